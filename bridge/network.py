@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as the model side sees it: devices, a virtual clock, and one verb.
+
+Everything that can carry hidden states between the base station (BS) and the devices implements
+`Network`: ns-3 itself, the ZeroMQ client in front of it, and later a replayed record or a formula.
+Virtual time belongs to the network and is an integer count of nanoseconds since the simulation began.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+NS_PER_S = 1_000_000_000
+
+
+class Wait(StrEnum):
+    """What ends an exchange: every transfer done, the first one done, or only its deadline."""
+
+    ALL = "all"
+    ANY = "any"
+    DEADLINE = "deadline"
+
+
+class Status(StrEnum):
+    """How a transfer ended.
+
+    `done`: the whole answer arrived at the BS by the end of the exchange.
+    `late`: it was still under way when the exchange ended, and was cancelled.
+    `lost`: bytes of it were dropped on the way and nothing below would have sent them again.
+    `unreachable`: the device had no radio connection.
+    """
+
+    DONE = "done"
+    LATE = "late"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+
+
+class Transfer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One device's work in one MoE layer.
+
+    `device` is an index into `NetworkInfo.devices`. The device receives `downlink_bytes` (at least 1)
+    of hidden states, computes for `compute_ns` (0 or more), and sends `uplink_bytes` (at least 1) back.
+    Bytes are payload: protocol headers come on top, added by the network.
+    """
+
+    device: int
+    downlink_bytes: int
+    compute_ns: int
+    uplink_bytes: int
+
+
+class TransferOutcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """When the parts of one transfer happened, in virtual time; None for what did not happen.
+
+    `downlink_begin_ns`: the BS's edge server handed the first byte to its transport.
+    `downlink_end_ns`: the device's application had the last byte, and computing began.
+    `compute_end_ns`: computing ended, and the uplink began at once.
+    `uplink_end_ns`: the edge server's application had the last byte of the answer.
+    """
+
+    device: int
+    status: Status
+    downlink_begin_ns: int | None
+    downlink_end_ns: int | None
+    compute_end_ns: int | None
+    uplink_end_ns: int | None
+
+
+class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The latest that the BS knows of one device's link; None where nothing was measured yet.
+
+    SINR in dB (downlink as measured by the device, uplink by the BS), CQI index (TS 36.213 table
+    7.2.3-1), MCS index of the latest transport block, rate in bit/s that the link's MCS gives when the
+    device has the whole band, bytes waiting in the BS's RLC queue, and bytes that the device's latest
+    buffer status report announced.
+    """
+
+    device: int
+    connected: bool
+    downlink_sinr_db: float | None = None
+    uplink_sinr_db: float | None = None
+    cqi: int | None = None
+    downlink_mcs: int | None = None
+    uplink_mcs: int | None = None
+    downlink_rate_bps: float | None = None
+    uplink_rate_bps: float | None = None
+    rlc_queue_bytes: int | None = None
+    bsr_bytes: int | None = None
+
+
+class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What an exchange came to: the new virtual time, each transfer in the order asked, every link."""
+
+    now_ns: int
+    transfers: tuple[TransferOutcome, ...]
+    links: tuple[LinkState, ...]
+
+
+class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a network is: its kind, its devices' names in order of index, and how it was made.
+
+    `parameters` are the scenario's parameters with every default filled in; `versions` name the
+    software whose change could change an outcome.
+    """
+
+    scenario: str
+    devices: tuple[str, ...]
+    now_ns: int
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+
+
+class Network(Protocol):
+    """A network with a virtual clock that only `exchange` moves."""
+
+    info: NetworkInfo
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time, as of the last exchange."""
+
+    def exchange(
+        self,
+        transfers: Sequence[Transfer],
+        depart_ns: int,
+        deadline_ns: int,
+        wait: Wait = Wait.ALL,
+        bandwidth_shares: Sequence[float] | None = None,
+    ) -> Outcome:
+        """Carry out `transfers`, at most one a device, and return when the exchange has ended.
+
+        The radio goes on from now to `depart_ns` (the BS computes meanwhile), then all downlinks begin.
+        Each transfer is a pipeline of its own: downlink, computing, uplink. The exchange ends at
+        `deadline_ns`, or before it by `wait`; whatever is not done then is cancelled and leaves no bytes
+        in any queue. Without transfers the clock moves to `depart_ns` (with `Wait.DEADLINE`, to
+        `deadline_ns`). `bandwidth_shares` gives each device (all of `info.devices`, in order) its share
+        of the band, summing to at most 1; None leaves it to the network's scheduler.
+
+        Raises `RequestError` naming the field for a request that makes no sense or that this network
+        cannot serve, with the clock unmoved; `PartnerLost` if the network is gone.
+        """
+
+    def close(self) -> None:
+        """Release what the network holds. Closing twice does nothing."""
+
+
+def check_request(
+    info: NetworkInfo,
+    now_ns: int,
+    transfers: Sequence[Transfer],
+    depart_ns: int,
+    deadline_ns: int,
+    bandwidth_shares: Sequence[float] | None,
+) -> None:
+    """Raise `RequestError` for a request that no network could serve."""
+    if depart_ns < now_ns:
+        raise RequestError("depart_ns", f"{depart_ns} lies before the virtual time {now_ns}")
+    if deadline_ns < depart_ns:
+        raise RequestError("deadline_ns", f"{deadline_ns} lies before depart_ns {depart_ns}")
+    seen = set()
+    for transfer in transfers:
+        if not 0 <= transfer.device < len(info.devices):
+            raise RequestError("transfers.device", f"{transfer.device} is none of the {len(info.devices)} devices")
+        if transfer.device in seen:
+            raise RequestError("transfers.device", f"{transfer.device} appears twice; merge its transfers into one")
+        seen.add(transfer.device)
+        for name, least in (("downlink_bytes", 1), ("compute_ns", 0), ("uplink_bytes", 1)):
+            if getattr(transfer, name) < least:
+                raise RequestError(f"transfers.{name}", f"{getattr(transfer, name)} is below {least}")
+    if bandwidth_shares is not None:
+        if len(bandwidth_shares) != len(info.devices):
+            raise RequestError("bandwidth_shares", f"{len(bandwidth_shares)} shares for {len(info.devices)} devices")
+        if min(bandwidth_shares) < 0 or sum(bandwidth_shares) > 1 + 1e-9:
+            raise RequestError("bandwidth_shares", "shares are not negative and sum to at most 1")
+
+
+class RequestError(ValueError):
+    """A request or parameter that was refused. `field` names it, `reason` says what is wrong and how to mend it."""
+
+    def __init__(self, field: str, reason: str):
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class PartnerLost(ConnectionError):
+    """The other side died, hangs or talks nonsense. The message names it and the virtual time."""
