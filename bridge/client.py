@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model's side of the bridge: a `Network` whose work is done by a server elsewhere."""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import zmq
+
+from bridge.endpoint import check_endpoint, control_endpoint
+from bridge.messages import (
+    MAX_MESSAGE_BYTES,
+    Beat,
+    Garbage,
+    Goodbye,
+    Hello,
+    Pulse,
+    Refused,
+    Reply,
+    Request,
+    ToClient,
+    ToServer,
+    Welcome,
+    WrongVersion,
+    decode,
+    encode,
+    to_client,
+)
+from bridge.network import NS_PER_S, NetworkInfo, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+
+BEAT_S = 0.5
+SERVER_TIMEOUT_S = 6.0
+"""A server that has not answered a beat for so long is lost."""
+STUCK_S = 20.0
+"""A server whose virtual clock stands still in an exchange for so long is stuck, though it answers beats."""
+RESEND_S = 2.0
+
+_TICK_MS = 250
+
+
+class RemoteNetwork:
+    """A network behind ZeroMQ. One session; its clock is the server's.
+
+    `endpoint`: the server's. `scenario`, `parameters`, `seed`, `run`: what to open there. `name` says who
+    asks. `patience_s`: how long a server may stay silent before it greets. `check_partner`, called a few
+    times a second while waiting, raises `PartnerLost` when the caller knows that the server is gone.
+
+    Raises `RequestError` naming what the server refused, `PartnerLost` if it does not answer.
+    """
+
+    info: NetworkInfo
+
+    def __init__(
+        self,
+        endpoint: str,
+        scenario: str,
+        parameters: dict[str, Any],
+        seed: int,
+        run: int = 1,
+        *,
+        name: str | None = None,
+        patience_s: float = 30.0,
+        check_partner: Callable[[], None] = lambda: None,
+    ):
+        check_endpoint(endpoint, "connect")
+        self.endpoint = endpoint
+        self.session = uuid.uuid4().hex
+        self.busy_ns = 0
+        """Wall-clock nanoseconds that the latest exchange took at the server: the rest of its time was the bridge's."""
+        self._now_ns = 0
+        self._sequence = 0
+        self._check_partner = check_partner
+        self._closed = False
+        self._context = zmq.Context()
+        self._data = _connect(self._context, endpoint)
+        self._heart = _Heart(self._context, control_endpoint(endpoint), self.session)
+        hello = Hello(self.session, name or f"{socket.gethostname()}:{os.getpid()}", scenario, parameters, seed, run)
+        try:
+            self.info = self._greet(hello, patience_s)
+        except BaseException:
+            self.close()
+            raise
+        self._now_ns = self.info.now_ns
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time, as of the last exchange."""
+        return self._now_ns
+
+    @property
+    def progress_ns(self) -> int:
+        """Virtual time, as of the latest pulse in the middle of an exchange."""
+        return max(self._now_ns, self._heart.pulse.now_ns)
+
+    def exchange(
+        self,
+        transfers: Sequence[Transfer],
+        depart_ns: int,
+        deadline_ns: int,
+        wait: Wait = Wait.ALL,
+        bandwidth_shares: Sequence[float] | None = None,
+    ) -> Outcome:
+        """See `Network.exchange`."""
+        check_request(self.info, self._now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
+        if self._closed:
+            raise PartnerLost("the session with the network is closed")
+        self._sequence += 1
+        shares = None if bandwidth_shares is None else tuple(bandwidth_shares)
+        request = Request(self.session, self._sequence, tuple(transfers), depart_ns, deadline_ns, wait, shares)
+        reply = self._ask(encode(request))
+        if isinstance(reply, Refused):
+            raise RequestError(reply.field, reply.reason)
+        self._now_ns = reply.outcome.now_ns
+        self.busy_ns = reply.busy_ns
+        return reply.outcome
+
+    def close(self) -> None:
+        """End the session. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(zmq.ZMQError):
+            self._send(Goodbye(self.session))
+        self._heart.stop()
+        self._context.destroy(linger=500)
+
+    def _ask(self, frame: bytes) -> Reply | Refused:
+        """Send a request until its answer comes. The server carries a request out once however often it comes."""
+        self._data.send(frame)
+        sent_s = moved_s = time.monotonic()
+        progress_ns = self._now_ns
+        while True:
+            message = self._receive()
+            match message:
+                case Reply() | Refused() if message.session == self.session and message.sequence == self._sequence:
+                    if isinstance(message, Refused) and message.final:
+                        raise self._lost(f"{message.field}: {message.reason}")
+                    return message
+                case Refused(session=""):
+                    raise self._lost(message.reason)
+                case None:
+                    pass
+                case _:
+                    continue  # an answer to a request or hello that was sent twice
+            now_s = time.monotonic()
+            pulse = self._heart.pulse
+            if now_s - self._heart.heard_s > SERVER_TIMEOUT_S:
+                raise self._lost(
+                    f"it has not answered for {now_s - self._heart.heard_s:.1f} s: it hangs, or was stopped"
+                )
+            if self._heart.foreign:
+                raise self._lost("it was started anew, and does not know this session")
+            if pulse.now_ns != progress_ns or pulse.running != self._sequence:
+                progress_ns, moved_s = pulse.now_ns, now_s
+            elif now_s - moved_s > STUCK_S:
+                raise self._lost(f"it runs, but its virtual clock has stood still for {STUCK_S:g} s")
+            if pulse.running != self._sequence and now_s - sent_s > RESEND_S:
+                self._data.send(frame)
+                sent_s = now_s
+
+    def _greet(self, hello: Hello, patience_s: float) -> NetworkInfo:
+        """Send a hello until a server answers it."""
+        sent_s = -RESEND_S
+        self._heart.heard_s = time.monotonic()
+        while True:
+            now_s = time.monotonic()
+            if now_s - self._heart.heard_s > patience_s:
+                raise PartnerLost(
+                    f"no ns-3 side answers at {self.endpoint} since {patience_s:g} s; is `cosim serve` running there?"
+                )
+            if now_s - sent_s > RESEND_S and self._heart.pulse.session != self.session:
+                self._send(hello)
+                sent_s = now_s
+            message = self._receive()
+            match message:
+                case Welcome() if message.session == self.session:
+                    return message.info
+                case Refused() if message.session in (self.session, ""):
+                    raise RequestError(message.field, message.reason)
+
+    def _receive(self) -> ToClient | None:
+        """The next message, or None after a tick without one."""
+        try:
+            frame = self._data.recv()
+        except zmq.Again:
+            self._check_partner()
+            return None
+        try:
+            return decode(frame, to_client)
+        except WrongVersion as error:
+            raise RequestError("protocol", f"{error}; install the same version of wdmoe-cosim on both sides") from None
+        except Garbage as error:
+            raise self._lost(f"it talks nonsense: {error}") from None
+
+    def _send(self, message: ToServer) -> None:
+        self._data.send(encode(message))
+
+    def _lost(self, why: str) -> PartnerLost:
+        with suppress(PartnerLost):
+            self._check_partner()
+            return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: {why}")
+        return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: it has ended")
+
+
+class _Heart:
+    """Beats on the control channel from a thread of its own, and keeps the latest pulse.
+
+    `heard_s`: monotonic time of that pulse. `foreign`: a pulse named another session after one had named ours.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, session: str):
+        self.pulse = Pulse("", 0, 0, 0)
+        self.heard_s = time.monotonic()
+        self.foreign = False
+        self._stopped = False
+        self._session = session
+        self._channel = _connect(context, endpoint)
+        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._thread.join()
+
+    def _beat(self) -> None:
+        beat = encode(Beat(self._session))
+        next_s = 0.0
+        while not self._stopped:
+            now_s = time.monotonic()
+            if now_s >= next_s:
+                with suppress(zmq.Again):
+                    self._channel.send(beat, zmq.NOBLOCK)
+                next_s = now_s + BEAT_S
+            with suppress(zmq.Again, Garbage, WrongVersion):
+                message = decode(self._channel.recv(), to_client)
+                if isinstance(message, Pulse):
+                    ours = self.pulse.session == self._session
+                    self.foreign |= ours and message.session != self._session
+                    self.pulse, self.heard_s = message, time.monotonic()
+
+
+def _connect(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
+    channel = context.socket(zmq.DEALER)
+    channel.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    channel.setsockopt(zmq.RCVTIMEO, _TICK_MS)
+    channel.setsockopt(zmq.LINGER, 500)
+    channel.setsockopt(zmq.IPV6, 1)
+    channel.connect(endpoint)
+    return channel

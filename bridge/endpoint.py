@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Endpoints: `ipc://` in a private folder by default, `tcp://` on loopback, further only when told so.
+
+The control channel's endpoint follows from the data channel's: `PATH.control` for ipc, the next port for tcp.
+"""
+
+import ipaddress
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge.network import RequestError
+
+IPC_PATH_MAX_BYTES = 107 - len(".control")
+"""A Unix socket's path is at most 107 bytes on Linux (unix(7)); the control socket's name is the longer one."""
+
+
+@contextmanager
+def private_ipc() -> Iterator[str]:
+    """An ipc endpoint in a folder that only this user can enter, removed afterwards with what is in it."""
+    with tempfile.TemporaryDirectory(prefix="cosim-", ignore_cleanup_errors=True) as folder:
+        yield f"ipc://{folder}/data"
+
+
+def control_endpoint(endpoint: str) -> str:
+    """Where the control channel of a data channel lives."""
+    kind, place = endpoint.split("://", 1)
+    if kind == "ipc":
+        return f"ipc://{place}.control"
+    host, port = place.rsplit(":", 1)
+    return f"tcp://{host}:{int(port) + 1}"
+
+
+def check_endpoint(endpoint: str, field: str) -> None:
+    """Raise `RequestError` naming `field` unless `endpoint` is `ipc://PATH` or `tcp://HOST:PORT`."""
+    kind, separator, place = endpoint.partition("://")
+    if not separator or kind not in ("ipc", "tcp") or not place:
+        raise RequestError(field, f"{endpoint!r} is neither ipc://PATH nor tcp://HOST:PORT")
+    if kind == "ipc":
+        if len(place.encode()) > IPC_PATH_MAX_BYTES:
+            raise RequestError(
+                field, f"the path in {endpoint!r} is longer than {IPC_PATH_MAX_BYTES} bytes; use a shorter one"
+            )
+        return
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None or not 1 <= port < 65535 or not parts.hostname:
+        raise RequestError(field, f"{endpoint!r} needs a host and a port from 1 to 65534 (the next port is used too)")
+
+
+def check_listen(endpoint: str, allow_remote: bool) -> None:
+    """Raise `RequestError` unless a server may bind `endpoint`: well-formed, local unless allowed, and not in use."""
+    check_endpoint(endpoint, "listen")
+    if endpoint.startswith("tcp://"):
+        host = urlsplit(endpoint).hostname or ""
+        if not allow_remote and not _is_loopback(host):
+            raise RequestError(
+                "listen", f"{host} is not a loopback address; add --allow-remote to open it to other hosts"
+            )
+        return
+    path = Path(endpoint.removeprefix("ipc://"))
+    if not path.parent.is_dir():
+        raise RequestError("listen", f"the folder {path.parent} does not exist")
+    for socket_path in (path, path.with_name(path.name + ".control")):
+        if socket_path.exists() and _answers(socket_path):
+            raise RequestError("listen", f"{endpoint} is in use by another server; stop it or choose another path")
+
+
+def remove_sockets(endpoint: str) -> None:
+    """Remove an ipc endpoint's files, data and control."""
+    if endpoint.startswith("ipc://"):
+        for one in (endpoint, control_endpoint(endpoint)):
+            with suppress(FileNotFoundError):
+                Path(one.removeprefix("ipc://")).unlink()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket. ZeroMQ would take the path over without a word."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True

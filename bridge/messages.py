@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages between the two sides, and their bytes.
+
+A message is one ZeroMQ frame: five bytes `wdmoe`, one byte of protocol version, then msgpack. The version
+stands outside the msgpack so that a side of any version can say which versions do not fit. Decoding is
+strict: a wrong type, a missing or an unknown field is garbage, never a default.
+
+Two channels: on the *data* channel the client greets, asks and says goodbye; on the *control* channel it
+sends beats and gets pulses, so that a long simulation step is told from a dead partner.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bridge.network import NetworkInfo, Outcome, Transfer, Wait
+
+MAGIC = b"wdmoe"
+PROTOCOL_VERSION = 1
+MAX_MESSAGE_BYTES = 1 << 20
+"""A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB."""
+
+_HEADER = MAGIC + bytes([PROTOCOL_VERSION])
+
+
+class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
+    """Client: open a session on a network of this scenario. `client` is for people: who is asking."""
+
+    session: str
+    client: str
+    scenario: str
+    parameters: dict[str, Any]
+    seed: int
+    run: int
+
+
+class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknown_fields=True):
+    """Client: carry out an exchange. `sequence` counts from 1; the same number is the same request."""
+
+    session: str
+    sequence: int
+    transfers: tuple[Transfer, ...]
+    depart_ns: int
+    deadline_ns: int
+    wait: Wait
+    bandwidth_shares: tuple[float, ...] | None
+
+
+class Goodbye(Struct, frozen=True, tag="goodbye", forbid_unknown_fields=True):
+    """Client: the session is over."""
+
+    session: str
+
+
+class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=True):
+    """Server: the session is open on this network."""
+
+    session: str
+    info: NetworkInfo
+
+
+class Refused(Struct, frozen=True, tag="refused", forbid_unknown_fields=True):
+    """Server: no. `sequence` is the request's, 0 for a hello; `field` names what was refused and `reason` why.
+
+    `final` ends the session (it is unknown here, or the network broke); otherwise the next request may be sent.
+    """
+
+    session: str
+    sequence: int
+    field: str
+    reason: str
+    final: bool
+
+
+class Reply(Struct, frozen=True, tag="reply", array_like=True, forbid_unknown_fields=True):
+    """Server: the outcome of a request, and the wall-clock nanoseconds that the network took for it."""
+
+    session: str
+    sequence: int
+    outcome: Outcome
+    busy_ns: int
+
+
+class Beat(Struct, frozen=True, tag="beat", array_like=True, forbid_unknown_fields=True):
+    """Client, control channel: I live."""
+
+    session: str
+
+
+class Pulse(Struct, frozen=True, tag="pulse", array_like=True, forbid_unknown_fields=True):
+    """Server, control channel: so do I. The session served ("" for none), virtual time, and the sequence
+    numbers of the request under way (0 for none) and of the latest one answered."""
+
+    session: str
+    now_ns: int
+    running: int
+    answered: int
+
+
+ToServer = Hello | Request | Goodbye | Beat
+ToClient = Welcome | Refused | Reply | Pulse
+
+_encoder = msgspec.msgpack.Encoder()
+to_server: msgspec.msgpack.Decoder[ToServer] = msgspec.msgpack.Decoder(ToServer)
+to_client: msgspec.msgpack.Decoder[ToClient] = msgspec.msgpack.Decoder(ToClient)
+
+M = TypeVar("M")
+
+
+class Garbage(ValueError):
+    """Bytes that are no message of ours."""
+
+
+class WrongVersion(ValueError):
+    """A message of another protocol version; `version` is the one that the other side speaks."""
+
+    def __init__(self, version: int):
+        super().__init__(f"the partner speaks protocol version {version}, this side version {PROTOCOL_VERSION}")
+        self.version = version
+
+
+def encode(message: ToServer | ToClient) -> bytes:
+    """The frame of a message."""
+    return _HEADER + _encoder.encode(message)
+
+
+def decode(frame: bytes, decoder: msgspec.msgpack.Decoder[M]) -> M:
+    """The message in a frame. Raises `WrongVersion`, or `Garbage` saying what is wrong with it."""
+    if not frame.startswith(_HEADER):
+        if frame.startswith(MAGIC) and len(frame) > len(MAGIC):
+            raise WrongVersion(frame[len(MAGIC)])
+        raise Garbage(f"{len(frame)} bytes that do not begin with {MAGIC!r}")
+    try:
+        return decoder.decode(memoryview(frame)[len(_HEADER) :])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Garbage(f"{len(frame)} bytes that are no message: {error}") from None
