@@ -188,7 +188,10 @@ class RemoteNetwork:
         try:
             frame = self._data.recv()
         except zmq.Again:
-            self._check_partner()
+            try:
+                self._check_partner()
+            except PartnerLost as error:
+                raise self._lost(str(error)) from None
             return None
         try:
             return decode(frame, to_client)
@@ -201,10 +204,7 @@ class RemoteNetwork:
         self._data.send(encode(message))
 
     def _lost(self, why: str) -> PartnerLost:
-        with suppress(PartnerLost):
-            self._check_partner()
-            return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: {why}")
-        return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: it has ended")
+        return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: {why}")
 
 
 class _Heart:

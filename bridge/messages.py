@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 
 
-class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=True):
+class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fields=True):
     """Client: open a session on a network of this scenario. `client` is for people: who is asking."""
 
     session: str
@@ -47,20 +47,20 @@ class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknow
     bandwidth_shares: tuple[float, ...] | None
 
 
-class Goodbye(Struct, frozen=True, tag="goodbye", forbid_unknown_fields=True):
+class Goodbye(Struct, frozen=True, tag="goodbye", array_like=True, forbid_unknown_fields=True):
     """Client: the session is over."""
 
     session: str
 
 
-class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=True):
+class Welcome(Struct, frozen=True, tag="welcome", array_like=True, forbid_unknown_fields=True):
     """Server: the session is open on this network."""
 
     session: str
     info: NetworkInfo
 
 
-class Refused(Struct, frozen=True, tag="refused", forbid_unknown_fields=True):
+class Refused(Struct, frozen=True, tag="refused", array_like=True, forbid_unknown_fields=True):
     """Server: no. `sequence` is the request's, 0 for a hello; `field` names what was refused and `reason` why.
 
     `final` ends the session (it is unknown here, or the network broke); otherwise the next request may be sent.

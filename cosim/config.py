@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an experiment is made of, read from TOML and `--set`, checked before anything starts.
+
+Every section refuses keys that it does not know. `[radio]` belongs to the scenario, which checks it on the
+ns-3 side; only its `scenario` is read here.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from bridge.network import RequestError, Wait
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
+
+    `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
+    """
+
+    path: str = "shipped"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    wire_profile: str = "mixtral-8x7b"
+
+
+class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which device holds which expert: `round-robin`, or a list with the device of each expert."""
+
+    experts: Literal["round-robin"] | list[Annotated[int, Meta(ge=0)]] = "round-robin"
+
+
+class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The devices' hardware: one profile for all, or a list of profiles taken in turn (`cosim devices` lists them).
+
+    `weight_bits`: bits that a device stores an expert's weight in.
+    """
+
+    hardware: str | list[str] = "jetson-agx-orin"
+    weight_bits: Literal[2, 3, 4, 8, 16, 32] = 4
+
+
+class BaseStation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base station's hardware, which computes attention, gate and language-model head."""
+
+    hardware: str = "nvidia-l4"
+    weight_bits: Literal[4, 8, 16, 32] = 16
+
+
+class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the base station waits for the devices in a layer: at most `deadline_s`, and by `wait` less."""
+
+    deadline_s: Positive = 5.0
+    wait: Wait = Wait.ALL
+
+
+class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the model is asked: `requests` prompts of `prompt_tokens`, each answered with `new_tokens`.
+
+    `text`: the shipped held-out text, or a UTF-8 text file.
+    """
+
+    text: str = "shipped"
+    requests: Count = 2
+    prompt_tokens: Count = 48
+    new_tokens: Count = 12
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One experiment. `policies` run one after another on the same `seed`."""
+
+    seed: Annotated[int, Meta(ge=1, lt=2**32)] = 1
+    policies: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["top-k"])
+    quality: bool = True
+    radio: dict[str, Any] = field(default_factory=dict)
+    model: Model = field(default_factory=Model)
+    placement: Placement = field(default_factory=Placement)
+    devices: Devices = field(default_factory=Devices)
+    base_station: BaseStation = field(default_factory=BaseStation)
+    exchange: Exchange = field(default_factory=Exchange)
+    workload: Workload = field(default_factory=Workload)
+    policy: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def scenario(self) -> str:
+        """The name of the radio scenario."""
+        return str(self.radio.get("scenario", "lte"))
+
+    @property
+    def radio_parameters(self) -> dict[str, Any]:
+        """The scenario's own parameters."""
+        return {name: value for name, value in self.radio.items() if name != "scenario"}
+
+
+def load(path: Path | None, settings: list[str], policies: list[str] | None = None) -> Config:
+    """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
+
+    A value is read as TOML, or as a string if it is none. Raises `RequestError` naming the field.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RequestError("CONFIG", f"{path} does not exist") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
+    for setting in settings:
+        _lay_over(values, setting)
+    if policies:
+        values["policies"] = policies
+    return convert(values)
+
+
+def convert(values: dict[str, Any]) -> Config:
+    """A `Config` from plain values. Raises `RequestError` naming the field."""
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise _named(str(error)) from None
+    if len(set(config.policies)) < len(config.policies):
+        raise RequestError("policies", "each policy can be named once")
+    return config
+
+
+def _lay_over(values: dict[str, Any], setting: str) -> None:
+    name, separator, text = setting.partition("=")
+    keys = name.strip().split(".")
+    if not separator or not all(keys):
+        raise RequestError("--set", f"{setting!r} is not of the form section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise RequestError("--set", f"{setting!r}: {key} is a value, not a section")
+    values[keys[-1]] = value
+
+
+def _named(message: str) -> RequestError:
+    """msgspec says `what - at `$.path``, and names an unknown key in the text: put the field first."""
+    what, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
+    if unknown:
+        return RequestError(
+            f"{path}.{unknown[1]}" if path else unknown[1], "is not known here; see docs/configuration.md"
+        )
+    return RequestError(path or "CONFIG", what[:1].lower() + what[1:])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ns-3 side as a child process, which never outlives this one."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.network import PartnerLost, RequestError
+
+_STOP_S = 3.0
+_LOG_LINES = 6
+
+
+class Ns3Process:
+    """A running ns-3 side. `check` raises `PartnerLost` with its last words if it has ended."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path):
+        self.process = process
+        self.log = log
+
+    def check(self) -> None:
+        """Raise `PartnerLost` if the process has ended, `RequestError` if it refused its own arguments."""
+        code = self.process.poll()
+        if code is None:
+            return
+        words = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LOG_LINES:]
+        last_words = "\n  ".join(words)
+        if code == 2:
+            raise RequestError("ns-3 side", words[-1].removeprefix("cosim: ") if words else "refused to start")
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise PartnerLost(f"process {self.process.pid} {how}" + (f"; its last words:\n  {last_words}" if words else ""))
+
+
+@contextmanager
+def ns3_process(endpoint: str, log: Path) -> Iterator[Ns3Process]:
+    """Start the ns-3 side at `endpoint`, its output in `log`; at the end stop it, by force after a few seconds.
+
+    It runs in a session of its own, so that Ctrl-C reaches this process alone, and ends by itself when its
+    standard input does, which happens however this process ends.
+    """
+    command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield Ns3Process(process, log)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ns-3 side as a process of its own: `python -m ns3_scenarios --listen ENDPOINT`."""
+
+import argparse
+import logging
+import sys
+
+from bridge.network import RequestError
+from bridge.server import Server
+from ns3_scenarios.simulation import open_network
+
+
+def main() -> int:
+    """Serve simulations until stopped. Exit code 0 after a clean stop, 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="cosim serve", description="Serve ns-3 simulations to one client at a time.")
+    parser.add_argument("--listen", required=True, metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")
+    parser.add_argument("--allow-remote", action="store_true", help="bind an address that other hosts can reach")
+    parser.add_argument("--once", action="store_true", help="end after the first session")
+    parser.add_argument("--child", action="store_true", help="end when standard input ends")
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="ns-3 side: %(message)s")
+    try:
+        server = Server(
+            arguments.listen,
+            open_network,
+            once=arguments.once,
+            allow_remote=arguments.allow_remote,
+            parent_fd=sys.stdin.fileno() if arguments.child else None,
+        )
+    except RequestError as error:
+        print(f"cosim: {error}", file=sys.stderr)
+        return 2
+    logging.info("listening at %s", server.endpoint)
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
