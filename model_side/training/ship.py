@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn a training into a folder that Hugging Face loads: `python -m model_side.training.ship RUN FOLDER`."""
+
+import json
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import torch
+import typer
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from model_side.training.corpus import SOURCES
+from model_side.training.evaluate import Evaluation, evaluate
+from model_side.training.prompts import read_prompts
+from model_side.training.train import Recipe, Training, load_tokenizer, mixtral_config
+
+CARD = Path(__file__).with_name("card.md")
+
+
+def ship(out: Path, folder: Path, steps: int) -> Evaluation:
+    """Write the checkpoint of the training in `out` to `folder` in bf16, with tokenizer and model card."""
+    training = Training(mixtral_config(), Recipe(steps=steps))
+    training.load(out / "state.pt")
+    training.model.to(torch.bfloat16).save_pretrained(folder)
+    GenerationConfig(bos_token_id=0, eos_token_id=1, pad_token_id=1, do_sample=False).save_pretrained(folder)
+    tokenizer = load_tokenizer(out)
+    tokenizer.save_pretrained(folder)
+    shipped = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    evaluation = evaluate(shipped, tokenizer, read_prompts(out / "prompts.jsonl"))
+    (folder / "README.md").write_text(card(training, evaluation, out), "utf-8")
+    figures = {"perplexity": evaluation.perplexity, "load": evaluation.load.round(4).tolist()}
+    (folder / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return evaluation
+
+
+def card(training: Training, evaluation: Evaluation, out: Path) -> str:
+    """The model card: `card.md` with this training's figures filled in."""
+    recipe = training.recipe
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+    sources = [
+        f"| {s.name} | {s.client} `{s.package}` {s.version} | {s.licence} | {evaluation.perplexity[s.name]:.2f} |"
+        for s in SOURCES.values()
+    ]
+    load = [
+        f"| {layer} | " + " | ".join(f"{100 * share:.1f}" for share in row) + " |"
+        for layer, row in enumerate(evaluation.load)
+    ]
+    return Template(CARD.read_text("utf-8")).substitute(
+        parameters=f"{sum(p.numel() for p in training.model.parameters()) / 1e6:.1f}",
+        steps=f"{training.step:,}",
+        tokens=f"{training.step * recipe.sequences * recipe.length / 1e6:.1f}",
+        batch=f"{recipe.sequences} x {recipe.length}",
+        peak=f"{recipe.peak:g}",
+        warmup=recipe.warmup,
+        cooldown=f"{100 * recipe.cooldown:.0f}",
+        balance=f"{recipe.balance:g}",
+        seed=recipe.seed,
+        cpu_minutes=f"{training.cpu_s / 60:.0f}",
+        wall_minutes=f"{training.wall_s / 60:.0f}",
+        last_loss=f"{sum(entry['cross_entropy'] for entry in log[-100:]) / len(log[-100:]):.3f}",
+        last_balance=f"{sum(entry['balance'] for entry in log[-100:]) / len(log[-100:]):.3f}",
+        overall=f"{evaluation.overall:.2f}",
+        sources="\n".join(sources),
+        load="\n".join(load),
+    )
+
+
+def main(
+    out: Annotated[Path, typer.Argument(help="Folder of the training.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write the checkpoint to.")],
+    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 2500,
+) -> None:
+    """Write a training's checkpoint as a Hugging Face folder with a model card."""
+    print(f"held-out perplexity {ship(out, folder, steps).overall:.2f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
