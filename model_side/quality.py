@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a model's answers are from those of the unmodified model."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PassQuality:
+    """One forward pass against the reference, as sums that can be added up over passes.
+
+    `positions`: logits compared, one set a position; at `agreements` of them both models name the same
+    next token. `kl_nats`: Kullback-Leibler divergence of the model from the reference, D(reference ||
+    model), summed over the positions. `scored`: positions whose next token the prompt tells; `nll_nats`,
+    `reference_nll_nats`: negative log-likelihood of those tokens, summed.
+    """
+
+    positions: int
+    agreements: int
+    kl_nats: float
+    scored: int
+    nll_nats: float
+    reference_nll_nats: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality over many passes. Perplexities are None where no prompt had a second token."""
+
+    perplexity: float | None
+    reference_perplexity: float | None
+    agreement: float
+    mean_kl_nats: float
+
+
+def compare(logits: Tensor, reference: Tensor, tokens: Tensor) -> PassQuality:
+    """Compare `logits` [N, V] with those of the reference, both after reading `tokens` [N]."""
+    log_p, log_q = (part.double().log_softmax(dim=-1) for part in (reference, logits))
+    following = tokens[1:, None]
+    return PassQuality(
+        positions=len(tokens),
+        agreements=int((logits.argmax(dim=-1) == reference.argmax(dim=-1)).sum()),
+        kl_nats=float(torch.sum(log_p.exp() * (log_p - log_q))),
+        scored=len(following),
+        nll_nats=-float(log_q[:-1].gather(1, following).sum()),
+        reference_nll_nats=-float(log_p[:-1].gather(1, following).sum()),
+    )
+
+
+def pool(passes: Iterable[PassQuality]) -> Quality | None:
+    """The quality over all `passes`, each position weighing the same; None if there are none."""
+    passes = list(passes)
+    if not passes:
+        return None
+    positions = sum(part.positions for part in passes)
+    scored = sum(part.scored for part in passes)
+    return Quality(
+        perplexity=math.exp(sum(part.nll_nats for part in passes) / scored) if scored else None,
+        reference_perplexity=math.exp(sum(part.reference_nll_nats for part in passes) / scored) if scored else None,
+        agreement=sum(part.agreements for part in passes) / positions,
+        mean_kl_nats=sum(part.kl_nats for part in passes) / positions,
+    )
