@@ -139,7 +139,7 @@ class RemoteNetwork:
             match message:
                 case Reply() | Refused() if message.session == self.session and message.sequence == self._sequence:
                     if isinstance(message, Refused) and message.final:
-                        raise self._lost(f"{message.field}: {message.reason}")
+                        raise self._lost(message.reason)
                     return message
                 case Refused(session=""):
                     raise self._lost(message.reason)

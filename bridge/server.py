@@ -94,7 +94,7 @@ class Server:
         self._last_answer = b""
         self._last_beat_s = 0.0
         self._client_lost = False
-        self._named_sources: set[bytes] = set()
+        self._named_sources: set[tuple[str, bytes]] = set()
 
     def serve(self) -> None:
         """Serve until stopped by `stop`, SIGINT, SIGTERM or the parent's end; leaves no socket file behind."""
@@ -158,14 +158,11 @@ class Server:
                 self._send(identity, Refused(request.session, request.sequence, "sequence", reason, final=False))
                 return
             self._running = request.sequence
-            answer = self._carry_out(self._network, request)
-            if answer is None:
-                return
-            self._last_answer = encode(answer)
+            self._last_answer = encode(self._carry_out(self._network, request))
             self._answered, self._running = request.sequence, 0
         self._data.send_multipart((identity, self._last_answer))
 
-    def _carry_out(self, network: InterruptibleNetwork, request: Request) -> Reply | Refused | None:
+    def _carry_out(self, network: InterruptibleNetwork, request: Request) -> Reply | Refused:
         began_ns = time.perf_counter_ns()
         try:
             outcome = network.exchange(
@@ -174,8 +171,8 @@ class Server:
         except RequestError as error:
             return Refused(request.session, request.sequence, error.field, error.reason, final=False)
         except InterruptedError:
-            self._running = 0
-            return None
+            reason = f"it stopped in mid-exchange: {self._stop_reason or 'it heard no beat of its client'}"
+            return Refused(request.session, request.sequence, "network", reason, final=True)
         except Exception as error:
             log.exception("the network failed%s", self._at())
             reason = f"{type(error).__name__}: {error}"
@@ -262,15 +259,16 @@ class Server:
         except WrongVersion as error:
             reason = f"{error}; install the same version of wdmoe-cosim on both sides"
             channel.send_multipart((identity, encode(Refused("", 0, "protocol", reason, final=True))))
-            self._name_source(identity, reason)
+            self._name_source(channel, identity, reason)
         except Garbage as error:
-            self._name_source(identity, str(error))
+            self._name_source(channel, identity, str(error))
         return None
 
-    def _name_source(self, identity: bytes, what: str) -> None:
-        if identity not in self._named_sources and len(self._named_sources) < _SOURCES_NAMED:
-            self._named_sources.add(identity)
-            log.warning("ignored from source %s: %s", identity.hex(), what)
+    def _name_source(self, channel: "zmq.Socket[bytes]", identity: bytes, what: str) -> None:
+        source = ("data" if channel is self._data else "control", identity)
+        if source not in self._named_sources and len(self._named_sources) < _SOURCES_NAMED:
+            self._named_sources.add(source)
+            log.warning("ignored from %s source %s: %s", source[0], identity.hex(), what)
 
     def _send(self, identity: bytes, message: ToClient) -> None:
         self._data.send_multipart((identity, encode(message)))
