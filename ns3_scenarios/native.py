@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The native library: C++ for the packet path, compiled against the installed ns-3 wheel at first use.
+
+`python -m ns3_scenarios.native` compiles it ahead of time. The result lies in the user's cache folder
+(`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler
+and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "native"
+# The wheel's own settings: other ones would change the layout or behaviour of ns-3's classes.
+FLAGS = "-std=c++20 -O2 -fPIC -DNS3_LOG_ENABLE -DNS3_ASSERT_ENABLE -DNS3_BUILD_PROFILE_RELEASE -D__LINUX__".split()
+MODULES = ("lte", "spectrum", "antenna", "propagation", "mobility", "internet", "traffic-control", "network", "core")
+
+
+class BuildError(RuntimeError):
+    """The native library cannot be compiled. The message says what is missing or what the compiler said."""
+
+
+def wheel() -> Path:
+    """The folder of the installed ns-3 wheel, without importing it."""
+    return Path(str(distribution("ns3").locate_file("ns3")))
+
+
+@cache
+def wheel_library(module: str) -> Path:
+    """The wheel's shared library of one ns-3 module."""
+    found = sorted((wheel() / "lib64").glob(f"libns3*-{module}.so"))
+    if len(found) != 1:
+        raise BuildError(f"the ns3 wheel in {wheel()} has {len(found)} libraries of the module {module}; reinstall ns3")
+    return found[0]
+
+
+def compiler() -> str:
+    """The C++ compiler: `$CXX`, else g++."""
+    name = os.environ.get("CXX", "g++")
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"the compiler {name} is not installed; on Debian and Ubuntu: apt-get install g++")
+    return path
+
+
+@cache
+def source_hash() -> str:
+    """A hash of the native sources, the compiler's version and flags, and the wheel's version."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    version = subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
+    digest.update(b"\0".join([version, " ".join(FLAGS).encode(), distribution("ns3").version.encode()]))
+    digest.update(str(wheel()).encode())  # the library names the wheel's place
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled files lie; made if it is not there."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "wdmoe-cosim" / source_hash()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def link_arguments() -> list[str]:
+    """What the compiler needs to link a program or library with the wheel."""
+    place = wheel() / "lib64"
+    libraries = [f"-l:{wheel_library(module).name}" for module in MODULES]
+    return [f"-L{place}", "-Wl,--allow-shlib-undefined", *libraries, f"-Wl,-rpath,{place}"]
+
+
+def library() -> Path:
+    """The compiled native library; compiles it if this is the first use.
+
+    Raises `BuildError` if there is no compiler or it fails.
+    """
+    folder = cache_folder()
+    target = folder / "libcosim-native.so"
+    if target.exists():
+        return target
+    with (folder / "lock").open("w") as lock:  # the second of two processes waits for the first
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            build(sorted(SOURCES.glob("*.cc")), target, ["-shared"])
+    return target
+
+
+def build(sources: list[Path], target: Path, options: list[str]) -> None:
+    """Compile `sources` and link them to `target`, which appears complete or not at all."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = [Path(scratch) / f"{source.stem}.o" for source in sources]
+        list(pool.map(_compile, sources, objects))
+        linked = Path(scratch) / target.name
+        _run([*options, *map(str, objects), *link_arguments(), "-o", str(linked)])
+        linked.replace(target)
+
+
+def _compile(source: Path, target: Path) -> None:
+    _run([*FLAGS, "-isystem", str(wheel() / "include"), f"-I{SOURCES}", "-c", str(source), "-o", str(target)])
+
+
+def _run(arguments: list[str]) -> None:
+    done = subprocess.run([compiler(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"g++ failed; are g++ and its headers complete (apt-get install g++)?\n{done.stderr[-4000:]}")
+
+
+if __name__ == "__main__":
+    print(library())

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "exchange.h"
+
+#include "queues.h"
+
+#include "ns3/boolean.h"
+#include "ns3/inet-socket-address.h"
+#include "ns3/ipv4-address.h"
+#include "ns3/simulator.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(ExchangeEngine);
+
+namespace
+{
+
+constexpr uint16_t FIRST_PORT = 20000; // of the edge server, one port a device
+constexpr uint16_t DEVICE_PORT = 20000;
+
+constexpr int64_t ATTACH_POLL_NS = 1'000'000; // an LTE subframe
+
+} // namespace
+
+TypeId
+ExchangeEngine::GetTypeId()
+{
+    static TypeId tid = TypeId("ns3::cosim::ExchangeEngine")
+                            .SetParent<Object>()
+                            .SetGroupName("Cosim")
+                            .AddConstructor<ExchangeEngine>()
+                            .AddTraceSource("Done",
+                                            "A transfer is done: number of the exchange and index of the device.",
+                                            MakeTraceSourceAccessor(&ExchangeEngine::m_done),
+                                            "ns3::cosim::ExchangeEngine::DoneTracedCallback");
+    return tid;
+}
+
+void
+ExchangeEngine::AddDevice(Ptr<Node> server,
+                          Address serverAddress,
+                          Ptr<Node> device,
+                          Address deviceAddress,
+                          TypeId protocol)
+{
+    auto index = static_cast<uint32_t>(m_ends.size());
+    auto serverPort = static_cast<uint16_t>(FIRST_PORT + index);
+    InetSocketAddress atServer(Ipv4Address::ConvertFrom(serverAddress), serverPort);
+    InetSocketAddress atDevice(Ipv4Address::ConvertFrom(deviceAddress), DEVICE_PORT);
+    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote) {
+        auto application = CreateObject<TransferApplication>();
+        application->SetAttribute("Device", UintegerValue(index));
+        application->SetAttribute("Protocol", TypeIdValue(protocol));
+        application->SetAttribute("Passive", BooleanValue(passive));
+        application->SetAttribute("Local", AddressValue(local));
+        application->SetAttribute("Remote", AddressValue(remote));
+        node->AddApplication(application);
+        return application;
+    };
+    auto any = [](uint16_t port) { return InetSocketAddress(Ipv4Address::GetAny(), port); };
+    m_server = server;
+    m_ends.push_back({install(server, true, any(serverPort), atDevice),
+                      install(device, false, any(DEVICE_PORT), atServer),
+                      device});
+}
+
+void
+ExchangeEngine::SetRadio(Ptr<Radio> radio)
+{
+    m_radio = radio;
+}
+
+void
+ExchangeEngine::Attach(int64_t untilNs)
+{
+    Simulator::ScheduleNow(&ExchangeEngine::PollAttach, this, untilNs);
+    Simulator::Run();
+}
+
+void
+ExchangeEngine::PollAttach(int64_t untilNs)
+{
+    bool all = true;
+    for (uint32_t device = 0; device < m_ends.size(); device++)
+    {
+        if (m_radio->IsConnected(device))
+        {
+            m_ends[device].device->Connect();
+        }
+        all = all && m_radio->IsConnected(device);
+    }
+    if (all || GetNow() >= untilNs)
+    {
+        Simulator::Stop();
+        return;
+    }
+    Simulator::Schedule(NanoSeconds(ATTACH_POLL_NS), &ExchangeEngine::PollAttach, this, untilNs);
+}
+
+bool
+ExchangeEngine::Exchange(uint32_t count,
+                         const int64_t* asked,
+                         int64_t departNs,
+                         int64_t deadlineNs,
+                         int64_t wait,
+                         int64_t* answer)
+{
+    m_exchange++;
+    m_wait = static_cast<Wait>(wait);
+    m_pipelines.assign(count, {});
+    m_statuses.assign(count, Status::LATE);
+    for (uint32_t i = 0; i < count; i++, asked += 4)
+    {
+        m_pipelines[i].device = static_cast<uint32_t>(asked[0]);
+        m_pipelines[i].downlinkBytes = static_cast<uint64_t>(asked[1]);
+        m_pipelines[i].computeNs = asked[2];
+        m_pipelines[i].uplinkBytes = static_cast<uint64_t>(asked[3]);
+    }
+    m_running = true;
+    m_departure = Simulator::Schedule(NanoSeconds(departNs) - Simulator::Now(), &ExchangeEngine::Depart, this);
+    m_deadline = Simulator::Schedule(NanoSeconds(deadlineNs) - Simulator::Now(), &ExchangeEngine::HandleDeadline, this);
+    if (m_interrupt)
+    {
+        Simulator::ScheduleNow(&ExchangeEngine::HandleInterrupt, this);
+    }
+    Simulator::Run();
+    for (uint32_t i = 0; i < count; i++)
+    {
+        const auto& pipeline = m_pipelines[i];
+        *answer++ = static_cast<int64_t>(m_statuses[i]);
+        *answer++ = pipeline.downlinkBegin;
+        *answer++ = pipeline.downlinkEnd;
+        *answer++ = pipeline.computeEnd;
+        *answer++ = pipeline.uplinkEnd;
+    }
+    return !m_interrupt.exchange(false);
+}
+
+void
+ExchangeEngine::Depart()
+{
+    m_pending = 0;
+    for (auto& pipeline : m_pipelines)
+    {
+        pipeline.reachable = m_radio->IsConnected(pipeline.device);
+        m_pending += pipeline.reachable ? 1 : 0;
+    }
+    for (auto& pipeline : m_pipelines)
+    {
+        if (pipeline.reachable)
+        {
+            Begin(pipeline);
+        }
+    }
+    if (m_pending == 0 && m_wait != Wait::DEADLINE)
+    {
+        End();
+    }
+}
+
+void
+ExchangeEngine::Begin(Pipeline& pipeline)
+{
+    auto& ends = m_ends[pipeline.device];
+    ends.device->Connect();
+    ends.device->Expect(m_exchange, pipeline.downlinkBytes, [this, &pipeline] { HandleDownlinkEnd(&pipeline); });
+    ends.server->Expect(m_exchange, pipeline.uplinkBytes, [this, &pipeline] { HandleUplinkEnd(&pipeline); });
+    pipeline.downlinkBegin = GetNow();
+    ends.server->Send(m_exchange, pipeline.downlinkBytes);
+}
+
+void
+ExchangeEngine::HandleDownlinkEnd(Pipeline* pipeline)
+{
+    pipeline->downlinkEnd = GetNow();
+    pipeline->computing =
+        Simulator::Schedule(NanoSeconds(pipeline->computeNs), &ExchangeEngine::HandleComputeEnd, this, pipeline);
+}
+
+void
+ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
+{
+    pipeline->computeEnd = GetNow();
+    m_ends[pipeline->device].device->Send(m_exchange, pipeline->uplinkBytes);
+}
+
+void
+ExchangeEngine::HandleUplinkEnd(Pipeline* pipeline)
+{
+    pipeline->uplinkEnd = GetNow();
+    m_pending--;
+    m_done(m_exchange, pipeline->device);
+    if (m_wait == Wait::ANY || (m_wait == Wait::ALL && m_pending == 0))
+    {
+        End();
+    }
+}
+
+void
+ExchangeEngine::HandleDeadline()
+{
+    // Behind all that is due at this very instant: an answer that arrives at the deadline is in time.
+    m_deadline = Simulator::ScheduleNow(&ExchangeEngine::End, this);
+}
+
+void
+ExchangeEngine::End()
+{
+    m_running = false;
+    m_departure.Cancel();
+    m_deadline.Cancel();
+    for (uint32_t i = 0; i < m_pipelines.size(); i++)
+    {
+        m_statuses[i] = GetStatus(m_pipelines[i]);
+    }
+    for (auto& pipeline : m_pipelines)
+    {
+        if (pipeline.uplinkEnd < 0 && pipeline.downlinkBegin >= 0)
+        {
+            Cancel(pipeline);
+        }
+    }
+    Simulator::Stop();
+}
+
+void
+ExchangeEngine::Cancel(Pipeline& pipeline)
+{
+    auto& ends = m_ends[pipeline.device];
+    pipeline.computing.Cancel();
+    ends.server->Abort();
+    ends.device->Abort();
+    DiscardTransfers(m_server, pipeline.device);
+    DiscardTransfers(ends.deviceNode, pipeline.device);
+    m_radio->Discard(pipeline.device, m_exchange);
+    if (m_radio->IsConnected(pipeline.device))
+    {
+        ends.device->Connect();
+    }
+}
+
+Status
+ExchangeEngine::GetStatus(const Pipeline& pipeline) const
+{
+    if (pipeline.uplinkEnd >= 0)
+    {
+        return Status::DONE;
+    }
+    if (!m_radio->IsConnected(pipeline.device))
+    {
+        return Status::UNREACHABLE;
+    }
+    const auto& ends = m_ends[pipeline.device];
+    bool lost = ends.server->HasGap() || ends.device->HasGap() || m_radio->HasLost(pipeline.device);
+    return lost ? Status::LOST : Status::LATE;
+}
+
+void
+ExchangeEngine::Interrupt()
+{
+    m_interrupt = true;
+    Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Seconds(0), &ExchangeEngine::HandleInterrupt, this);
+}
+
+void
+ExchangeEngine::HandleInterrupt()
+{
+    if (m_running && m_interrupt)
+    {
+        End();
+    }
+}
+
+int64_t
+ExchangeEngine::GetNow() const
+{
+    return Simulator::Now().GetNanoSeconds();
+}
+
+uint64_t
+ExchangeEngine::GetEvents() const
+{
+    return Simulator::GetEventCount();
+}
+
+void
+ExchangeEngine::DoDispose()
+{
+    m_radio = nullptr;
+    m_server = nullptr;
+    m_ends.clear();
+    m_pipelines.clear();
+    Object::DoDispose();
+}
+
+} // namespace ns3::cosim

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_EXCHANGE_H
+#define COSIM_EXCHANGE_H
+
+#include "radio.h"
+#include "transfer-application.h"
+
+#include "ns3/event-id.h"
+#include "ns3/node.h"
+#include "ns3/object.h"
+#include "ns3/traced-callback.h"
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+namespace ns3::cosim
+{
+
+/// What ends an exchange.
+enum class Wait : int64_t
+{
+    ALL,
+    ANY,
+    DEADLINE
+};
+
+/// How a transfer ended.
+enum class Status : int64_t
+{
+    DONE,
+    LATE,
+    LOST,
+    UNREACHABLE
+};
+
+/**
+ * Carries out exchanges: for each transfer a pipeline of downlink, computing and uplink, all in virtual
+ * time and in one call. The edge server and each device hold one end of a TransferApplication.
+ */
+class ExchangeEngine : public Object
+{
+  public:
+    static TypeId GetTypeId();
+
+    /// Install the applications' two ends for one more device; its index is the count of those before.
+    void AddDevice(Ptr<Node> server, Address serverAddress, Ptr<Node> device, Address deviceAddress, TypeId protocol);
+
+    /// The layers below IP.
+    void SetRadio(Ptr<Radio> radio);
+
+    /// Run the simulation up to `untilNs`, or until every device is connected.
+    void Attach(int64_t untilNs);
+
+    /**
+     * Run one exchange and return when it has ended.
+     *
+     * @param count number of transfers
+     * @param asked 4 numbers a transfer: device, downlink bytes, computing time in ns, uplink bytes
+     * @param departNs virtual time at which all downlinks begin
+     * @param deadlineNs virtual time at which the exchange ends at the latest
+     * @param wait a Wait
+     * @param answer 5 numbers a transfer: Status, and the virtual times in ns of downlink begin, downlink
+     *        end, computing end and uplink end, -1 for what did not happen
+     * @return false if Interrupt ended it
+     */
+    bool Exchange(uint32_t count,
+                  const int64_t* asked,
+                  int64_t departNs,
+                  int64_t deadlineNs,
+                  int64_t wait,
+                  int64_t* answer);
+
+    /// End the exchange under way, or else the next one, at once. Any thread may call this.
+    void Interrupt();
+
+    /// Virtual time in ns and number of events so far. Any thread may call these while the engine lives.
+    int64_t GetNow() const;
+    uint64_t GetEvents() const;
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    struct Pipeline
+    {
+        uint32_t device{0};
+        uint64_t downlinkBytes{0};
+        int64_t computeNs{0};
+        uint64_t uplinkBytes{0};
+        bool reachable{false};
+        EventId computing;
+        int64_t downlinkBegin{-1};
+        int64_t downlinkEnd{-1};
+        int64_t computeEnd{-1};
+        int64_t uplinkEnd{-1};
+    };
+
+    struct Ends
+    {
+        Ptr<TransferApplication> server;
+        Ptr<TransferApplication> device;
+        Ptr<Node> deviceNode;
+    };
+
+    void PollAttach(int64_t untilNs);
+    void Depart();
+    void Begin(Pipeline& pipeline);
+    void HandleDownlinkEnd(Pipeline* pipeline);
+    void HandleComputeEnd(Pipeline* pipeline);
+    void HandleUplinkEnd(Pipeline* pipeline);
+    void HandleDeadline();
+    void End();
+    void Cancel(Pipeline& pipeline);
+    Status GetStatus(const Pipeline& pipeline) const;
+    void HandleInterrupt();
+
+    Ptr<Radio> m_radio;
+    Ptr<Node> m_server;
+    std::vector<Ends> m_ends;
+    std::vector<Pipeline> m_pipelines;
+    std::vector<Status> m_statuses;
+    uint32_t m_exchange{0};
+    uint32_t m_pending{0};
+    Wait m_wait{Wait::ALL};
+    EventId m_departure;
+    EventId m_deadline;
+    bool m_running{false};
+    std::atomic<bool> m_interrupt{false};
+
+    TracedCallback<uint32_t, uint32_t> m_done;
+};
+
+} // namespace ns3::cosim
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "radio.h"
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(Radio);
+
+TypeId
+Radio::GetTypeId()
+{
+    static TypeId tid = TypeId("ns3::cosim::Radio").SetParent<Object>().SetGroupName("Cosim").AddConstructor<Radio>();
+    return tid;
+}
+
+bool
+Radio::IsConnected(uint32_t device) const
+{
+    return true;
+}
+
+LinkSample
+Radio::GetLink(uint32_t device) const
+{
+    return {};
+}
+
+bool
+Radio::HasLost(uint32_t device) const
+{
+    return false;
+}
+
+void
+Radio::Discard(uint32_t device, uint32_t exchange)
+{
+}
+
+} // namespace ns3::cosim

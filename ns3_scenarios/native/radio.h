@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_RADIO_H
+#define COSIM_RADIO_H
+
+#include "ns3/object.h"
+
+#include <cmath>
+#include <cstdint>
+
+namespace ns3::cosim
+{
+
+/// The latest that the BS knows of a link; NaN or a negative number for what nobody measured yet.
+struct LinkSample
+{
+    double downlinkSinrDb{NAN};
+    double uplinkSinrDb{NAN};
+    double downlinkRateBps{NAN};
+    double uplinkRateBps{NAN};
+    int64_t cqi{-1};
+    int64_t downlinkMcs{-1};
+    int64_t uplinkMcs{-1};
+    int64_t rlcQueueBytes{-1};
+    int64_t bsrBytes{-1};
+};
+
+/**
+ * What an exchange needs to know of the layers below IP: whether a device is connected, the state of its
+ * link, and how to drop what waits there. This base class is the answer for a network that has nothing
+ * to say: always connected, nothing measured, nothing held back.
+ */
+class Radio : public Object
+{
+  public:
+    static TypeId GetTypeId();
+
+    /// True if the device has a connection that can carry user data.
+    virtual bool IsConnected(uint32_t device) const;
+
+    /// The state of the device's link.
+    virtual LinkSample GetLink(uint32_t device) const;
+
+    /// True if a packet of the device was dropped for good since the last call of `Discard`.
+    virtual bool HasLost(uint32_t device) const;
+
+    /// Drop all of the device's transfers up to `exchange` that waits below IP, both ways, now or later.
+    virtual void Discard(uint32_t device, uint32_t exchange);
+};
+
+} // namespace ns3::cosim
+
+#endif

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "transfer-application.h"
+
+#include "transfer-tag.h"
+
+#include "ns3/boolean.h"
+#include "ns3/nstime.h"
+#include "ns3/simulator.h"
+#include "ns3/socket-factory.h"
+#include "ns3/tcp-socket-base.h"
+#include "ns3/tcp-socket-factory.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/udp-socket-factory.h"
+#include "ns3/uinteger.h"
+
+#include <algorithm>
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(TransferApplication);
+
+namespace
+{
+
+constexpr uint32_t TCP_BUFFER_BYTES = 6 * 1024 * 1024; // the largest that Linux takes by itself (tcp_rmem)
+constexpr uint32_t TCP_MSS_BYTES = 1448;               // MTU 1500 less IPv4, TCP and timestamp option
+
+/// TcpSocketBase::SendRST is protected; a derived class may name it.
+struct TcpReset : public TcpSocketBase
+{
+    static void Send(Ptr<Socket> socket)
+    {
+        auto tcp = DynamicCast<TcpSocketBase>(socket);
+        (PeekPointer(tcp)->*(&TcpReset::SendRST))();
+    }
+};
+
+} // namespace
+
+TypeId
+TransferApplication::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::cosim::TransferApplication")
+            .SetParent<Application>()
+            .SetGroupName("Cosim")
+            .AddConstructor<TransferApplication>()
+            .AddAttribute("Device",
+                          "Index of the device at this conversation's other or own end.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&TransferApplication::m_device),
+                          MakeUintegerChecker<uint32_t>())
+            .AddAttribute("Protocol",
+                          "TypeId of the socket factory: ns3::UdpSocketFactory or ns3::TcpSocketFactory.",
+                          TypeIdValue(UdpSocketFactory::GetTypeId()),
+                          MakeTypeIdAccessor(&TransferApplication::m_protocol),
+                          MakeTypeIdChecker())
+            .AddAttribute("Passive",
+                          "True for the edge server's end, which waits to be connected.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&TransferApplication::m_passive),
+                          MakeBooleanChecker())
+            .AddAttribute("Local",
+                          "The address and port to bind.",
+                          AddressValue(),
+                          MakeAddressAccessor(&TransferApplication::m_local),
+                          MakeAddressChecker())
+            .AddAttribute("Remote",
+                          "The address and port of the other end.",
+                          AddressValue(),
+                          MakeAddressAccessor(&TransferApplication::m_remote),
+                          MakeAddressChecker())
+            .AddAttribute("DatagramPayload",
+                          "Payload bytes of a full UDP datagram (1472 fills an IPv4 packet of 1500).",
+                          UintegerValue(1472),
+                          MakeUintegerAccessor(&TransferApplication::m_payload),
+                          MakeUintegerChecker<uint32_t>(1))
+            .AddTraceSource("Tx",
+                            "A packet was handed to the socket.",
+                            MakeTraceSourceAccessor(&TransferApplication::m_tx),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("Rx",
+                            "Bytes of the expected block arrived.",
+                            MakeTraceSourceAccessor(&TransferApplication::m_rx),
+                            "ns3::Packet::TracedCallback");
+    return tid;
+}
+
+void
+TransferApplication::Send(uint32_t exchange, uint64_t bytes)
+{
+    m_sendExchange = exchange;
+    m_sendBytes = bytes;
+    m_sentBytes = 0;
+    Push();
+}
+
+void
+TransferApplication::Expect(uint32_t exchange, uint64_t bytes, std::function<void()> complete)
+{
+    m_expectExchange = exchange;
+    m_expectBytes = bytes;
+    m_receivedBytes = 0;
+    m_highestEnd = 0;
+    m_complete = std::move(complete);
+}
+
+void
+TransferApplication::Abort()
+{
+    m_sendBytes = m_sentBytes = 0;
+    m_expectBytes = 0;
+    m_complete = nullptr;
+    if (IsStream() && m_socket)
+    {
+        auto socket = m_socket;
+        Drop();
+        TcpReset::Send(socket);
+    }
+}
+
+void
+TransferApplication::Connect()
+{
+    if (!IsStream() || m_passive || m_socket)
+    {
+        return;
+    }
+    Adopt(Open());
+    m_socket->SetConnectCallback(MakeCallback(&TransferApplication::HandleConnected, this),
+                                 MakeCallback(&TransferApplication::HandleClosed, this));
+    m_socket->Connect(m_remote);
+}
+
+bool
+TransferApplication::HasGap() const
+{
+    return m_highestEnd > m_receivedBytes;
+}
+
+void
+TransferApplication::DoDispose()
+{
+    m_complete = nullptr;
+    m_socket = nullptr;
+    m_listener = nullptr;
+    Application::DoDispose();
+}
+
+void
+TransferApplication::StartApplication()
+{
+    if (!IsStream())
+    {
+        Adopt(Open());
+        m_socket->Connect(m_remote);
+        m_open = true;
+    }
+    else if (m_passive)
+    {
+        m_listener = Open();
+        m_listener->SetAcceptCallback(MakeNullCallback<bool, Ptr<Socket>, const Address&>(),
+                                      MakeCallback(&TransferApplication::HandleAccept, this));
+        m_listener->Listen();
+    }
+}
+
+void
+TransferApplication::StopApplication()
+{
+    Abort();
+}
+
+Ptr<Socket>
+TransferApplication::Open()
+{
+    auto socket = Socket::CreateSocket(GetNode(), m_protocol);
+    if (IsStream())
+    {
+        socket->SetAttribute("SegmentSize", UintegerValue(TCP_MSS_BYTES));
+        socket->SetAttribute("SndBufSize", UintegerValue(TCP_BUFFER_BYTES));
+        socket->SetAttribute("RcvBufSize", UintegerValue(TCP_BUFFER_BYTES));
+        // Linux's values. ns-3's own delayed acknowledgement, 200 ms, would meet a 200 ms time-out.
+        socket->SetAttribute("MinRto", TimeValue(MilliSeconds(200)));
+        socket->SetAttribute("DelAckTimeout", TimeValue(MilliSeconds(40)));
+    }
+    else
+    {
+        // A whole block may wait here for the application, which reads in the same instant.
+        socket->SetAttribute("RcvBufSize", UintegerValue(UINT32_MAX));
+    }
+    NS_ABORT_MSG_IF(socket->Bind(m_local) != 0, "TransferApplication cannot bind its local address");
+    return socket;
+}
+
+void
+TransferApplication::Adopt(Ptr<Socket> socket)
+{
+    m_socket = socket;
+    m_open = false;
+    m_socket->SetRecvCallback(MakeCallback(&TransferApplication::HandleRead, this));
+    if (IsStream())
+    {
+        m_socket->SetSendCallback(MakeCallback(&TransferApplication::HandleSendSpace, this));
+        m_socket->SetCloseCallbacks(MakeCallback(&TransferApplication::HandleClosed, this),
+                                    MakeCallback(&TransferApplication::HandleClosed, this));
+    }
+}
+
+void
+TransferApplication::Drop()
+{
+    auto closed = MakeNullCallback<void, Ptr<Socket>>();
+    m_socket->SetRecvCallback(closed);
+    m_socket->SetSendCallback(MakeNullCallback<void, Ptr<Socket>, uint32_t>());
+    m_socket->SetConnectCallback(closed, closed);
+    m_socket->SetCloseCallbacks(closed, closed);
+    m_socket = nullptr;
+    m_open = false;
+}
+
+void
+TransferApplication::HandleAccept(Ptr<Socket> socket, const Address& from)
+{
+    if (m_socket)
+    {
+        Drop(); // the other end has connected anew: the old connection is dead
+    }
+    Adopt(socket);
+    m_open = true;
+    Push();
+}
+
+void
+TransferApplication::HandleConnected(Ptr<Socket> socket)
+{
+    m_open = true;
+    Push();
+}
+
+void
+TransferApplication::HandleClosed(Ptr<Socket> socket)
+{
+    if (socket == m_socket)
+    {
+        Drop();
+    }
+}
+
+void
+TransferApplication::HandleSendSpace(Ptr<Socket> socket, uint32_t available)
+{
+    Push();
+}
+
+void
+TransferApplication::HandleRead(Ptr<Socket> socket)
+{
+    while (auto packet = socket->Recv())
+    {
+        if (packet->GetSize() == 0)
+        {
+            break; // end of the stream
+        }
+        Count(packet);
+    }
+}
+
+bool
+TransferApplication::IsStream() const
+{
+    return m_protocol == TcpSocketFactory::GetTypeId();
+}
+
+Ptr<Packet>
+TransferApplication::MakePacket(uint64_t bytes)
+{
+    auto packet = Create<Packet>(static_cast<uint32_t>(bytes));
+    TransferTag tag;
+    tag.device = m_device;
+    tag.exchange = m_sendExchange;
+    tag.end = m_sentBytes + bytes;
+    packet->AddByteTag(tag);
+    return packet;
+}
+
+void
+TransferApplication::Count(Ptr<const Packet> packet)
+{
+    TransferTag tag;
+    if (!m_complete || !packet->FindFirstMatchingByteTag(tag) || tag.exchange != m_expectExchange)
+    {
+        return;
+    }
+    m_rx(packet);
+    m_receivedBytes += packet->GetSize();
+    m_highestEnd = std::max(m_highestEnd, IsStream() ? m_receivedBytes : tag.end);
+    if (m_receivedBytes == m_expectBytes)
+    {
+        auto complete = std::move(m_complete);
+        m_complete = nullptr;
+        complete();
+    }
+}
+
+void
+TransferApplication::Push()
+{
+    while (m_open && m_sentBytes < m_sendBytes)
+    {
+        uint64_t room = IsStream() ? m_socket->GetTxAvailable() : m_payload;
+        uint64_t bytes = std::min({m_sendBytes - m_sentBytes, room, uint64_t{IsStream() ? TCP_MSS_BYTES : m_payload}});
+        if (bytes == 0)
+        {
+            return; // HandleSendSpace goes on
+        }
+        auto packet = MakePacket(bytes);
+        if (m_socket->Send(packet) < 0 && IsStream())
+        {
+            return;
+        }
+        m_tx(packet);
+        m_sentBytes += bytes; // a datagram that has no route is lost, as on any UDP socket
+    }
+}
+
+} // namespace ns3::cosim

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a radio scenario is: typed parameters, and a network built from them with ns-3.
+
+A scenario says which node is the edge server and which are the devices. All else, the transfers, the clock,
+cancelling, determinism, comes from `ns3_scenarios.simulation`, the same for every radio.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+from bridge.network import RequestError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device: its name, its `ns.Node`, and the `ns.Ipv4Address` at which it is reached."""
+
+    name: str
+    node: Any
+    address: Any
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What `Scenario.build` made.
+
+    `edge_server` is the `ns.Node` beside the BS that sends hidden states and gathers the answers, at the
+    `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is
+    connected, how its link is, and how to drop what waits below IP; None for a network that has nothing to
+    say: always connected, nothing measured, no queue below the ones of its net devices.
+    """
+
+    edge_server: Any
+    edge_address: Any
+    devices: Sequence[Device]
+    radio: Any = None
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all scenarios. The fields of a subclass are its parameters, with their units in their names.
+
+    A subclass names the ns-3 `modules` whose libraries it uses and the `headers` whose classes it names, and
+    defines `build`. Constraints stand in the annotations (`Annotated[float, msgspec.Meta(gt=0)]`); what
+    spans several fields is checked in `__post_init__`, which raises `RequestError("radio.FIELD", reason)`.
+    """
+
+    name: ClassVar[str]
+    modules: ClassVar[Sequence[str]] = ("internet",)
+    headers: ClassVar[Sequence[str]] = ()
+    attach_s: ClassVar[float] = 0.0
+    """How long, at most, `Simulation` lets the network run until every device is connected."""
+
+    transport: Literal["udp", "tcp"] = "udp"
+
+    def build(self, ns: Any) -> Topology:
+        """Build the network with ns-3 and say what is what. The virtual time is 0."""
+        raise NotImplementedError
+
+    def apply_shares(self, shares: Sequence[float]) -> None:
+        """Give each device its share of the band from now on. Raises `RequestError` if this radio cannot."""
+        raise RequestError("bandwidth_shares", f"the {self.name} scenario cannot apply them; leave them out")
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, Any]) -> Self:
+        """Make a scenario of plain values. Raises `RequestError` naming `radio.FIELD`."""
+        for name, value in parameters.items():
+            _refuse_infinite(f"radio.{name}", value)
+        try:
+            return msgspec.convert(dict(parameters), cls)
+        except msgspec.ValidationError as error:
+            if isinstance(error.__cause__, RequestError):
+                raise error.__cause__ from None
+            raise _named(error) from None
+
+
+def _refuse_infinite(field: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(field, f"{value} is not a finite number")
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_infinite(field, item)
+
+
+def _named(error: msgspec.ValidationError) -> RequestError:
+    """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`"."""
+    message = str(error)
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+    if unknown:
+        return RequestError(f"radio.{unknown[1]}", "no such parameter of this scenario")
+    reason, _, place = message.partition(" - at `$")
+    return RequestError("radio" + place.rstrip("`"), reason.replace("`", ""))
