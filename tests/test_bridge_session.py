@@ -286,6 +286,8 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
                 for noise in (b"", b"\x00" * 100, MAGIC, encode(Hello("x", "y", "z", {}, 1, 1))[:-1], os.urandom(1000)):
                     channel.send(noise)
                     channel.send_multipart([noise, noise, b"more"])
+                channel.send(MAGIC + b"\x00")
+                assert isinstance(decode(channel.recv(), to_client), Refused)  # so it has read all before
                 channel.send(bytes(MAX_MESSAGE_BYTES + 1))
                 assert remote.exchange(TRANSFERS, remote.now_ns, remote.now_ns + SECOND_NS).transfers
         if endpoint.startswith("tcp"):
