@@ -51,7 +51,7 @@ class LayerExchange:
 
     `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS
     computed for `bs_compute_ns` up to `depart_ns`. `gate_weights`, `gate_indices` [N, k] are the model's
-    own choice, `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), `delivered`
+    own choice out of the router's `probabilities` [N, E], `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), `delivered`
     [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens, `predicted_s`
     [D] is what the BS expected of each device under the model's own choice. Everything but
     `network_wall_s`, the wall-clock seconds within the network, is the same in every run.
@@ -65,6 +65,7 @@ class LayerExchange:
     depart_ns: int
     deadline_ns: int
     bs_compute_ns: int
+    probabilities: NDArray[np.float32]
     gate_weights: Weights
     gate_indices: Indices
     chosen_weights: Weights
@@ -159,6 +160,7 @@ class BaseStation:
                     depart_ns=depart_ns,
                     deadline_ns=deadline_ns,
                     bs_compute_ns=bs_compute_ns,
+                    probabilities=probabilities,
                     gate_weights=own_weights,
                     gate_indices=own_indices,
                     chosen_weights=weights,
