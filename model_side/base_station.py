@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bridge.network import NS_PER_S, Network, Outcome, Status, Transfer, Wait
+from bridge.network import Network, Outcome, Status, Transfer, Wait
+from model_side.hardware import to_ns
 from model_side.latency import LatencyPredictor
 from model_side.moe import GateOutput
 from model_side.placement import Placement
@@ -35,13 +36,13 @@ class Phase(StrEnum):
 class ComputeTimes(Protocol):
     """How long BS and devices compute, in virtual seconds (see `model_side.compute`)."""
 
-    def layer_s(self, layer: int, tokens: int, context: int, phase: Phase) -> float:
+    def layer_s(self, layer: int, tokens: int, context: int) -> float:
         """The BS's work from the answers of one MoE layer to the gate's decision in MoE layer `layer`."""
 
-    def head_s(self, tokens: int, context: int, phase: Phase) -> float:
+    def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token."""
 
-    def devices_s(self, tokens_per_expert: NDArray[np.int64], phase: Phase) -> NDArray[np.float64]:
+    def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
         """Each device's work [D] for its experts, which compute `tokens_per_expert` [E]."""
 
 
@@ -51,10 +52,11 @@ class LayerExchange:
 
     `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS
     computed for `bs_compute_ns` up to `depart_ns`. `gate_weights`, `gate_indices` [N, k] are the model's
-    own choice out of the router's `probabilities` [N, E], `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), `delivered`
-    [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens, `predicted_s`
-    [D] is what the BS expected of each device under the model's own choice. Everything but
-    `network_wall_s`, the wall-clock seconds within the network, is the same in every run.
+    own choice out of the router's `probabilities` [N, E] (softmax of its logits), `chosen_weights`,
+    `chosen_indices` [N, k] the policy's (index E: left out), and `delivered` [N, k] tells which of these
+    came back. `tokens_per_device` [D] counts distinct tokens, `predicted_s` [D] is what the BS expected
+    of each device under the model's own choice. Everything but `network_wall_s`, the wall-clock seconds
+    within the network, is the same in every run.
     """
 
     phase: Phase
@@ -117,8 +119,8 @@ class BaseStation:
 
     def finish(self) -> int:
         """End the forward pass: the BS computes the next token. Return the virtual time when it has it."""
-        phase, _, position = self._pass
-        head_ns = _to_ns(self._compute.head_s(self._tokens, position + self._tokens, phase))
+        _, _, position = self._pass
+        head_ns = int(to_ns(self._compute.head_s(self._tokens, position + self._tokens)))
         self._ready_ns += head_ns
         return self._ready_ns
 
@@ -131,17 +133,17 @@ class BaseStation:
         own_weights = gate.weights.detach().float().cpu().numpy()
         own_indices = gate.indices.cpu().numpy().astype(np.int64, copy=False)
         self._tokens = len(own_indices)
-        bs_compute_ns = _to_ns(self._compute.layer_s(gate.layer, self._tokens, position + self._tokens, phase))
+        bs_compute_ns = int(to_ns(self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)))
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
-        predicted_s = self._predict(own_indices, depart_ns, phase)
+        predicted_s = self._predict(own_indices, depart_ns)
         probabilities = gate.logits.detach().float().softmax(dim=-1).cpu().numpy()
         latency_s = predicted_s[self.placement.device_of]
         weights, indices = self._policy(LayerRouting(gate.layer, probabilities, own_weights, own_indices, latency_s))
 
         tokens_per_device = self.placement.tokens_per_device(indices)
-        transfers = self._transfers(tokens_per_device, indices, phase)
+        transfers = self._transfers(tokens_per_device, indices)
         began = time.perf_counter()
         outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait)
         network_wall_s = time.perf_counter() - began
@@ -179,17 +181,17 @@ class BaseStation:
             return gate.weights, gate.indices
         return torch.from_numpy(weights).to(gate.weights), torch.from_numpy(indices).to(gate.indices)
 
-    def _predict(self, indices: Indices, depart_ns: int, phase: Phase) -> NDArray[np.float64]:
+    def _predict(self, indices: Indices, depart_ns: int) -> NDArray[np.float64]:
         """Latency [D] expected of each device under `indices`, or for one token where it gets none."""
         size = np.maximum(self.placement.tokens_per_device(indices), 1) * self._token_bytes
-        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices), phase)
+        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
         return self.predictor.predict(depart_ns, size, compute_s, size)
 
-    def _transfers(self, tokens_per_device: NDArray[np.int64], indices: Indices, phase: Phase) -> tuple[Transfer, ...]:
-        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices), phase)
+    def _transfers(self, tokens_per_device: NDArray[np.int64], indices: Indices) -> tuple[Transfer, ...]:
+        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
         busy = np.flatnonzero(tokens_per_device)
         sizes = (tokens_per_device[busy] * self._token_bytes).tolist()
-        compute_ns = np.rint(compute_s[busy] * NS_PER_S).astype(np.int64).tolist()
+        compute_ns = to_ns(compute_s[busy]).tolist()
         return tuple(
             Transfer(device, size, busy_ns, size)
             for device, size, busy_ns in zip(busy.tolist(), sizes, compute_ns, strict=True)
@@ -200,7 +202,3 @@ class BaseStation:
         answered = np.zeros(self.placement.devices + 1, dtype=bool)
         answered[[transfer.device for transfer in outcome.transfers if transfer.status is Status.DONE]] = True
         return np.asarray(answered[self.placement.slot_devices(indices)])
-
-
-def _to_ns(seconds: float) -> int:
-    return round(seconds * NS_PER_S)

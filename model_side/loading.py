@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from bridge.network import RequestError
 from model_side.moe import ModelError, SplitModel
@@ -24,8 +26,6 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
     """
     if dtype not in DTYPES:
         raise RequestError("model.dtype", f"{dtype!r} is none of {', '.join(DTYPES)}")
-    from transformers import AutoModelForCausalLM  # noqa: PLC0415  (seconds of import, only when a model is loaded)
-
     model, loading = _from_pretrained(AutoModelForCausalLM, path, dtype=DTYPES[dtype], output_loading_info=True)
     if loading["missing_keys"]:
         raise ModelError(f"{path} lacks weights, the first of them {sorted(loading['missing_keys'])[0]}")
@@ -34,8 +34,6 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
 
 def load_tokenizer(path: str | Path = SHIPPED) -> Any:
     """The tokenizer that belongs to the model at `path` (see `load_model`). Raises `ModelError`."""
-    from transformers import AutoTokenizer  # noqa: PLC0415
-
     return _from_pretrained(AutoTokenizer, path)
 
 
@@ -45,6 +43,7 @@ def is_local(path: str | Path) -> bool:
 
 
 def _from_pretrained(kind: Any, path: str | Path, **options: Any) -> Any:
+    disable_progress_bar()
     path = SHIPPED_FOLDER if path == SHIPPED else path
     local = is_local(path)
     if local:
