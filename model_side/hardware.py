@@ -154,14 +154,14 @@ PROFILES: dict[str, Hardware] = {
             memory_bandwidth_bytes_per_s=204.8 * GB,
             memory_bytes=64 * GIB,
             **ORIN,
-            source="NVIDIA Jetson AGX Orin technical brief: GPU 170 sparse INT8 TOPS (dense FP16 at a quarter), 204.8 GB/s",
+            source="NVIDIA Jetson AGX Orin technical brief: 170 sparse INT8 TOPS (dense FP16 a quarter), 204.8 GB/s",
         ),
         Hardware(
             "jetson-agx-thor",
             peak_flops=258e12,
             memory_bandwidth_bytes_per_s=273 * GB,
             memory_bytes=128 * GIB,
-            prefill_efficiency=0.11,
+            prefill_efficiency=0.10,
             decode_efficiency=ORIN["decode_efficiency"],
             overhead_s=ORIN["overhead_s"],
             source="NVIDIA Jetson T5000 data sheet: 2,070 sparse FP4 TFLOPS (dense FP16 at an eighth), 273 GB/s",
@@ -206,7 +206,7 @@ PROFILES: dict[str, Hardware] = {
             prefill_efficiency=0.23,
             decode_efficiency=0.34,
             overhead_s=ORIN["overhead_s"],
-            source="Qualcomm product brief: LPDDR5X at 4,800 MHz (64 bit); GPU peak from third parties, Qualcomm gives none",
+            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak from third parties",
         ),
         Hardware(
             "raspberry-pi-5",
@@ -216,7 +216,7 @@ PROFILES: dict[str, Hardware] = {
             prefill_efficiency=0.30,
             decode_efficiency=0.56,
             overhead_s=0.0,
-            source="Raspberry Pi 5 product brief: 4 Cortex-A76 at 2.4 GHz (two 128-bit FP16 FMA a cycle), LPDDR4X at 17 GB/s",
+            source="Raspberry Pi 5 product brief: 4 Cortex-A76 (two 128-bit FMA a cycle), 2.4 GHz, LPDDR4X at 17 GB/s",
         ),
     )
 }
