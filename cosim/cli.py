@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `cosim` command."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from bridge.network import PartnerLost, RequestError
+
+app = typer.Typer(
+    help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
+Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    settings: Settings = None,
+    policy: Policies = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
+    connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Where the ns-3 side started here listens.")
+    ] = None,
+) -> None:
+    """Run a model over simulated radio links and print what came of it."""
+    from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
+    from cosim.display import make_display  # noqa: PLC0415
+    from cosim.run import Place, dated_folder  # noqa: PLC0415
+    from cosim.run import run as run_experiment  # noqa: PLC0415
+
+    if connect and listen:
+        raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
+    console = Console()
+    experiment = configuration.load(config, settings or [], policy)
+    folder = out or dated_folder(Path("runs"))
+    display = make_display(console)
+    try:
+        run_experiment(experiment, folder, Place(connect, listen), display)
+    except (PartnerLost, KeyboardInterrupt):
+        display.end()
+        console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+        raise
+    finally:
+        display.end()
+    show(folder)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+    """Print a run's tables again, from its journal."""
+    from cosim.journal import Journal  # noqa: PLC0415
+    from cosim.report import print_report  # noqa: PLC0415
+    from cosim.summary import summarise  # noqa: PLC0415
+
+    journal = Journal.open(run)
+    print_report(summarise(journal), Console())
+    for kind, message in journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event"):
+        print(f"{kind}: {message}")
+    print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
+    journal.close()
+
+
+@app.command()
+def serve(
+    listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Bind an address other hosts can reach.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="End after the first session.")] = False,
+) -> None:
+    """Run the ns-3 side alone, for another terminal or host."""
+    command = [sys.executable, "-m", "ns3_scenarios", "--listen", listen]
+    command += ["--allow-remote"] * allow_remote + ["--once"] * once
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+
+
+@app.command()
+def devices() -> None:
+    """Hold the devices' compute model against published measurements."""
+    from model_side.device_check import main as check  # noqa: PLC0415
+
+    check()
+
+
+def main() -> NoReturn:
+    """Entry point: exit code 2 for bad input, 1 for a lost partner, 130 after Ctrl-C; never a traceback for these."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin on ns-3's core
+    try:
+        code = app(standalone_mode=False)
+    except RequestError as error:
+        code = _say(str(error), 2)
+    except PartnerLost as error:
+        code = _say(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _say("stopped by the user", 130)
+    except typer.Exit as exit_:
+        code = exit_.exit_code
+    except typer.TyperException as error:
+        code = _say(error.format_message(), 2)
+    sys.exit(code or 0)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"cosim: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run shows while it goes: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from bridge.network import NS_PER_S, LinkState, NetworkInfo
+from model_side.base_station import LayerExchange
+
+_PLAIN_LINE_S = 2.0
+_LIVE_S = 0.2
+_LIVE_DEVICES = 16
+
+
+class Display(Protocol):
+    """Told what a run does; decides what to show of it."""
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+
+    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        """A variant begins: how many exchanges it will have, over how many MoE layers a token."""
+
+    def exchanged(self, record: LayerExchange) -> None:
+        """One more exchange is done."""
+
+    def end(self) -> None:
+        """The variant, or the run, is over. Ending twice does nothing."""
+
+
+def make_display(console: Console) -> Display:
+    """The display that fits where `console` writes."""
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+class PlainDisplay:
+    """A line every few seconds."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._policy = ""
+        self._total = self._done = 0
+        self._shown_s = 0.0
+
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        self._policy, self._total, self._done = policy, exchanges, 0
+        self._shown_s = time.monotonic()
+        self.say(f"{policy}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
+
+    def exchanged(self, record: LayerExchange) -> None:
+        self._done += 1
+        now_s = time.monotonic()
+        if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
+            self._shown_s = now_s
+            self.say(f"{self._policy}: {self._done}/{self._total}, {_where(record)}, {_links(record.outcome.links)}")
+
+    def end(self) -> None:
+        """Lines need no end."""
+
+
+class LiveDisplay:
+    """A progress bar, where the run is, and the quality of every device's link; redrawn a few times a second."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._live: Live | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._task = self._progress.add_task("", visible=False)
+        self._info: NetworkInfo | None = None
+        self._drawn_s = 0.0
+
+    def say(self, line: str) -> None:
+        self._console.print(line, highlight=False)
+
+    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        self._info = info
+        self._progress.reset(self._task, total=exchanges, description=policy, visible=True)
+        self._live = Live(self._progress, console=self._console, auto_refresh=False)
+        self._live.start()
+
+    def exchanged(self, record: LayerExchange) -> None:
+        self._progress.advance(self._task)
+        now_s = time.monotonic()
+        if self._live is not None and now_s - self._drawn_s >= _LIVE_S:
+            self._drawn_s = now_s
+            self._live.update(Group(self._progress, Text(_where(record)), self._link_table(record)), refresh=True)
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._live.update(self._progress, refresh=True)
+            self._live.stop()
+            self._live = None
+
+    def _link_table(self, record: LayerExchange) -> Table:
+        assert self._info is not None
+        table = Table("device", "SINR down", "SINR up", "CQI", "rate down", "rate up", "status", box=None)
+        statuses = {transfer.device: transfer.status.value for transfer in record.outcome.transfers}
+        for link in record.outcome.links[:_LIVE_DEVICES]:
+            table.add_row(
+                self._info.devices[link.device],
+                _unit(link.downlink_sinr_db, "dB"),
+                _unit(link.uplink_sinr_db, "dB"),
+                "-" if link.cqi is None else str(link.cqi),
+                _unit(link.downlink_rate_bps, "Mb/s", 1e-6),
+                _unit(link.uplink_rate_bps, "Mb/s", 1e-6),
+                statuses.get(link.device, "idle") if link.connected else "no link",
+            )
+        if len(record.outcome.links) > _LIVE_DEVICES:
+            table.add_row(f"and {len(record.outcome.links) - _LIVE_DEVICES} more")
+        return table
+
+
+def _where(record: LayerExchange) -> str:
+    latency_ms = (record.outcome.now_ns - record.depart_ns + record.bs_compute_ns) / 1e6
+    return (
+        f"virtual time {record.outcome.now_ns / NS_PER_S:.3f} s, request {record.request + 1}, "
+        f"{record.phase.value} at token {record.position}, layer {record.layer}, {latency_ms:.1f} ms"
+    )
+
+
+def _links(links: tuple[LinkState, ...]) -> str:
+    connected = [link for link in links if link.connected]
+    sinr_db = [link.downlink_sinr_db for link in connected if link.downlink_sinr_db is not None]
+    quality = f", SINR {min(sinr_db):.0f} to {max(sinr_db):.0f} dB" if sinr_db else ""
+    return f"{len(connected)} of {len(links)} links up{quality}"
+
+
+def _unit(value: float | None, unit: str, factor: float = 1.0) -> str:
+    return "-" if value is None else f"{value * factor:.1f} {unit}"

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's figures as tables, the variants side by side."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bridge.network import Status
+from cosim.summary import Series, VariantSummary
+
+Row = tuple[str, Callable[[VariantSummary], str]]
+
+
+def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
+    """Print latency, where the time went, experts and quality, the devices' loads, and the wall-clock cost."""
+    if not any(variant.layer_s for variant in variants):
+        console.print("no exchange was recorded")
+        return
+    sections: list[tuple[str, list[Row]]] = [
+        ("latency (median / 95th percentile)", _LATENCY),
+        ("where the virtual time went", _share_rows(variants)),
+        ("experts", _EXPERTS),
+        ("quality against the unmodified model", _QUALITY),
+        ("wall-clock cost", _cost_rows(variants)),
+    ]
+    table = Table(title="co-simulation", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("")
+    for variant in variants:
+        table.add_column(f"{variant.policy} ({variant.network})", justify="right")
+    for title, rows in sections:
+        table.add_section()
+        table.add_row(f"[bold]{title}[/bold]")
+        for name, figure in rows:
+            table.add_row(f"  {name}", *(figure(variant) for variant in variants))
+    console.print(table)
+    console.print(_device_table(variants))
+
+
+def _device_table(variants: Sequence[VariantSummary]) -> Table:
+    table = Table(title="devices", title_justify="left", show_edge=False, pad_edge=False)
+    for heading in ("policy", "device", "experts", "SINR", "tokens", "MB down", "MB up", "failed"):
+        table.add_column(heading, justify="left" if heading in ("policy", "device", "experts") else "right")
+    for variant in variants:
+        table.add_section()
+        for index, device in enumerate(variant.devices):
+            table.add_row(
+                variant.policy if index == 0 else "",
+                device.name,
+                _short(device.experts),
+                "-" if device.downlink_sinr_db is None else f"{device.downlink_sinr_db:.1f} dB",
+                str(device.tokens),
+                f"{device.downlink_bytes / 1e6:.2f}",
+                f"{device.uplink_bytes / 1e6:.2f}",
+                f"{device.failed}/{device.transfers}",
+            )
+    return table
+
+
+def _short(experts: str) -> str:
+    numbers = experts.strip("[]")
+    return numbers if len(numbers) <= 16 else numbers[:13] + "..."
+
+
+def _median_p95(series: Series | None) -> str:
+    if series is None or not len(series):
+        return "-"
+    median, p95 = (1000 * float(np.percentile(series, share)) for share in (50, 95))
+    return f"{median:.1f} / {p95:.1f} ms"
+
+
+def _layer(phase: str) -> Callable[[VariantSummary], str]:
+    return lambda variant: _median_p95(variant.layer_s.get(phase))
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part:.2f} s ({part / whole:4.0%})" if whole > 0 else "-"
+
+
+def _share_rows(variants: Sequence[VariantSummary]) -> list[Row]:
+    def row(part: str) -> Row:
+        return part, lambda variant: _share(variant.time_s[part], sum(variant.time_s.values()))
+
+    return [row(part) for part in variants[0].time_s] + [
+        ("virtual time, all of it", lambda variant: f"{variant.virtual_s:.2f} s")
+    ]
+
+
+def _cost_rows(variants: Sequence[VariantSummary]) -> list[Row]:
+    def row(part: str) -> Row:
+        return part, lambda variant: _share(variant.costs_s.get(part, 0.0), sum(variant.costs_s.values()))
+
+    parts = dict.fromkeys(part for variant in variants for part in variant.costs_s)
+    return [row(part) for part in parts]
+
+
+def _dropped(count: int, variant: VariantSummary) -> str:
+    return f"{count} of {variant.chosen} ({count / variant.chosen:.1%})" if variant.chosen else "-"
+
+
+def _statuses(variant: VariantSummary) -> str:
+    return ", ".join(
+        f"{count} {status}" for status, count in variant.statuses.items() if count or status == Status.DONE
+    )
+
+
+_LATENCY: list[Row] = [
+    ("layer, prefill", _layer("prefill")),
+    ("layer, decode", _layer("decode")),
+    ("token", lambda variant: _median_p95(variant.token_s)),
+    ("TTFT", lambda variant: _median_p95(variant.ttft_s)),
+    ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
+]
+
+_EXPERTS: list[Row] = [
+    ("left out by the policy", lambda variant: _dropped(variant.dropped_by_policy, variant)),
+    ("not back in time", lambda variant: _dropped(variant.dropped_by_network, variant)),
+    ("transfers", _statuses),
+]
+
+
+def _quality(figure: Callable[[VariantSummary], str]) -> Callable[[VariantSummary], str]:
+    return lambda variant: "-" if variant.quality is None else figure(variant)
+
+
+def _perplexities(variant: VariantSummary) -> str:
+    quality = variant.quality
+    if quality is None or quality.perplexity is None or quality.reference_perplexity is None:
+        return "-"
+    return f"{quality.perplexity:.2f} (unmodified {quality.reference_perplexity:.2f})"
+
+
+_QUALITY: list[Row] = [
+    ("perplexity of the prompts", _perplexities),
+    ("same next token", _quality(lambda variant: f"{variant.quality.agreement:.1%}" if variant.quality else "-")),
+    (
+        "mean KL divergence",
+        _quality(lambda variant: f"{variant.quality.mean_kl_nats:.4f} nats" if variant.quality else "-"),
+    ),
+]
