@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: run test lint bench prerequisites clean
+
+run: $(READY)
+	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	$(VENV)/bin/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(VENV)/bin/python -m bench.bridge
+	$(VENV)/bin/python -m bench.radio
+	$(VENV)/bin/python -m bench.run
+
+$(READY): pyproject.toml constraints.txt | prerequisites
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	$(VENV)/bin/python -m ns3_scenarios.native
+	touch $@
+
+# What pip cannot bring. ns3's C++ interpreter is compiled at install and needs g++ (its headers) at run time too.
+prerequisites:
+	@missing=; \
+	need() { command -v $$1 >/dev/null || { echo "missing: $$1, from the package $$2"; missing=1; }; }; \
+	need $(PYTHON) python3; need g++ g++; need make make; need cmake cmake; \
+	if command -v $(PYTHON) >/dev/null; then \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "missing: Python 3.11 or newer; set PYTHON=python3.11 or the like"; missing=1; }; \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: venv, from the package python3-venv"; missing=1; }; \
+	  $(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || \
+	    { echo "missing: Python.h, from the package python3-dev"; missing=1; }; \
+	fi; \
+	test -z "$$missing" || { echo "install these (apt-get install PACKAGE) and run make again"; exit 2; }
+
+clean:
+	rm -rf $(VENV) build *.egg-info
