@@ -51,6 +51,7 @@ def load(modules: Iterable[str] = (), headers: Iterable[str] = ()) -> Any:
 def _cppyy() -> Any:
     if Path.cwd() == Path("/"):
         os.chdir(Path.home())  # cppyy and ns-3 search below the working directory: never all of the disk
+    os.environ.setdefault("CPPYY_CRASH_QUIET", "1")  # an abort must not wait for a debugger's backtrace
     import cppyy  # noqa: PLC0415 - starting the C++ interpreter costs 0.3 s: only who needs ns-3 pays it
     import libcppyy  # noqa: PLC0415
 

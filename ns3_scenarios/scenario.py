@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
 from bridge.network import RequestError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Topology:
     edge_address: Any
     devices: Sequence[Device]
     radio: Any = None
+    keep: Any = None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +79,18 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if isinstance(error.__cause__, RequestError):
                 raise error.__cause__ from None
             raise _named(error) from None
+
+
+def fill(scenario: Scenario, **fields: Any) -> None:
+    """Give fields their defaults where these follow from other fields; for `__post_init__` alone."""
+    for name, value in fields.items():
+        msgspec.structs.force_setattr(scenario, name, value)
+
+
+def create(ns: Any, name: str, kind: Any) -> Any:
+    """A new ns-3 object of the class that is registered as `name`, seen as a `kind`; no header needed for `name`."""
+    factory = ns.ObjectFactory(name)
+    return factory.Create[kind]()
 
 
 def _refuse_infinite(field: str, value: Any) -> None:

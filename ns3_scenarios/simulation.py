@@ -93,8 +93,7 @@ class Simulation:
             address = device.address.ConvertTo()
             engine.AddDevice(topology.edge_server, server_address, device.node, address, protocol)
         ns.cosim.ExchangeEngine.Exchange.__release_gil__ = True
-        attach_ns = round(self._scenario.attach_s * NS_PER_S)
-        engine.Exchange(0, array("l", [0]), attach_ns, attach_ns, 2, array("l", [0]))
+        engine.Attach(round(self._scenario.attach_s * NS_PER_S))
         return engine
 
     @property

@@ -254,7 +254,8 @@ ExchangeEngine::GetStatus(const Pipeline& pipeline) const
         return Status::UNREACHABLE;
     }
     const auto& ends = m_ends[pipeline.device];
-    bool lost = ends.server->HasGap() || ends.device->HasGap() || m_radio->HasLost(pipeline.device);
+    bool dropped = pipeline.downlinkBegin >= 0 && m_radio->GetLastLoss(pipeline.device) >= pipeline.downlinkBegin;
+    bool lost = dropped || ends.server->HasGap() || ends.device->HasGap();
     return lost ? Status::LOST : Status::LATE;
 }
 

@@ -25,10 +25,10 @@ Radio::GetLink(uint32_t device) const
     return {};
 }
 
-bool
-Radio::HasLost(uint32_t device) const
+int64_t
+Radio::GetLastLoss(uint32_t device) const
 {
-    return false;
+    return -1;
 }
 
 void

@@ -40,10 +40,10 @@ class Radio : public Object
     /// The state of the device's link.
     virtual LinkSample GetLink(uint32_t device) const;
 
-    /// True if a packet of the device was dropped for good since the last call of `Discard`.
-    virtual bool HasLost(uint32_t device) const;
+    /// Virtual time in ns at which a packet of the device was last dropped for good; -1 if none was.
+    virtual int64_t GetLastLoss(uint32_t device) const;
 
-    /// Drop all of the device's transfers up to `exchange` that waits below IP, both ways, now or later.
+    /// Drop what waits below IP of the device's transfers up to exchange number `exchange`, both ways.
     virtual void Discard(uint32_t device, uint32_t exchange);
 };
 

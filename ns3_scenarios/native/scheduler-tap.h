@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_SCHEDULER_TAP_H
+#define COSIM_SCHEDULER_TAP_H
+
+#include "ns3/ff-mac-sched-sap.h"
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace ns3::cosim
+{
+
+/**
+ * Sits in the service access point between an eNB's MAC and its scheduler, passes all on, and reports the
+ * CQI and the buffer status reports on their way.
+ */
+class SchedulerTap : public FfMacSchedSapProvider
+{
+  public:
+    /// RNTI and wide-band CQI.
+    using CqiSink = std::function<void(uint16_t, uint8_t)>;
+    /// RNTI and the four logical channel groups' buffer size indices (TS 36.321 table 6.1.3.1-1).
+    using BsrSink = std::function<void(uint16_t, const std::vector<uint8_t>&)>;
+
+    SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, BsrSink bsr);
+
+    void SchedDlRlcBufferReq(const SchedDlRlcBufferReqParameters& params) override;
+    void SchedDlPagingBufferReq(const SchedDlPagingBufferReqParameters& params) override;
+    void SchedDlMacBufferReq(const SchedDlMacBufferReqParameters& params) override;
+    void SchedDlTriggerReq(const SchedDlTriggerReqParameters& params) override;
+    void SchedDlRachInfoReq(const SchedDlRachInfoReqParameters& params) override;
+    void SchedDlCqiInfoReq(const SchedDlCqiInfoReqParameters& params) override;
+    void SchedUlTriggerReq(const SchedUlTriggerReqParameters& params) override;
+    void SchedUlNoiseInterferenceReq(const SchedUlNoiseInterferenceReqParameters& params) override;
+    void SchedUlSrInfoReq(const SchedUlSrInfoReqParameters& params) override;
+    void SchedUlMacCtrlInfoReq(const SchedUlMacCtrlInfoReqParameters& params) override;
+    void SchedUlCqiInfoReq(const SchedUlCqiInfoReqParameters& params) override;
+
+  private:
+    FfMacSchedSapProvider* m_scheduler;
+    CqiSink m_cqi;
+    BsrSink m_bsr;
+};
+
+} // namespace ns3::cosim
+
+#endif
