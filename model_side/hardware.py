@@ -67,7 +67,8 @@ def to_ns(seconds: ArrayLike) -> NDArray[np.int64]:
 def expert_work(tokens: ArrayLike, hidden: int, intermediate: int, element_bytes: float, weight_bits: float) -> Work:
     """Work of gated-MLP experts (gate, up and down matrix), one entry for each entry of `tokens`.
 
-    `tokens` counts the tokens that each expert computes. An expert without tokens is not read.
+    `tokens` counts the tokens that each expert computes. An expert without tokens is not read; one of
+    `intermediate` 0 is none, and does nothing.
 
     operations = 6 * tokens * hidden * intermediate
     bytes = 3 * hidden * intermediate * weight_bits / 8 where tokens > 0
@@ -75,7 +76,7 @@ def expert_work(tokens: ArrayLike, hidden: int, intermediate: int, element_bytes
 
     Each token's hidden state is read and written once, and its intermediate state written and read once.
     """
-    tokens = np.asarray(tokens, np.float64)
+    tokens = np.asarray(tokens, np.float64) * (intermediate > 0)
     matrix = hidden * intermediate
     weight_bytes = np.where(tokens > 0, 3 * matrix * weight_bits / 8, 0.0)
     return 6 * tokens * matrix, weight_bytes + 2 * tokens * (hidden + intermediate) * element_bytes

@@ -78,6 +78,7 @@ def test_an_expert_without_tokens_costs_nothing_and_one_token_reads_the_whole_ex
     assert operations.tolist() == [0, 6 * 4096 * 14336, 60 * 4096 * 14336]
     assert memory_bytes[0] == 0
     assert memory_bytes[1] == pytest.approx(3 * 4096 * 14336 / 2, rel=1e-3)
+    assert [float(part) for part in expert_work(5, 4096, 0, 2, 16)] == [0, 0]
     times = PROFILES["jetson-agx-orin"].latency_s(operations, memory_bytes)
     assert times[0] == 0
     assert times[1] < times[2] < 1.1 * times[1]  # ten tokens share one reading of the weights

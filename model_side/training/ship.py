@@ -69,7 +69,7 @@ def card(training: Training, evaluation: Evaluation, out: Path) -> str:
 def main(
     out: Annotated[Path, typer.Argument(help="Folder of the training.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write the checkpoint to.")],
-    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 2500,
+    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 3000,
 ) -> None:
     """Write a training's checkpoint as a Hugging Face folder with a model card."""
     print(f"held-out perplexity {ship(out, folder, steps).overall:.2f}")
