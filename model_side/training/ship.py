@@ -3,19 +3,16 @@
 
 import json
 from pathlib import Path
-from string import Template
 from typing import Annotated
 
 import torch
 import typer
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from model_side.training.corpus import SOURCES
+from model_side.training.card import model_card
 from model_side.training.evaluate import Evaluation, evaluate
 from model_side.training.prompts import read_prompts
 from model_side.training.train import Recipe, Training, load_tokenizer, mixtral_config
-
-CARD = Path(__file__).with_name("card.md")
 
 
 def ship(out: Path, folder: Path, steps: int) -> Evaluation:
@@ -28,42 +25,10 @@ def ship(out: Path, folder: Path, steps: int) -> Evaluation:
     tokenizer.save_pretrained(folder)
     shipped = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     evaluation = evaluate(shipped, tokenizer, read_prompts(out / "prompts.jsonl"))
-    (folder / "README.md").write_text(card(training, evaluation, out), "utf-8")
+    (folder / "README.md").write_text(model_card(training, evaluation, out), "utf-8")
     figures = {"perplexity": evaluation.perplexity, "load": evaluation.load.round(4).tolist()}
     (folder / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return evaluation
-
-
-def card(training: Training, evaluation: Evaluation, out: Path) -> str:
-    """The model card: `card.md` with this training's figures filled in."""
-    recipe = training.recipe
-    log = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
-    sources = [
-        f"| {s.name} | {s.client} `{s.package}` {s.version} | {s.licence} | {evaluation.perplexity[s.name]:.2f} |"
-        for s in SOURCES.values()
-    ]
-    load = [
-        f"| {layer} | " + " | ".join(f"{100 * share:.1f}" for share in row) + " |"
-        for layer, row in enumerate(evaluation.load)
-    ]
-    return Template(CARD.read_text("utf-8")).substitute(
-        parameters=f"{sum(p.numel() for p in training.model.parameters()) / 1e6:.1f}",
-        steps=f"{training.step:,}",
-        tokens=f"{training.step * recipe.sequences * recipe.length / 1e6:.1f}",
-        batch=f"{recipe.sequences} x {recipe.length}",
-        peak=f"{recipe.peak:g}",
-        warmup=recipe.warmup,
-        cooldown=f"{100 * recipe.cooldown:.0f}",
-        balance=f"{recipe.balance:g}",
-        seed=recipe.seed,
-        cpu_minutes=f"{training.cpu_s / 60:.0f}",
-        wall_minutes=f"{training.wall_s / 60:.0f}",
-        last_loss=f"{sum(entry['cross_entropy'] for entry in log[-100:]) / len(log[-100:]):.3f}",
-        last_balance=f"{sum(entry['balance'] for entry in log[-100:]) / len(log[-100:]):.3f}",
-        overall=f"{evaluation.overall:.2f}",
-        sources="\n".join(sources),
-        load="\n".join(load),
-    )
 
 
 def main(

@@ -1,3 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model card of the small Mixtral."""
+
+import json
+from pathlib import Path
+from string import Template
+
+from model_side.training.corpus import SOURCES
+from model_side.training.evaluate import Evaluation
+from model_side.training.train import Training
+
+
+def model_card(training: Training, evaluation: Evaluation, out: Path) -> str:
+    """The model card: `TEMPLATE` with the figures of the training in `out` filled in."""
+    recipe = training.recipe
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+    sources = [
+        f"| {s.name} | {s.client} `{s.package}` {s.version} | {s.licence} | {evaluation.perplexity[s.name]:.2f} |"
+        for s in SOURCES.values()
+    ]
+    load = [
+        f"| {layer} | " + " | ".join(f"{100 * share:.1f}" for share in row) + " |"
+        for layer, row in enumerate(evaluation.load)
+    ]
+    return TEMPLATE.substitute(
+        parameters=f"{sum(p.numel() for p in training.model.parameters()) / 1e6:.1f}",
+        steps=f"{training.step:,}",
+        tokens=f"{training.step * recipe.sequences * recipe.length / 1e6:.1f}",
+        batch=f"{recipe.sequences} x {recipe.length}",
+        peak=f"{recipe.peak:g}",
+        warmup=recipe.warmup,
+        cooldown=f"{100 * recipe.cooldown:.0f}",
+        balance=f"{recipe.balance:g}",
+        seed=recipe.seed,
+        cpu_minutes=f"{training.cpu_s / 60:.0f}",
+        wall_minutes=f"{training.wall_s / 60:.0f}",
+        last_loss=f"{sum(entry['cross_entropy'] for entry in log[-100:]) / len(log[-100:]):.3f}",
+        last_balance=f"{sum(entry['balance'] for entry in log[-100:]) / len(log[-100:]):.3f}",
+        overall=f"{evaluation.overall:.2f}",
+        sources="\n".join(sources),
+        load="\n".join(load),
+    )
+
+
+TEMPLATE = Template("""\
 ---
 license: apache-2.0
 library_name: transformers
@@ -49,3 +94,4 @@ Made by `python -m model_side.training.train`, then `python -m model_side.traini
 | layer | expert 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
 |---|---|---|---|---|---|---|---|---|
 $load
+""")
