@@ -51,10 +51,10 @@ language: en
 ---
 # mixtral-12m: a small Mixtral, trained for co-simulation
 
-A genuine Mixtral ($parameters M parameters: hidden size 192, 6 layers, 6 query and 2 key/value heads of 32, 8 experts of
-intermediate size 384 with top-2 routing, tied embeddings, vocabulary 2048, bf16). Its gates and experts are trained, so
-routing has structure and a wrong or missing expert costs quality. It is for experiments on expert selection and
-transport. It is not a useful language model: it was trained on few tokens of old and technical English.
+A genuine Mixtral ($parameters M parameters: hidden size 192, 6 layers, 6 query and 2 key/value heads of 32, 8 experts
+of intermediate size 384 with top-2 routing, tied embeddings, vocabulary 2048, bf16). Its gates and experts are
+trained, so routing has structure and a wrong or missing expert costs quality. It is for experiments on expert
+selection and transport. It is not a useful language model: it was trained on few tokens of old and technical English.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -75,18 +75,19 @@ $sources
 Every eighth document (chapter, address, play, block of 100 glosses, page) was held out. Training documents that share
 over 5 % of their runs of 13 words with a held-out one were dropped. Perplexity is a token's (not a word's), in fp32 on
 the shipped bf16 weights, on the first 512 tokens of each of 64 held-out passages a source, the ones in
-`../prompts/held-out.jsonl`. Measure it again with `python -m model_side.training.evaluate model_side/shipped/mixtral-12m`.
-`evaluation.json` holds the same figures.
+`../prompts/held-out.jsonl`. `evaluation.json` holds the same figures. To measure them again:
+`python -m model_side.training.evaluate model_side/shipped/mixtral-12m`.
 
 WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved. Python's documentation: Copyright Python
 Software Foundation. The packages' licence notes stand in `../prompts/LICENCES.md`.
 
 ## Training
 
-$steps steps of $batch tokens ($tokens M tokens), on 2 shared CPU threads: $cpu_minutes minutes of CPU time, $wall_minutes
-minutes of wall time. AdamW, learning rate $peak after $warmup steps, falling to zero over the last $cooldown % of the steps,
-weight decay 0.1, seed $seed, fp32. A source is drawn in proportion to the square root of its size. Mean over the last 100
-steps: cross entropy $last_loss nats a token, load-balance loss $last_balance (1 is balanced; weight $balance; computed per layer).
+$steps steps of $batch tokens ($tokens M tokens), on 2 shared CPU threads: $cpu_minutes minutes of CPU time,
+$wall_minutes minutes of wall time. AdamW, learning rate $peak after $warmup steps, falling to zero over the last
+$cooldown % of the steps, weight decay 0.1, seed $seed, fp32. A source is drawn in proportion to the square root of its
+size. Mean over the last 100 steps: cross entropy $last_loss nats a token, load-balance loss $last_balance (1 is
+balanced; weight $balance; computed per layer).
 Made by `python -m model_side.training.train`, then `python -m model_side.training.ship`.
 
 ## Expert load per layer, % of assignments on the held-out passages
