@@ -49,9 +49,12 @@ def run(
     display = make_display(console)
     try:
         run_experiment(experiment, folder, Place(connect, listen), display)
-    except (PartnerLost, KeyboardInterrupt):
+    except (PartnerLost, KeyboardInterrupt) as error:
         display.end()
-        console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+        if folder.exists():
+            console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(_say("stopped by the user", 130)) from None
         raise
     finally:
         display.end()
@@ -106,8 +109,6 @@ def main() -> NoReturn:
         code = _say(str(error), 2)
     except PartnerLost as error:
         code = _say(str(error), 1)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _say("stopped by the user", 130)
     except typer.Exit as exit_:
         code = exit_.exit_code
     except typer.TyperException as error:

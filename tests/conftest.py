@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several test files need: a tiny model in a folder, and a server of closed-form networks."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.endpoint import private_ipc
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A folder with a random Mixtral of three layers and a byte-level tokenizer, as a user might have one."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    from tests.small_models import small_model
+
+    folder = tmp_path_factory.mktemp("tiny-mixtral")
+    small_model("mixtral", vocab_size=260).save_pretrained(folder)
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator([], vocab_size=260)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def fixed_server() -> Iterator[str]:
+    """The endpoint of a server of `FixedNetwork`s, scenario `fixed`."""
+    with private_ipc() as endpoint:
+        process = subprocess.Popen([sys.executable, "-m", "tests.fixed_network", endpoint], stderr=subprocess.DEVNULL)
+        try:
+            yield endpoint
+        finally:
+            process.terminate()
+            process.wait()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: what is read, what is refused, and by what name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bridge.network import RequestError
+from cosim import config
+from cosim.config import Config
+
+
+def test_settings_are_laid_over_the_file_and_policies_over_both(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text('seed = 7\npolicies = ["wdmoe"]\n[radio]\ndevices = 4\nfading = "none"\n[workload]\nrequests = 3\n')
+    settings = ["radio.devices=16", "workload.new_tokens = 5", "model.path=owner/name", "devices.hardware=['a', 'b']"]
+    read = config.load(file, settings, ["top-k"])
+    assert (read.seed, read.policies) == (7, ["top-k"])
+    assert read.radio == {"devices": 16, "fading": "none"}
+    assert read.radio_parameters == {"devices": 16, "fading": "none"}
+    assert (read.workload.requests, read.workload.new_tokens) == (3, 5)
+    assert (read.model.path, read.devices.hardware) == ("owner/name", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [
+        ("sead=1", "sead"),
+        ("model.pth=x", "model.pth"),
+        ("model=3", "model"),
+        ("seed='one'", "seed"),
+        ("seed=0", "seed"),
+        ("seed=1.5", "seed"),
+        ("exchange.deadline_s=-1", "exchange.deadline_s"),
+        ("exchange.wait=never", "exchange.wait"),
+        ("workload.requests=0", "workload.requests"),
+        ("devices.weight_bits=5", "devices.weight_bits"),
+        ("placement.experts=[0, -1]", "placement.experts[1]"),
+        ("policies=[]", "policies"),
+        ("policies=['top-k', 'top-k']", "policies"),
+        ("seed", "--set"),
+        (".seed=1", "--set"),
+        ("seed.deep=1", "--set"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, field):
+    settings = ["seed=3", setting] if setting == "seed.deep=1" else [setting]
+    with pytest.raises(RequestError) as caught:
+        config.load(None, settings)
+    assert caught.value.field == field
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(RequestError, match=r"nowhere\.toml does not exist"):
+        config.load(tmp_path / "nowhere.toml", [])
+    (tmp_path / "broken.toml").write_text("seed = = 1")
+    with pytest.raises(RequestError, match=r"broken\.toml is not TOML"):
+        config.load(tmp_path / "broken.toml", [])
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9")
+    with pytest.raises(RequestError, match=r"latin\.toml cannot be read"):
+        config.load(tmp_path / "latin.toml", [])
+
+
+def test_the_documentation_lists_every_key_with_its_default():
+    text = Path("docs/configuration.md").read_text()
+    for section, owner in {"": Config, **{name: type(getattr(Config(), name)) for name in _sections()}}.items():
+        for key in owner.__struct_fields__:
+            if section == "" and key in (*_sections(), "radio", "policy"):
+                continue
+            name = f"{section}.{key}" if section else key
+            row = re.search(rf"^\| `{re.escape(name)}` \| `(.*?)` \|", text, re.MULTILINE)
+            assert row, f"{name} is not documented"
+            default = getattr(getattr(Config(), section) if section else Config(), key)
+            assert config.load(None, [f"{name}={row[1]}"]) == Config(), f"{name}: {row[1]} is not the default {default}"
+
+
+def _sections() -> list[str]:
+    return ["model", "placement", "devices", "base_station", "exchange", "workload"]
