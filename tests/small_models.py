@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 
 SIZES = {
     "vocab_size": 160,
@@ -68,3 +69,16 @@ def random_prompt(length: int, seed: int = 1) -> tuple[int, ...]:
     """Token ids for the models above."""
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randint(1, SIZES["vocab_size"], (length,), generator=generator).tolist())
+
+
+def expert_by_expert(block: Any, hidden: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
+    """The MoE block by its definition, in double precision: one token and one expert after the other."""
+    experts = block.experts
+    result = torch.zeros(hidden.shape, dtype=torch.float64)
+    for token in range(len(hidden)):
+        for weight, expert in zip(weights[token].double(), indices[token].tolist(), strict=True):
+            if expert == experts.num_experts:
+                continue
+            gate, up = (experts.gate_up_proj[expert].double() @ hidden[token].double()).chunk(2)
+            result[token] += weight * (experts.down_proj[expert].double() @ (experts.act_fn(gate) * up))
+    return result

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steering a model's routing: nothing changes unless asked, and what is left out is left out of the sum."""
 
-from typing import Any
-
 import pytest
 import torch
 import transformers
@@ -10,7 +8,7 @@ from torch import Tensor
 
 from bridge.network import RequestError
 from model_side.moe import GateOutput, ModelError, SplitModel
-from tests.small_models import FAMILIES, SIZES, random_prompt, small_model
+from tests.small_models import FAMILIES, SIZES, expert_by_expert, random_prompt, small_model
 
 PROMPT = torch.tensor([random_prompt(24)])
 
@@ -40,19 +38,6 @@ def test_greedy_generation_through_the_hooks_gives_the_stock_tokens(family: str)
     expected = small_model(family).generate(PROMPT, max_new_tokens=12, do_sample=False)
     with split.routed(unchanged):
         assert torch.equal(split.model.generate(PROMPT, max_new_tokens=12, do_sample=False), expected)
-
-
-def expert_by_expert(block: Any, hidden: Tensor, weights: Tensor, indices: Tensor) -> Tensor:
-    """The MoE block by its definition, in double precision: one token and one expert after the other."""
-    experts = block.experts
-    result = torch.zeros(hidden.shape, dtype=torch.float64)
-    for token in range(len(hidden)):
-        for weight, expert in zip(weights[token].double(), indices[token].tolist(), strict=True):
-            if expert == experts.num_experts:
-                continue
-            gate, up = (experts.gate_up_proj[expert].double() @ hidden[token].double()).chunk(2)
-            result[token] += weight * (experts.down_proj[expert].double() @ (experts.act_fn(gate) * up))
-    return result
 
 
 @pytest.mark.parametrize("family", ["mixtral", "qwen3_moe", "olmoe"])
