@@ -19,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_PLAIN_WIDTH = 120
+
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
 Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
@@ -26,7 +28,9 @@ Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert sel
 
 @app.command()
 def run(
-    config: ConfigFile = None,
+    config: _PLAIN_WIDTH = 120
+
+ConfigFile = None,
     settings: Settings = None,
     policy: Policies = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
@@ -43,7 +47,7 @@ def run(
 
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
-    console = Console()
+    console = _console()
     experiment = configuration.load(config, settings or [], policy)
     folder = out or dated_folder(Path("runs"))
     display = make_display(console)
@@ -69,7 +73,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     from cosim.summary import summarise  # noqa: PLC0415
 
     journal = Journal.open(run)
-    print_report(summarise(journal), Console())
+    print_report(summarise(journal), _console())
     for kind, message in journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event"):
         print(f"{kind}: {message}")
     print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
@@ -114,6 +118,11 @@ def main() -> NoReturn:
     except typer.TyperException as error:
         code = _say(error.format_message(), 2)
     sys.exit(code or 0)
+
+
+def _console() -> Console:
+    """Standard output; where it is no terminal, lines wide enough for a few policies side by side."""
+    return Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
 
 
 def _say(message: str, code: int) -> int:

@@ -26,7 +26,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         ("wall-clock cost", _cost_rows(variants)),
     ]
     table = Table(title="co-simulation", title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for variant in variants:
         table.add_column(f"{variant.policy} ({variant.network})", justify="right")
     for title, rows in sections:
