@@ -28,9 +28,7 @@ Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert sel
 
 @app.command()
 def run(
-    config: _PLAIN_WIDTH = 120
-
-ConfigFile = None,
+    config: ConfigFile = None,
     settings: Settings = None,
     policy: Policies = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
