@@ -2,8 +2,9 @@
 """What the BS expects a device's answer to take, from past exchanges and link states alone.
 
 The time of one direction of a transfer is taken as a fixed overhead plus bytes over rate. Both come from
-a least-squares line through the past transfers, weighted exponentially towards the latest; where these
-had (nearly) one size, the slope leans on the rate that the link state gives. The form is ours.
+a least-squares line through the past transfers, weighted exponentially towards the latest, and weakly
+through zero: while the transfers had one size, their time is taken as proportional to bytes. Before the
+first transfer the rate of the link state stands in. The form is ours.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bridge.network import NS_PER_S, LinkState, Outcome, Status, Transfer
 
-MEMORY = 0.8  # what one observation leaves of the weight of those before it
-PRIOR = 1e-3  # weight of the link state's rate, as a relative variance of sizes
+MEMORY = 0.7  # what one observation leaves of the weight of those before it
+ZERO = 0.1  # weight of "no bytes take no time", where past transfers together weigh 1
 DEFAULT_RATE_BPS = 10e6  # before anything is known, the same for every device
 UNREACHABLE_S = 10.0  # added while the latest link state says that a device is not connected
 RETRY_S = 1.0  # virtual time in which the memory of a missed deadline halves
@@ -48,11 +49,11 @@ class LatencyPredictor:
         `compute_s` [D] is what the device itself announces for the work. The result is above 0 and finite.
         """
         size = np.array([downlink_bytes, uplink_bytes], dtype=np.float64)
-        prior = 8 / self._rate_bps
-        lean = PRIOR * self._mean_bytes**2
-        weight = np.where(self._seen, self._variance + lean, 1.0)
-        slope = np.where(self._seen, (self._covariance + lean * prior) / weight, prior)
-        steepest = np.divide(self._mean_s, self._mean_bytes, out=prior.copy(), where=self._seen)
+        nominal = 8 / self._rate_bps
+        spread = self._variance + ZERO * self._mean_bytes**2
+        rise = self._covariance + ZERO * self._mean_bytes * self._mean_s
+        slope = np.divide(rise, spread, out=nominal, where=self._seen)
+        steepest = np.divide(self._mean_s, self._mean_bytes, out=slope.copy(), where=self._seen)
         slope = np.clip(slope, 0, steepest)  # neither rate nor overhead is negative
         network_s = (self._mean_s + slope * (size - self._mean_bytes)).sum(axis=0)
         waited_in_vain_s = self._fading_s(now_ns) + np.where(self._connected, 0, UNREACHABLE_S)
