@@ -219,6 +219,13 @@ class Server:
     # The control channel: second thread.
 
     def _watch(self, wake_fd: int) -> None:
+        try:
+            self._watch_until_stopped(wake_fd)
+        except Exception:
+            log.exception("the control channel failed%s", self._at())
+            self.stop("the control channel failed")
+
+    def _watch_until_stopped(self, wake_fd: int) -> None:
         poller = zmq.Poller()
         poller.register(self._control, zmq.POLLIN)
         poller.register(wake_fd, zmq.POLLIN)
@@ -283,7 +290,7 @@ class Server:
         return network.progress_ns() if network is not None else 0
 
     def _at(self) -> str:
-        return f" at virtual time {self._now_ns() / NS_PER_S:.6f} s" if self._session else ""
+        return f" at virtual time {self._now_ns() / NS_PER_S:.6f} s" if self._network is not None else ""
 
     def _on_signal(self, number: int, frame: object) -> None:
         """Nothing to do here: the wake-up pipe has told the control thread already."""

@@ -32,10 +32,6 @@ _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
-    """`Simulation.interrupt` ended the exchange; its transfers were cancelled as at a deadline."""
-
-
 def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: int) -> "Simulation":
     """Build the scenario of that name; it is ready for its first exchange when this returns.
 
@@ -54,7 +50,7 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
 class Simulation:
     """One ns-3 simulation of a scenario. ns-3 is global to a process, so only one can be open at a time.
 
-    `exchange` lets other Python threads run meanwhile; of these, `interrupt` and `progress` may be called.
+    `exchange` lets other Python threads run meanwhile; of these, `interrupt` and `progress_ns` may be called.
     """
 
     _open: "Simulation | None" = None
@@ -109,7 +105,7 @@ class Simulation:
         wait: Wait = Wait.ALL,
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
-        """As `bridge.network.Network.exchange`; raises `Interrupted` if `interrupt` ended it."""
+        """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         if bandwidth_shares is not None:
             self._scenario.apply_shares(bandwidth_shares)
@@ -119,7 +115,7 @@ class Simulation:
         )
         answer = array("l", [0] * max(5 * len(transfers), 1))
         if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, _WAITS.index(wait), answer):
-            raise Interrupted(f"interrupted at {self.now_ns} ns of virtual time")
+            raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
         outcomes = tuple(
             TransferOutcome(
                 t.device,
@@ -149,12 +145,12 @@ class Simulation:
         )
 
     def interrupt(self) -> None:
-        """End the exchange under way, or else the next one, at once: it raises `Interrupted`. From any thread."""
+        """End the exchange under way, or else the next one, at once: it raises `InterruptedError`. From any thread."""
         self._engine.Interrupt()
 
-    def progress(self) -> tuple[int, int]:
-        """Virtual time in ns and the number of events so far, also while an exchange runs. From any thread."""
-        return int(self._engine.GetNow()), int(self._engine.GetEvents())
+    def progress_ns(self) -> int:
+        """Virtual time, also while an exchange runs. From any thread."""
+        return int(self._engine.GetNow())
 
     def close(self) -> None:
         """Destroy the simulation. Closing twice does nothing."""
