@@ -101,6 +101,16 @@ class Bench:
 
 
 @pytest.mark.parametrize("family", ["mixtral", "qwen3_moe", "olmoe"])
+@torch.no_grad()
+def test_in_bfloat16_too_the_logits_are_the_stock_models(family: str):
+    bench, stock = Bench(family), small_model(family).to(torch.bfloat16)
+    bench.split.model.to(torch.bfloat16)
+    logits = bench.read()
+    assert logits.dtype is torch.bfloat16
+    assert torch.equal(logits, stock(torch.tensor([PROMPT])).logits)
+
+
+@pytest.mark.parametrize("family", ["mixtral", "qwen3_moe", "olmoe"])
 def test_an_unreachable_devices_experts_are_left_out_and_the_others_renormalised(family: str):
     bench = Bench(family, FixedNetwork(devices=4, dead=1), deadline_ns=10**9)
     bench.read()
