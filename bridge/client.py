@@ -34,7 +34,7 @@ from bridge.messages import (
 from bridge.network import NS_PER_S, NetworkInfo, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 
 BEAT_S = 0.5
-SERVER_TIMEOUT_S = 6.0
+SERVER_TIMEOUT_S = 5.0
 """A server that has not answered a beat for so long is lost."""
 STUCK_S = 20.0
 """A server whose virtual clock stands still in an exchange for so long is stuck, though it answers beats."""

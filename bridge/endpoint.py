@@ -17,11 +17,13 @@ from bridge.network import RequestError
 IPC_PATH_MAX_BYTES = 107 - len(".control")
 """A Unix socket's path is at most 107 bytes on Linux (unix(7)); the control socket's name is the longer one."""
 
+_PRIVATE = "cosim-"
+
 
 @contextmanager
 def private_ipc() -> Iterator[str]:
     """An ipc endpoint in a folder that only this user can enter, removed afterwards with what is in it."""
-    with tempfile.TemporaryDirectory(prefix="cosim-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=_PRIVATE, ignore_cleanup_errors=True) as folder:
         yield f"ipc://{folder}/data"
 
 
@@ -73,11 +75,14 @@ def check_listen(endpoint: str, allow_remote: bool) -> None:
 
 
 def remove_sockets(endpoint: str) -> None:
-    """Remove an ipc endpoint's files, data and control."""
+    """Remove an ipc endpoint's files, and its folder if it is a private one: who made that may be gone."""
     if endpoint.startswith("ipc://"):
-        for one in (endpoint, control_endpoint(endpoint)):
-            with suppress(FileNotFoundError):
-                Path(one.removeprefix("ipc://")).unlink()
+        path, control = (Path(one.removeprefix("ipc://")) for one in (endpoint, control_endpoint(endpoint)))
+        path.unlink(missing_ok=True)
+        control.unlink(missing_ok=True)
+        if path.parent.name.startswith(_PRIVATE):
+            with suppress(OSError):
+                path.parent.rmdir()
 
 
 def _is_loopback(host: str) -> bool:

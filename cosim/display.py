@@ -53,7 +53,7 @@ class PlainDisplay:
 
     def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._policy, self._total, self._done = policy, exchanges, 0
-        self._shown_s = time.monotonic()
+        self._shown_s = 0.0
         self.say(f"{policy}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:

@@ -51,6 +51,9 @@ def ns3_process(endpoint: str, log: Path) -> Iterator[Ns3Process]:
         )
     try:
         yield Ns3Process(process, log)
+    except PartnerLost:
+        process.kill()  # it may be stopped, or stuck
+        raise
     finally:
         assert process.stdin is not None
         process.stdin.close()

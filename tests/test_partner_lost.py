@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed, stopped and aborting partners on real ns-3: the survivor says so, and nothing stays behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bridge.endpoint import private_ipc
+from cosim.journal import Journal
+
+BOUND_S = 10.0
+LOST = r"the ns-3 side was lost at virtual time (\d+\.\d+) s: "
+
+
+@contextmanager
+def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `cosim run` on LTE, long enough to be disturbed, that has begun to exchange."""
+    text = folder.parent / "text.txt"
+    text.write_text("Call me Ishmael. Some years ago, never mind how long precisely, I went to sea. " * 40)
+    settings = {
+        "model.path": tiny_model,
+        "workload.text": text,
+        "workload.new_tokens": 110,
+        "workload.prompt_tokens": 12,
+    }
+    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder), *extra]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until_exchanging(process: "subprocess.Popen[str]") -> None:
+    for line in process.stdout:
+        if "virtual time" in line:
+            return
+    raise AssertionError(f"it ended before it exchanged: {process.stderr.read()}")
+
+
+def ns3_of(process: "subprocess.Popen[str]") -> psutil.Process:
+    (child,) = (child for child in psutil.Process(process.pid).children() if "ns3_scenarios" in child.cmdline())
+    return child
+
+
+def within_bound(what: Callable[[], bool]) -> bool:
+    end_s = time.monotonic() + BOUND_S
+    while not what() and time.monotonic() < end_s:
+        threading.Event().wait(0.05)
+    return what()
+
+
+def private_folders() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("cosim-")}
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGABRT])
+def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path, number):
+    before = private_folders()
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        ns3.send_signal(number)
+        began_s = time.monotonic()
+        output, errors = process.communicate(timeout=3 * BOUND_S)
+        assert time.monotonic() - began_s < BOUND_S
+    assert process.returncode == 1
+    lost = re.search(
+        LOST + {signal.SIGSTOP: "it has not answered"}.get(number, "process .* (was killed|ended)"), errors
+    )
+    assert lost, errors
+    assert "Traceback" not in errors
+    assert f"cosim show {folder}" in output
+    assert gone(ns3)
+    assert private_folders() == before
+    journal = Journal.open(folder)
+    ((last_ns, exchanges),) = journal.rows("SELECT max(end_ns), count(*) FROM exchanges")
+    assert exchanges > 0
+    assert float(lost[1]) >= last_ns / 1e9 - 1e-6
+    assert journal.rows("SELECT kind FROM events") == [("PartnerLost",)]
+    journal.close()
+
+
+def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path):
+    before = private_folders()
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        process.kill()
+        assert within_bound(lambda: gone(ns3))
+    assert re.search(r"stopping at virtual time \d+\.\d+ s: the process that started this one is gone", _log(folder))
+    assert private_folders() == before
+    journal = Journal.open(folder)
+    assert journal.rows("SELECT count(*) FROM exchanges")[0][0] > 0
+    journal.close()
+
+
+def test_a_model_process_that_was_stopped_for_too_long_finds_its_session_ended(tiny_model, tmp_path):
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        process.send_signal(signal.SIGSTOP)
+        assert within_bound(lambda: "no beat" in _log(folder))
+        process.send_signal(signal.SIGCONT)
+        _, errors = process.communicate(timeout=3 * BOUND_S)
+    assert process.returncode == 1
+    assert re.search(LOST + ".*(unknown here|no beat)", errors), errors
+
+
+def test_ctrl_c_ends_both(tiny_model, tmp_path):
+    before = private_folders()
+    with running(tiny_model, tmp_path / "run") as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=BOUND_S)
+    assert (process.returncode, "stopped by the user" in errors) == (130, True)
+    assert gone(ns3)
+    assert private_folders() == before
+
+
+def test_an_assertion_of_ns3_in_mid_run_is_noticed(tiny_model, tmp_path):
+    folder = tmp_path / "run"
+    with private_ipc() as endpoint:
+        command = [sys.executable, "-m", "tests.aborting_ns3", endpoint]
+        ns3 = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with running(tiny_model, folder, "--connect", endpoint, "--set", "radio.scenario=aborting") as process:
+            until_exchanging(process)
+            words, _ = ns3.communicate(timeout=60)
+            began_s = time.monotonic()
+            _, errors = process.communicate(timeout=3 * BOUND_S)
+            assert time.monotonic() - began_s < BOUND_S
+    assert "an assertion of the test" in words
+    lost = re.search(LOST, errors)
+    assert lost, errors
+    assert 0.5 < float(lost[1]) <= 1.2
+    assert process.returncode == 1
+
+
+def _log(folder: Path) -> str:
+    return (folder / "ns3.log").read_text(encoding="utf-8")
