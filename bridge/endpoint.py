@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,19 +60,23 @@ def check_endpoint(endpoint: str, field: str) -> None:
 def check_listen(endpoint: str, allow_remote: bool) -> None:
     """Raise `RequestError` unless a server may bind `endpoint`: well-formed, local unless allowed, and not in use."""
     check_endpoint(endpoint, "listen")
+    in_use = RequestError("listen", f"{endpoint} is in use by another server; stop it or choose another")
     if endpoint.startswith("tcp://"):
-        host = urlsplit(endpoint).hostname or ""
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname or "", parts.port or 0
         if not allow_remote and not _is_loopback(host):
             raise RequestError(
                 "listen", f"{host} is not a loopback address; add --allow-remote to open it to other hosts"
             )
+        if _is_loopback(host) and any(map(partial(_listens, host), (port, port + 1))):
+            raise in_use
         return
     path = Path(endpoint.removeprefix("ipc://"))
     if not path.parent.is_dir():
         raise RequestError("listen", f"the folder {path.parent} does not exist")
     for socket_path in (path, path.with_name(path.name + ".control")):
         if socket_path.exists() and _answers(socket_path):
-            raise RequestError("listen", f"{endpoint} is in use by another server; stop it or choose another path")
+            raise in_use
 
 
 def remove_sockets(endpoint: str) -> None:
@@ -92,6 +97,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(path: Path) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bridge.client import RemoteNetwork
-from bridge.endpoint import check_endpoint, private_ipc
+from bridge.endpoint import check_endpoint, check_listen, private_ipc
 from bridge.network import NS_PER_S, RequestError
 from cosim.config import Config
 from cosim.display import Display
@@ -109,7 +109,7 @@ def _ns3_side(stack: ExitStack, place_: Place, log: Path) -> tuple[str, Callable
         check_endpoint(place_.connect, "--connect")
         return place_.connect, lambda: None
     if place_.listen is not None:
-        check_endpoint(place_.listen, "--listen")
+        check_listen(place_.listen, allow_remote=False)
     endpoint = place_.listen or stack.enter_context(private_ipc())
     process: Ns3Process = stack.enter_context(ns3_process(endpoint, log))
     return endpoint, process.check
