@@ -109,6 +109,16 @@ def test_a_link_that_gets_worse_is_followed():
     assert errors[-1] < 0.02 * 0.2
 
 
+def test_more_bytes_are_never_expected_to_take_less_time():
+    predictor, links = LatencyPredictor(1), [Link(0.5)]
+    now_s = exchange(predictor, links, 0, {0: 8192})
+    links[0].overhead_s = 0.0
+    now_s = exchange(predictor, links, now_s, {0: 80_000})  # ten times the bytes in a tenth of the time
+    expected = [predict(predictor, now_s, size)[0] for size in (1, 8192, 80_000, 10**7)]
+    assert expected == sorted(expected)
+    assert expected[0] > 0
+
+
 def test_a_missed_deadline_counts_at_once_fades_and_is_forgotten_at_the_next_answer():
     predictor, links = LatencyPredictor(2), [Link(), Link()]
     now_s = exchange(predictor, links, 0, {0: 8192, 1: 8192})
