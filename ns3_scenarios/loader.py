@@ -8,6 +8,7 @@ is the same `ns`: C++'s namespace `ns3` as seen by cppyy.
 
 import ctypes
 import os
+import signal
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -51,10 +52,11 @@ def load(modules: Iterable[str] = (), headers: Iterable[str] = ()) -> Any:
 def _cppyy() -> Any:
     if Path.cwd() == Path("/"):
         os.chdir(Path.home())  # cppyy and ns-3 search below the working directory: never all of the disk
-    os.environ.setdefault("CPPYY_CRASH_QUIET", "1")  # an abort must not wait for a debugger's backtrace
     import cppyy  # noqa: PLC0415 - starting the C++ interpreter costs 0.3 s: only who needs ns-3 pays it
-    import libcppyy  # noqa: PLC0415
+    import libcppyy  # type: ignore[import-not-found]  # noqa: PLC0415
 
+    for crash in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        signal.signal(crash, signal.SIG_DFL)  # cppyy's own handlers spend seconds on a backtrace of the interpreter
     libcppyy.AddSmartPtrType("Ptr")
     cppyy.add_include_path(str(native.wheel() / "include"))
     cppyy.add_include_path(str(native.SOURCES))

@@ -111,7 +111,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if nearest < least:
                 where = "distances_m" if self.positions_m is None else "positions_m"
                 raise RequestError(f"radio.{where}", f"{nearest:g} m, but {field} holds from {least:g} m on")
-        if self.fading != "none" and self.path_loss != self.fading:
+        if self.fading not in ("none", self.path_loss):
             raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
 
     def build(self, ns: Any) -> Topology:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,7 +20,15 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent / "native"
 # The wheel's own settings: other ones would change the layout or behaviour of ns-3's classes.
-FLAGS = "-std=c++20 -O2 -fPIC -DNS3_LOG_ENABLE -DNS3_ASSERT_ENABLE -DNS3_BUILD_PROFILE_RELEASE -D__LINUX__".split()
+FLAGS = (
+    "-std=c++20",
+    "-O2",
+    "-fPIC",
+    "-DNS3_LOG_ENABLE",
+    "-DNS3_ASSERT_ENABLE",
+    "-DNS3_BUILD_PROFILE_RELEASE",
+    "-D__LINUX__",
+)
 MODULES = ("lte", "spectrum", "antenna", "propagation", "mobility", "internet", "traffic-control", "network", "core")
 
 
@@ -114,4 +123,7 @@ def _run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    print(library())
+    try:
+        print(library())
+    except BuildError as error:
+        sys.exit(f"cosim: {error}")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A `bridge.network.Network` that is ns-3 itself, in this process."""
 
+import hashlib
+import inspect
 from array import array
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +16,7 @@ from bridge.network import (
     LinkState,
     NetworkInfo,
     Outcome,
+    PartnerLost,
     RequestError,
     Status,
     Transfer,
@@ -23,13 +27,16 @@ from bridge.network import (
 
 from . import loader, native
 from .lte import Lte
-from .scenario import Scenario
+from .scenario import Scenario, Topology
 
 SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)
+_TIMES = 4  # of a transfer in the native answer, behind its status
+
+_SOCKETS = {"udp": "ns3::UdpSocketFactory", "tcp": "ns3::TcpSocketFactory"}
 
 
 def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: int) -> "Simulation":
@@ -50,7 +57,7 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
 class Simulation:
     """One ns-3 simulation of a scenario. ns-3 is global to a process, so only one can be open at a time.
 
-    `exchange` lets other Python threads run meanwhile; of these, `interrupt` and `progress_ns` may be called.
+    `exchange` lets other Python threads run meanwhile; these may call `interrupt`, `progress_ns` and `events`.
     """
 
     _open: "Simulation | None" = None
@@ -58,39 +65,38 @@ class Simulation:
     def __init__(self, scenario: Scenario, seed: int, run: int):
         if Simulation._open is not None:
             raise RuntimeError("a simulation is already open in this process; close it first")
-        Simulation._open = self
         self._scenario = scenario
         self._ns = ns = loader.load(scenario.modules, scenario.headers)
-        ns.Config.Reset()
-        ns.RngSeedManager.ResetNextStreamIndex()
-        ns.RngSeedManager.SetSeed(seed)
-        ns.RngSeedManager.SetRun(run)
-        topology = scenario.build(ns)
-        self._topology = topology
-        self._radio = topology.radio or ns.CreateObject[ns.cosim.Radio]()
-        self._engine = self._install(topology)
+        self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
+        Simulation._open = self
+        try:
+            ns.Config.Reset()
+            ns.RngSeedManager.ResetNextStreamIndex()
+            ns.RngSeedManager.SetSeed(seed)
+            ns.RngSeedManager.SetRun(run)
+            self._topology = scenario.build(ns)
+            self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
+            self._install(self._topology)
+        except BaseException:
+            self.close()
+            raise
         self.info = NetworkInfo(
             scenario=scenario.name,
-            devices=tuple(device.name for device in topology.devices),
+            devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash()},
+            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _file_hash(type(scenario))},
         )
 
-    def _install(self, topology: Any) -> Any:
-        ns = self._ns
-        engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
-        engine.SetRadio(self._radio)
-        protocol = ns.TypeId.LookupByName(
-            "ns3::UdpSocketFactory" if self._scenario.transport == "udp" else "ns3::TcpSocketFactory"
-        )
-        server_address = topology.edge_address.ConvertTo()
-        for device in topology.devices:
-            address = device.address.ConvertTo()
-            engine.AddDevice(topology.edge_server, server_address, device.node, address, protocol)
+    def _install(self, topology: Topology) -> None:
+        ns, engine = self._ns, self._engine
         ns.cosim.ExchangeEngine.Exchange.__release_gil__ = True
+        engine.SetRadio(self._radio)
+        protocol = ns.TypeId.LookupByName(_SOCKETS[self._scenario.transport])
+        server = topology.edge_address.ConvertTo()
+        for device in topology.devices:
+            engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
-        return engine
 
     @property
     def now_ns(self) -> int:
@@ -106,55 +112,70 @@ class Simulation:
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
         """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it."""
+        if Simulation._open is not self:
+            raise PartnerLost(f"the simulation was closed at {self.now_ns} ns of virtual time")
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
+        if deadline_ns >= 2**63:
+            raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
         if bandwidth_shares is not None:
             self._scenario.apply_shares(bandwidth_shares)
-        asked = array(
-            "l",
-            [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)] or [0],
-        )
-        answer = array("l", [0] * max(5 * len(transfers), 1))
+        asked = array("l")
+        for transfer in transfers:
+            asked.extend((transfer.device, transfer.downlink_bytes, transfer.compute_ns, transfer.uplink_bytes))
+        answer = array("l", bytes(8 * (1 + _TIMES) * len(transfers)))
         if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, _WAITS.index(wait), answer):
             raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
-        outcomes = tuple(
-            TransferOutcome(
-                t.device,
-                _STATUSES[answer[5 * i]],
-                *(time if time >= 0 else None for time in answer[5 * i + 1 : 5 * i + 5]),
-            )
-            for i, t in enumerate(transfers)
-        )
-        return Outcome(self.now_ns, outcomes, tuple(map(self._link, range(len(self.info.devices)))))
+        figures = [value if value >= 0 else None for value in answer]
+        outcomes = []
+        for i, transfer in enumerate(transfers):
+            status, *times = figures[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
+            outcomes.append(TransferOutcome(transfer.device, _STATUSES[status or 0], *times))
+        return Outcome(self.now_ns, tuple(outcomes), tuple(map(self._link, range(len(self.info.devices)))))
 
     def _link(self, device: int) -> LinkState:
         sample = self._radio.GetLink(device)
-        measured = lambda value: value if value == value else None
-        known = lambda value: value if value >= 0 else None
         return LinkState(
             device,
-            self._radio.IsConnected(device),
-            measured(sample.downlinkSinrDb),
-            measured(sample.uplinkSinrDb),
-            known(sample.cqi),
-            known(sample.downlinkMcs),
-            known(sample.uplinkMcs),
-            measured(sample.downlinkRateBps),
-            measured(sample.uplinkRateBps),
-            known(sample.rlcQueueBytes),
-            known(sample.bsrBytes),
+            bool(self._radio.IsConnected(device)),
+            _measured(sample.downlinkSinrDb),
+            _measured(sample.uplinkSinrDb),
+            _counted(sample.cqi),
+            _counted(sample.downlinkMcs),
+            _counted(sample.uplinkMcs),
+            _measured(sample.downlinkRateBps),
+            _measured(sample.uplinkRateBps),
+            _counted(sample.rlcQueueBytes),
+            _counted(sample.bsrBytes),
         )
 
     def interrupt(self) -> None:
-        """End the exchange under way, or else the next one, at once: it raises `InterruptedError`. From any thread."""
+        """End the exchange under way, and any later one, at once with `InterruptedError`. From any thread."""
         self._engine.Interrupt()
 
     def progress_ns(self) -> int:
         """Virtual time, also while an exchange runs. From any thread."""
         return int(self._engine.GetNow())
 
+    def events(self) -> int:
+        """Number of ns-3 events so far, also while an exchange runs. From any thread."""
+        return int(self._engine.GetEvents())
+
     def close(self) -> None:
         """Destroy the simulation. Closing twice does nothing."""
         if Simulation._open is not self:
             return
-        self._ns.Simulator.Destroy()
         Simulation._open = None
+        self._engine.Close()
+        self._ns.Simulator.Destroy()
+
+
+def _file_hash(scenario: type[Scenario]) -> str:
+    return hashlib.sha256(Path(inspect.getfile(scenario)).read_bytes()).hexdigest()[:16]
+
+
+def _measured(value: float) -> float | None:
+    return None if value != value else float(value)  # NaN  # noqa: PLR0124
+
+
+def _counted(value: int) -> int | None:
+    return None if value < 0 else int(value)

@@ -2,11 +2,13 @@
 #include "exchange.h"
 
 #include "queues.h"
+#include "transfer-tag.h"
 
 #include "ns3/boolean.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-address.h"
 #include "ns3/simulator.h"
+#include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
 
@@ -62,9 +64,18 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     };
     auto any = [](uint16_t port) { return InetSocketAddress(Ipv4Address::GetAny(), port); };
     m_server = server;
+    // A TCP connection takes a fresh port, so that nothing of one that was reset can reach the next.
+    bool isStream = protocol == TcpSocketFactory::GetTypeId();
     m_ends.push_back({install(server, true, any(serverPort), atDevice),
-                      install(device, false, any(DEVICE_PORT), atServer),
-                      device});
+                      install(device, false, any(isStream ? 0 : DEVICE_PORT), atServer),
+                      device,
+                      isStream});
+    auto sink = MakeCallback(&ExchangeEngine::HandleDrop, this);
+    WatchDrops(device, sink);
+    if (index == 0)
+    {
+        WatchDrops(server, sink);
+    }
 }
 
 void
@@ -136,7 +147,7 @@ ExchangeEngine::Exchange(uint32_t count,
         *answer++ = pipeline.computeEnd;
         *answer++ = pipeline.uplinkEnd;
     }
-    return !m_interrupt.exchange(false);
+    return !m_interrupt;
 }
 
 void
@@ -255,14 +266,19 @@ ExchangeEngine::GetStatus(const Pipeline& pipeline) const
     }
     const auto& ends = m_ends[pipeline.device];
     bool dropped = pipeline.downlinkBegin >= 0 && m_radio->GetLastLoss(pipeline.device) >= pipeline.downlinkBegin;
-    bool lost = dropped || ends.server->HasGap() || ends.device->HasGap();
+    bool lost = pipeline.lost || dropped || ends.server->HasGap() || ends.device->HasGap();
     return lost ? Status::LOST : Status::LATE;
 }
 
 void
 ExchangeEngine::Interrupt()
 {
+    std::lock_guard lock(m_lifetime);
     m_interrupt = true;
+    if (m_closed)
+    {
+        return;
+    }
     Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Seconds(0), &ExchangeEngine::HandleInterrupt, this);
 }
 
@@ -275,16 +291,41 @@ ExchangeEngine::HandleInterrupt()
     }
 }
 
+void
+ExchangeEngine::HandleDrop(Ptr<const Packet> packet)
+{
+    TransferTag tag;
+    if (!packet->FindFirstMatchingByteTag(tag) || tag.exchange != m_exchange || m_ends[tag.device].isStream)
+    {
+        return;
+    }
+    for (auto& pipeline : m_pipelines)
+    {
+        pipeline.lost = pipeline.lost || pipeline.device == tag.device;
+    }
+}
+
 int64_t
 ExchangeEngine::GetNow() const
 {
-    return Simulator::Now().GetNanoSeconds();
+    std::lock_guard lock(m_lifetime);
+    return m_closed ? m_lastNow : Simulator::Now().GetNanoSeconds();
 }
 
 uint64_t
 ExchangeEngine::GetEvents() const
 {
-    return Simulator::GetEventCount();
+    std::lock_guard lock(m_lifetime);
+    return m_closed ? m_lastEvents : Simulator::GetEventCount();
+}
+
+void
+ExchangeEngine::Close()
+{
+    std::lock_guard lock(m_lifetime);
+    m_lastNow = Simulator::Now().GetNanoSeconds();
+    m_lastEvents = Simulator::GetEventCount();
+    m_closed = true;
 }
 
 void

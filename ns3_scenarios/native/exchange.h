@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 namespace ns3::cosim
@@ -62,7 +63,7 @@ class ExchangeEngine : public Object
      * @param wait a Wait
      * @param answer 5 numbers a transfer: Status, and the virtual times in ns of downlink begin, downlink
      *        end, computing end and uplink end, -1 for what did not happen
-     * @return false if Interrupt ended it
+     * @return false if Interrupt was called
      */
     bool Exchange(uint32_t count,
                   const int64_t* asked,
@@ -71,12 +72,15 @@ class ExchangeEngine : public Object
                   int64_t wait,
                   int64_t* answer);
 
-    /// End the exchange under way, or else the next one, at once. Any thread may call this.
+    /// End the exchange under way, and any later one, at once. Any thread may call this.
     void Interrupt();
 
-    /// Virtual time in ns and number of events so far. Any thread may call these while the engine lives.
+    /// Virtual time in ns and number of events so far, or as of `Close`. Any thread may call these.
     int64_t GetNow() const;
     uint64_t GetEvents() const;
+
+    /// To be called before Simulator::Destroy.
+    void Close();
 
   protected:
     void DoDispose() override;
@@ -89,6 +93,7 @@ class ExchangeEngine : public Object
         int64_t computeNs{0};
         uint64_t uplinkBytes{0};
         bool reachable{false};
+        bool lost{false}; // a datagram of it was dropped
         EventId computing;
         int64_t downlinkBegin{-1};
         int64_t downlinkEnd{-1};
@@ -101,6 +106,7 @@ class ExchangeEngine : public Object
         Ptr<TransferApplication> server;
         Ptr<TransferApplication> device;
         Ptr<Node> deviceNode;
+        bool isStream; // TCP sends again what is dropped
     };
 
     void PollAttach(int64_t untilNs);
@@ -114,6 +120,7 @@ class ExchangeEngine : public Object
     void Cancel(Pipeline& pipeline);
     Status GetStatus(const Pipeline& pipeline) const;
     void HandleInterrupt();
+    void HandleDrop(Ptr<const Packet> packet);
 
     Ptr<Radio> m_radio;
     Ptr<Node> m_server;
@@ -127,6 +134,11 @@ class ExchangeEngine : public Object
     EventId m_deadline;
     bool m_running{false};
     std::atomic<bool> m_interrupt{false};
+
+    mutable std::mutex m_lifetime; // of ns-3's simulator, against threads that look at its clock
+    bool m_closed{false};
+    int64_t m_lastNow{0};
+    uint64_t m_lastEvents{0};
 
     TracedCallback<uint32_t, uint32_t> m_done;
 };

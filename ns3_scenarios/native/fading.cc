@@ -11,6 +11,9 @@
 #include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
 
+#include <complex>
+#include <vector>
+
 namespace ns3::cosim
 {
 
@@ -75,6 +78,7 @@ ThreeGppFading::GetAntenna(Ptr<const MobilityModel> mobility) const
         array->SetAttribute("NumRows", UintegerValue(1));
         array->SetAttribute("NumColumns", UintegerValue(1));
         array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
+        array->SetBeamformingVector(PhasedArrayModel::ComplexVector(std::vector<std::complex<double>>{1.0}));
         antenna = array;
     }
     return antenna;

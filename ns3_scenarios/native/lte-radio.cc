@@ -29,6 +29,7 @@ namespace
 
 constexpr uint8_t LAST_HARQ_VERSION = 3; // ns-3 sends a transport block at most four times
 constexpr double SUBFRAMES_PER_S = 1000;
+constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
 
 double
 ToDb(double ratio)
@@ -78,6 +79,7 @@ LteRadio::Watch(uint8_t carrier)
         if (auto link = Find(rnti); link && carrier == 0)
         {
             link->sample.cqi = index;
+            link->lastInRange = index > 0 ? Simulator::Now().GetNanoSeconds() : link->lastInRange;
         }
     };
     auto bsr = [this, carrier](uint16_t rnti, const std::vector<uint8_t>& groups) {
@@ -138,9 +140,11 @@ LteRadio::GetManager(uint32_t device) const
 bool
 LteRadio::IsConnected(uint32_t device) const
 {
+    const auto& link = m_links[device];
     auto manager = GetManager(device);
-    return manager && manager->GetState() == UeManager::CONNECTED_NORMALLY && GetDataBearer(manager) &&
-           GetDataBearer(m_links[device].ue->GetRrc());
+    bool inSync = Simulator::Now().GetNanoSeconds() - link.lastInRange <= OUT_OF_SYNC_NS;
+    return inSync && manager && manager->GetState() == UeManager::CONNECTED_NORMALLY && GetDataBearer(manager) &&
+           GetDataBearer(link.ue->GetRrc());
 }
 
 LinkSample
@@ -210,6 +214,7 @@ LteRadio::HandleConnected(uint64_t imsi, uint16_t cell, uint16_t rnti)
         if (m_links[device].ue->GetImsi() == imsi)
         {
             m_byRnti[rnti] = device;
+            m_links[device].lastInRange = Simulator::Now().GetNanoSeconds();
         }
     }
 }

@@ -42,6 +42,11 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
+    /**
+     * True if the device is RRC connected with a data bearer, and not out of sync: an LTE receiver is that
+     * when its link was too bad for a whole evaluation period (TS 36.133 clause 7.6.2.1), which the BS
+     * sees as CQI 0, "out of range" (TS 36.213 table 7.2.3-1).
+     */
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
     int64_t GetLastLoss(uint32_t device) const override;
@@ -58,6 +63,7 @@ class LteRadio : public Radio
         int64_t layers{1};
         std::vector<int64_t> bsr; // bytes on each carrier
         int64_t lastLoss{-1};
+        int64_t lastInRange{0}; // when the device last reported a CQI other than 0, "out of range"
         std::map<const LteRlc*, std::unique_ptr<StaleFilter>> filters;
     };
 

@@ -3,12 +3,14 @@
 
 #include "transfer-tag.h"
 
+#include "ns3/ipv4-l3-protocol.h"
 #include "ns3/net-device.h"
 #include "ns3/pointer.h"
 #include "ns3/queue-disc.h"
 #include "ns3/queue.h"
 #include "ns3/traffic-control-layer.h"
 
+#include <functional>
 #include <vector>
 
 namespace ns3::cosim
@@ -54,29 +56,68 @@ Filter(Q queue, uint32_t device, Take take)
     }
 }
 
+Ptr<QueueDisc>
+GetDisc(Ptr<Node> node, Ptr<NetDevice> netDevice)
+{
+    auto trafficControl = node->GetObject<TrafficControlLayer>();
+    return trafficControl ? trafficControl->GetRootQueueDiscOnDevice(netDevice) : nullptr;
+}
+
+Ptr<Queue<Packet>>
+GetQueue(Ptr<NetDevice> netDevice)
+{
+    PointerValue held;
+    return netDevice->GetAttributeFailSafe("TxQueue", held) ? held.Get<Queue<Packet>>() : nullptr;
+}
+
 } // namespace
 
 void
 DiscardTransfers(Ptr<Node> node, uint32_t device)
 {
-    auto trafficControl = node->GetObject<TrafficControlLayer>();
     for (uint32_t i = 0; i < node->GetNDevices(); i++)
     {
-        auto netDevice = node->GetDevice(i);
-        auto disc = trafficControl ? trafficControl->GetRootQueueDiscOnDevice(netDevice) : nullptr;
-        if (disc && disc->GetNPackets() > 0)
+        if (auto disc = GetDisc(node, node->GetDevice(i)); disc && disc->GetNPackets() > 0)
         {
             Filter(disc, device, [](Ptr<QueueDisc> q) { return q->Dequeue(); });
         }
-        PointerValue held;
-        if (!netDevice->GetAttributeFailSafe("TxQueue", held))
-        {
-            continue;
-        }
-        if (auto queue = held.Get<Queue<Packet>>(); queue && queue->GetNPackets() > 0)
+        if (auto queue = GetQueue(node->GetDevice(i)); queue && queue->GetNPackets() > 0)
         {
             Filter(queue, device, [](Ptr<Queue<Packet>> q) { return q->Dequeue(); });
         }
+    }
+}
+
+void
+WatchDrops(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink)
+{
+    for (uint32_t i = 0; i < node->GetNDevices(); i++)
+    {
+        auto netDevice = node->GetDevice(i);
+        for (auto source : {"MacTxDrop", "PhyTxDrop", "PhyRxDrop"}) // those of these that it has
+        {
+            netDevice->TraceConnectWithoutContext(source, sink);
+        }
+        if (auto queue = GetQueue(netDevice))
+        {
+            queue->TraceConnectWithoutContext("Drop", sink);
+        }
+        if (auto disc = GetDisc(node, netDevice))
+        {
+            std::function<void(Ptr<const QueueDiscItem>)> drop = [sink](Ptr<const QueueDiscItem> item) {
+                sink(item->GetPacket());
+            };
+            disc->TraceConnectWithoutContext("Drop", Callback<void, Ptr<const QueueDiscItem>>(drop));
+        }
+    }
+    if (auto ip = node->GetObject<Ipv4L3Protocol>())
+    {
+        using Drop = Callback<void, const Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t>;
+        std::function<void(const Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t)>
+            drop = [sink](const Ipv4Header&, Ptr<const Packet> packet, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t) {
+                sink(packet);
+            };
+        ip->TraceConnectWithoutContext("Drop", Drop(drop));
     }
 }
 

@@ -2,7 +2,9 @@
 #ifndef COSIM_QUEUES_H
 #define COSIM_QUEUES_H
 
+#include "ns3/callback.h"
 #include "ns3/node.h"
+#include "ns3/packet.h"
 
 #include <cstdint>
 
@@ -11,6 +13,9 @@ namespace ns3::cosim
 
 /// Drop the packets of `device`'s transfers that wait in `node`'s queueing disciplines and device queues.
 void DiscardTransfers(Ptr<Node> node, uint32_t device);
+
+/// Call `sink` with every packet that the node's net devices, queues or IPv4 drop for good.
+void WatchDrops(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink);
 
 } // namespace ns3::cosim
 
