@@ -67,14 +67,14 @@ def source_hash() -> str:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     version = subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
     digest.update(b"\0".join([version, " ".join(FLAGS).encode(), distribution("ns3").version.encode()]))
-    digest.update(str(wheel()).encode())  # the library names the wheel's place
     return digest.hexdigest()[:16]
 
 
 def cache_folder() -> Path:
     """Where compiled files lie; made if it is not there."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "wdmoe-cosim" / source_hash()
+    place = hashlib.sha256(str(wheel()).encode()).hexdigest()[:8]  # the library names the wheel's place
+    folder = Path(base) / "wdmoe-cosim" / f"{source_hash()}-{place}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

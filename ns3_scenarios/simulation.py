@@ -119,17 +119,15 @@ class Simulation:
             raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
         if bandwidth_shares is not None:
             self._scenario.apply_shares(bandwidth_shares)
-        asked = array("l")
-        for transfer in transfers:
-            asked.extend((transfer.device, transfer.downlink_bytes, transfer.compute_ns, transfer.uplink_bytes))
-        answer = array("l", bytes(8 * (1 + _TIMES) * len(transfers)))
+        figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
+        asked = array("l", figures or [0])  # cppyy takes no empty buffer
+        answer = array("l", [0] * max((1 + _TIMES) * len(transfers), 1))
         if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, _WAITS.index(wait), answer):
             raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
-        figures = [value if value >= 0 else None for value in answer]
         outcomes = []
         for i, transfer in enumerate(transfers):
-            status, *times = figures[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
-            outcomes.append(TransferOutcome(transfer.device, _STATUSES[status or 0], *times))
+            status, *times = answer[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
+            outcomes.append(TransferOutcome(transfer.device, _STATUSES[status], *map(_counted, times)))
         return Outcome(self.now_ns, tuple(outcomes), tuple(map(self._link, range(len(self.info.devices)))))
 
     def _link(self, device: int) -> LinkState:
