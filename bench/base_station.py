@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the base station itself costs: wall-clock time of one layer's exchange beside the network call.
 
-Run `python bench/base_station.py`. Gate, policy, prediction, placement, hardware and combination are the
+Run `python -m bench.base_station`. Gate, policy, prediction, placement, hardware and combination are the
 real ones; the network answers at once.
 """
 

@@ -84,8 +84,8 @@ class BaseStation:
     """Routes a model's MoE layers over `network`: use `route` within `SplitModel.routed`.
 
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
-    distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the
-    latest `deadline_ns` after its departure. Virtual time is the network's; the BS only adds its own computing to it.
+    distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
+    `deadline_ns` after its departure. Virtual time is the network's; the BS only adds its own computing.
     """
 
     def __init__(
@@ -130,18 +130,13 @@ class BaseStation:
         Where policy and network leave the model's own choice alone, it is returned as it came.
         """
         phase, request, position = self._pass
-        own_weights = gate.weights.detach().float().cpu().numpy()
-        own_indices = gate.indices.cpu().numpy().astype(np.int64, copy=False)
-        self._tokens = len(own_indices)
+        self._tokens = len(gate.indices)
         bs_compute_ns = int(to_ns(self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)))
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
-        predicted_s = self._predict(own_indices, depart_ns)
-        probabilities = _softmax(gate.logits.detach().float().cpu().numpy())
-        latency_s = predicted_s[self.placement.device_of]
-        weights, indices = self._policy(LayerRouting(gate.layer, probabilities, own_weights, own_indices, latency_s))
-
+        layer, predicted_s = self._read(gate, depart_ns)
+        weights, indices = self._policy(layer)
         tokens_per_device = self.placement.tokens_per_device(indices)
         transfers = self._transfers(tokens_per_device, indices)
         began = time.perf_counter()
@@ -162,9 +157,9 @@ class BaseStation:
                     depart_ns=depart_ns,
                     deadline_ns=deadline_ns,
                     bs_compute_ns=bs_compute_ns,
-                    probabilities=probabilities,
-                    gate_weights=own_weights,
-                    gate_indices=own_indices,
+                    probabilities=layer.probabilities,
+                    gate_weights=layer.weights,
+                    gate_indices=layer.indices,
                     chosen_weights=weights,
                     chosen_indices=indices,
                     delivered=delivered,
@@ -175,17 +170,24 @@ class BaseStation:
                     network_wall_s=network_wall_s,
                 )
             )
-        experts = self.placement.experts
-        weights, indices = leave_out(weights, indices, delivered | (indices == experts), experts)
-        if weights is own_weights and indices is own_indices:
+        weights, indices = leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
+        if weights is layer.weights and indices is layer.indices:
             return gate.weights, gate.indices
         return torch.from_numpy(weights).to(gate.weights), torch.from_numpy(indices).to(gate.indices)
 
-    def _predict(self, indices: Indices, depart_ns: int) -> NDArray[np.float64]:
-        """Latency [D] expected of each device under `indices`, or for one token where it gets none."""
+    def _read(self, gate: GateOutput, depart_ns: int) -> tuple[LayerRouting, NDArray[np.float64]]:
+        """What the policy gets to see, and the latency [D] that is expected of each device.
+
+        A device to which the model's own choice sends nothing is expected to take as long as one token does.
+        """
+        weights = gate.weights.detach().float().cpu().numpy()
+        indices = gate.indices.cpu().numpy().astype(np.int64, copy=False)
+        probabilities = _softmax(gate.logits.detach().float().cpu().numpy())
         size = np.maximum(self.placement.tokens_per_device(indices), 1) * self._token_bytes
         compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
-        return self.predictor.predict(depart_ns, size, compute_s, size)
+        predicted_s = self.predictor.predict(depart_ns, size, compute_s, size)
+        latency_s = predicted_s[self.placement.device_of]
+        return LayerRouting(gate.layer, probabilities, weights, indices, latency_s), predicted_s
 
     def _transfers(self, tokens_per_device: NDArray[np.int64], indices: Indices) -> tuple[Transfer, ...]:
         compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
