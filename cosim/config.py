@@ -23,11 +23,13 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
 
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
+    `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
     """
 
     path: str = "shipped"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
+    threads: Count = 1
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

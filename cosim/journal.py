@@ -152,6 +152,7 @@ class Journal:
                 (record.chosen_weights, "<f4"),
                 (record.chosen_indices, "<i2"),
                 (record.delivered, "?"),
+                (record.predicted_s, "<f8"),
             )
         ]
         with self._transaction():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import torch
+
 from bridge.client import RemoteNetwork
 from bridge.endpoint import check_endpoint, check_listen, private_ipc
 from bridge.network import NS_PER_S, RequestError
@@ -89,6 +91,7 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, place_: 
         display.say("starting ns-3 and loading the model")
         began_s = time.perf_counter()
         endpoint, check = _ns3_side(stack, place_, journal.path.with_name("ns3.log"))
+        torch.set_num_threads(config.model.threads)
         split = load_model(config.model.path, config.model.dtype)
         requests = _requests(config, split)
         shape = wire_shape(config.model.wire_profile, shape_of(split))
