@@ -62,12 +62,11 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
         node->AddApplication(application);
         return application;
     };
-    auto any = [](uint16_t port) { return InetSocketAddress(Ipv4Address::GetAny(), port); };
     m_server = server;
     // A TCP connection takes a fresh port, so that nothing of one that was reset can reach the next.
     bool isStream = protocol == TcpSocketFactory::GetTypeId();
-    m_ends.push_back({install(server, true, any(serverPort), atDevice),
-                      install(device, false, any(isStream ? 0 : DEVICE_PORT), atServer),
+    m_ends.push_back({install(server, true, atServer, atDevice),
+                      install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
                       device,
                       isStream});
     auto sink = MakeCallback(&ExchangeEngine::HandleDrop, this);
