@@ -142,7 +142,7 @@ LteRadio::IsConnected(uint32_t device) const
 {
     const auto& link = m_links[device];
     auto manager = GetManager(device);
-    bool inSync = Simulator::Now().GetNanoSeconds() - link.lastInRange <= OUT_OF_SYNC_NS;
+    bool inSync = link.lastInRange >= 0 && Simulator::Now().GetNanoSeconds() - link.lastInRange <= OUT_OF_SYNC_NS;
     return inSync && manager && manager->GetState() == UeManager::CONNECTED_NORMALLY && GetDataBearer(manager) &&
            GetDataBearer(link.ue->GetRrc());
 }
@@ -214,7 +214,6 @@ LteRadio::HandleConnected(uint64_t imsi, uint16_t cell, uint16_t rnti)
         if (m_links[device].ue->GetImsi() == imsi)
         {
             m_byRnti[rnti] = device;
-            m_links[device].lastInRange = Simulator::Now().GetNanoSeconds();
         }
     }
 }

@@ -63,7 +63,7 @@ class LteRadio : public Radio
         int64_t layers{1};
         std::vector<int64_t> bsr; // bytes on each carrier
         int64_t lastLoss{-1};
-        int64_t lastInRange{0}; // when the device last reported a CQI other than 0, "out of range"
+        int64_t lastInRange{-1}; // when the device last reported a CQI other than 0, "out of range"
         std::map<const LteRlc*, std::unique_ptr<StaleFilter>> filters;
     };
 
