@@ -34,7 +34,7 @@ def ship(out: Path, folder: Path, steps: int) -> Evaluation:
 def main(
     out: Annotated[Path, typer.Argument(help="Folder of the training.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write the checkpoint to.")],
-    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 3000,
+    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 2400,
 ) -> None:
     """Write a training's checkpoint as a Hugging Face folder with a model card."""
     print(f"held-out perplexity {ship(out, folder, steps).overall:.2f}")

@@ -165,7 +165,7 @@ def load_tokenizer(out: Path) -> PreTrainedTokenizerFast:
 def main(
     cache: Annotated[Path, typer.Option(help="Folder for the fetched text.")],
     out: Annotated[Path, typer.Option(help="Folder for tokenizer, tokens, log and checkpoint.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps of 4,096 tokens each.")] = 3000,
+    steps: Annotated[int, typer.Option(help="Optimizer steps of 4,096 tokens each.")] = 2400,
     threads: Annotated[int, typer.Option(help="CPU threads; another number may give other last bits.")] = 2,
 ) -> None:
     """Train the small Mixtral, or go on where a training stopped."""
