@@ -69,9 +69,9 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     text: str = "shipped"
-    requests: Count = 2
-    prompt_tokens: Count = 48
-    new_tokens: Count = 12
+    requests: Count = 4
+    prompt_tokens: Count = 64
+    new_tokens: Count = 16
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
