@@ -64,8 +64,7 @@ LogNormalShadowing::GetTypeId()
 double
 LogNormalShadowing::DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
-    auto pair = std::minmax(a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId());
-    auto [link, isNew] = m_lossDb.try_emplace({pair.first, pair.second}, 0);
+    auto [link, isNew] = m_lossDb.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
     if (isNew)
     {
         link->second = m_sigmaDb * m_normal->GetValue();
