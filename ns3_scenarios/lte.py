@@ -21,6 +21,8 @@ CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the 
 
 # SRS periodicities in ms that TS 36.213 table 8.2-1 offers; each carries one device fewer than its figure.
 SRS_PERIODICITIES_MS = (2, 5, 10, 20, 40, 80, 160, 320)
+MOST_DEVICES = SRS_PERIODICITIES_MS[-1] - 1
+ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
 
 # TR 38.901 table 7.2-1: BS antenna height in m, and the least distance at which the model holds, table 7.4.1-1.
 HEIGHT_M = {"umi": 10.0, "uma": 25.0}
@@ -64,9 +66,11 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal; 0 is none; None is what
     TR 38.901 prescribes for umi and uma, and none for the others.
     `fading`: "none", or the fast fading of TR 38.901 clause 7.5 for "umi" or "uma", with the Doppler shift of
-    `fading_speed_mps` (the devices themselves stay where they are).
+    `fading_speed_mps` (the devices themselves stay where they are). ns-3's uplink schedulers rate a device by
+    its worst resource block, so that with fading the uplink's range is about 10 dB shorter.
     `scheduler`: "pf" proportional fair or "rr" round robin.
     `core_delay_s`: one-way delay between the edge server and the BS.
+    `bs_power_dbm` (on each carrier), `device_power_dbm`: transmit powers.
     """
 
     name: ClassVar[str] = "lte"
@@ -81,9 +85,9 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     attach_s: ClassVar[float] = 0.5
 
-    devices: Annotated[int, msgspec.Meta(ge=1, le=SRS_PERIODICITIES_MS[-1] - 1)] | None = None
-    distances_m: tuple[Positive, ...] | None = None
-    positions_m: tuple[Point, ...] | None = None
+    devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
+    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
     profile: Literal["20mhz", "20mhz-2x2", "100mhz-2x2"] = "20mhz"
     scheduler: Literal["pf", "rr"] = "pf"
     path_loss: Literal["umi", "uma", "log-distance", "friis"] = "umi"

@@ -56,7 +56,11 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, parameters)
 )
 def test_throughput_is_what_was_measured_by_hand(ns3, profile, downlink_mbps, uplink_mbps):
     """Eight devices at good SINR, 800 KB each; the first exchange warms the carriers up."""
-    steps = [Step(every(8, 1000, 1000)), Step(every(8, BLOCK_BYTES, 1), 50 * MS), Step(every(8, 1, BLOCK_BYTES), 50 * MS)]
+    steps = [
+        Step(every(8, 1000, 1000)),
+        Step(every(8, BLOCK_BYTES, 1), 50 * MS),
+        Step(every(8, 1, BLOCK_BYTES), 50 * MS),
+    ]
     played = ns3(play, steps, {**NEAR, "profile": profile})
     down, up = (played.outcomes[i].transfers for i in (1, 2))
     took_ns = max(came.downlink_end_ns for came in down) - played.departed_ns[1]
