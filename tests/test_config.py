@@ -77,3 +77,15 @@ def test_the_documentation_lists_every_key_with_its_default():
 
 def _sections() -> list[str]:
     return ["model", "placement", "devices", "base_station", "exchange", "workload"]
+
+
+def test_the_documentation_lists_every_radio_parameter_of_lte():
+    from ns3_scenarios.lte import Lte
+
+    rows = dict(re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", Path("docs/lte.md").read_text(), re.MULTILINE))
+    assert set(rows) == {"scenario", *Lte.__struct_fields__}
+    plain = Lte()
+    for name, shown in rows.items():
+        default = getattr(plain, name)
+        if name not in ("scenario", "distances_m", "positions_m"):
+            assert shown.strip("`") == (f'"{default}"' if isinstance(default, str) else str(default))
