@@ -109,7 +109,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fill(self, devices=self.devices or (8 if placed is None else len(placed)))
         if placed is None:
             fill(self, distances_m=_spread(self.devices or 0))
-        nearest = min(math.hypot(x, y) for x, y, _ in self._places())
+        nearest = min(math.hypot(x, y) for x, y, _ in self.places())
         for field in ("path_loss", "fading"):
             least = LEAST_DISTANCE_M.get(getattr(self, field), 0.0)
             if nearest < least:
@@ -181,7 +181,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             for name, value in values.items():
                 ns.Config.SetDefault(name, make(value))
 
-    def _places(self) -> tuple[Point, ...]:
+    def places(self) -> tuple[Point, ...]:
         """Where the devices are: as asked, or at their distances in directions that go round the BS."""
         if self.positions_m is not None:
             return self.positions_m
@@ -198,7 +198,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
         mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
         mobility.Install(nodes)
-        for i, place in enumerate(self._places()):
+        for i, place in enumerate(self.places()):
             nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
 
     def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
