@@ -34,7 +34,8 @@ class Topology:
     `edge_server` is the `ns.Node` beside the BS that sends hidden states and gathers the answers, at the
     `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is
     connected, how its link is, and how to drop what waits below IP; None for a network that has nothing to
-    say: always connected, nothing measured, no queue below the ones of its net devices.
+    say: always connected, nothing measured, no queue below the ones of its net devices. `keep` is whatever
+    else must live as long as the network: helpers, and Python callables that C++ will call.
     """
 
     edge_server: Any

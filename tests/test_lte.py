@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from ns3_scenarios.lte import Lte
+from ns3_scenarios.simulation import SCENARIOS
 from tests.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000
@@ -68,6 +70,37 @@ def test_throughput_is_what_was_measured_by_hand(ns3, profile, downlink_mbps, up
     took_ns = max(came.uplink_end_ns for came in up) - min(came.compute_end_ns for came in up)
     if uplink_mbps:
         assert 8 * 8 * BLOCK_BYTES / took_ns * 1000 == pytest.approx(uplink_mbps, rel=0.03)
+
+
+class RarelySounded(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """LTE with the longest way between two sounding signals of a device that hundreds of devices would need."""
+
+    name = "rarely-sounded"
+
+    def _configure(self, ns, profile):
+        super()._configure(ns, profile)
+        ns.Config.SetDefault("ns3::LteEnbRrc::SrsPeriodicity", ns.UintegerValue(160))
+
+
+def play_rarely_sounded(steps: list[Step], parameters: dict[str, object]) -> Played:
+    SCENARIOS[RarelySounded.name] = RarelySounded
+    return play(steps, parameters, RarelySounded.name)
+
+
+def test_five_carriers_uplink_by_hand_was_measured_before_all_devices_were_sounded(ns3):
+    """223 Mb/s is what the first 160 ms give with a sounding period of 160 ms; afterwards there is a fifth more."""
+    parameters = {**NEAR, "profile": "100mhz-2x2"}
+    depart_ns = 134 * MS
+    rates = []
+    for how in (play_rarely_sounded, play):
+        opened_ns = ns3(how, [], parameters).info.now_ns
+        steps = [Step([], depart_ns - opened_ns), Step(every(8, 1, BLOCK_BYTES))]
+        played = ns3(how, steps, parameters)
+        up = played.outcomes[1].transfers
+        took_ns = max(came.uplink_end_ns for came in up) - min(came.compute_end_ns for came in up)
+        rates.append(8 * 8 * BLOCK_BYTES / took_ns * 1000)
+    assert rates[0] == pytest.approx(223, rel=0.03)
+    assert rates[1] == pytest.approx(271, rel=0.03)
 
 
 def test_devices_out_of_coverage_are_unreachable_and_disturb_nobody(ns3):
