@@ -144,8 +144,8 @@ def throughput(console: Console) -> None:
             table.add_row(profile, direction, str(hand), f"{min(rates):.1f} to {max(rates):.1f}", f"{off:+.1%}{met}")
     console.print(table)
     console.print(
-        "The five carriers' uplink by hand fits the first 160 ms with a sounding period of 160 ms, before the BS has heard "
-        "every device (tests/test_lte.py has it within 3 %); here all are heard after 10 ms."
+        "The five carriers' uplink by hand fits the first 160 ms with a sounding period of 160 ms, before the BS has "
+        "heard every device (tests/test_lte.py has it within 3 %); here all are heard after 10 ms."
     )
 
 

@@ -172,6 +172,64 @@ def test_what_was_under_way_in_the_core_is_not_counted_to_the_next_exchange(ns3)
     assert came == pytest.approx(quiet, rel=0.05)
 
 
+class Leaving(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """LTE whose first device is 100 km away from one virtual time to another."""
+
+    name = "leaving"
+    leaves_s: float
+    returns_s: float
+
+    def build(self, ns):
+        import cppyy  # only once the wheel's libraries are loaded
+
+        topology = super().build(ns)
+        cppyy.cppdef("""
+            #ifndef MOVE_AT
+            #define MOVE_AT
+            void move_at(double s, double m, ns3::Ptr<ns3::MobilityModel> device) {
+                ns3::Simulator::Schedule(ns3::Seconds(s), [m, device] { device->SetPosition({m, 0, 1.5}); });
+            }
+            #endif""")
+        device = topology.devices[0].node.GetObject[ns.MobilityModel]()
+        cppyy.gbl.move_at(self.leaves_s, 1e5, device)
+        cppyy.gbl.move_at(self.returns_s, self.distances_m[0], device)
+        return topology
+
+
+def play_leaving(steps: list[Step], parameters: dict[str, object]) -> Played:
+    SCENARIOS[Leaving.name] = Leaving
+    return play(steps, parameters, Leaving.name)
+
+
+def leave(ns3: Call, bulk_bytes: int, for_s: float, profile: str) -> Played:
+    """The first device leaves 5 ms into a bulk transfer to it, as the first blocks are in the air, and returns."""
+    probe = Transfer(1, 1000, 0, 1000)
+    steps = [
+        Step([], 200 * MS),
+        Step([Transfer(0, bulk_bytes, 0, 1), probe], 0, 1500 * MS, Wait.DEADLINE),
+        Step([Transfer(0, 1, 0, 1), probe], 0, NS_PER_S),
+    ]
+    away = {"leaves_s": 0.2325, "returns_s": 0.2325 + for_s}
+    return ns3(play_leaving, steps, {"profile": profile, "distances_m": [40.0, 50.0], **away})
+
+
+@pytest.mark.parametrize("bulk_bytes", [300_000, 5_000_000], ids=["all in the air", "more behind"])
+@pytest.mark.parametrize(("profile", "status"), [("100mhz-2x2", Status.LOST), ("20mhz", Status.DONE)])
+def test_blocks_lost_in_the_air_are_lost_unless_rlc_sends_them_again(ns3, profile, status, bulk_bytes):
+    """RLC UM does not, RLC AM does; and nothing of it is left for the next exchange."""
+    played = leave(ns3, bulk_bytes, 0.06, profile)
+    assert [came.status for came in played.outcomes[1].transfers] == [status, Status.DONE]
+    assert [came.status for came in played.outcomes[2].transfers] == [Status.DONE, Status.DONE]
+
+
+def test_a_device_that_leaves_becomes_unreachable_and_the_others_stay(ns3):
+    played = leave(ns3, 5_000_000, 100, "20mhz")
+    for outcome in played.outcomes[1:]:
+        assert [came.status for came in outcome.transfers] == [Status.UNREACHABLE, Status.DONE]
+    assert played.outcomes[1].transfers[0].downlink_begin_ns == played.departed_ns[1]
+    assert played.outcomes[2].transfers[0].downlink_begin_ns is None
+
+
 def refuse_shares() -> tuple[str, str, bool]:
     from ns3_scenarios.simulation import open_network
 

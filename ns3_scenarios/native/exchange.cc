@@ -264,8 +264,8 @@ ExchangeEngine::GetStatus(const Pipeline& pipeline) const
         return Status::UNREACHABLE;
     }
     const auto& ends = m_ends[pipeline.device];
-    bool dropped = pipeline.downlinkBegin >= 0 && m_radio->GetLastLoss(pipeline.device) >= pipeline.downlinkBegin;
-    bool lost = pipeline.lost || dropped || ends.server->HasGap() || ends.device->HasGap();
+    bool vanished = pipeline.downlinkBegin >= 0 && !pipeline.computing.IsPending() && m_radio->IsQuiet(pipeline.device);
+    bool lost = pipeline.lost || ends.server->HasGap() || ends.device->HasGap() || (vanished && !ends.isStream);
     return lost ? Status::LOST : Status::LATE;
 }
 

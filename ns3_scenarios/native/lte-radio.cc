@@ -12,8 +12,6 @@
 #include "ns3/lte-enb-net-device.h"
 #include "ns3/lte-enb-phy.h"
 #include "ns3/lte-enb-rrc.h"
-#include "ns3/lte-rlc-um.h"
-#include "ns3/lte-spectrum-phy.h"
 #include "ns3/lte-ue-net-device.h"
 #include "ns3/lte-ue-phy.h"
 #include "ns3/lte-ue-rrc.h"
@@ -27,8 +25,9 @@ NS_OBJECT_ENSURE_REGISTERED(LteRadio);
 namespace
 {
 
-constexpr uint8_t LAST_HARQ_VERSION = 3; // ns-3 sends a transport block at most four times
 constexpr double SUBFRAMES_PER_S = 1000;
+// ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
+constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
 
 double
@@ -73,8 +72,6 @@ LteRadio::Watch(uint8_t carrier)
     mac->TraceConnectWithoutContext("DlScheduling", MakeCallback(&LteRadio::HandleDownlinkGrant, this));
     mac->TraceConnectWithoutContext("UlScheduling", MakeCallback(&LteRadio::HandleUplinkGrant, this));
     component->GetPhy()->TraceConnectWithoutContext("ReportUeSinr", MakeCallback(&LteRadio::HandleUplinkSinr, this));
-    component->GetPhy()->GetUlSpectrumPhy()->TraceConnectWithoutContext("UlPhyReception",
-                                                                        MakeCallback(&LteRadio::HandleReception, this));
     auto cqi = [this, carrier](uint16_t rnti, uint8_t index) {
         if (auto link = Find(rnti); link && carrier == 0)
         {
@@ -109,12 +106,6 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
     link.bsr.assign(m_carriers, -1);
     lte->GetPhy()->TraceConnectWithoutContext("ReportCurrentCellRsrpSinr",
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
-    for (auto [index, carrier] : lte->GetCcMap())
-    {
-        carrier->GetPhy()->GetDlSpectrumPhy()->TraceConnectWithoutContext(
-            "DlPhyReception",
-            MakeCallback(&LteRadio::HandleReception, this));
-    }
 }
 
 LteRadio::Link*
@@ -177,10 +168,15 @@ LteRadio::GetLink(uint32_t device) const
     return sample;
 }
 
-int64_t
-LteRadio::GetLastLoss(uint32_t device) const
+bool
+LteRadio::IsQuiet(uint32_t device) const
 {
-    return m_links[device].lastLoss;
+    const auto& link = m_links[device];
+    auto manager = GetManager(device);
+    auto atDevice = GetDataBearer(link.ue->GetRrc());
+    auto atBs = manager ? GetDataBearer(manager) : nullptr;
+    return atBs && atDevice && GetQueueBytes(atBs->m_rlc) == 0 && GetQueueBytes(atDevice->m_rlc) == 0 &&
+           Simulator::Now().GetNanoSeconds() - link.lastGrant > LONGEST_DELIVERY_NS;
 }
 
 void
@@ -239,6 +235,7 @@ LteRadio::HandleDownlinkGrant(DlSchedulingCallbackInfo info)
     if (auto link = Find(info.rnti))
     {
         link->sample.downlinkMcs = info.mcsTb1;
+        link->lastGrant = Simulator::Now().GetNanoSeconds();
         link->layers = info.sizeTb2 > 0 ? 2 : 1;
     }
 }
@@ -249,21 +246,7 @@ LteRadio::HandleUplinkGrant(uint32_t frame, uint32_t subframe, uint16_t rnti, ui
     if (auto link = Find(rnti))
     {
         link->sample.uplinkMcs = mcs;
-    }
-}
-
-void
-LteRadio::HandleReception(PhyReceptionStatParameters reception)
-{
-    auto link = Find(reception.m_rnti);
-    if (!link || reception.m_correctness || reception.m_rv < LAST_HARQ_VERSION)
-    {
-        return;
-    }
-    auto bearer = GetDataBearer(link->ue->GetRrc());
-    if (bearer && DynamicCast<LteRlcUm>(bearer->m_rlc)) // RLC AM sends it again
-    {
-        link->lastLoss = Simulator::Now().GetNanoSeconds();
+        link->lastGrant = Simulator::Now().GetNanoSeconds();
     }
 }
 

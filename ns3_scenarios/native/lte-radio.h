@@ -19,7 +19,6 @@ class LteRlc;
 class LteUeNetDevice;
 class UeManager;
 struct DlSchedulingCallbackInfo;
-struct PhyReceptionStatParameters;
 } // namespace ns3
 
 namespace ns3::cosim
@@ -49,7 +48,7 @@ class LteRadio : public Radio
      */
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
-    int64_t GetLastLoss(uint32_t device) const override;
+    bool IsQuiet(uint32_t device) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 
   protected:
@@ -62,7 +61,7 @@ class LteRadio : public Radio
         LinkSample sample;
         int64_t layers{1};
         std::vector<int64_t> bsr; // bytes on each carrier
-        int64_t lastLoss{-1};
+        int64_t lastGrant{0}; // when a transport block was last granted, either way, first or again
         int64_t lastInRange{-1}; // when the device last reported a CQI other than 0, "out of range"
         std::map<const LteRlc*, std::unique_ptr<StaleFilter>> filters;
     };
@@ -75,7 +74,6 @@ class LteRadio : public Radio
     void HandleUplinkSinr(uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
     void HandleDownlinkGrant(DlSchedulingCallbackInfo info);
     void HandleUplinkGrant(uint32_t frame, uint32_t subframe, uint16_t rnti, uint8_t mcs, uint16_t size, uint8_t carrier);
-    void HandleReception(PhyReceptionStatParameters reception);
 
     Ptr<LteEnbNetDevice> m_enb;
     Ptr<LteAmc> m_amc;

@@ -25,10 +25,10 @@ Radio::GetLink(uint32_t device) const
     return {};
 }
 
-int64_t
-Radio::GetLastLoss(uint32_t device) const
+bool
+Radio::IsQuiet(uint32_t device) const
 {
-    return -1;
+    return false;
 }
 
 void

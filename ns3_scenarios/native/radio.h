@@ -40,8 +40,9 @@ class Radio : public Object
     /// The state of the device's link.
     virtual LinkSample GetLink(uint32_t device) const;
 
-    /// Virtual time in ns at which a packet of the device was last dropped for good; -1 if none was.
-    virtual int64_t GetLastLoss(uint32_t device) const;
+    /// True if for so long nothing of the device's has been under way below IP, either way, that whatever
+    /// has not arrived is lost.
+    virtual bool IsQuiet(uint32_t device) const;
 
     /// Drop what waits below IP of the device's transfers up to exchange number `exchange`, both ways.
     virtual void Discard(uint32_t device, uint32_t exchange);
