@@ -17,7 +17,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 bench: $(READY)
-	$(VENV)/bin/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(VENV)/bin/pip install -qq -c constraints.txt -e '.[bench]'
 	$(VENV)/bin/python -m bench.bridge
 	$(VENV)/bin/python -m bench.radio
 	$(VENV)/bin/python -m bench.base_station
@@ -25,7 +25,7 @@ bench: $(READY)
 
 $(READY): pyproject.toml constraints.txt | prerequisites
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	$(VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	$(VENV)/bin/python -m ns3_scenarios.native
 	touch $@
 
