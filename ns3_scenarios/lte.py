@@ -146,6 +146,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ns.InternetStackHelper().Install(nodes)
         addresses = epc.AssignUeIpv4Address(radios)
         radio = ns.CreateObject[ns.cosim.LteRadio]()
+        radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
         radio.SetEnb(bs.Get(0))
         for i in range(nodes.GetN()):
             radio.AddUe(radios.Get(i))

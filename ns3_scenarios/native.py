@@ -75,7 +75,10 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     place = hashlib.sha256(str(wheel()).encode()).hexdigest()[:8]  # the library names the wheel's place
     folder = Path(base) / "wdmoe-cosim" / f"{source_hash()}-{place}"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"cannot make the cache folder {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
     return folder
 
 

@@ -230,6 +230,21 @@ def test_a_device_that_leaves_becomes_unreachable_and_the_others_stay(ns3):
     assert played.outcomes[2].transfers[0].downlink_begin_ns is None
 
 
+@pytest.mark.parametrize(("limit_ms", "ended"), [(150, None), (1500, None), (2500, Status.DONE)])
+def test_what_is_still_in_the_core_is_late_and_not_lost(ns3, limit_ms, ended):
+    step = Step(every(1, 1000, 1000, 10 * MS), 300 * MS, limit_ms * MS)
+    played = ns3(play, [step], {"devices": 1, "core_delay_s": 1.0})
+    assert played.outcomes[0].transfers[0].status is (ended or Status.LATE)
+
+
+def test_a_device_that_computes_beyond_the_deadline_is_late_and_not_lost(ns3):
+    played = ns3(play, [Step(every(1, 1000, 1000, NS_PER_S), 0, 500 * MS)], {"devices": 1, "profile": "100mhz-2x2"})
+    came = played.outcomes[0].transfers[0]
+    assert came.status is Status.LATE
+    assert came.downlink_end_ns is not None
+    assert came.compute_end_ns is None
+
+
 def refuse_shares() -> tuple[str, str, bool]:
     from ns3_scenarios.simulation import open_network
 

@@ -71,13 +71,18 @@ def test_a_failed_compilation_says_why_and_leaves_no_library(sources, tmp_path):
     assert not list(tmp_path.rglob("*.so"))
 
 
-def test_a_missing_compiler_is_named_with_its_package():
-    environment = {**os.environ, "CXX": "no-such-g++"}
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("CXX", "no-such-g++", ["no-such-g++", "apt-get install g++"]),
+        ("XDG_CACHE_HOME", __file__, [__file__, "XDG_CACHE_HOME"]),
+    ],
+)
+def test_a_missing_compiler_or_cache_folder_is_named_with_the_cure(variable, value, named):
     command = [sys.executable, "-m", "ns3_scenarios.native"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, variable: value}, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "no-such-g++" in done.stderr
-    assert "apt-get install g++" in done.stderr
+    assert all(word in done.stderr for word in named)
     assert "Traceback" not in done.stderr
 
 

@@ -12,6 +12,8 @@
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
 
+#include <algorithm>
+
 namespace ns3::cosim
 {
 
@@ -264,7 +266,8 @@ ExchangeEngine::GetStatus(const Pipeline& pipeline) const
         return Status::UNREACHABLE;
     }
     const auto& ends = m_ends[pipeline.device];
-    bool vanished = pipeline.downlinkBegin >= 0 && !pipeline.computing.IsPending() && m_radio->IsQuiet(pipeline.device);
+    auto sent = std::max(pipeline.downlinkBegin, pipeline.computeEnd);
+    bool vanished = sent >= 0 && !pipeline.computing.IsPending() && m_radio->IsQuiet(pipeline.device, sent);
     bool lost = pipeline.lost || ends.server->HasGap() || ends.device->HasGap() || (vanished && !ends.isStream);
     return lost ? Status::LOST : Status::LATE;
 }

@@ -17,6 +17,8 @@
 #include "ns3/lte-ue-rrc.h"
 #include "ns3/simulator.h"
 
+#include <algorithm>
+
 namespace ns3::cosim
 {
 
@@ -45,7 +47,15 @@ TypeId
 LteRadio::GetTypeId()
 {
     static TypeId tid =
-        TypeId("ns3::cosim::LteRadio").SetParent<Radio>().SetGroupName("Cosim").AddConstructor<LteRadio>();
+        TypeId("ns3::cosim::LteRadio")
+            .SetParent<Radio>()
+            .SetGroupName("Cosim")
+            .AddConstructor<LteRadio>()
+            .AddAttribute("CoreDelay",
+                          "One-way delay between the edge server and the eNB.",
+                          TimeValue(Time()),
+                          MakeTimeAccessor(&LteRadio::m_coreDelay),
+                          MakeTimeChecker(Time()));
     return tid;
 }
 
@@ -169,14 +179,15 @@ LteRadio::GetLink(uint32_t device) const
 }
 
 bool
-LteRadio::IsQuiet(uint32_t device) const
+LteRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     const auto& link = m_links[device];
     auto manager = GetManager(device);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     return atBs && atDevice && GetQueueBytes(atBs->m_rlc) == 0 && GetQueueBytes(atDevice->m_rlc) == 0 &&
-           Simulator::Now().GetNanoSeconds() - link.lastGrant > LONGEST_DELIVERY_NS;
+           Simulator::Now().GetNanoSeconds() - std::max(link.lastGrant, sentNs) >
+               LONGEST_DELIVERY_NS + m_coreDelay.GetNanoSeconds();
 }
 
 void

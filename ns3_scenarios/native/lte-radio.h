@@ -5,6 +5,7 @@
 #include "radio.h"
 
 #include "ns3/net-device.h"
+#include "ns3/nstime.h"
 
 #include <deque>
 #include <map>
@@ -48,7 +49,7 @@ class LteRadio : public Radio
      */
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
-    bool IsQuiet(uint32_t device) const override;
+    bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 
   protected:
@@ -75,6 +76,7 @@ class LteRadio : public Radio
     void HandleDownlinkGrant(DlSchedulingCallbackInfo info);
     void HandleUplinkGrant(uint32_t frame, uint32_t subframe, uint16_t rnti, uint8_t mcs, uint16_t size, uint8_t carrier);
 
+    Time m_coreDelay;
     Ptr<LteEnbNetDevice> m_enb;
     Ptr<LteAmc> m_amc;
     uint32_t m_carriers{0};

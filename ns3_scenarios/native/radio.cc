@@ -26,7 +26,7 @@ Radio::GetLink(uint32_t device) const
 }
 
 bool
-Radio::IsQuiet(uint32_t device) const
+Radio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     return false;
 }

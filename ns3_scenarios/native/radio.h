@@ -41,8 +41,8 @@ class Radio : public Object
     virtual LinkSample GetLink(uint32_t device) const;
 
     /// True if for so long nothing of the device's has been under way below IP, either way, that whatever
-    /// has not arrived is lost.
-    virtual bool IsQuiet(uint32_t device) const;
+    /// was sent by the virtual time `sentNs` and has not arrived is lost.
+    virtual bool IsQuiet(uint32_t device, int64_t sentNs) const;
 
     /// Drop what waits below IP of the device's transfers up to exchange number `exchange`, both ways.
     virtual void Discard(uint32_t device, uint32_t exchange);
