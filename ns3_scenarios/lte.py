@@ -57,7 +57,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the BS, on a circle around it (default: 30 to 250 m, geometric).
-    `positions_m`: x, y, z of each device instead; the BS stands at x = y = 0.
+    `positions_m`: x, y, z of each device instead; the BS stands at x = y = 0, 25 m high for uma, else 10 m.
     `profile`: "20mhz" one carrier of 100 resource blocks with RLC AM; "20mhz-2x2" the same with open-loop
     spatial multiplexing (TM3) in the downlink; "100mhz-2x2" five such carriers with RLC UM.
     `path_loss`: "umi" street canyon or "uma" of TR 38.901 table 7.4.1-1, "log-distance" from Friis at 1 m on
