@@ -76,7 +76,9 @@ class Journal:
         path = run / FILE_NAME if run.is_dir() else run
         if not path.is_file():
             raise RequestError("RUN", f"{run} holds no {FILE_NAME}")
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        # A journal that was closed has no write-ahead log, and reading it shall leave none.
+        live = path.with_name(path.name + "-wal").exists()
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if live else '&immutable=1'}", uri=True)
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]

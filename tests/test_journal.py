@@ -41,6 +41,17 @@ def test_reading_changes_nothing(run_folder):
         journal.add_event(None, "no", "no")
     journal.close()
     assert (run_folder / FILE_NAME).read_bytes() == before
+    assert [file.name for file in run_folder.iterdir()] == [FILE_NAME]
+
+
+def test_a_journal_can_be_read_while_it_is_written(tmp_path):
+    writer = Journal.create(tmp_path, Config(), {})
+    writer.add_event(None, "first", "")
+    reader = Journal.open(tmp_path)
+    writer.add_event(None, "second", "")
+    assert reader.rows("SELECT kind FROM events ORDER BY event") == [("first",), ("second",)]
+    reader.close()
+    writer.close()
 
 
 def test_what_is_no_journal_is_refused_by_name(run_folder, tmp_path):
