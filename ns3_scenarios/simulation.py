@@ -85,7 +85,7 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _file_hash(type(scenario))},
+            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
         )
 
     def _install(self, topology: Topology) -> None:
@@ -167,8 +167,12 @@ class Simulation:
         self._ns.Simulator.Destroy()
 
 
-def _file_hash(scenario: type[Scenario]) -> str:
-    return hashlib.sha256(Path(inspect.getfile(scenario)).read_bytes()).hexdigest()[:16]
+def _source_hash(scenario: type[Scenario]) -> str:
+    """A hash of this package's Python sources and of the file that the scenario is written in."""
+    digest = hashlib.sha256()
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(scenario))]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def _measured(value: float) -> float | None:

@@ -23,6 +23,15 @@ BOUND_S = 10.0
 LOST = r"the ns-3 side was lost at virtual time (\d+\.\d+) s: "
 
 
+@pytest.fixture(autouse=True)
+def private_tmp(monkeypatch) -> Iterator[Path]:
+    """A temporary folder of the test's own, with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 @contextmanager
 def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
     """A `cosim run` on LTE, long enough to be disturbed, that has begun to exchange."""
@@ -64,17 +73,12 @@ def within_bound(what: Callable[[], bool]) -> bool:
     return what()
 
 
-def private_folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("cosim-")}
-
-
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGABRT])
-def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path, number):
-    before = private_folders()
+def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path, private_tmp, number):
     folder = tmp_path / "run"
     with running(tiny_model, folder) as process:
         until_exchanging(process)
@@ -91,7 +95,7 @@ def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path
     assert "Traceback" not in errors
     assert f"cosim show {folder}" in output
     assert gone(ns3)
-    assert private_folders() == before
+    assert not os.listdir(private_tmp)
     journal = Journal.open(folder)
     ((last_ns, exchanges),) = journal.rows("SELECT max(end_ns), count(*) FROM exchanges")
     assert exchanges > 0
@@ -100,8 +104,7 @@ def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path
     journal.close()
 
 
-def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path):
-    before = private_folders()
+def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path, private_tmp):
     folder = tmp_path / "run"
     with running(tiny_model, folder) as process:
         until_exchanging(process)
@@ -109,7 +112,7 @@ def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path):
         process.kill()
         assert within_bound(lambda: gone(ns3))
     assert re.search(r"stopping at virtual time \d+\.\d+ s: the process that started this one is gone", _log(folder))
-    assert private_folders() == before
+    assert not os.listdir(private_tmp)
     journal = Journal.open(folder)
     assert journal.rows("SELECT count(*) FROM exchanges")[0][0] > 0
     journal.close()
@@ -127,8 +130,7 @@ def test_a_model_process_that_was_stopped_for_too_long_finds_its_session_ended(t
     assert re.search(LOST + ".*(unknown here|no beat)", errors), errors
 
 
-def test_ctrl_c_ends_both(tiny_model, tmp_path):
-    before = private_folders()
+def test_ctrl_c_ends_both(tiny_model, tmp_path, private_tmp):
     with running(tiny_model, tmp_path / "run") as process:
         until_exchanging(process)
         ns3 = ns3_of(process)
@@ -136,7 +138,7 @@ def test_ctrl_c_ends_both(tiny_model, tmp_path):
         _, errors = process.communicate(timeout=BOUND_S)
     assert (process.returncode, "stopped by the user" in errors) == (130, True)
     assert gone(ns3)
-    assert private_folders() == before
+    assert not os.listdir(private_tmp)
 
 
 def test_an_assertion_of_ns3_in_mid_run_is_noticed(tiny_model, tmp_path):
