@@ -45,8 +45,8 @@ class Place:
 def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     """Run every policy of `config` and journal it in `folder`, which is made.
 
-    Raises `RequestError` for bad input (and leaves no new folder behind if nothing was recorded), `PartnerLost`
-    if the ns-3 side goes; what was recorded by then stays readable.
+    Raises `RequestError` for bad input, `PartnerLost` if the ns-3 side goes. What was recorded by then stays
+    readable; a new folder in which nothing was recorded is removed.
     """
     policies = {name: make_policy(name, config.policy.get(name)) for name in config.policies}
     for name in config.policy:
@@ -54,13 +54,16 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
             raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    recorded = False
     try:
         with _recorded(Journal.create(folder, config, _versions())) as journal:
-            _run(config, policies, journal, place_, display)
-    except RequestError:
-        if made:
+            try:
+                _run(config, policies, journal, place_, display)
+            finally:
+                recorded = bool(journal.rows("SELECT 1 FROM exchanges LIMIT 1"))
+    finally:
+        if made and not recorded:
             shutil.rmtree(folder)
-        raise
 
 
 def dated_folder(parent: Path) -> Path:
