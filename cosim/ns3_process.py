@@ -12,8 +12,6 @@ from bridge.network import PartnerLost, RequestError
 
 _STOP_S = 3.0
 _LOG_LINES = 6
-_STACK_TRACE = " *** Break ***"
-"""What cling prints after ns-3's own message when ns-3 aborts, and before a long stack trace."""
 
 
 class Ns3Process:
@@ -28,8 +26,7 @@ class Ns3Process:
         code = self.process.poll()
         if code is None:
             return
-        log = self.log.read_text(encoding="utf-8", errors="replace")
-        words = log.partition(_STACK_TRACE)[0].strip().splitlines()[-_LOG_LINES:]
+        words = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LOG_LINES:]
         last_words = "\n  ".join(words)
         if code == 2:
             raise RequestError("ns-3 side", words[-1].removeprefix("cosim: ") if words else "refused to start")
