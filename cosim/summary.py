@@ -93,7 +93,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         layer_s={phase: np.array(values) for phase, values in layer_s.items()},
         ttft_s=np.array(ttft_s),
         tpot_s=np.array(tpot_s),
-        time_s=_time_split(journal, variant, tokens),
+        time_s={**_time_split(journal, variant), "BS compute": _bs_compute_s(exchanges, [row[2] for row in tokens])},
         devices=_devices(journal, variant),
         chosen=chosen,
         dropped_by_policy=dropped_by_policy,
@@ -104,7 +104,15 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
     )
 
 
-def _time_split(journal: Journal, variant: int, tokens: Sequence[tuple[int, int, int]]) -> dict[str, float]:
+def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], token_ends_ns: Sequence[int]) -> float:
+    """The BS's computing before each exchange, and from a token's last exchange until it had the token."""
+    ends_ns = np.array([row[3] for row in exchanges], dtype=np.int64)
+    tokens_ns = np.array(token_ends_ns, dtype=np.int64)
+    heads_ns = tokens_ns - ends_ns[np.searchsorted(ends_ns, tokens_ns, side="right") - 1]
+    return float(sum(row[1] for row in exchanges) + heads_ns.sum()) / NS_PER_S
+
+
+def _time_split(journal: Journal, variant: int) -> dict[str, float]:
     down, compute, up, waiting, idle = journal.rows(
         """
         WITH part AS (
@@ -121,15 +129,11 @@ def _time_split(journal: Journal, variant: int, tokens: Sequence[tuple[int, int,
         """,
         variant,
     )[0]
-    exchanged = journal.rows("SELECT total(end_ns - depart_ns) FROM exchanges WHERE variant = ?", variant)[0][0]
-    whole = sum(end_ns - begin_ns for _, begin_ns, end_ns in tokens)
-    bs_compute = max(0, whole - exchanged)
     return {
         "downlink": down / NS_PER_S,
         "device compute": compute / NS_PER_S,
         "uplink": up / NS_PER_S,
         "waiting for the slowest": (waiting + idle) / NS_PER_S,
-        "BS compute": bs_compute / NS_PER_S,
     }
 
 

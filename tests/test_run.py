@@ -174,6 +174,8 @@ def test_a_network_that_breaks_leaves_a_readable_journal(fixed_run):
     assert journal.rows("SELECT kind FROM events") == [("PartnerLost",)]
     journal.close()
     assert "radio is broken" in cosim("show", folder).stdout
+    (top_k,) = summarise(Journal.open(folder))
+    assert sum(top_k.time_s.values()) == pytest.approx(top_k.virtual_s)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
