@@ -3,10 +3,11 @@
 
 The routers of transformers' MoE models share a contract: they return router logits [N, E], weights [N, k]
 and expert indices [N, k] of N tokens, and the block hands weights and indices to its experts. A forward
-hook on the router may therefore replace both. An expert that is left out keeps its slot, with weight 0:
-it adds nothing, the other slots are summed in the model's own order, and the experts are computed by the
-implementation that the model was loaded with. So a routing that changes nothing gives bit for bit what
-the unmodified model gives, whichever implementation that is.
+hook on the router may therefore replace both. A slot that is left out gets weight 0 and, in place of its
+expert, another of the token's own that stays: so what was left out is not computed, it adds nothing, the
+other slots are summed in the model's own order, and all by the implementation that the model was loaded
+with. So a routing that changes nothing gives bit for bit what the unmodified model gives, whichever
+implementation that is.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,7 +96,8 @@ class SplitModel:
             left_out = indices >= self.num_experts
             if left_out.any():
                 weights = weights.masked_fill(left_out, 0)
-                indices = torch.where(left_out, gate.indices, indices)
+                stand_in = indices.masked_fill(left_out, 0).amax(dim=1, keepdim=True)
+                indices = torch.where(left_out, stand_in, indices)
             return gate.logits, weights, indices
 
         return replace_routing

@@ -73,6 +73,28 @@ def test_left_out_experts_are_missing_from_the_blocks_sum(family: str):
         assert output[1:].any()
 
 
+@pytest.mark.parametrize("implementation", ["as it comes", "eager"])
+@torch.no_grad()
+def test_an_expert_that_is_left_out_is_not_computed(implementation: str):
+    """What a lost device would have answered, be it not a number, reaches nothing."""
+    lost = 3
+    split, whole = SplitModel(small_model("mixtral")), SplitModel(small_model("mixtral"))
+    if implementation == "eager":
+        split.model.set_experts_implementation("eager")
+        whole.model.set_experts_implementation("eager")
+    for block in split.blocks:
+        block.experts.down_proj[lost] = torch.nan
+
+    def without(gate: GateOutput) -> tuple[Tensor, Tensor]:
+        indices = gate.indices.masked_fill(gate.indices == lost, split.num_experts)
+        return gate.weights, indices
+
+    with split.routed(without), whole.routed(without):
+        logits = split.model(PROMPT).logits
+        assert torch.equal(logits, whole.model(PROMPT).logits)
+    assert logits.isfinite().all()
+
+
 @torch.no_grad()
 def test_experts_that_the_model_did_not_choose_can_be_asked():
     split = SplitModel(small_model("mixtral"))
