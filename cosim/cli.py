@@ -23,12 +23,16 @@ _PLAIN_WIDTH = 120
 
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
+Scenario = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A built-in scenario, or FILE.py or FILE.py:CLASS of your own.")
+]
 Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
 
 
 @app.command()
 def run(
     config: ConfigFile = None,
+    scenario: Scenario = None,
     settings: Settings = None,
     policy: Policies = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
@@ -46,7 +50,7 @@ def run(
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
     console = _console()
-    experiment = configuration.load(config, settings or [], policy)
+    experiment = configuration.load(config, settings or [], policy, scenario)
     folder = out or dated_folder(Path("runs"))
     display = make_display(console)
     try:
