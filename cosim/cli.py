@@ -98,6 +98,35 @@ def serve(
 
 
 @app.command()
+def scenarios(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A built-in scenario, or FILE.py or FILE.py:CLASS.")
+    ] = None,
+    template: Annotated[bool, typer.Option("--template", help="Print its source, to start your own from.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Build it and send a probe to each device and back.")] = False,
+    settings: Settings = None,
+) -> None:
+    """List the radio scenarios, or show the parameters of one."""
+    from cosim import config as configuration  # noqa: PLC0415
+    from cosim import scenarios as radio_scenarios  # noqa: PLC0415
+
+    if template and check:
+        raise RequestError("--template", "prints a source and checks nothing; leave --check away")
+    if name is None:
+        if template or check:
+            raise RequestError("NAME", "say which scenario; `cosim scenarios` lists them")
+        radio_scenarios.print_list(_console())
+        return
+    experiment = configuration.load(None, settings or [], scenario=name)
+    if template:
+        print(radio_scenarios.template(experiment.scenario), end="")
+    elif not check:
+        radio_scenarios.print_parameters(experiment.scenario, _console())
+    elif not radio_scenarios.check(experiment, _console()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def devices() -> None:
     """Hold the devices' compute model against published measurements."""
     from model_side.device_check import main as check  # noqa: PLC0415
