@@ -21,7 +21,8 @@ from bridge.network import NS_PER_S, LinkState, Network, NetworkInfo, RequestErr
 from cosim.config import Config
 from cosim.ns3_process import ns3_process
 
-PROBE_BYTES = 100_000
+PROBE_BYTES = 64 * 8192
+"""A prompt of 64 tokens as hidden states of Mixtral 8x7B: what a device may well get at once."""
 PROBE_LIMIT_S = 60
 
 

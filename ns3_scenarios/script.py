@@ -98,4 +98,7 @@ def _line(error: BaseException, file: str) -> int | None:
 def _message(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
+    unknown = re.match(r"<namespace cppyy\.gbl\.ns3 .*> has no attribute '(\w+)'", str(error))
+    if unknown:
+        return f"AttributeError: ns has no {unknown[1]}: misspelt, or its header is not among `headers`"
     return "".join(traceback.format_exception_only(error)).strip()

@@ -166,7 +166,11 @@ SERVER = "server = ns.CreateObject[ns.Node]()\n"
     ("old", "new", "words"),
     [
         (SERVER, SERVER + "        self.rates_bps[7]  # here\n", "IndexError: tuple index out of range"),
-        (SERVER, SERVER + "        ns.PointToPointHelpr()  # here\n", "has no attribute 'PointToPointHelpr'"),
+        (
+            SERVER,
+            SERVER + "        ns.PointToPointHelpr()  # here\n",
+            "AttributeError: ns has no PointToPointHelpr: misspelt, or",
+        ),
         (SERVER, SERVER + "        ns.NodeContainer('three', [])  # here\n", "TypeError: "),
     ],
 )
