@@ -25,10 +25,9 @@ from bridge.network import (
     check_request,
 )
 
-from . import loader, native
+from . import loader, native, script
 from .lte import Lte
 from .scenario import Scenario, Topology
-from .script import is_script, load_script, told_by_line
 
 SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte}
 
@@ -42,8 +41,8 @@ _SOCKETS = {"udp": "ns3::UdpSocketFactory", "tcp": "ns3::TcpSocketFactory"}
 
 def scenario_class(scenario: str) -> type[Scenario]:
     """The scenario of that name, or the one in a script, `FILE.py` or `FILE.py:CLASS`. Raises `RequestError`."""
-    if is_script(scenario):
-        return load_script(scenario)
+    if script.is_script(scenario):
+        return script.load_script(scenario)
     if scenario not in SCENARIOS:
         known = ", ".join(sorted(SCENARIOS))
         raise RequestError("radio.scenario", f"{scenario} is none of {known}, and no script (FILE.py or FILE.py:CLASS)")
@@ -62,7 +61,7 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
         raise RequestError("seed", f"{seed} is not within 1 and 2**32 - 1")
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
-    with told_by_line(scenario):
+    with script.told_by_line(scenario):
         return Simulation(kind.parse(parameters), seed, run)
 
 
