@@ -123,9 +123,9 @@ def source(kind: type[Scenario]) -> str:
 
 def _range(ge: float | None, gt: float | None, le: float | None, lt: float | None) -> str:
     if ge is not None and le is not None:
-        return f" {ge:g} to {le:g}"
+        return f" {ge:.10g} to {le:.10g}"
     bounds = ((">=", ge), (">", gt), ("<=", le), ("<", lt))
-    return "".join(f" {sign} {bound:g}" for sign, bound in bounds if bound is not None)
+    return "".join(f" {sign} {bound:.10g}" for sign, bound in bounds if bound is not None)
 
 
 def _default(field: types.Field) -> str:

@@ -41,8 +41,8 @@ class Hall(Scenario):
     `mode`: one of two, and `rows`: not a new one.
     """
 
-    rows: Annotated[int, Meta(ge=1, le=9)]
-    seats: int = 3
+    rows: Annotated[int, Meta(ge=1, lt=2**32 - 1)]
+    seats: Annotated[int, Meta(ge=1, le=9)] = 3
     pitch_m: Annotated[float, Meta(gt=0)] | None = None
     mode: Literal["a", "b"] = "b"
     noise_dbm: tuple[Annotated[float, Meta(lt=5)], ...] = (1.0, 2.0)
@@ -52,8 +52,8 @@ def test_parameters_are_described_from_annotations_and_docstring():
     described = {p["name"]: (p["type"], p["unit"], p["default"], p["meaning"]) for p in parameters(Hall)}
     assert described.pop("transport")[0] == "tcp, udp"
     assert described == {
-        "rows": ("integer 1 to 9", "", "required", "how many there are."),
-        "seats": ("integer", "", "3", "how many there are."),
+        "rows": ("integer >= 1 < 4294967295", "", "required", "how many there are."),
+        "seats": ("integer 1 to 9", "", "3", "how many there are."),
         "pitch_m": ("number > 0 or unset", "m", "unset", "between `rows`: small."),
         "mode": ("a, b", "", '"b"', "one of two, and `rows`: not a new one."),
         "noise_dbm": ("list of number < 5", "dBm", "[1.0,2.0]", ""),

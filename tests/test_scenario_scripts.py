@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.network import RequestError, Status, Transfer
+from bridge.client import RemoteNetwork
+from bridge.endpoint import private_ipc
+from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from cosim.journal import Journal
+from cosim.ns3_process import ns3_process
 from ns3_scenarios.script import load_script
 from ns3_scenarios.simulation import open_network
 from tests import wired_star
@@ -253,3 +256,24 @@ def test_when_ns3_aborts_its_own_message_is_shown(small_run, tmp_path, fails, wo
     assert re.search(r"the ns-3 side was lost at virtual time 0\.\d+ s: process \d+ was killed by SIGABRT", done.stderr)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_served_ns3_side_refuses_a_script_and_serves_the_mended_one(tmp_path):
+    path = tmp_path / "mine.py"
+    with private_ipc() as endpoint, ns3_process(endpoint, tmp_path / "ns3.log") as process:
+
+        def opened() -> RemoteNetwork:
+            return RemoteNetwork(endpoint, str(path), {}, 1, check_partner=process.check)
+
+        with pytest.raises(RequestError, match="does not exist on the host where the ns-3 side runs"):
+            opened()
+        for fault in ("import sys\nsys.exit()  # here\n", changed(SERVER, SERVER + FAULT)):
+            path.write_text(fault)
+            with pytest.raises(RequestError) as refusal:
+                opened()
+            assert refusal.value.field == f"{path}:{line_of(path, '# here')}"
+        path.write_text(STAR)
+        network = opened()
+        outcome = network.exchange([Transfer(0, 1000, 0, 1000)], 0, NS_PER_S)
+        assert outcome.transfers[0].status is Status.DONE
+        network.close()
