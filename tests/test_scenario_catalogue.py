@@ -154,3 +154,16 @@ def test_a_script_that_fails_is_told_by_line_and_one_that_aborts_by_the_words_of
     done = scenarios(path, "--check")
     assert (done.returncode, done.stdout) == (1, "")
     assert "Could not set default value for ns3::Nope::X" in done.stderr
+
+
+def test_the_models_process_never_loads_the_ns3_side():
+    """What is asked of it goes through a process of its own, for ns-3's aborts and its licence."""
+    code = (
+        "import sys; from rich.console import Console; from cosim import cli, config, scenarios\n"
+        "scenarios.print_list(Console()); scenarios.print_parameters('lte', Console())\n"
+        f"scenarios.check(config.load(None, [], scenario={str(STAR)!r}), Console())\n"
+        "sys.exit(any(name.partition('.')[0] in ('ns3_scenarios', 'ns3', 'cppyy') for name in sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
