@@ -23,12 +23,16 @@ _PLAIN_WIDTH = 120
 
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
+Scenario = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A built-in scenario, or FILE.py or FILE.py:CLASS of your own.")
+]
 Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
 
 
 @app.command()
 def run(
     config: ConfigFile = None,
+    scenario: Scenario = None,
     settings: Settings = None,
     policy: Policies = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
@@ -46,7 +50,7 @@ def run(
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
     console = _console()
-    experiment = configuration.load(config, settings or [], policy)
+    experiment = configuration.load(config, settings or [], policy, scenario)
     folder = out or dated_folder(Path("runs"))
     display = make_display(console)
     try:
@@ -91,6 +95,35 @@ def serve(
     command += ["--allow-remote"] * allow_remote + ["--once"] * once
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+@app.command()
+def scenarios(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A built-in scenario, or FILE.py or FILE.py:CLASS.")
+    ] = None,
+    template: Annotated[bool, typer.Option("--template", help="Print its source, to start your own from.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Build it and send a probe to each device and back.")] = False,
+    settings: Settings = None,
+) -> None:
+    """List the radio scenarios, or show the parameters of one."""
+    from cosim import config as configuration  # noqa: PLC0415
+    from cosim import scenarios as radio_scenarios  # noqa: PLC0415
+
+    if template and check:
+        raise RequestError("--template", "prints a source and checks nothing; leave --check away")
+    if name is None:
+        if template or check:
+            raise RequestError("NAME", "say which scenario; `cosim scenarios` lists them")
+        radio_scenarios.print_list(_console())
+        return
+    experiment = configuration.load(None, settings or [], scenario=name)
+    if template:
+        print(radio_scenarios.template(experiment.scenario), end="")
+    elif not check:
+        radio_scenarios.print_parameters(experiment.scenario, _console())
+    elif not radio_scenarios.check(experiment, _console()):
+        raise typer.Exit(1)
 
 
 @app.command()

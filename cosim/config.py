@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an experiment is made of, read from TOML and `--set`, checked before anything starts.
 
-Every section refuses keys that it does not know. `[radio]` belongs to the scenario, which checks it on the
-ns-3 side; only its `scenario` is read here.
+Every section refuses keys that it does not know. `[radio]`, or `[scenario]` by its other name, belongs to the
+scenario, which checks it on the ns-3 side; only which scenario it is, is read here.
 """
 
+import os.path
 import re
 import tomllib
 from pathlib import Path
@@ -91,8 +92,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def scenario(self) -> str:
-        """The name of the radio scenario."""
-        return str(self.radio.get("scenario", "lte"))
+        """The name of the radio scenario, or `FILE.py` or `FILE.py:CLASS` with the file's absolute path."""
+        name = str(self.radio.get("scenario", "lte"))
+        return os.path.abspath(name) if re.search(r"\.py(:\w+)?$", name) else name
 
     @property
     def radio_parameters(self) -> dict[str, Any]:
@@ -100,10 +102,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {name: value for name, value in self.radio.items() if name != "scenario"}
 
 
-def load(path: Path | None, settings: list[str], policies: list[str] | None = None) -> Config:
+def load(
+    path: Path | None, settings: list[str], policies: list[str] | None = None, scenario: str | None = None
+) -> Config:
     """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
 
-    A value is read as TOML, or as a string if it is none. Raises `RequestError` naming the field.
+    A value is read as TOML, or as a string if it is none. `policies` and the radio's `scenario` go over both.
+    Raises `RequestError` naming the field.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -116,9 +121,12 @@ def load(path: Path | None, settings: list[str], policies: list[str] | None = No
         except tomllib.TOMLDecodeError as error:
             raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
     for setting in settings:
-        _lay_over(values, setting)
+        _lay_over(values, *_parse(setting))
+    _merge_names(values)
     if policies:
         values["policies"] = policies
+    if scenario is not None:
+        _lay_over(values, "radio.scenario", scenario)
     return convert(values)
 
 
@@ -133,20 +141,35 @@ def convert(values: dict[str, Any]) -> Config:
     return config
 
 
-def _lay_over(values: dict[str, Any], setting: str) -> None:
+def _merge_names(values: dict[str, Any]) -> None:
+    """`[scenario]` is another name of `[radio]`."""
+    if "scenario" not in values:
+        return
+    if "radio" in values:
+        raise RequestError("scenario", "is another name of the section radio, which is given too; use one of them")
+    if not isinstance(values["scenario"], dict):
+        raise RequestError("scenario", "is a section; its name goes to --scenario or radio.scenario")
+    values["radio"] = values.pop("scenario")
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    """Key and value of `KEY=VALUE`."""
     name, separator, text = setting.partition("=")
-    keys = name.strip().split(".")
-    if not separator or not all(keys):
+    if not separator or not all(name.strip().split(".")):
         raise RequestError("--set", f"{setting!r} is not of the form section.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        return name.strip(), tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
-    for key in keys[:-1]:
+        return name.strip(), text
+
+
+def _lay_over(values: dict[str, Any], name: str, value: Any) -> None:
+    *sections, last = name.split(".")
+    for key in sections:
         values = values.setdefault(key, {})
         if not isinstance(values, dict):
-            raise RequestError("--set", f"{setting!r}: {key} is a value, not a section")
-    values[keys[-1]] = value
+            raise RequestError("--set", f"{name}: {key} is a value, not a section")
+    values[last] = value
 
 
 def _named(message: str) -> RequestError:

@@ -49,17 +49,27 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of all scenarios. The fields of a subclass are its parameters, with their units in their names.
 
     A subclass names the ns-3 `modules` whose libraries it uses and the `headers` whose classes it names, and
-    defines `build`. Constraints stand in the annotations (`Annotated[float, msgspec.Meta(gt=0)]`); what
-    spans several fields is checked in `__post_init__`, which raises `RequestError("radio.FIELD", reason)`.
+    defines `build`. Its docstring says what it is in the first line and explains each parameter in a paragraph that
+    begins with the name, as here; `cosim scenarios` shows both. Constraints stand in the annotations
+    (`Annotated[float, msgspec.Meta(gt=0)]`); what spans several fields is checked in `__post_init__`, which raises
+    `RequestError("radio.FIELD", reason)`.
+
+    `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
     """
 
     name: ClassVar[str]
+    """What the record calls it; the class's name if it says nothing."""
     modules: ClassVar[Sequence[str]] = ("internet",)
     headers: ClassVar[Sequence[str]] = ()
     attach_s: ClassVar[float] = 0.0
     """How long, at most, `Simulation` lets the network run until every device is connected."""
 
     transport: Literal["udp", "tcp"] = "udp"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
 
     def build(self, ns: Any) -> Topology:
         """Build the network with ns-3 and say what is what. The virtual time is 0."""
@@ -71,13 +81,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @classmethod
     def parse(cls, parameters: Mapping[str, Any]) -> Self:
-        """Make a scenario of plain values. Raises `RequestError` naming `radio.FIELD`."""
+        """Make a scenario of plain values. Raises `RequestError` naming `radio.FIELD`, or as `__post_init__` did."""
         for name, value in parameters.items():
             _refuse_infinite(f"radio.{name}", value)
         try:
             return msgspec.convert(dict(parameters), cls)
         except msgspec.ValidationError as error:
-            if isinstance(error.__cause__, RequestError):
+            if error.__cause__ is not None:
                 raise error.__cause__ from None
             raise _named(error) from None
 

@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import loader, native
+from . import loader, native, script
 from .lte import Lte
 from .scenario import Scenario, Topology
 
@@ -39,19 +39,30 @@ _TIMES = 4  # of a transfer in the native answer, behind its status
 _SOCKETS = {"udp": "ns3::UdpSocketFactory", "tcp": "ns3::TcpSocketFactory"}
 
 
+def scenario_class(scenario: str) -> type[Scenario]:
+    """The scenario of that name, or the one in a script, `FILE.py` or `FILE.py:CLASS`. Raises `RequestError`."""
+    if script.is_script(scenario):
+        return script.load_script(scenario)
+    if scenario not in SCENARIOS:
+        known = ", ".join(sorted(SCENARIOS))
+        raise RequestError("radio.scenario", f"{scenario} is none of {known}, and no script (FILE.py or FILE.py:CLASS)")
+    return SCENARIOS[scenario]
+
+
 def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: int) -> "Simulation":
-    """Build the scenario of that name; it is ready for its first exchange when this returns.
+    """Build a scenario, named as for `scenario_class`; it is ready for its first exchange when this returns.
 
     `seed` (1 to 2**32 - 1) and `run` (0 to 2**63 - 1) are those of ns-3's `RngSeedManager`: the same figures
-    give the same network to the nanosecond. Raises `RequestError` for an unknown scenario or parameter.
+    give the same network to the nanosecond. Raises `RequestError` for an unknown scenario or parameter, and for
+    what a script raises.
     """
-    if scenario not in SCENARIOS:
-        raise RequestError("radio.scenario", f"{scenario} is none of {', '.join(sorted(SCENARIOS))}")
+    kind = scenario_class(scenario)
     if not 1 <= seed < 2**32:
         raise RequestError("seed", f"{seed} is not within 1 and 2**32 - 1")
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
-    return Simulation(SCENARIOS[scenario].parse(parameters), seed, run)
+    with script.told_by_line(scenario):
+        return Simulation(kind.parse(parameters), seed, run)
 
 
 class Simulation:
@@ -74,7 +85,7 @@ class Simulation:
             ns.RngSeedManager.ResetNextStreamIndex()
             ns.RngSeedManager.SetSeed(seed)
             ns.RngSeedManager.SetRun(run)
-            self._topology = scenario.build(ns)
+            self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._install(self._topology)
         except BaseException:
@@ -165,6 +176,14 @@ class Simulation:
         Simulation._open = None
         self._engine.Close()
         self._ns.Simulator.Destroy()
+
+
+def _checked(built: Any, name: str) -> Topology:
+    if not isinstance(built, Topology):
+        raise RequestError("radio.scenario", f"build of {name} returned {type(built).__name__}, not a Topology")
+    if not built.devices:
+        raise RequestError("radio.scenario", f"build of {name} returned a Topology without devices")
+    return built
 
 
 def _source_hash(scenario: type[Scenario]) -> str:

@@ -23,6 +23,30 @@ def test_settings_are_laid_over_the_file_and_policies_over_both(tmp_path):
     assert (read.model.path, read.devices.hardware) == ("owner/name", ["a", "b"])
 
 
+def test_scenario_is_another_name_of_the_section_radio_and_not_both(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("[scenario]\nrows = 3\n")
+    assert config.load(file, ["scenario.seats=2"]).radio == {"rows": 3, "seats": 2}
+    assert config.load(file, [], scenario="wired").radio == {"rows": 3, "scenario": "wired"}
+    for settings in (["radio.seats=2"], ["scenario.rows=1", "radio.rows=1"], ["scenario=wired"]):
+        with pytest.raises(RequestError) as caught:
+            config.load(file if settings != ["scenario=wired"] else None, settings)
+        assert caught.value.field == "scenario"
+
+
+def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, meant in (
+        ("mine.py", f"{tmp_path}/mine.py"),
+        ("../a b.py:Stadium", f"{tmp_path.parent}/a b.py:Stadium"),
+        ("/x/mine.py:A", "/x/mine.py:A"),
+        ("wired", "wired"),
+    ):
+        assert config.load(None, [f"radio.scenario={given}"]).scenario == meant
+        assert config.load(None, ["radio.scenario=lte"], scenario=given).scenario == meant
+    assert config.load(None, []).scenario == "lte"
+
+
 @pytest.mark.parametrize(
     ("setting", "field"),
     [

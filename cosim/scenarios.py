@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios as the ns-3 side knows them: listed, described, as a template, and put to the test."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bridge.client import RemoteNetwork
+from bridge.endpoint import private_ipc
+from bridge.network import NS_PER_S, LinkState, Network, NetworkInfo, RequestError, Status, Transfer, TransferOutcome
+from cosim.config import Config
+from cosim.ns3_process import ns3_process
+
+PROBE_BYTES = 64 * 8192
+"""A prompt of 64 tokens as hidden states of Mixtral 8x7B: what a device may well get at once."""
+PROBE_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What became of one transfer of `PROBE_BYTES` each way, alone on the network, and the link after it."""
+
+    name: str
+    transfer: TransferOutcome
+    link: LinkState
+
+    @property
+    def downlink_bps(self) -> float | None:
+        """Payload over the time from the first byte sent to the last one received; None if that did not come."""
+        return _rate_bps(self.transfer.downlink_begin_ns, self.transfer.downlink_end_ns)
+
+    @property
+    def uplink_bps(self) -> float | None:
+        """As `downlink_bps`, the other way."""
+        return _rate_bps(self.transfer.compute_end_ns, self.transfer.uplink_end_ns)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with this device, or None."""
+        way = "downlink" if self.transfer.downlink_end_ns is None else "uplink"
+        match self.transfer.status:
+            case Status.UNREACHABLE:
+                return f"{self.name}: it is not connected; its link is too weak, or attach_s is too short for it"
+            case Status.LOST:
+                return f'{self.name}: packets were dropped in the {way}; longer queues or transport = "tcp" mend that'
+            case Status.LATE:
+                return f"{self.name}: {PROBE_BYTES} bytes were not through the {way} within {PROBE_LIMIT_S} s"
+        return None
+
+
+def print_list(console: Console) -> None:
+    """Print the built-in scenarios, one line each."""
+    table = Table(show_edge=False, pad_edge=False, box=None, show_header=False)
+    for name, summary in _catalogue().items():
+        table.add_row(name, escape(summary))
+    console.print(table)
+
+
+def print_parameters(scenario: str, console: Console) -> None:
+    """Print a scenario's parameters: name, type, unit, default and meaning."""
+    described = _catalogue(scenario)
+    table = Table(title=escape(described["summary"]), title_justify="left", show_edge=False, pad_edge=False)
+    for heading in ("parameter", "type", "unit", "default", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for parameter in described["parameters"]:
+        table.add_row(*(escape(parameter[part]) for part in ("name", "type", "unit", "default", "meaning")))
+    console.print(table)
+
+
+def template(scenario: str) -> str:
+    """The source of a scenario, to start one's own from."""
+    return str(_catalogue(scenario, "--template"))
+
+
+def check(config: Config, console: Console) -> bool:
+    """Build the scenario of `config` in a process of its own, probe device after device, and print what came of it.
+
+    Returns whether all is well. Raises `RequestError` for what the scenario refuses, `PartnerLost` if ns-3 aborts.
+    """
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(private_ipc())
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ns3.log"
+        process = stack.enter_context(ns3_process(endpoint, log))
+        network = RemoteNetwork(
+            endpoint, config.scenario, config.radio_parameters, config.seed, check_partner=process.check
+        )
+        stack.callback(network.close)
+        probes = list(probe_all(network))
+    console.print(_check_table(network.info, probes))
+    problems = [probe.problem for probe in probes if probe.problem]
+    for problem in problems:
+        console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)
+    if not problems:
+        console.print(f"no problem with any device: {PROBE_BYTES} bytes each way", highlight=False)
+    return not problems
+
+
+def probe_all(network: Network) -> Iterator[Probe]:
+    """One device after the other."""
+    for device, name in enumerate(network.info.devices):
+        deadline_ns = network.now_ns + PROBE_LIMIT_S * NS_PER_S
+        outcome = network.exchange([Transfer(device, PROBE_BYTES, 0, PROBE_BYTES)], network.now_ns, deadline_ns)
+        yield Probe(name, outcome.transfers[0], outcome.links[device])
+
+
+def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
+    title = f"{info.scenario}, ready at {info.now_ns / NS_PER_S:g} s of virtual time"
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
+    for heading in ("device", "connected"):
+        table.add_column(heading)
+    for heading in ("Mbit/s down", "up", "SINR dB down", "up", "CQI", "MCS down", "up"):
+        table.add_column(heading, justify="right")
+    for probe in probes:
+        link = probe.link
+        table.add_row(
+            escape(probe.name),
+            "yes" if link.connected else "no",
+            *(_figure(rate and rate / 1e6, ".2f") for rate in (probe.downlink_bps, probe.uplink_bps)),
+            *(_figure(sinr, ".1f") for sinr in (link.downlink_sinr_db, link.uplink_sinr_db)),
+            *(_figure(index, "d") for index in (link.cqi, link.downlink_mcs, link.uplink_mcs)),
+        )
+    return table
+
+
+def _catalogue(*arguments: str) -> Any:
+    """What the ns-3 side's catalogue says; raises `RequestError` for what it refuses."""
+    command = [sys.executable, "-m", "ns3_scenarios.catalogue", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode not in (0, 2):
+        raise RuntimeError(f"the catalogue of scenarios ended with exit code {done.returncode}")
+    answer = json.loads(done.stdout)
+    if done.returncode == 2:
+        raise RequestError(answer["field"], answer["reason"])
+    return answer
+
+
+def _rate_bps(begin_ns: int | None, end_ns: int | None) -> float | None:
+    if begin_ns is None or end_ns is None:
+        return None
+    return 8 * PROBE_BYTES * NS_PER_S / (end_ns - begin_ns)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What scenarios there are and what parameters they have, as JSON: `python -m ns3_scenarios.catalogue`.
+
+Without an argument a list of the built-in scenarios; with NAME, FILE.py or FILE.py:CLASS its parameters; with
+`--template` behind it its source, fit to stand in a file of its own. A refusal is JSON too, with exit code 2.
+"""
+
+import argparse
+import inspect
+import re
+import sys
+from contextlib import redirect_stdout
+from typing import Any
+
+import msgspec
+from msgspec import inspect as types
+
+from bridge.network import RequestError
+
+from .scenario import Scenario
+from .script import told_by_line
+from .simulation import SCENARIOS, scenario_class
+
+UNITS = {
+    "s": "s",
+    "m": "m",
+    "mps": "m/s",
+    "db": "dB",
+    "dbm": "dBm",
+    "ns": "ns",
+    "hz": "Hz",
+    "mhz": "MHz",
+    "bps": "bit/s",
+    "bytes": "bytes",
+    "bits": "bits",
+    "packets": "packets",
+    "deg": "degrees",
+}
+"""What the end of a parameter's name says of its unit."""
+
+
+def main() -> int:
+    """Print what was asked for. Exit code 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m ns3_scenarios.catalogue")
+    parser.add_argument("scenario", nargs="?")
+    parser.add_argument("--template", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        with redirect_stdout(sys.stderr):  # where a script may print
+            answer = _answer(arguments.scenario, arguments.template)
+    except RequestError as error:
+        answer, code = {"field": error.field, "reason": error.reason}, 2
+    else:
+        code = 0
+    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    return code
+
+
+def _answer(scenario: str | None, template: bool) -> Any:
+    if scenario is None:
+        return {name: summary(kind) for name, kind in sorted(SCENARIOS.items())}
+    kind = scenario_class(scenario)
+    if template:
+        return source(kind)
+    with told_by_line(scenario):
+        return {"summary": summary(kind), "parameters": parameters(kind)}
+
+
+def summary(kind: type[Scenario]) -> str:
+    """The first line of the scenario's docstring; "" if it has none of its own."""
+    return inspect.cleandoc(vars(kind).get("__doc__") or "").partition("\n")[0]
+
+
+def parameters(kind: type[Scenario]) -> list[dict[str, str]]:
+    """For each parameter its name, type, unit, default and meaning, as text."""
+    info = types.type_info(kind)
+    assert isinstance(info, types.StructType)
+    meanings = _meanings(kind)
+    return [
+        {
+            "name": field.name,
+            "type": described(field.type),
+            "unit": UNITS.get(field.name.rpartition("_")[2], "") if "_" in field.name else "",
+            "default": _default(field),
+            "meaning": meanings.get(field.name, ""),
+        }
+        for field in info.fields
+    ]
+
+
+def described(kind: types.Type) -> str:
+    """A parameter's type and constraints in words."""
+    match kind:
+        case types.LiteralType():
+            return ", ".join(str(value) for value in kind.values)
+        case types.UnionType():
+            return " or ".join(map(described, kind.types))
+        case types.TupleType():
+            return f"[{', '.join(map(described, kind.item_types))}]"
+        case types.VarTupleType() | types.ListType():
+            length = _range(kind.min_length, None, kind.max_length, None)
+            return f"list of {described(kind.item_type)}" + (length and f"; length{length}")
+        case types.IntType() | types.FloatType():
+            return _WORDS[type(kind)] + _range(kind.ge, kind.gt, kind.le, kind.lt)
+    return _WORDS.get(type(kind)) or type(kind).__name__.removesuffix("Type").lower()
+
+
+_WORDS: dict[type[types.Type], str] = {
+    types.BoolType: "true or false",
+    types.IntType: "integer",
+    types.FloatType: "number",
+    types.StrType: "text",
+    types.NoneType: "unset",
+}
+
+
+def source(kind: type[Scenario]) -> str:
+    """The source of the file in which a scenario is written, with imports that hold anywhere."""
+    module = inspect.getmodule(kind)
+    assert module is not None
+    return re.sub(r"^from \.(\w*)", rf"from {__package__}.\1", inspect.getsource(module), flags=re.MULTILINE)
+
+
+def _range(ge: float | None, gt: float | None, le: float | None, lt: float | None) -> str:
+    if ge is not None and le is not None:
+        return f" {ge:.10g} to {le:.10g}"
+    bounds = ((">=", ge), (">", gt), ("<=", le), ("<", lt))
+    return "".join(f" {sign} {bound:.10g}" for sign, bound in bounds if bound is not None)
+
+
+def _default(field: types.Field) -> str:
+    value = field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    if value is msgspec.NODEFAULT:
+        return "required"
+    return "unset" if value is None else msgspec.json.encode(value).decode()
+
+
+def _meanings(kind: type[Scenario]) -> dict[str, str]:
+    """The paragraphs of the docstrings, a base's before its heirs', that begin with "`name`: " or "`a`, `b`: "."""
+    meanings: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        text = inspect.cleandoc(vars(owner).get("__doc__") or "")
+        for paragraph in re.split(r"\n(?=`\w+`(?:, `\w+`)*: )|\n\s*\n", text):
+            names, colon, meaning = paragraph.partition(": ")
+            if colon and re.fullmatch(r"`\w+`(, `\w+`)*", names):
+                meanings |= dict.fromkeys(re.findall(r"\w+", names), " ".join(meaning.split()))
+    return meanings
+
+
+if __name__ == "__main__":
+    sys.exit(main())
