@@ -29,7 +29,18 @@ FLAGS = (
     "-DNS3_BUILD_PROFILE_RELEASE",
     "-D__LINUX__",
 )
-MODULES = ("lte", "spectrum", "antenna", "propagation", "mobility", "internet", "traffic-control", "network", "core")
+MODULES = (
+    "lte",
+    "wifi",
+    "spectrum",
+    "antenna",
+    "propagation",
+    "mobility",
+    "internet",
+    "traffic-control",
+    "network",
+    "core",
+)
 
 
 class BuildError(RuntimeError):

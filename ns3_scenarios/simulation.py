@@ -28,8 +28,10 @@ from bridge.network import (
 from . import loader, native, script
 from .lte import Lte
 from .scenario import Scenario, Topology
+from .wifi import Wifi
+from .wired import Wired
 
-SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte}
+SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "wifi": Wifi, "wired": Wired}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)

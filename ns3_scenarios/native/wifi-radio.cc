@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "wifi-radio.h"
+
+#include "transfer-tag.h"
+
+#include "ns3/arp-cache.h"
+#include "ns3/block-ack-manager.h"
+#include "ns3/ipv4-interface.h"
+#include "ns3/ipv4-l3-protocol.h"
+#include "ns3/node.h"
+#include "ns3/qos-txop.h"
+#include "ns3/qos-utils.h"
+#include "ns3/simulator.h"
+#include "ns3/sta-wifi-mac.h"
+#include "ns3/wifi-mac-queue.h"
+#include "ns3/wifi-mac.h"
+#include "ns3/wifi-mpdu.h"
+#include "ns3/wifi-net-device.h"
+#include "ns3/wifi-phy-state-helper.h"
+#include "ns3/wifi-phy.h"
+#include "ns3/wifi-ppdu.h"
+#include "ns3/wifi-psdu.h"
+#include "ns3/wifi-tx-vector.h"
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(WifiRadio);
+
+namespace
+{
+
+constexpr uint8_t BEST_EFFORT_TID = 0;
+constexpr int64_t LONGEST_PPDU_NS = 5'484'000; // aPPDUMaxTime, IEEE 802.11 table 27-54
+
+WifiContainerQueueId
+GetQueueId(Mac48Address receiver)
+{
+    return {WIFI_QOSDATA_QUEUE, WIFI_UNICAST, receiver, BEST_EFFORT_TID};
+}
+
+bool
+IsStale(Ptr<const WifiMpdu> mpdu, uint32_t device, uint32_t exchange)
+{
+    TransferTag tag;
+    return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.device == device && tag.exchange <= exchange;
+}
+
+/// Drop what waits for a receiver, but for what is on the air and answered in a moment.
+void
+DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t device, uint32_t exchange)
+{
+    auto txop = mac->GetQosTxop(AC_BE);
+    auto queue = txop->GetWifiMacQueue();
+    auto id = GetQueueId(receiver);
+    auto mpdu = queue->PeekByQueueId(id);
+    while (mpdu)
+    {
+        auto next = queue->PeekByQueueId(id, mpdu);
+        if (!mpdu->IsInFlight() && IsStale(mpdu, device, exchange))
+        {
+            queue->Remove(mpdu);
+            if (mpdu->HasSeqNoAssigned())
+            {
+                txop->GetBaManager()->NotifyDiscardedMpdu(mpdu); // the receiver need not wait for it
+            }
+        }
+        mpdu = next;
+    }
+}
+
+Ptr<Ipv4Interface>
+GetInterface(Ptr<NetDevice> device)
+{
+    auto ip = device->GetNode()->GetObject<Ipv4L3Protocol>();
+    return ip->GetInterface(ip->GetInterfaceForDevice(device));
+}
+
+/// Let one device know the other's address for good.
+void
+Resolve(Ptr<NetDevice> device, Ptr<NetDevice> other)
+{
+    auto cache = GetInterface(device)->GetArpCache();
+    auto address = GetInterface(other)->GetAddress(0).GetLocal();
+    auto entry = cache->Lookup(address);
+    entry = entry ? entry : cache->Add(address);
+    entry->SetMacAddress(other->GetAddress());
+    entry->MarkPermanent();
+}
+
+/// What a received data frame tells of the way that it came; true if it is a data frame.
+bool
+Measure(Ptr<const WifiPpdu> ppdu, const RxSignalInfo& signal, const WifiTxVector& vector, LinkSample& found)
+{
+    auto psdu = ppdu->GetPsdu();
+    if (!psdu || !psdu->GetHeader(0).IsQosData() || vector.GetPreambleType() < WIFI_PREAMBLE_HT_MF)
+    {
+        return false;
+    }
+    found.downlinkSinrDb = 10 * std::log10(signal.snr);
+    found.downlinkMcs = vector.GetMode().GetMcsValue();
+    found.downlinkRateBps = static_cast<double>(vector.GetMode().GetDataRate(vector));
+    return true;
+}
+
+} // namespace
+
+TypeId
+WifiRadio::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::cosim::WifiRadio").SetParent<Radio>().SetGroupName("Cosim").AddConstructor<WifiRadio>();
+    return tid;
+}
+
+void
+WifiRadio::SetAccessPoint(Ptr<NetDevice> accessPoint)
+{
+    m_accessPoint = DynamicCast<WifiNetDevice>(accessPoint);
+    NS_ABORT_MSG_UNLESS(m_accessPoint, "WifiRadio needs a WifiNetDevice");
+    m_accessPoint->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
+                                                                    MakeCallback(&WifiRadio::HandleUplink, this));
+}
+
+void
+WifiRadio::AddStation(Ptr<NetDevice> station)
+{
+    auto device = static_cast<uint32_t>(m_links.size());
+    auto wifi = DynamicCast<WifiNetDevice>(station);
+    auto mac = wifi ? DynamicCast<StaWifiMac>(wifi->GetMac()) : nullptr;
+    NS_ABORT_MSG_UNLESS(mac && m_accessPoint, "WifiRadio needs SetAccessPoint first, then stations");
+    m_links.push_back({wifi, mac, {}});
+    m_byAddress[mac->GetAddress()] = device;
+    wifi->AddLinkChangeCallback(MakeCallback(&WifiRadio::HandleLinkChange, this, device));
+    wifi->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
+                                                           MakeCallback(&WifiRadio::HandleDownlink, this, device));
+}
+
+bool
+WifiRadio::IsConnected(uint32_t device) const
+{
+    return m_links[device].mac->IsAssociated();
+}
+
+uint32_t
+WifiRadio::GetWaitingBytes(Ptr<WifiMac> mac, Mac48Address receiver) const
+{
+    return mac->GetQosTxop(AC_BE)->GetWifiMacQueue()->GetNBytes(GetQueueId(receiver));
+}
+
+LinkSample
+WifiRadio::GetLink(uint32_t device) const
+{
+    const auto& link = m_links[device];
+    auto sample = link.sample;
+    sample.rlcQueueBytes = GetWaitingBytes(m_accessPoint->GetMac(), link.mac->GetAddress());
+    return sample;
+}
+
+bool
+WifiRadio::IsQuiet(uint32_t device, int64_t sentNs) const
+{
+    const auto& link = m_links[device];
+    return GetWaitingBytes(m_accessPoint->GetMac(), link.mac->GetAddress()) == 0 &&
+           GetWaitingBytes(link.mac, m_accessPoint->GetMac()->GetAddress()) == 0 &&
+           Simulator::Now().GetNanoSeconds() - sentNs > LONGEST_PPDU_NS;
+}
+
+void
+WifiRadio::Discard(uint32_t device, uint32_t exchange)
+{
+    const auto& link = m_links[device];
+    auto accessPoint = m_accessPoint->GetMac();
+    DiscardWaiting(accessPoint, link.mac->GetAddress(), device, exchange);
+    DiscardWaiting(link.mac, accessPoint->GetAddress(), device, exchange);
+}
+
+void
+WifiRadio::HandleLinkChange(uint32_t device)
+{
+    Resolve(m_links[device].station, m_accessPoint);
+    Resolve(m_accessPoint, m_links[device].station);
+}
+
+void
+WifiRadio::HandleDownlink(uint32_t device,
+                          Ptr<const WifiPpdu> ppdu,
+                          RxSignalInfo signal,
+                          const WifiTxVector& vector,
+                          const std::vector<bool>& outcomes)
+{
+    auto& link = m_links[device];
+    LinkSample found;
+    auto psdu = ppdu->GetPsdu();
+    if (psdu && psdu->GetAddr1() == link.mac->GetAddress() && Measure(ppdu, signal, vector, found))
+    {
+        link.sample.downlinkSinrDb = found.downlinkSinrDb;
+        link.sample.downlinkMcs = found.downlinkMcs;
+        link.sample.downlinkRateBps = found.downlinkRateBps;
+    }
+}
+
+void
+WifiRadio::HandleUplink(Ptr<const WifiPpdu> ppdu,
+                        RxSignalInfo signal,
+                        const WifiTxVector& vector,
+                        const std::vector<bool>& outcomes)
+{
+    LinkSample found;
+    if (!Measure(ppdu, signal, vector, found))
+    {
+        return;
+    }
+    if (auto sender = m_byAddress.find(ppdu->GetPsdu()->GetAddr2()); sender != m_byAddress.end())
+    {
+        auto& sample = m_links[sender->second].sample;
+        sample.uplinkSinrDb = found.downlinkSinrDb;
+        sample.uplinkMcs = found.downlinkMcs;
+        sample.uplinkRateBps = found.downlinkRateBps;
+    }
+}
+
+void
+WifiRadio::DoDispose()
+{
+    m_links.clear();
+    m_byAddress.clear();
+    m_accessPoint = nullptr;
+    Radio::DoDispose();
+}
+
+} // namespace ns3::cosim

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_WIFI_RADIO_H
+#define COSIM_WIFI_RADIO_H
+
+#include "radio.h"
+
+#include "ns3/mac48-address.h"
+#include "ns3/net-device.h"
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+namespace ns3
+{
+class StaWifiMac;
+class WifiMac;
+class WifiMacQueue;
+class WifiNetDevice;
+class WifiPpdu;
+class WifiTxVector;
+struct RxSignalInfo;
+} // namespace ns3
+
+namespace ns3::cosim
+{
+
+/// One Wi-Fi access point and its stations: link state from the receivers, discard in the MAC queues.
+class WifiRadio : public Radio
+{
+  public:
+    static TypeId GetTypeId();
+
+    /// Watch this WifiNetDevice, whose MAC is an access point's.
+    void SetAccessPoint(Ptr<NetDevice> accessPoint);
+
+    /// The WifiNetDevice of the next device, whose MAC is a station's. Both ends have their IPv4 addresses.
+    void AddStation(Ptr<NetDevice> station);
+
+    /// True if the station is associated with the access point (IEEE 802.11 clause 11.3).
+    bool IsConnected(uint32_t device) const override;
+    LinkSample GetLink(uint32_t device) const override;
+    bool IsQuiet(uint32_t device, int64_t sentNs) const override;
+    void Discard(uint32_t device, uint32_t exchange) override;
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    struct Link
+    {
+        Ptr<WifiNetDevice> station;
+        Ptr<StaWifiMac> mac;
+        LinkSample sample;
+    };
+
+    /// Enter each other's addresses where association has flushed them: ARP would hold 3 packets and drop more.
+    void HandleLinkChange(uint32_t device);
+    void HandleDownlink(uint32_t device,
+                        Ptr<const WifiPpdu> ppdu,
+                        RxSignalInfo signal,
+                        const WifiTxVector& vector,
+                        const std::vector<bool>& outcomes);
+    void HandleUplink(Ptr<const WifiPpdu> ppdu,
+                      RxSignalInfo signal,
+                      const WifiTxVector& vector,
+                      const std::vector<bool>& outcomes);
+    uint32_t GetWaitingBytes(Ptr<WifiMac> mac, Mac48Address receiver) const;
+
+    Ptr<WifiNetDevice> m_accessPoint;
+    std::vector<Link> m_links;
+    std::map<Mac48Address, uint32_t> m_byAddress;
+};
+
+} // namespace ns3::cosim
+
+#endif

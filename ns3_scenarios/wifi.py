@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Wi-Fi: one IEEE 802.11ax access point beside the edge server, and the devices as its stations."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from bridge.network import RequestError
+
+from .scenario import Device, Positive, Scenario, Topology, fill
+
+Point = tuple[float, float, float]
+
+NEAREST_M = 2.0
+FARTHEST_M = 10.0
+HEIGHT_M = 1.5
+MOST_DEVICES = 128
+ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
+# Of ns-3's path loss, which holds from 1 m on: Friis at 1 m and 5.15 GHz, where the band begins.
+REFERENCE_LOSS_DB = 20 * math.log10(4 * math.pi * 5.15e9 / 299792458)
+
+Power = Annotated[float, msgspec.Meta(ge=-30, le=40)]
+
+
+class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One 802.11ax cell at 5 GHz.
+
+    `devices`: how many (default: as many as distances or positions are given, else 8).
+    `distances_m`: of each device from the access point, on a circle around it (default: 2 to 10 m, evenly).
+    `positions_m`: x, y, z of each device instead; the access point is at x = y = 0, 1.5 m high.
+    `channel_width_mhz`: 20, 40, 80 or 160.
+    `guard_interval_ns`: 800, 1600 or 3200, of the OFDM symbols.
+    `mcs`: a fixed HE-MCS (0 to 11) for data; None is ns-3's ideal rate manager, which knows each receiver's SNR.
+    `path_loss_exponent`: of log-distance path loss from Friis at 1 m on.
+    `access_point_power_dbm`, `device_power_dbm`: transmit powers.
+    """
+
+    name: ClassVar[str] = "wifi"
+    modules: ClassVar[Sequence[str]] = ("wifi", "internet")
+    headers: ClassVar[Sequence[str]] = (
+        "ns3/yans-wifi-helper.h",
+        "ns3/ssid.h",
+        "ns3/mobility-helper.h",
+        "ns3/mobility-model.h",
+        "ns3/internet-stack-helper.h",
+        "ns3/ipv4-address-helper.h",
+        "wifi-radio.h",
+    )
+    attach_s: ClassVar[float] = 20.0
+
+    transport: Literal["udp", "tcp"] = "tcp"
+    devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
+    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
+    channel_width_mhz: Literal[20, 40, 80, 160] = 80
+    guard_interval_ns: Literal[800, 1600, 3200] = 3200
+    mcs: Annotated[int, msgspec.Meta(ge=0, le=11)] | None = None
+    path_loss_exponent: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
+    access_point_power_dbm: Power = 16.0
+    device_power_dbm: Power = 16.0
+
+    def __post_init__(self) -> None:
+        placed = self.positions_m if self.positions_m is not None else self.distances_m
+        if self.positions_m is not None and self.distances_m is not None:
+            raise RequestError("radio.distances_m", "give either distances_m or positions_m")
+        if placed is not None and self.devices not in (None, len(placed)):
+            raise RequestError("radio.devices", f"{self.devices} devices, but {len(placed)} are placed")
+        devices = self.devices or (8 if placed is None else len(placed))
+        fill(self, devices=devices)
+        if placed is None:
+            step_m = (FARTHEST_M - NEAREST_M) / max(devices - 1, 1)
+            fill(self, distances_m=tuple(NEAREST_M + i * step_m for i in range(devices)))
+
+    def build(self, ns: Any) -> Topology:
+        server = ns.CreateObject[ns.Node]()
+        nodes = ns.NodeContainer(self.devices)
+        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
+        self._place(ns, everyone)
+        # What waits, waits in the MAC, for as long as it has to; an exchange's deadline is what ends it.
+        ns.Config.SetDefault("ns3::WifiMacQueue::MaxSize", ns.StringValue("4294967295p"))
+        ns.Config.SetDefault("ns3::WifiMacQueue::MaxDelay", ns.StringValue("1000000s"))
+        wifi = self._helper(ns)
+        channel = ns.YansWifiChannelHelper()
+        channel.SetPropagationDelay("ns3::ConstantSpeedPropagationDelayModel")
+        channel.AddPropagationLoss(
+            "ns3::LogDistancePropagationLossModel",
+            "Exponent",
+            ns.DoubleValue(self.path_loss_exponent),
+            "ReferenceLoss",
+            ns.DoubleValue(REFERENCE_LOSS_DB),
+        )
+        phy, mac = ns.YansWifiPhyHelper(), ns.WifiMacHelper()
+        phy.SetChannel(channel.Create())
+        phy.Set("ChannelSettings", ns.StringValue(f"{{0, {self.channel_width_mhz}, BAND_5GHZ, 0}}"))
+        ssid = ns.SsidValue(ns.Ssid("cosim"))
+        _power(ns, phy, self.access_point_power_dbm)
+        mac.SetType("ns3::ApWifiMac", "Ssid", ssid)
+        cell = wifi.Install(phy, mac, server)
+        _power(ns, phy, self.device_power_dbm)
+        mac.SetType("ns3::StaWifiMac", "Ssid", ssid)
+        stations = wifi.Install(phy, mac, nodes)
+        stack, addresses = ns.InternetStackHelper(), ns.Ipv4AddressHelper()
+        stack.SetIpv6StackInstall(False)
+        stack.Install(everyone)
+        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
+        interfaces = addresses.Assign(ns.NetDeviceContainer(cell, stations))
+        radio = ns.CreateObject[ns.cosim.WifiRadio]()
+        radio.SetAccessPoint(cell.Get(0))
+        for i in range(stations.GetN()):
+            radio.AddStation(stations.Get(i))
+        devices = [Device(f"sta{i}", nodes.Get(i), interfaces.GetAddress(1 + i)) for i in range(nodes.GetN())]
+        return Topology(server, interfaces.GetAddress(0), devices, radio)
+
+    def _helper(self, ns: Any) -> Any:
+        wifi = ns.WifiHelper()
+        wifi.SetStandard(ns.WIFI_STANDARD_80211ax)
+        wifi.DisableFlowControl()
+        wifi.ConfigHeOptions("GuardInterval", ns.TimeValue(ns.NanoSeconds(self.guard_interval_ns)))
+        if self.mcs is None:
+            wifi.SetRemoteStationManager("ns3::IdealWifiManager")
+        else:
+            mode = ns.StringValue(f"HeMcs{self.mcs}")
+            wifi.SetRemoteStationManager("ns3::ConstantRateWifiManager", "DataMode", mode)
+        return wifi
+
+    def places(self) -> tuple[Point, ...]:
+        """Where the devices are: as asked, or at their distances in directions that go round the access point."""
+        if self.positions_m is not None:
+            return self.positions_m
+        distances = self.distances_m or ()
+        turns = [2 * math.pi * i / len(distances) for i in range(len(distances))]
+        return tuple((d * math.cos(t), d * math.sin(t), HEIGHT_M) for d, t in zip(distances, turns, strict=True))
+
+    def _place(self, ns: Any, everyone: Any) -> None:
+        mobility = ns.MobilityHelper()
+        mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel")
+        mobility.Install(everyone)
+        for i, place in enumerate(((0.0, 0.0, HEIGHT_M), *self.places())):
+            everyone.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
+
+
+def _power(ns: Any, phy: Any, power_dbm: float) -> None:
+    for bound in ("TxPowerStart", "TxPowerEnd"):
+        phy.Set(bound, ns.DoubleValue(power_dbm))

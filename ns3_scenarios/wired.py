@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Wired: cables instead of a radio, the baseline whose transfer times have a closed form."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from bridge.network import NS_PER_S, RequestError
+
+from .scenario import Device, Scenario, Topology, fill
+
+MOST_DEVICES = 1000
+INTERPACKET_GAP_BITS = 96  # IEEE 802.3 clause 4.4.2
+UNLIMITED = 2**32 - 1
+
+RateBps = Annotated[int, msgspec.Meta(ge=1, le=10**13)]
+
+
+class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The edge server in the middle of a star of full-duplex links, or with all devices on one CSMA segment.
+
+    `devices`: how many (default: as many as there are rates, else 8).
+    `kind`: "point-to-point", a link of its own for each device (PPP framing), or "csma", one half-duplex
+    segment for all (Ethernet II framing) on which stations wait for each other.
+    `rate_bps`: of each link, one figure for all or, with point-to-point, one a device.
+    `delay_s`: one-way propagation delay of each link or of the segment.
+    `queue_packets`: how many packets wait at each net device before further ones are dropped; None is no limit.
+    """
+
+    name: ClassVar[str] = "wired"
+    modules: ClassVar[Sequence[str]] = ("point-to-point", "csma", "internet")
+    headers: ClassVar[Sequence[str]] = (
+        "ns3/point-to-point-helper.h",
+        "ns3/csma-helper.h",
+        "ns3/csma-net-device.h",
+        "ns3/internet-stack-helper.h",
+        "ns3/ipv4-address-helper.h",
+        "ns3/ipv4-static-routing-helper.h",
+        "ns3/neighbor-cache-helper.h",
+    )
+
+    devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
+    kind: Literal["point-to-point", "csma"] = "point-to-point"
+    rate_bps: RateBps | Annotated[tuple[RateBps, ...], msgspec.Meta(min_length=1, max_length=MOST_DEVICES)] = 10**9
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    queue_packets: Annotated[int, msgspec.Meta(ge=1, lt=UNLIMITED)] | None = None
+
+    def __post_init__(self) -> None:
+        rates = self.rate_bps if isinstance(self.rate_bps, tuple) else None
+        if rates is not None and self.kind == "csma":
+            raise RequestError("radio.rate_bps", "a csma segment has one rate for all devices")
+        if rates is not None and self.devices not in (None, len(rates)):
+            raise RequestError("radio.devices", f"{self.devices} devices, but rate_bps has {len(rates)} rates")
+        fill(self, devices=self.devices or (8 if rates is None else len(rates)))
+
+    def build(self, ns: Any) -> Topology:
+        server = ns.CreateObject[ns.Node]()
+        nodes = ns.NodeContainer(self.devices)
+        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
+        ns.InternetStackHelper().Install(everyone)
+        addresses = (self._segment if self.kind == "csma" else self._star)(ns, server, nodes, everyone)
+        edge_address, *reached = addresses
+        devices = [Device(f"device{i}", node, reached[i]) for i, node in enumerate(_each(nodes))]
+        return Topology(server, edge_address, devices)
+
+    def _star(self, ns: Any, server: Any, nodes: Any, _: Any) -> list[Any]:
+        rates = self.rate_bps if isinstance(self.rate_bps, tuple) else (self.rate_bps,) * nodes.GetN()
+        link, addresses, routing = ns.PointToPointHelper(), ns.Ipv4AddressHelper(), ns.Ipv4StaticRoutingHelper()
+        link.SetChannelAttribute("Delay", ns.StringValue(self._delay()))
+        link.DisableFlowControl()  # no queue above that of the net device
+        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(self._queue()))
+        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
+        found: list[Any] = []
+        for node, rate_bps in zip(_each(nodes), rates, strict=True):
+            link.SetDeviceAttribute("DataRate", ns.StringValue(f"{rate_bps}bps"))
+            interfaces = addresses.Assign(link.Install(server, node))
+            addresses.NewNetwork()
+            # Each device reaches the server's first address by its own link.
+            routing.GetStaticRouting(node.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(0), 1)
+            found += [interfaces.GetAddress(1)] if found else [interfaces.GetAddress(0), interfaces.GetAddress(1)]
+        return found
+
+    def _segment(self, ns: Any, _: Any, __: Any, everyone: Any) -> list[Any]:
+        assert isinstance(self.rate_bps, int)
+        segment, addresses = ns.CsmaHelper(), ns.Ipv4AddressHelper()
+        segment.SetChannelAttribute("DataRate", ns.StringValue(f"{self.rate_bps}bps"))
+        segment.SetChannelAttribute("Delay", ns.StringValue(self._delay()))
+        segment.DisableFlowControl()
+        segment.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(self._queue()))
+        stations = segment.Install(everyone)
+        gap_ns = round(self.delay_s * NS_PER_S) + INTERPACKET_GAP_BITS * NS_PER_S // self.rate_bps
+        for i in range(stations.GetN()):
+            station = stations.Get(i).GetObject[ns.CsmaNetDevice]()
+            station.SetInterframeGap(ns.NanoSeconds(gap_ns))
+            # ns-3's own back-off, but deferring to others never gives a frame up (IEEE 802.3 clause 4.2.3.2.1).
+            station.SetBackoffParams(ns.MicroSeconds(1), 1, 1000, 10, UNLIMITED)
+        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
+        interfaces = addresses.Assign(stations)
+        ns.NeighborCacheHelper().PopulateNeighborCache()  # no ARP, whose queue of 3 packets would drop a block
+        return [interfaces.GetAddress(i) for i in range(stations.GetN())]
+
+    def _delay(self) -> str:
+        return f"{self.delay_s!r}s"
+
+    def _queue(self) -> str:
+        return f"{self.queue_packets or UNLIMITED}p"
+
+
+def _each(nodes: Any) -> list[Any]:
+    return [nodes.Get(i) for i in range(nodes.GetN())]
