@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several test files need: a tiny model in a folder, and a server of closed-form networks."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,13 @@ from pathlib import Path
 import pytest
 
 from bridge.endpoint import private_ipc
+
+
+@pytest.fixture(scope="session", autouse=True)
+def foreground() -> None:
+    """Programs under test get Ctrl-C as in a foreground shell, also where the tests run as a background job."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
