@@ -31,7 +31,7 @@ namespace
 {
 
 constexpr uint8_t BEST_EFFORT_TID = 0;
-constexpr int64_t LONGEST_PPDU_NS = 5'484'000; // aPPDUMaxTime, IEEE 802.11 table 27-54
+constexpr int64_t LONGEST_PPDU_NS = 5'484'000; // aPPDUMaxTime of IEEE 802.11ax's PHY
 
 WifiContainerQueueId
 GetQueueId(Mac48Address receiver)
