@@ -22,6 +22,9 @@
 #include "ns3/wifi-psdu.h"
 #include "ns3/wifi-tx-vector.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace ns3::cosim
 {
 
@@ -88,12 +91,17 @@ Resolve(Ptr<NetDevice> device, Ptr<NetDevice> other)
     entry->MarkPermanent();
 }
 
-/// What a received data frame tells of the way that it came; true if it is a data frame.
+/// What a received data frame tells of the way that it came; true if there was one and some of it was right.
 bool
-Measure(Ptr<const WifiPpdu> ppdu, const RxSignalInfo& signal, const WifiTxVector& vector, LinkSample& found)
+Measure(Ptr<const WifiPpdu> ppdu,
+        const RxSignalInfo& signal,
+        const WifiTxVector& vector,
+        const std::vector<bool>& outcomes,
+        LinkSample& found)
 {
     auto psdu = ppdu->GetPsdu();
-    if (!psdu || !psdu->GetHeader(0).IsQosData() || vector.GetPreambleType() < WIFI_PREAMBLE_HT_MF)
+    bool received = std::find(outcomes.begin(), outcomes.end(), true) != outcomes.end();
+    if (!received || !psdu || !psdu->GetHeader(0).IsQosData() || vector.GetPreambleType() < WIFI_PREAMBLE_HT_MF)
     {
         return false;
     }
@@ -192,7 +200,7 @@ WifiRadio::HandleDownlink(uint32_t device,
     auto& link = m_links[device];
     LinkSample found;
     auto psdu = ppdu->GetPsdu();
-    if (psdu && psdu->GetAddr1() == link.mac->GetAddress() && Measure(ppdu, signal, vector, found))
+    if (psdu && psdu->GetAddr1() == link.mac->GetAddress() && Measure(ppdu, signal, vector, outcomes, found))
     {
         link.sample.downlinkSinrDb = found.downlinkSinrDb;
         link.sample.downlinkMcs = found.downlinkMcs;
@@ -207,7 +215,7 @@ WifiRadio::HandleUplink(Ptr<const WifiPpdu> ppdu,
                         const std::vector<bool>& outcomes)
 {
     LinkSample found;
-    if (!Measure(ppdu, signal, vector, found))
+    if (!Measure(ppdu, signal, vector, outcomes, found))
     {
         return;
     }
