@@ -70,7 +70,7 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
 class Simulation:
     """One ns-3 simulation of a scenario. ns-3 is global to a process, so only one can be open at a time.
 
-    `exchange` lets other Python threads run meanwhile; these may call `interrupt`, `progress_ns` and `events`.
+    `exchange` lets other Python threads run meanwhile; these may call `interrupt` and `progress_ns`.
     """
 
     _open: "Simulation | None" = None
@@ -166,10 +166,6 @@ class Simulation:
     def progress_ns(self) -> int:
         """Virtual time, also while an exchange runs. From any thread."""
         return int(self._engine.GetNow())
-
-    def events(self) -> int:
-        """Number of ns-3 events so far, also while an exchange runs. From any thread."""
-        return int(self._engine.GetEvents())
 
     def close(self) -> None:
         """Destroy the simulation. Closing twice does nothing."""

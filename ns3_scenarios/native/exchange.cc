@@ -314,19 +314,11 @@ ExchangeEngine::GetNow() const
     return m_closed ? m_lastNow : Simulator::Now().GetNanoSeconds();
 }
 
-uint64_t
-ExchangeEngine::GetEvents() const
-{
-    std::lock_guard lock(m_lifetime);
-    return m_closed ? m_lastEvents : Simulator::GetEventCount();
-}
-
 void
 ExchangeEngine::Close()
 {
     std::lock_guard lock(m_lifetime);
     m_lastNow = Simulator::Now().GetNanoSeconds();
-    m_lastEvents = Simulator::GetEventCount();
     m_closed = true;
 }
 

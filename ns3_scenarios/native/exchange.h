@@ -75,9 +75,8 @@ class ExchangeEngine : public Object
     /// End the exchange under way, and any later one, at once. Any thread may call this.
     void Interrupt();
 
-    /// Virtual time in ns and number of events so far, or as of `Close`. Any thread may call these.
+    /// Virtual time in ns, or as of `Close`. Any thread may call this.
     int64_t GetNow() const;
-    uint64_t GetEvents() const;
 
     /// To be called before Simulator::Destroy.
     void Close();
@@ -138,7 +137,6 @@ class ExchangeEngine : public Object
     mutable std::mutex m_lifetime; // of ns-3's simulator, against threads that look at its clock
     bool m_closed{false};
     int64_t m_lastNow{0};
-    uint64_t m_lastEvents{0};
 
     TracedCallback<uint32_t, uint32_t> m_done;
 };
