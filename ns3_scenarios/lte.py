@@ -10,12 +10,13 @@ import msgspec
 
 from bridge.network import RequestError
 
+from .movement import HEADERS as MOVEMENT_HEADERS
+from .movement import Point, circle, stand
 from .scenario import Device, Positive, Scenario, Topology, create, fill
-
-Point = tuple[float, float, float]
 
 NEAREST_M = 30.0
 FARTHEST_M = 250.0
+DEVICE_HEIGHT_M = 1.5
 BAND_RB = 100  # resource blocks of a 20 MHz carrier
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the BS takes its delay and no more
 
@@ -81,7 +82,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "ns3/lte-helper.h",
         "ns3/point-to-point-epc-helper.h",
         "ns3/internet-stack-helper.h",
-        "ns3/mobility-helper.h",
+        *MOVEMENT_HEADERS,
         "ns3/channel-condition-model.h",
         "lte-radio.h",
     )
@@ -188,16 +189,14 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the devices are: as asked, or at their distances in directions that go round the BS."""
         if self.positions_m is not None:
             return self.positions_m
-        distances = self.distances_m or ()
-        turns = [2 * math.pi * i / len(distances) for i in range(len(distances))]
-        return tuple((d * math.cos(t), d * math.sin(t), 1.5) for d, t in zip(distances, turns, strict=True))
+        return circle(self.distances_m or (), DEVICE_HEIGHT_M)
 
     def _place(self, ns: Any, cell: Any, nodes: Any) -> None:
+        stand(ns, cell, [(0.0, 0.0, HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"]))])
+        if self.movement is not None:
+            self.place(ns, nodes, self.places())
+            return
         mobility = ns.MobilityHelper()
-        mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel")
-        mobility.Install(cell)
-        height = HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
-        cell.Get(0).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(0.0, 0.0, height))
         velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
         mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
         mobility.Install(nodes)

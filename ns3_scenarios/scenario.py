@@ -15,6 +15,9 @@ import msgspec
 
 from bridge.network import RequestError
 
+from . import movement as motion
+from .movement import Movement, Point
+
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -34,14 +37,16 @@ class Topology:
     `edge_server` is the `ns.Node` beside the BS that sends hidden states and gathers the answers, at the
     `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is
     connected, how its link is, and how to drop what waits below IP; None for a network that has nothing to
-    say: always connected, nothing measured, no queue below the ones of its net devices. `keep` is whatever
-    else must live as long as the network: helpers, and Python callables that C++ will call.
+    say: always connected, nothing measured, no queue below the ones of its net devices. `others` are users
+    that carry no experts. `keep` is whatever else must live as long as the network: helpers, and Python
+    callables that C++ will call.
     """
 
     edge_server: Any
     edge_address: Any
     devices: Sequence[Device]
     radio: Any = None
+    others: Sequence[Device] = ()
     keep: Any = None
 
 
@@ -55,6 +60,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `RequestError("radio.FIELD", reason)`.
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
+    `movement`: how the devices move; unset, they stay where they are.
     """
 
     name: ClassVar[str]
@@ -65,6 +71,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long, at most, `Simulation` lets the network run until every device is connected."""
 
     transport: Literal["udp", "tcp"] = "udp"
+    movement: Movement | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -74,6 +81,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def build(self, ns: Any) -> Topology:
         """Build the network with ns-3 and say what is what. The virtual time is 0."""
         raise NotImplementedError
+
+    def place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
+        """For `build`: put the devices, a `NodeContainer`, where they are, or begin if there is `movement`."""
+        if self.movement is None:
+            motion.stand(ns, nodes, places_m)
+        else:
+            motion.move(ns, nodes, places_m, self.movement)
 
     def apply_shares(self, shares: Sequence[float]) -> None:
         """Give each device its share of the band from now on. Raises `RequestError` if this radio cannot."""

@@ -9,9 +9,9 @@ import msgspec
 
 from bridge.network import RequestError
 
+from .movement import HEADERS as MOVEMENT_HEADERS
+from .movement import Point, circle, stand
 from .scenario import Device, Positive, Scenario, Topology, fill
-
-Point = tuple[float, float, float]
 
 NEAREST_M = 2.0
 FARTHEST_M = 10.0
@@ -42,8 +42,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     headers: ClassVar[Sequence[str]] = (
         "ns3/yans-wifi-helper.h",
         "ns3/ssid.h",
-        "ns3/mobility-helper.h",
-        "ns3/mobility-model.h",
+        *MOVEMENT_HEADERS,
         "ns3/internet-stack-helper.h",
         "ns3/ipv4-address-helper.h",
         "wifi-radio.h",
@@ -77,7 +76,8 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         server = ns.CreateObject[ns.Node]()
         nodes = ns.NodeContainer(self.devices)
         everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
-        self._place(ns, everyone)
+        stand(ns, ns.NodeContainer(server), [(0.0, 0.0, HEIGHT_M)])
+        self.place(ns, nodes, self.places())
         # What waits, waits in the MAC, for as long as it has to; an exchange's deadline is what ends it.
         ns.Config.SetDefault("ns3::WifiMacQueue::MaxSize", ns.StringValue("4294967295p"))
         ns.Config.SetDefault("ns3::WifiMacQueue::MaxDelay", ns.StringValue("1000000s"))
@@ -129,16 +129,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Where the devices are: as asked, or at their distances in directions that go round the access point."""
         if self.positions_m is not None:
             return self.positions_m
-        distances = self.distances_m or ()
-        turns = [2 * math.pi * i / len(distances) for i in range(len(distances))]
-        return tuple((d * math.cos(t), d * math.sin(t), HEIGHT_M) for d, t in zip(distances, turns, strict=True))
-
-    def _place(self, ns: Any, everyone: Any) -> None:
-        mobility = ns.MobilityHelper()
-        mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel")
-        mobility.Install(everyone)
-        for i, place in enumerate(((0.0, 0.0, HEIGHT_M), *self.places())):
-            everyone.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
+        return circle(self.distances_m or (), HEIGHT_M)
 
 
 def _power(ns: Any, phy: Any, power_dbm: float) -> None:
