@@ -105,11 +105,19 @@ def _sections() -> list[str]:
 
 def test_the_documentation_lists_every_radio_parameter_of_lte():
     from ns3_scenarios.lte import Lte
+    from ns3_scenarios.scenario import Scenario
 
     rows = dict(re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", Path("docs/lte.md").read_text(), re.MULTILINE))
-    assert set(rows) == {"scenario", *Lte.__struct_fields__}
+    assert set(rows) == {"scenario", "transport"} | ({*Lte.__struct_fields__} - {*Scenario.__struct_fields__})
     plain = Lte()
     for name, shown in rows.items():
         if name not in ("scenario", "distances_m", "positions_m"):
             default = getattr(plain, name)
             assert shown.strip("`") == (f'"{default}"' if isinstance(default, str) else str(default))
+
+
+def test_the_documentation_lists_what_holds_for_every_scenario():
+    from ns3_scenarios.scenario import Scenario
+
+    text = Path("docs/configuration.md").read_text()
+    assert tuple(re.findall(r"^\| `radio\.(\w+)` \|", text, re.MULTILINE)) == Scenario.__struct_fields__

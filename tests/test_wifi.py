@@ -11,6 +11,7 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
+from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.wifi import FARTHEST_M, NEAREST_M, REFERENCE_LOSS_DB, Wifi
 from tests.ns3_worker import Call, Played, Step, play, worker
 
@@ -173,7 +174,7 @@ def test_every_kind_of_channel_carries_a_transfer(ns3, parameters):
 
 def test_the_documentation_lists_every_parameter():
     rows = dict(re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", Path("docs/wifi.md").read_text(), re.MULTILINE))
-    assert set(rows) == {"scenario", *Wifi.__struct_fields__}
+    assert set(rows) == {"scenario", "transport"} | ({*Wifi.__struct_fields__} - {*Scenario.__struct_fields__})
     plain = Wifi()
     told = {"scenario": "wifi", "distances_m": f"{NEAREST_M:g} to {FARTHEST_M:g}, evenly", "mcs": "ideal"}
     for name, shown in rows.items():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
+from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.wired import Wired
 from tests.ns3_worker import Call, Played, Step, play, worker
 
@@ -249,7 +250,7 @@ def test_the_filled_in_parameters_give_the_same_scenario(parameters):
 
 def test_the_documentation_lists_every_parameter():
     rows = dict(re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", Path("docs/wired.md").read_text(), re.MULTILINE))
-    assert set(rows) == {"scenario", *Wired.__struct_fields__}
+    assert set(rows) == {"scenario", "transport"} | ({*Wired.__struct_fields__} - {*Scenario.__struct_fields__})
     plain = Wired()
     for name, shown in rows.items():
         default = {"scenario": "wired", "queue_packets": "no limit"}.get(name) or getattr(plain, name)
