@@ -2,11 +2,7 @@
 #include "path-loss.h"
 
 #include "ns3/double.h"
-#include "ns3/mobility-model.h"
-#include "ns3/node.h"
 #include "ns3/pointer.h"
-
-#include <algorithm>
 
 namespace ns3::cosim
 {
@@ -41,11 +37,6 @@ SharedPathLoss::DoAssignStreams(int64_t stream)
     return m_model->AssignStreams(stream);
 }
 
-LogNormalShadowing::LogNormalShadowing()
-    : m_normal(CreateObject<NormalRandomVariable>())
-{
-}
-
 TypeId
 LogNormalShadowing::GetTypeId()
 {
@@ -57,25 +48,36 @@ LogNormalShadowing::GetTypeId()
                                           "Standard deviation (dB).",
                                           DoubleValue(0),
                                           MakeDoubleAccessor(&LogNormalShadowing::m_sigmaDb),
-                                          MakeDoubleChecker<double>(0));
+                                          MakeDoubleChecker<double>(0))
+                            .AddAttribute("CorrelationDistance",
+                                          "Displacement (m) at which the autocorrelation has fallen to 1/e.",
+                                          DoubleValue(10),
+                                          MakeDoubleAccessor(&LogNormalShadowing::m_correlationDistance),
+                                          MakeDoubleChecker<double>(0.001))
+                            .AddAttribute("CorrelationDistanceNoSight",
+                                          "The same where ChannelConditionModel says that there is no line of sight.",
+                                          DoubleValue(10),
+                                          MakeDoubleAccessor(&LogNormalShadowing::m_correlationDistanceNoSight),
+                                          MakeDoubleChecker<double>(0.001))
+                            .AddAttribute("ChannelConditionModel",
+                                          "Decides which links have line of sight; without it all have.",
+                                          PointerValue(),
+                                          MakePointerAccessor(&LogNormalShadowing::m_condition),
+                                          MakePointerChecker<ChannelConditionModel>());
     return tid;
 }
 
 double
 LogNormalShadowing::DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
-    auto [link, isNew] = m_lossDb.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
-    if (isNew)
-    {
-        link->second = m_sigmaDb * m_normal->GetValue();
-    }
-    return txPowerDbm - link->second;
+    bool sight = !m_condition || m_condition->GetChannelCondition(a, b)->IsLos();
+    return txPowerDbm - m_sigmaDb * m_normal.GetValue(a, b, sight ? m_correlationDistance : m_correlationDistanceNoSight);
 }
 
 int64_t
 LogNormalShadowing::DoAssignStreams(int64_t stream)
 {
-    m_normal->SetStream(stream);
+    m_normal.SetStream(stream);
     return 1;
 }
 

@@ -2,11 +2,10 @@
 #ifndef COSIM_PATH_LOSS_H
 #define COSIM_PATH_LOSS_H
 
-#include "ns3/propagation-loss-model.h"
-#include "ns3/random-variable-stream.h"
+#include "spatial-normal.h"
 
-#include <map>
-#include <utility>
+#include "ns3/channel-condition-model.h"
+#include "ns3/propagation-loss-model.h"
 
 namespace ns3::cosim
 {
@@ -27,11 +26,13 @@ class SharedPathLoss : public PropagationLossModel
     Ptr<PropagationLossModel> m_model;
 };
 
-/// Log-normal shadowing: one normal draw in dB for each pair of nodes, the same both ways, for all time.
+/**
+ * Log-normal shadowing: for each pair of nodes a normal variable in dB, the same both ways, that changes as they move
+ * (TR 38.901 clause 7.4.4) and only then.
+ */
 class LogNormalShadowing : public PropagationLossModel
 {
   public:
-    LogNormalShadowing();
     static TypeId GetTypeId();
 
   private:
@@ -39,8 +40,10 @@ class LogNormalShadowing : public PropagationLossModel
     int64_t DoAssignStreams(int64_t stream) override;
 
     double m_sigmaDb{0};
-    Ptr<NormalRandomVariable> m_normal;
-    mutable std::map<std::pair<uint32_t, uint32_t>, double> m_lossDb;
+    double m_correlationDistance{0};
+    double m_correlationDistanceNoSight{0};
+    Ptr<ChannelConditionModel> m_condition;
+    mutable SpatialNormal m_normal;
 };
 
 } // namespace ns3::cosim

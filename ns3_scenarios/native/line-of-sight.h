@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_LINE_OF_SIGHT_H
+#define COSIM_LINE_OF_SIGHT_H
+
+#include "spatial-normal.h"
+
+#include "ns3/channel-condition-model.h"
+
+namespace ns3::cosim
+{
+
+/**
+ * Line of sight of links whose ends move: the state is kept, lost and found again over distances as in TR 38.901
+ * clause 7.6.3.3, where a spatially consistent uniform variable is compared with the probability of table 7.4.2-1.
+ * ns-3's own model draws once and for all, or anew at intervals without regard to where the ends are.
+ */
+class MovingLineOfSight : public ChannelConditionModel
+{
+  public:
+    MovingLineOfSight();
+    static TypeId GetTypeId();
+    Ptr<ChannelCondition> GetChannelCondition(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const override;
+    int64_t AssignStreams(int64_t stream) override;
+
+    /// Table 7.4.2-1, for outdoor devices.
+    double GetProbability(double distance, double deviceHeight) const;
+
+  private:
+    bool m_isMacro{false};
+    mutable SpatialNormal m_normal;
+    Ptr<ChannelCondition> m_sight;
+    Ptr<ChannelCondition> m_noSight;
+};
+
+} // namespace ns3::cosim
+
+#endif
