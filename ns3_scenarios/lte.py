@@ -25,6 +25,9 @@ SRS_PERIODICITIES_MS = (2, 5, 10, 20, 40, 80, 160, 320)
 MOST_DEVICES = SRS_PERIODICITIES_MS[-1] - 1
 ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
 
+# Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
+CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0)}
+
 # TR 38.901 table 7.2-1: BS antenna height in m, and the least distance at which the model holds, table 7.4.1-1.
 HEIGHT_M = {"umi": 10.0, "uma": 25.0}
 LEAST_DISTANCE_M = {"umi": 10.0, "uma": 10.0}
@@ -208,7 +211,12 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         model, condition = self._path_loss(ns, frequency_hz)
         if self.shadowing_sigma_db:
             shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
+            sight_m, no_sight_m = CORRELATION_M.get(self.path_loss, CORRELATION_M["umi"])
             shadowing.SetAttribute("Sigma", ns.DoubleValue(self.shadowing_sigma_db))
+            shadowing.SetAttribute("CorrelationDistance", ns.DoubleValue(sight_m))
+            shadowing.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(no_sight_m))
+            if condition:
+                shadowing.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
             model.SetNext(shadowing)
         lte.SetPathlossModelType(ns.TypeId.LookupByName("ns3::cosim::SharedPathLoss"))
         lte.SetPathlossModelAttribute("Model", ns.PointerValue(model))
@@ -230,13 +238,20 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             model.SetAttribute("ReferenceLoss", ns.DoubleValue(20 * math.log10(4 * math.pi * frequency_hz / 299792458)))
             return model, None
         name = NS3_NAME[self.path_loss]
-        sight = {"random": f"ThreeGpp{name}", "always": "AlwaysLos", "never": "NeverLos"}[self.line_of_sight]
-        condition = create(ns, f"ns3::{sight}ChannelConditionModel", ns.ChannelConditionModel)
+        condition = self._line_of_sight(ns, name)
         model = create(ns, f"ns3::ThreeGpp{name}PropagationLossModel", ns.PropagationLossModel)
         model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
         model.SetAttribute("ShadowingEnabled", ns.BooleanValue(self.shadowing_sigma_db is None))
         model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
         return model, condition
+
+    def _line_of_sight(self, ns: Any, name: str) -> Any:
+        if self.line_of_sight == "random" and self.movement is not None:
+            condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
+            condition.SetAttribute("Macro", ns.BooleanValue(self.path_loss == "uma"))
+            return condition
+        kind = {"random": f"ThreeGpp{name}", "always": "AlwaysLos", "never": "NeverLos"}[self.line_of_sight]
+        return create(ns, f"ns3::{kind}ChannelConditionModel", ns.ChannelConditionModel)
 
 
 def _spread(devices: int) -> tuple[float, ...]:

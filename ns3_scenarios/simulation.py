@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import loader, native, script
+from . import loader, movement, native, script
 from .lte import Lte
 from .scenario import Scenario, Topology
 from .wifi import Wifi
@@ -89,6 +89,7 @@ class Simulation:
             ns.RngSeedManager.SetRun(run)
             self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
+            self._move(self._topology)
             self._install(self._topology)
         except BaseException:
             self.close()
@@ -100,6 +101,11 @@ class Simulation:
             parameters=msgspec.to_builtins(scenario),
             versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
         )
+
+    def _move(self, topology: Topology) -> None:
+        if self._scenario.movement is not None:
+            names, nodes = [device.name for device in topology.devices], [device.node for device in topology.devices]
+            movement.start(self._ns, names, nodes, self._scenario.movement)
 
     def _install(self, topology: Topology) -> None:
         ns, engine = self._ns, self._engine
