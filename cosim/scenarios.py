@@ -67,14 +67,31 @@ def print_list(console: Console) -> None:
 
 
 def print_parameters(scenario: str, console: Console) -> None:
-    """Print a scenario's parameters: name, type, unit, default and meaning."""
+    """Print a scenario's parameters: name, type, unit, default and meaning; below, those of tables among them."""
     described = _catalogue(scenario)
-    table = Table(title=escape(described["summary"]), title_justify="left", show_edge=False, pad_edge=False)
+    console.print(_parameter_table(described["parameters"], escape(described["summary"])))
+    _print_nested(described["parameters"], "", console)
+
+
+def _parameter_table(parameters: list[dict[str, Any]], title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for heading in ("parameter", "type", "unit", "default", "meaning"):
         table.add_column(heading, overflow="fold")
-    for parameter in described["parameters"]:
+    for parameter in parameters:
         table.add_row(*(escape(parameter[part]) for part in ("name", "type", "unit", "default", "meaning")))
-    console.print(table)
+    return table
+
+
+def _print_nested(parameters: list[dict[str, Any]], prefix: str, console: Console) -> None:
+    for parameter in parameters:
+        name = prefix + parameter["name"] + ("[]" if parameter["type"].startswith("list") else "")
+        for table in parameter["tables"]:
+            heading = f"{name} with {table['choice']}" if table["choice"] else name
+            text = f"\n{heading}: {table['summary']}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            if table["parameters"]:
+                console.print(_parameter_table(table["parameters"]))
+            _print_nested(table["parameters"], f"{name}.", console)
 
 
 def template(scenario: str) -> str:

@@ -35,6 +35,8 @@ UNITS = {
     "bits": "bits",
     "packets": "packets",
     "deg": "degrees",
+    "j": "J",
+    "w": "W",
 }
 """What the end of a parameter's name says of its unit."""
 
@@ -66,13 +68,17 @@ def _answer(scenario: str | None, template: bool) -> Any:
         return {"summary": summary(kind), "parameters": parameters(kind)}
 
 
-def summary(kind: type[Scenario]) -> str:
-    """The first line of the scenario's docstring; "" if it has none of its own."""
+def summary(kind: type[msgspec.Struct]) -> str:
+    """The first line of the docstring; "" if it has none of its own."""
     return inspect.cleandoc(vars(kind).get("__doc__") or "").partition("\n")[0]
 
 
-def parameters(kind: type[Scenario]) -> list[dict[str, str]]:
-    """For each parameter its name, type, unit, default and meaning, as text."""
+def parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """For each parameter its name, type, unit, default and meaning, as text, and the tables that it can hold.
+
+    Of each such table the key and value by which it is chosen among others ("" if there are none), its summary and
+    its parameters.
+    """
     info = types.type_info(kind)
     assert isinstance(info, types.StructType)
     meanings = _meanings(kind)
@@ -83,9 +89,31 @@ def parameters(kind: type[Scenario]) -> list[dict[str, str]]:
             "unit": UNITS.get(field.name.rpartition("_")[2], "") if "_" in field.name else "",
             "default": _default(field),
             "meaning": meanings.get(field.name, ""),
+            "tables": [
+                {
+                    "choice": f'{table.tag_field} = "{table.tag}"' if table.tag_field else "",
+                    "summary": summary(table.cls),
+                    "parameters": parameters(table.cls),
+                }
+                for table in _tables(field.type)
+            ],
         }
         for field in info.fields
     ]
+
+
+def _tables(kind: types.Type) -> list[types.StructType]:
+    """The structs that a value of this type can be or hold."""
+    match kind:
+        case types.StructType():
+            return [kind]
+        case types.UnionType():
+            return [table for part in kind.types for table in _tables(part)]
+        case types.TupleType():
+            return [table for part in kind.item_types for table in _tables(part)]
+        case types.VarTupleType() | types.ListType():
+            return _tables(kind.item_type)
+    return []
 
 
 def described(kind: types.Type) -> str:
@@ -94,12 +122,15 @@ def described(kind: types.Type) -> str:
         case types.LiteralType():
             return ", ".join(str(value) for value in kind.values)
         case types.UnionType():
-            return " or ".join(map(described, kind.types))
+            return " or ".join(dict.fromkeys(map(described, kind.types)))
         case types.TupleType():
-            return f"[{', '.join(map(described, kind.item_types))}]"
+            items = [described(item) for item in kind.item_types]
+            same = len(items) > 1 and len(set(items)) == 1
+            return f"[{len(items)} × {items[0]}]" if same else f"[{', '.join(items)}]"
         case types.VarTupleType() | types.ListType():
             length = _range(kind.min_length, None, kind.max_length, None)
-            return f"list of {described(kind.item_type)}" + (length and f"; length{length}")
+            item = described(kind.item_type)
+            return f"list of {'tables' if item == 'table' else item}" + (length and f"; length{length}")
         case types.IntType() | types.FloatType():
             return _WORDS[type(kind)] + _range(kind.ge, kind.gt, kind.le, kind.lt)
     return _WORDS.get(type(kind)) or type(kind).__name__.removesuffix("Type").lower()
@@ -111,6 +142,7 @@ _WORDS: dict[type[types.Type], str] = {
     types.FloatType: "number",
     types.StrType: "text",
     types.NoneType: "unset",
+    types.StructType: "table",
 }
 
 
@@ -137,7 +169,7 @@ def _default(field: types.Field) -> str:
     return "unset" if value is None else msgspec.json.encode(value).decode()
 
 
-def _meanings(kind: type[Scenario]) -> dict[str, str]:
+def _meanings(kind: type[msgspec.Struct]) -> dict[str, str]:
     """The paragraphs of the docstrings, a base's before its heirs', that begin with "`name`: " or "`a`, `b`: "."""
     meanings: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
