@@ -150,7 +150,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         addresses = epc.AssignUeIpv4Address(radios)
         radio = ns.CreateObject[ns.cosim.LteRadio]()
         radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
-        radio.SetEnb(bs.Get(0))
+        radio.AddEnb(bs.Get(0))
         for i in range(nodes.GetN()):
             radio.AddUe(radios.Get(i))
         lte.Attach(radios, bs.Get(0))
