@@ -188,10 +188,11 @@ LteRadio::GetLink(uint32_t device) const
             sample.bsrBytes = std::max<int64_t>(sample.bsrBytes, 0) + bytes;
         }
     }
-    auto manager = GetManager(link);
-    if (auto bearer = manager ? GetDataBearer(manager) : nullptr)
+    if (auto manager = GetManager(link))
     {
-        sample.rlcQueueBytes = GetQueueBytes(bearer->m_rlc);
+        auto bearer = GetDataBearer(manager);
+        sample.cell = link.ue->GetRrc()->GetCellId();
+        sample.rlcQueueBytes = bearer ? GetQueueBytes(bearer->m_rlc) : -1;
     }
     return sample;
 }
