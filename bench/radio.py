@@ -15,7 +15,8 @@ from rich.table import Table
 
 from bridge.network import NS_PER_S, Outcome, Transfer, Wait
 from ns3_scenarios import native
-from ns3_scenarios.lte import PROFILES, Lte
+from ns3_scenarios.lte import Lte
+from ns3_scenarios.lte_network import PROFILES
 from ns3_scenarios.simulation import Simulation, open_network
 
 MS = 1_000_000

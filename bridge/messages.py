@@ -17,7 +17,7 @@ from msgspec import Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 1 << 20
 """A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB."""
 

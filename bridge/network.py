@@ -74,8 +74,8 @@ class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
     SINR in dB (downlink as measured by the device, uplink by the BS), CQI index (TS 36.213 table
     7.2.3-1), MCS index of the latest transport block, rate in bit/s that the link's MCS gives when the
-    device has the whole band, bytes waiting in the BS's RLC queue, and bytes that the device's latest
-    buffer status report announced.
+    device has the whole band, bytes waiting in the BS's RLC queue, bytes that the device's latest buffer
+    status report announced, and the serving cell, None in a network without cells or while there is none.
     """
 
     device: int
@@ -89,6 +89,7 @@ class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     uplink_rate_bps: float | None = None
     rlc_queue_bytes: int | None = None
     bsr_bytes: int | None = None
+    cell: int | None = None
 
 
 class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

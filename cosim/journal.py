@@ -23,7 +23,7 @@ from cosim.config import Config
 from model_side.base_station import LayerExchange
 from model_side.inference import TokenRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 UNREPEATABLE = ("meta", "costs", "events")

@@ -69,6 +69,7 @@ CREATE TABLE links (
     uplink_rate_bps REAL,
     rlc_queue_bytes INTEGER,
     bsr_bytes INTEGER,
+    cell INTEGER,
     PRIMARY KEY (variant, exchange, device),
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;

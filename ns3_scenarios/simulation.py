@@ -27,11 +27,12 @@ from bridge.network import (
 
 from . import loader, movement, native, script
 from .lte import Lte
+from .lte_multicell import LteMulticell
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
 
-SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "wifi": Wifi, "wired": Wired}
+SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "lte-multicell": LteMulticell, "wifi": Wifi, "wired": Wired}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
@@ -163,6 +164,7 @@ class Simulation:
             _measured(sample.uplinkRateBps),
             _counted(sample.rlcQueueBytes),
             _counted(sample.bsrBytes),
+            _counted(sample.cell),
         )
 
     def interrupt(self) -> None:

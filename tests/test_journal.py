@@ -72,7 +72,10 @@ def test_what_is_no_journal_is_refused_by_name(run_folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("pragma", "words"),
-    [("application_id = 1", "no journal of ours"), (f"user_version = {SCHEMA_VERSION + 1}", "schema version 2")],
+    [
+        ("application_id = 1", "no journal of ours"),
+        (f"user_version = {SCHEMA_VERSION + 1}", f"schema version {SCHEMA_VERSION + 1}"),
+    ],
 )
 def test_a_foreign_or_other_version_is_refused(run_folder, pragma, words):
     with sqlite3.connect(run_folder / FILE_NAME) as db:

@@ -77,8 +77,8 @@ class RarelySounded(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name = "rarely-sounded"
 
-    def _configure(self, ns, profile):
-        super()._configure(ns, profile)
+    def _configure(self, ns, profile, contexts):
+        super()._configure(ns, profile, contexts)
         ns.Config.SetDefault("ns3::LteEnbRrc::SrsPeriodicity", ns.UintegerValue(160))
 
 

@@ -187,7 +187,7 @@ main(int argc, char** argv)
     InternetStackHelper().Install(nodes);
     auto addresses = epc->AssignUeIpv4Address(radios);
     auto radio = CreateObject<LteRadio>();
-    radio->SetEnb(bs.Get(0));
+    radio->AddEnb(bs.Get(0));
     for (uint32_t i = 0; i < s.devices; i++)
     {
         radio->AddUe(radios.Get(i));

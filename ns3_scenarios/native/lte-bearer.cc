@@ -1,36 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-bearer.h"
 
+#include "expose.h"
 #include "transfer-tag.h"
 
 #include "ns3/lte-enb-rrc.h"
+#include "ns3/lte-pdcp-header.h"
 #include "ns3/lte-rlc-am.h"
 #include "ns3/lte-rlc-sdu-status-tag.h"
 #include "ns3/lte-rlc-um.h"
+
+#include <algorithm>
 
 namespace ns3::cosim
 {
 
 namespace
 {
-
-// ns-3 offers no way to discard SDUs. An explicit instantiation may name private members ([temp.spec]), and
-// hands them to the function that its tag declares.
-template <auto Member, class Tag>
-struct Expose
-{
-    friend constexpr auto Get(Tag)
-    {
-        return Member;
-    }
-};
-
-#define COSIM_EXPOSE(TAG, MEMBER)                                                                                  \
-    struct TAG                                                                                                     \
-    {                                                                                                              \
-        friend constexpr auto Get(TAG);                                                                            \
-    };                                                                                                             \
-    template struct Expose<MEMBER, TAG>;
 
 COSIM_EXPOSE(EnbBearers, &UeManager::m_drbMap)
 COSIM_EXPOSE(UeBearers, &LteUeRrc::m_drbMap)
@@ -42,8 +28,6 @@ COSIM_EXPOSE(UmBuffer, &LteRlcUm::m_txBuffer)
 COSIM_EXPOSE(UmBufferSize, &LteRlcUm::m_txBufferSize)
 COSIM_EXPOSE(UmReport, &LteRlcUm::DoReportBufferStatus)
 
-#undef COSIM_EXPOSE
-
 template <class Bearers>
 Ptr<LteDataRadioBearerInfo>
 First(const Bearers& bearers)
@@ -51,8 +35,9 @@ First(const Bearers& bearers)
     return bearers.empty() ? nullptr : bearers.begin()->second;
 }
 
+/// Drop the SDUs of which nothing was sent yet; returns how many.
 template <class Buffer>
-void
+size_t
 DropUntouched(Buffer& buffer, uint32_t& size)
 {
     auto first = buffer.begin();
@@ -62,8 +47,36 @@ DropUntouched(Buffer& buffer, uint32_t& size)
     {
         first++; // the rest of an SDU that is already partly sent
     }
+    auto dropped = static_cast<size_t>(std::distance(first, buffer.end()));
     buffer.erase(first, buffer.end());
     size = buffer.empty() ? 0 : buffer.front().m_pdu->GetSize();
+    return dropped;
+}
+
+/// The same in an RLC entity, which then reports its new buffer status to the MAC.
+size_t
+DiscardSdus(LteRlc* rlc)
+{
+    size_t dropped = 0;
+    if (auto am = dynamic_cast<LteRlcAm*>(rlc))
+    {
+        dropped = DropUntouched(am->*Get(AmBuffer{}), am->*Get(AmBufferSize{}));
+        (am->*Get(AmReport{}))();
+    }
+    else if (auto um = dynamic_cast<LteRlcUm*>(rlc))
+    {
+        dropped = DropUntouched(um->*Get(UmBuffer{}), um->*Get(UmBufferSize{}));
+        (um->*Get(UmReport{}))();
+    }
+    return dropped;
+}
+
+uint16_t
+GetSequenceNumber(Ptr<const Packet> pdu)
+{
+    LtePdcpHeader header;
+    pdu->PeekHeader(header);
+    return header.GetSequenceNumber();
 }
 
 } // namespace
@@ -94,42 +107,99 @@ GetQueueBytes(Ptr<LteRlc> rlc)
     return 0;
 }
 
-void
-DiscardSdus(Ptr<LteRlc> rlc)
-{
-    if (auto am = DynamicCast<LteRlcAm>(rlc))
-    {
-        DropUntouched(PeekPointer(am)->*Get(AmBuffer{}), PeekPointer(am)->*Get(AmBufferSize{}));
-        (PeekPointer(am)->*Get(AmReport{}))();
-    }
-    if (auto um = DynamicCast<LteRlcUm>(rlc))
-    {
-        DropUntouched(PeekPointer(um)->*Get(UmBuffer{}), PeekPointer(um)->*Get(UmBufferSize{}));
-        (PeekPointer(um)->*Get(UmReport{}))();
-    }
-}
+NS_OBJECT_ENSURE_REGISTERED(BearerTap);
 
-StaleFilter::StaleFilter(Ptr<LtePdcp> pdcp, Ptr<LteRlc> rlc)
-    : m_rlc(rlc->GetLteRlcSapProvider())
+TypeId
+BearerTap::GetTypeId()
 {
-    pdcp->SetLteRlcSapProvider(this);
+    static TypeId tid =
+        TypeId("ns3::cosim::BearerTap").SetParent<Object>().SetGroupName("Cosim").AddConstructor<BearerTap>();
+    return tid;
 }
 
 void
-StaleFilter::DropUpTo(uint32_t exchange)
+BearerTap::Install(Ptr<LteDataRadioBearerInfo> one, Ptr<LteDataRadioBearerInfo> other, uint32_t exchange)
+{
+    auto there = std::make_shared<Undelivered>();
+    auto back = std::make_shared<Undelivered>();
+    Install(one, there, back, exchange);
+    Install(other, back, there, exchange);
+}
+
+void
+BearerTap::Install(Ptr<LteDataRadioBearerInfo> bearer, Shared sent, Shared expected, uint32_t exchange)
+{
+    auto tap = CreateObject<BearerTap>();
+    tap->m_rlc = PeekPointer(bearer->m_rlc);
+    tap->m_below = bearer->m_rlc->GetLteRlcSapProvider();
+    tap->m_above = bearer->m_pdcp->GetLteRlcSapUser();
+    tap->m_sent = sent;
+    tap->m_expected = expected;
+    tap->m_exchange = exchange;
+    bearer->m_rlc->AggregateObject(tap);
+    bearer->m_pdcp->SetLteRlcSapProvider(PeekPointer(tap));
+    bearer->m_rlc->SetLteRlcSapUser(PeekPointer(tap));
+}
+
+void
+BearerTap::Discard(uint32_t exchange)
 {
     m_exchange = exchange;
+    auto dropped = DiscardSdus(m_rlc);
+    m_sent->resize(m_sent->size() - std::min(dropped, m_sent->size()));
+}
+
+std::vector<Ptr<Packet>>
+BearerTap::HandOver()
+{
+    m_left = true;
+    auto untouched = std::min(DiscardSdus(m_rlc), m_sent->size());
+    bool isAcknowledged = dynamic_cast<LteRlcAm*>(m_rlc);
+    std::vector<Ptr<Packet>> sdus(isAcknowledged ? m_sent->begin() : m_sent->end() - untouched, m_sent->end());
+    m_sent->clear();
+    for (const auto& sdu : sdus)
+    {
+        LtePdcpHeader header;
+        sdu->RemoveHeader(header);
+    }
+    return sdus;
 }
 
 void
-StaleFilter::TransmitPdcpPdu(TransmitPdcpPduParameters params)
+BearerTap::TransmitPdcpPdu(TransmitPdcpPduParameters params)
 {
     TransferTag tag;
     if (params.pdcpPdu->FindFirstMatchingByteTag(tag) && tag.exchange <= m_exchange)
     {
         return;
     }
-    m_rlc->TransmitPdcpPdu(params);
+    m_sent->push_back(params.pdcpPdu->Copy());
+    m_below->TransmitPdcpPdu(params);
+}
+
+void
+BearerTap::ReceivePdcpPdu(Ptr<Packet> pdu)
+{
+    if (m_left)
+    {
+        return;
+    }
+    auto number = GetSequenceNumber(pdu);
+    auto isIt = [number](Ptr<const Packet> sent) { return GetSequenceNumber(sent) == number; };
+    auto found = std::find_if(m_expected->begin(), m_expected->end(), isIt);
+    if (found != m_expected->end())
+    {
+        m_expected->erase(m_expected->begin(), found + 1); // what lies before it was lost: RLC delivers in order
+    }
+    m_above->ReceivePdcpPdu(pdu);
+}
+
+void
+BearerTap::DoDispose()
+{
+    m_sent = nullptr;
+    m_expected = nullptr;
+    Object::DoDispose();
 }
 
 } // namespace ns3::cosim

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-radio.h"
 
+#include "expose.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
+#include "x2-gate.h"
 
 #include "ns3/component-carrier-enb.h"
+#include "ns3/epc-ue-nas.h"
 #include "ns3/ff-mac-scheduler.h"
+#include "ns3/ipv4-l3-protocol.h"
 #include "ns3/lte-amc.h"
 #include "ns3/lte-common.h"
 #include "ns3/lte-enb-mac.h"
@@ -14,7 +18,6 @@
 #include "ns3/lte-enb-rrc.h"
 #include "ns3/lte-ue-net-device.h"
 #include "ns3/lte-ue-phy.h"
-#include "ns3/lte-ue-rrc.h"
 #include "ns3/simulator.h"
 
 #include <algorithm>
@@ -31,6 +34,8 @@ constexpr double SUBFRAMES_PER_S = 1000;
 // ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
 constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
+
+COSIM_EXPOSE(LeaveCell, &LteUeRrc::LeaveConnectedMode)
 
 double
 ToDb(double ratio)
@@ -60,37 +65,39 @@ LteRadio::GetTypeId()
 }
 
 void
-LteRadio::SetEnb(Ptr<NetDevice> enb)
+LteRadio::AddEnb(Ptr<NetDevice> device)
 {
-    m_enb = DynamicCast<LteEnbNetDevice>(enb);
-    NS_ABORT_MSG_UNLESS(m_enb, "LteRadio needs an LteEnbNetDevice");
+    auto enb = DynamicCast<LteEnbNetDevice>(device);
+    NS_ABORT_MSG_UNLESS(enb && m_links.empty(), "LteRadio needs all LteEnbNetDevices first, then the devices");
     m_amc = CreateObject<LteAmc>();
-    m_enb->GetRrc()->TraceConnectWithoutContext("ConnectionEstablished",
-                                                MakeCallback(&LteRadio::HandleConnected, this));
-    m_carriers = m_enb->GetCcMap().size();
+    m_enbs[enb->GetCellId()] = enb;
+    m_carriers = enb->GetCcMap().size();
     for (uint32_t carrier = 0; carrier < m_carriers; carrier++)
     {
-        Watch(carrier);
+        Watch(enb, carrier);
     }
+    m_gates.push_back(std::make_unique<X2Gate>(enb, m_coreDelay));
 }
 
 void
-LteRadio::Watch(uint8_t carrier)
+LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
 {
-    auto component = DynamicCast<ComponentCarrierEnb>(m_enb->GetCcMap().at(carrier));
+    auto component = DynamicCast<ComponentCarrierEnb>(enb->GetCcMap().at(carrier));
     auto mac = component->GetMac();
-    mac->TraceConnectWithoutContext("DlScheduling", MakeCallback(&LteRadio::HandleDownlinkGrant, this));
-    mac->TraceConnectWithoutContext("UlScheduling", MakeCallback(&LteRadio::HandleUplinkGrant, this));
-    component->GetPhy()->TraceConnectWithoutContext("ReportUeSinr", MakeCallback(&LteRadio::HandleUplinkSinr, this));
-    auto cqi = [this, carrier](uint16_t rnti, uint8_t index) {
-        if (auto link = Find(rnti); link && carrier == 0)
+    auto cell = enb->GetCellId();
+    mac->TraceConnectWithoutContext("DlScheduling", MakeCallback(&LteRadio::HandleDownlinkGrant, this, cell));
+    mac->TraceConnectWithoutContext("UlScheduling", MakeCallback(&LteRadio::HandleUplinkGrant, this, cell));
+    component->GetPhy()->TraceConnectWithoutContext("ReportUeSinr",
+                                                    MakeCallback(&LteRadio::HandleUplinkSinr, this, cell));
+    auto cqi = [this, cell, carrier](uint16_t rnti, uint8_t index) {
+        if (auto link = Find({cell, rnti}); link && carrier == 0)
         {
             link->sample.cqi = index;
             link->lastInRange = index > 0 ? Simulator::Now().GetNanoSeconds() : link->lastInRange;
         }
     };
-    auto bsr = [this, carrier](uint16_t rnti, const std::vector<uint8_t>& groups) {
-        if (auto link = Find(rnti))
+    auto bsr = [this, cell, carrier](uint16_t rnti, const std::vector<uint8_t>& groups) {
+        if (auto link = Find({cell, rnti}))
         {
             int64_t bytes = 0;
             for (auto index : groups)
@@ -109,43 +116,54 @@ void
 LteRadio::AddUe(Ptr<NetDevice> ue)
 {
     auto lte = DynamicCast<LteUeNetDevice>(ue);
-    NS_ABORT_MSG_UNLESS(lte && m_enb, "LteRadio needs SetEnb first, then LteUeNetDevices");
+    NS_ABORT_MSG_UNLESS(lte && !m_enbs.empty(), "LteRadio needs AddEnb first, then LteUeNetDevices");
     auto device = static_cast<uint32_t>(m_links.size());
     auto& link = m_links.emplace_back();
     link.ue = lte;
     link.bsr.assign(m_carriers, -1);
+    auto rrc = lte->GetRrc();
+    rrc->TraceConnectWithoutContext("StateTransition", MakeCallback(&LteRadio::HandleState, this, device));
+    rrc->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleBearer, this, device));
+    rrc->TraceConnectWithoutContext("RandomAccessError",
+                                    MakeCallback(&LteRadio::HandleRandomAccessError, this, device));
     lte->GetPhy()->TraceConnectWithoutContext("ReportCurrentCellRsrpSinr",
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
 }
 
 LteRadio::Link*
-LteRadio::Find(uint16_t rnti)
+LteRadio::Find(Address address)
 {
-    auto found = m_byRnti.find(rnti);
-    return found == m_byRnti.end() ? nullptr : &m_links[found->second];
+    auto found = m_devices.find(address);
+    return found == m_devices.end() ? nullptr : &m_links[found->second];
 }
 
 Ptr<UeManager>
-LteRadio::GetManager(uint32_t device) const
+LteRadio::GetManager(const Link& link) const
 {
-    const auto& ue = m_links[device].ue;
-    auto rnti = ue->GetRrc()->GetRnti();
-    if (ue->GetRrc()->GetState() != LteUeRrc::CONNECTED_NORMALLY || !m_enb->GetRrc()->HasUeManager(rnti))
+    auto rrc = link.ue->GetRrc();
+    auto found = m_enbs.find(rrc->GetCellId());
+    if (found == m_enbs.end() || !found->second->GetRrc()->HasUeManager(rrc->GetRnti()))
     {
         return nullptr;
     }
-    auto manager = m_enb->GetRrc()->GetUeManager(rnti);
-    return manager->GetImsi() == ue->GetImsi() ? manager : nullptr;
+    auto manager = found->second->GetRrc()->GetUeManager(rrc->GetRnti());
+    return manager->GetImsi() == link.ue->GetImsi() ? manager : nullptr;
 }
 
 bool
 LteRadio::IsConnected(uint32_t device) const
 {
     const auto& link = m_links[device];
-    auto manager = GetManager(device);
+    auto state = link.ue->GetRrc()->GetState();
+    auto manager = GetManager(link);
+    if (!manager || (state != LteUeRrc::CONNECTED_NORMALLY && state != LteUeRrc::CONNECTED_HANDOVER))
+    {
+        return false;
+    }
     bool inSync = link.lastInRange >= 0 && Simulator::Now().GetNanoSeconds() - link.lastInRange <= OUT_OF_SYNC_NS;
-    return inSync && manager && manager->GetState() == UeManager::CONNECTED_NORMALLY && GetDataBearer(manager) &&
-           GetDataBearer(link.ue->GetRrc());
+    bool settled = manager->GetState() == UeManager::CONNECTED_NORMALLY ||
+                   manager->GetState() >= UeManager::HANDOVER_PREPARATION;
+    return inSync && settled && GetDataBearer(manager) && GetDataBearer(link.ue->GetRrc());
 }
 
 LinkSample
@@ -155,12 +173,12 @@ LteRadio::GetLink(uint32_t device) const
     auto sample = link.sample;
     if (sample.downlinkMcs >= 0)
     {
-        auto bits = m_amc->GetDlTbSizeFromMcs(sample.downlinkMcs, m_enb->GetDlBandwidth());
+        auto bits = m_amc->GetDlTbSizeFromMcs(sample.downlinkMcs, m_enbs.begin()->second->GetDlBandwidth());
         sample.downlinkRateBps = bits * SUBFRAMES_PER_S * link.layers * m_carriers;
     }
     if (sample.uplinkMcs >= 0)
     {
-        auto bits = m_amc->GetUlTbSizeFromMcs(sample.uplinkMcs, m_enb->GetUlBandwidth());
+        auto bits = m_amc->GetUlTbSizeFromMcs(sample.uplinkMcs, m_enbs.begin()->second->GetUlBandwidth());
         sample.uplinkRateBps = bits * SUBFRAMES_PER_S * m_carriers;
     }
     for (auto bytes : link.bsr)
@@ -170,10 +188,11 @@ LteRadio::GetLink(uint32_t device) const
             sample.bsrBytes = std::max<int64_t>(sample.bsrBytes, 0) + bytes;
         }
     }
-    auto manager = GetManager(device);
-    if (auto bearer = manager ? GetDataBearer(manager) : nullptr)
+    if (auto manager = GetManager(link))
     {
-        sample.rlcQueueBytes = GetQueueBytes(bearer->m_rlc);
+        auto bearer = GetDataBearer(manager);
+        sample.cell = link.ue->GetRrc()->GetCellId();
+        sample.rlcQueueBytes = bearer ? GetQueueBytes(bearer->m_rlc) : -1;
     }
     return sample;
 }
@@ -182,7 +201,7 @@ bool
 LteRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     const auto& link = m_links[device];
-    auto manager = GetManager(device);
+    auto manager = GetManager(link);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     return atBs && atDevice && GetQueueBytes(atBs->m_rlc) == 0 && GetQueueBytes(atDevice->m_rlc) == 0 &&
@@ -194,34 +213,116 @@ void
 LteRadio::Discard(uint32_t device, uint32_t exchange)
 {
     auto& link = m_links[device];
-    auto manager = GetManager(device);
+    link.discarded = exchange;
+    auto manager = GetManager(link);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     for (const auto& bearer : {atBs, atDevice})
     {
-        if (!bearer)
+        if (auto tap = bearer ? bearer->m_rlc->GetObject<BearerTap>() : nullptr)
         {
-            continue;
+            tap->Discard(exchange);
         }
-        auto& filter = link.filters[PeekPointer(bearer->m_rlc)];
-        if (!filter)
-        {
-            filter = std::make_unique<StaleFilter>(bearer->m_pdcp, bearer->m_rlc);
-        }
-        filter->DropUpTo(exchange);
-        DiscardSdus(bearer->m_rlc);
     }
 }
 
 void
-LteRadio::HandleConnected(uint64_t imsi, uint16_t cell, uint16_t rnti)
+LteRadio::HandleState(uint32_t device,
+                      uint64_t imsi,
+                      uint16_t cell,
+                      uint16_t rnti,
+                      LteUeRrc::State from,
+                      LteUeRrc::State to)
 {
-    for (uint32_t device = 0; device < m_links.size(); device++)
+    switch (to)
     {
-        if (m_links[device].ue->GetImsi() == imsi)
-        {
-            m_byRnti[rnti] = device;
-        }
+    case LteUeRrc::CONNECTED_NORMALLY:
+        Arrive(device, {cell, rnti}, from == LteUeRrc::CONNECTED_HANDOVER);
+        break;
+    case LteUeRrc::CONNECTED_HANDOVER:
+        HandOver(m_links[device]);
+        break;
+    case LteUeRrc::IDLE_START:
+        m_devices.erase(m_links[device].address);
+        break;
+    default:
+        break;
+    }
+}
+
+void
+LteRadio::Arrive(uint32_t device, Address address, bool isHandover)
+{
+    auto& link = m_links[device];
+    m_devices.erase(link.address);
+    m_devices[address] = device;
+    link.address = address;
+    link.sample = {};
+    link.bsr.assign(m_carriers, -1);
+    auto now = Simulator::Now().GetNanoSeconds();
+    link.lastGrant = now;
+    link.lastInRange = isHandover ? now : -1;
+}
+
+void
+LteRadio::HandOver(Link& link)
+{
+    auto manager = GetManager(link);
+    auto atDevice = GetDataBearer(link.ue->GetRrc());
+    auto atBs = manager ? GetDataBearer(manager) : nullptr;
+    auto deviceTap = atDevice ? atDevice->m_rlc->GetObject<BearerTap>() : nullptr;
+    auto bsTap = atBs ? atBs->m_rlc->GetObject<BearerTap>() : nullptr;
+    if (!deviceTap || !bsTap)
+    {
+        return;
+    }
+    link.uplink = deviceTap->HandOver();
+    for (const auto& sdu : bsTap->HandOver())
+    {
+        manager->SendData(atBs->m_epsBearerIdentity, sdu); // over X2, since the device is leaving
+    }
+}
+
+void
+LteRadio::HandleBearer(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel)
+{
+    Simulator::ScheduleNow(&LteRadio::Tap, this, device); // when ns-3 has finished with it
+}
+
+void
+LteRadio::Tap(uint32_t device)
+{
+    auto& link = m_links[device];
+    auto manager = GetManager(link);
+    auto atDevice = GetDataBearer(link.ue->GetRrc());
+    auto atBs = manager ? GetDataBearer(manager) : nullptr;
+    if (!atDevice || !atBs)
+    {
+        return;
+    }
+    BearerTap::Install(atBs, atDevice, link.discarded);
+    for (const auto& sdu : std::exchange(link.uplink, {}))
+    {
+        link.ue->GetNas()->Send(sdu, Ipv4L3Protocol::PROT_NUMBER);
+    }
+}
+
+void
+LteRadio::HandleRandomAccessError(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti)
+{
+    if (m_enbs.size() > 1 && m_links[device].ue->GetRrc()->GetState() == LteUeRrc::IDLE_RANDOM_ACCESS)
+    {
+        Simulator::ScheduleNow(&LteRadio::SearchAgain, this, device);
+    }
+}
+
+void
+LteRadio::SearchAgain(uint32_t device)
+{
+    auto rrc = m_links[device].ue->GetRrc();
+    if (rrc->GetState() == LteUeRrc::IDLE_CAMPED_NORMALLY)
+    {
+        (PeekPointer(rrc)->*Get(LeaveCell{}))(); // by itself it would try the same cell for ever
     }
 }
 
@@ -232,18 +333,18 @@ LteRadio::HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, doub
 }
 
 void
-LteRadio::HandleUplinkSinr(uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier)
+LteRadio::HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier)
 {
-    if (auto link = Find(rnti); link && carrier == 0)
+    if (auto link = Find({primary, rnti}); link && carrier == 0)
     {
         link->sample.uplinkSinrDb = ToDb(sinr);
     }
 }
 
 void
-LteRadio::HandleDownlinkGrant(DlSchedulingCallbackInfo info)
+LteRadio::HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info)
 {
-    if (auto link = Find(info.rnti))
+    if (auto link = Find({cell, info.rnti}))
     {
         link->sample.downlinkMcs = info.mcsTb1;
         link->lastGrant = Simulator::Now().GetNanoSeconds();
@@ -252,9 +353,15 @@ LteRadio::HandleDownlinkGrant(DlSchedulingCallbackInfo info)
 }
 
 void
-LteRadio::HandleUplinkGrant(uint32_t frame, uint32_t subframe, uint16_t rnti, uint8_t mcs, uint16_t size, uint8_t carrier)
+LteRadio::HandleUplinkGrant(uint16_t cell,
+                            uint32_t frame,
+                            uint32_t subframe,
+                            uint16_t rnti,
+                            uint8_t mcs,
+                            uint16_t size,
+                            uint8_t carrier)
 {
-    if (auto link = Find(rnti))
+    if (auto link = Find({cell, rnti}))
     {
         link->sample.uplinkMcs = mcs;
         link->lastGrant = Simulator::Now().GetNanoSeconds();
@@ -266,7 +373,8 @@ LteRadio::DoDispose()
 {
     m_links.clear();
     m_taps.clear();
-    m_enb = nullptr;
+    m_gates.clear();
+    m_enbs.clear();
     m_amc = nullptr;
     Radio::DoDispose();
 }

@@ -4,20 +4,22 @@
 
 #include "radio.h"
 
+#include "ns3/lte-ue-rrc.h"
 #include "ns3/net-device.h"
 #include "ns3/nstime.h"
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace ns3
 {
 class LteAmc;
 class LteEnbNetDevice;
-class LteRlc;
 class LteUeNetDevice;
+class Packet;
 class UeManager;
 struct DlSchedulingCallbackInfo;
 } // namespace ns3
@@ -26,9 +28,12 @@ namespace ns3::cosim
 {
 
 class SchedulerTap;
-class StaleFilter;
+class X2Gate;
 
-/// One LTE cell and its devices: link state from trace sources and the scheduler's access point, SDU discard.
+/**
+ * LTE cells and their devices: link state from trace sources and the scheduler's access point, SDU discard, and
+ * data forwarding. All of it follows a device from cell to cell, and back into coverage.
+ */
 class LteRadio : public Radio
 {
   public:
@@ -36,14 +41,15 @@ class LteRadio : public Radio
     ~LteRadio() override;
     static TypeId GetTypeId();
 
-    /// Watch the cell of this LteEnbNetDevice.
-    void SetEnb(Ptr<NetDevice> enb);
+    /// Watch the cell of this LteEnbNetDevice; all before the first device.
+    void AddEnb(Ptr<NetDevice> enb);
 
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
     /**
-     * True if the device is RRC connected with a data bearer, and not out of sync: an LTE receiver is that
+     * True if the device is RRC connected with a data bearer, on its way between two cells included, where data
+     * waits for it, and not out of sync: an LTE receiver is that
      * when its link was too bad for a whole evaluation period (TS 36.133 clause 7.6.2.1), which the BS
      * sees as CQI 0, "out of range" (TS 36.213 table 7.2.3-1).
      */
@@ -56,6 +62,9 @@ class LteRadio : public Radio
     void DoDispose() override;
 
   private:
+    /// A cell's identity, that of an eNB's first carrier, and the RNTI of a device in it.
+    using Address = std::pair<uint16_t, uint16_t>;
+
     struct Link
     {
         Ptr<LteUeNetDevice> ue;
@@ -64,25 +73,45 @@ class LteRadio : public Radio
         std::vector<int64_t> bsr; // bytes on each carrier
         int64_t lastGrant{0}; // when a transport block was last granted, either way, first or again
         int64_t lastInRange{-1}; // when the device last reported a CQI other than 0, "out of range"
-        std::map<const LteRlc*, std::unique_ptr<StaleFilter>> filters;
+        uint32_t discarded{0}; // the exchange up to which nothing is worth sending any more
+        Address address; // where it is connected, or was last
+        std::vector<Ptr<Packet>> uplink; // what a handover took from the old cell, until the new bearer is there
     };
 
-    void Watch(uint8_t carrier);
-    Link* Find(uint16_t rnti);
-    Ptr<UeManager> GetManager(uint32_t device) const;
-    void HandleConnected(uint64_t imsi, uint16_t cell, uint16_t rnti);
+    void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);
+    Link* Find(Address address);
+    Ptr<UeManager> GetManager(const Link& link) const;
+    void HandleState(uint32_t device,
+                     uint64_t imsi,
+                     uint16_t cell,
+                     uint16_t rnti,
+                     LteUeRrc::State from,
+                     LteUeRrc::State to);
+    void Arrive(uint32_t device, Address address, bool isHandover);
+    void HandOver(Link& link);
+    void HandleBearer(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
+    void Tap(uint32_t device);
+    void HandleRandomAccessError(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti);
+    void SearchAgain(uint32_t device);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
-    void HandleUplinkSinr(uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
-    void HandleDownlinkGrant(DlSchedulingCallbackInfo info);
-    void HandleUplinkGrant(uint32_t frame, uint32_t subframe, uint16_t rnti, uint8_t mcs, uint16_t size, uint8_t carrier);
+    void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
+    void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
+    void HandleUplinkGrant(uint16_t cell,
+                           uint32_t frame,
+                           uint32_t subframe,
+                           uint16_t rnti,
+                           uint8_t mcs,
+                           uint16_t size,
+                           uint8_t carrier);
 
     Time m_coreDelay;
-    Ptr<LteEnbNetDevice> m_enb;
+    std::map<uint16_t, Ptr<LteEnbNetDevice>> m_enbs; // by cell
     Ptr<LteAmc> m_amc;
     uint32_t m_carriers{0};
     std::deque<Link> m_links;
-    std::map<uint16_t, uint32_t> m_byRnti;
+    std::map<Address, uint32_t> m_devices;
     std::vector<std::unique_ptr<SchedulerTap>> m_taps;
+    std::vector<std::unique_ptr<X2Gate>> m_gates;
 };
 
 } // namespace ns3::cosim

@@ -22,6 +22,7 @@ struct LinkSample
     int64_t uplinkMcs{-1};
     int64_t rlcQueueBytes{-1};
     int64_t bsrBytes{-1};
+    int64_t cell{-1};
 };
 
 /**

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the LTE scenarios share: cells, the evolved packet core, the edge server beside the BS, and the devices."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from bridge.network import RequestError
+
+from .movement import HEADERS as MOVEMENT_HEADERS
+from .movement import Point, stand
+from .scenario import Device, Scenario, Topology, create
+
+DEVICE_HEIGHT_M = 1.5
+BAND_RB = 100  # resource blocks of a 20 MHz carrier
+CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the BS takes its delay and no more
+
+# SRS periodicities in ms that TS 36.213 table 8.2-1 offers; each carries one device fewer than its figure.
+SRS_PERIODICITIES_MS = (2, 5, 10, 20, 40, 80, 160, 320)
+MOST_DEVICES = SRS_PERIODICITIES_MS[-1] - 1
+ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
+
+# Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
+CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0)}
+
+# TR 38.901 table 7.2-1: BS antenna height in m, and the least distance at which the model holds, table 7.4.1-1.
+HEIGHT_M = {"umi": 10.0, "uma": 25.0}
+LEAST_DISTANCE_M = {"umi": 10.0, "uma": 10.0}
+NS3_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma"}
+FADING_NAME = {"umi": "UMi-StreetCanyon", "uma": "UMa"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How the band is used: carriers of 20 MHz, transmission mode of TS 36.213 clause 7.1, RLC mode, EARFCNs."""
+
+    carriers: int
+    transmission_mode: int
+    rlc: Literal["Am", "Um"]
+    downlink_earfcn: int
+    uplink_earfcn: int
+
+
+# ns-3's RLC AM cannot serve several carriers (it aborts on small grants), hence UM there. Five carriers need a
+# band of 100 MHz: band 40, 2.3 to 2.4 GHz. One carrier lies in band 1: 2.12 GHz down, 1.93 GHz up.
+PROFILES = {
+    "20mhz": Profile(1, 1, "Am", 100, 18100),
+    "20mhz-2x2": Profile(1, 3, "Am", 100, 18100),
+    "100mhz-2x2": Profile(5, 3, "Um", 38750, 38750),
+}
+DOWNLINK_HZ = {100: 2.12e9, 38750: 2.31e9}  # TS 36.101 table 5.7.3-1
+
+
+class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """LTE cells around an evolved packet core.
+
+    `profile`: "20mhz" one carrier of 100 resource blocks with RLC AM; "20mhz-2x2" the same with open-loop
+    spatial multiplexing (TM3) in the downlink; "100mhz-2x2" five such carriers with RLC UM.
+    `path_loss`: "umi" street canyon or "uma" of TR 38.901 table 7.4.1-1, "log-distance" from Friis at 1 m on
+    with `path_loss_exponent`, or "friis".
+    `path_loss_exponent`: of "log-distance".
+    `line_of_sight`: "random" as in TR 38.901 table 7.4.2-1, or "always", or "never" (umi and uma only).
+    `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal; 0 is none; None is what
+    TR 38.901 prescribes for umi and uma, and none for the others.
+    `fading`: "none", or the fast fading of TR 38.901 clause 7.5 for "umi" or "uma". ns-3's uplink schedulers rate
+    a device by its worst resource block, so that with fading the uplink's range is about 10 dB shorter.
+    `fading_speed_mps`: gives the Doppler shift of the fading of devices that stay where they are.
+    `scheduler`: "pf" proportional fair or "rr" round robin.
+    `core_delay_s`: one-way delay between the edge server and the BS.
+    `bs_power_dbm`: transmit power of the BS on each carrier.
+    `device_power_dbm`: transmit power of each device.
+    """
+
+    modules: ClassVar[Sequence[str]] = ("lte",)
+    headers: ClassVar[Sequence[str]] = (
+        "ns3/lte-helper.h",
+        "ns3/point-to-point-epc-helper.h",
+        "ns3/internet-stack-helper.h",
+        *MOVEMENT_HEADERS,
+        "ns3/channel-condition-model.h",
+        "lte-radio.h",
+    )
+    attach_s: ClassVar[float] = 0.5
+
+    profile: Literal["20mhz", "20mhz-2x2", "100mhz-2x2"] = "20mhz"
+    scheduler: Literal["pf", "rr"] = "pf"
+    path_loss: Literal["umi", "uma", "log-distance", "friis"] = "umi"
+    path_loss_exponent: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
+    line_of_sight: Literal["random", "always", "never"] = "random"
+    shadowing_sigma_db: Annotated[float, msgspec.Meta(ge=0, le=30)] | None = 0.0
+    fading: Literal["none", "umi", "uma"] = "none"
+    fading_speed_mps: Annotated[float, msgspec.Meta(ge=0, le=150)] = 3.0
+    bs_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=60)] = 40.0
+    device_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=40)] = 23.0
+    core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+
+    def check_model(self, nearest_m: float, where: str) -> None:
+        """Raise `RequestError` if a device is too near for the models, and for models that do not fit together."""
+        for field in ("path_loss", "fading"):
+            least = LEAST_DISTANCE_M.get(getattr(self, field), 0.0)
+            if nearest_m < least:
+                raise RequestError(f"radio.{where}", f"{nearest_m:g} m, but {field} holds from {least:g} m on")
+        if self.fading not in ("none", self.path_loss):
+            raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
+
+    def connect(self, ns: Any, sites_m: Sequence[tuple[float, float]], places_m: Sequence[Point]) -> Topology:
+        """For `build`: a cell at each site, x and y in m, and devices where they are or begin."""
+        profile = PROFILES[self.profile]
+        self._configure(ns, profile, len(places_m))
+        cells = ns.NodeContainer(len(sites_m))
+        nodes = ns.NodeContainer(len(places_m))
+        height_m = HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
+        stand(ns, cells, [(x, y, height_m) for x, y in sites_m])
+        self._place(ns, nodes, places_m)
+        epc = ns.CreateObject[ns.PointToPointEpcHelper]()
+        lte = ns.CreateObject[ns.LteHelper]()
+        lte.SetEpcHelper(epc)
+        lte.SetSchedulerType({"pf": "ns3::PfFfMacScheduler", "rr": "ns3::RrFfMacScheduler"}[self.scheduler])
+        if profile.carriers > 1:
+            lte.SetAttribute("UseCa", ns.BooleanValue(True))
+            lte.SetAttribute("NumberOfComponentCarriers", ns.UintegerValue(profile.carriers))
+            lte.SetEnbComponentCarrierManagerType("ns3::RrComponentCarrierManager")
+        for name, value in (
+            ("DlEarfcn", profile.downlink_earfcn),
+            ("UlEarfcn", profile.uplink_earfcn),
+            ("DlBandwidth", BAND_RB),
+            ("UlBandwidth", BAND_RB),
+        ):
+            lte.SetEnbDeviceAttribute(name, ns.UintegerValue(value))
+        lte.SetUeDeviceAttribute("DlEarfcn", ns.UintegerValue(profile.downlink_earfcn))
+        channel = self._channel(ns, lte, DOWNLINK_HZ[profile.downlink_earfcn])
+        self.hand_over(ns, lte)
+        bs = lte.InstallEnbDevice(cells)
+        radios = lte.InstallUeDevice(nodes)
+        ns.InternetStackHelper().Install(nodes)
+        addresses = epc.AssignUeIpv4Address(radios)
+        radio = ns.CreateObject[ns.cosim.LteRadio]()
+        radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
+        for i in range(cells.GetN()):
+            radio.AddEnb(bs.Get(i))
+        for i in range(nodes.GetN()):
+            radio.AddUe(radios.Get(i))
+        if cells.GetN() == 1:
+            lte.Attach(radios, bs.Get(0))
+        else:
+            lte.AddX2Interface(cells)
+            lte.Attach(radios)
+        devices = [Device(f"ue{i}", nodes.Get(i), addresses.GetAddress(i)) for i in range(nodes.GetN())]
+        gateway = epc.GetUeDefaultGatewayAddress()
+        return Topology(epc.GetPgwNode(), gateway, devices, radio, keep=(lte, epc, channel))
+
+    def hand_over(self, ns: Any, lte: Any) -> None:
+        """Tell the `LteHelper` when a device is handed over to another cell. It is not, unless a subclass does."""
+
+    def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
+        """Defaults of what LteHelper makes out of sight. `contexts`: devices that one cell must have room for."""
+        srs = next(period for period in SRS_PERIODICITIES_MS if period > contexts)
+        text = {
+            "ns3::LteEnbRrc::EpsBearerToRlcMapping": f"Rlc{profile.rlc}Always",
+            "ns3::NoBackhaulEpcHelper::S5LinkDelay": "0s",
+            "ns3::NoBackhaulEpcHelper::S5LinkDataRate": CORE_LINK_RATE,
+            "ns3::PointToPointEpcHelper::S1uLinkDelay": f"{self.core_delay_s!r}s",
+            "ns3::PointToPointEpcHelper::S1uLinkDataRate": CORE_LINK_RATE,
+            "ns3::NoBackhaulEpcHelper::X2LinkDataRate": CORE_LINK_RATE,
+            "ns3::DropTailQueue<Packet>::MaxSize": "4294967295p",
+        }
+        numbers = {
+            "ns3::LteEnbRrc::SrsPeriodicity": srs,
+            "ns3::LteEnbRrc::DefaultTransmissionMode": profile.transmission_mode - 1,
+            "ns3::LteRlcAm::MaxTxBufferSize": 0,  # no limit
+            "ns3::LteRlcUm::MaxTxBufferSize": 2**32 - 1,
+        }
+        powers = {
+            "ns3::LteEnbPhy::TxPower": self.bs_power_dbm,
+            "ns3::LteUePhy::TxPower": self.device_power_dbm,
+            "ns3::LteUePowerControl::Pcmax": self.device_power_dbm,
+        }
+        for make, values in ((ns.StringValue, text), (ns.UintegerValue, numbers), (ns.DoubleValue, powers)):
+            for name, value in values.items():
+                ns.Config.SetDefault(name, make(value))
+
+    def _place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
+        if self.movement is not None:
+            self.place(ns, nodes, places_m)
+            return
+        mobility = ns.MobilityHelper()
+        velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
+        mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
+        mobility.Install(nodes)
+        for i, place in enumerate(places_m):
+            nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
+
+    def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
+        """Set path loss, shadowing and fading, each one model for both directions."""
+        model, condition = self._path_loss(ns, frequency_hz)
+        if self.shadowing_sigma_db:
+            shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
+            sight_m, no_sight_m = CORRELATION_M.get(self.path_loss, CORRELATION_M["umi"])
+            shadowing.SetAttribute("Sigma", ns.DoubleValue(self.shadowing_sigma_db))
+            shadowing.SetAttribute("CorrelationDistance", ns.DoubleValue(sight_m))
+            shadowing.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(no_sight_m))
+            if condition:
+                shadowing.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
+            model.SetNext(shadowing)
+        lte.SetPathlossModelType(ns.TypeId.LookupByName("ns3::cosim::SharedPathLoss"))
+        lte.SetPathlossModelAttribute("Model", ns.PointerValue(model))
+        if self.fading != "none":
+            lte.SetFadingModel("ns3::cosim::ThreeGppFading")
+            lte.SetFadingModelAttribute("Scenario", ns.StringValue(FADING_NAME[self.fading]))
+            lte.SetFadingModelAttribute("Frequency", ns.DoubleValue(frequency_hz))
+            lte.SetFadingModelAttribute("ChannelConditionModel", ns.PointerValue(condition))
+        return model, condition
+
+    def _path_loss(self, ns: Any, frequency_hz: float) -> tuple[Any, Any]:
+        if self.path_loss == "friis":
+            model = create(ns, "ns3::FriisPropagationLossModel", ns.PropagationLossModel)
+            model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
+            return model, None
+        if self.path_loss == "log-distance":
+            model = create(ns, "ns3::LogDistancePropagationLossModel", ns.PropagationLossModel)
+            model.SetAttribute("Exponent", ns.DoubleValue(self.path_loss_exponent))
+            model.SetAttribute("ReferenceLoss", ns.DoubleValue(20 * math.log10(4 * math.pi * frequency_hz / 299792458)))
+            return model, None
+        name = NS3_NAME[self.path_loss]
+        condition = self._line_of_sight(ns, name)
+        model = create(ns, f"ns3::ThreeGpp{name}PropagationLossModel", ns.PropagationLossModel)
+        model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
+        model.SetAttribute("ShadowingEnabled", ns.BooleanValue(self.shadowing_sigma_db is None))
+        model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
+        return model, condition
+
+    def _line_of_sight(self, ns: Any, name: str) -> Any:
+        if self.line_of_sight == "random" and self.movement is not None:
+            condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
+            condition.SetAttribute("Macro", ns.BooleanValue(self.path_loss == "uma"))
+            return condition
+        kind = {"random": f"ThreeGpp{name}", "always": "AlwaysLos", "never": "NeverLos"}[self.line_of_sight]
+        return create(ns, f"ns3::{kind}ChannelConditionModel", ns.ChannelConditionModel)
