@@ -135,8 +135,9 @@ def _refuse_infinite(field: str, value: Any) -> None:
 def _named(error: msgspec.ValidationError) -> RequestError:
     """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`"."""
     message = str(error)
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
-    if unknown:
-        return RequestError(f"radio.{unknown[1]}", "no such parameter of this scenario")
     reason, _, place = message.partition(" - at `$")
-    return RequestError("radio" + place.rstrip("`"), reason.replace("`", ""))
+    field = "radio" + place.rstrip("`")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
+    if unknown:
+        return RequestError(f"{field}.{unknown[1]}", "no such parameter of this scenario")
+    return RequestError(field, reason.replace("`", ""))

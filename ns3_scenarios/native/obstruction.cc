@@ -10,15 +10,17 @@
 #include "ns3/spectrum-channel.h"
 #include "ns3/yans-wifi-channel.h"
 
-#include <limits>
-
 namespace ns3::cosim
 {
 
 namespace
 {
 
-/// Infinite loss from and to nodes that are cut off, none otherwise.
+// More than any link budget, and yet a finite signal: of none at all ns-3's LTE receiver would measure nothing, and so
+// never notice that its link has failed.
+constexpr double CUT_DB = 300;
+
+/// A loss that nothing gets through, from and to nodes that are cut off; none otherwise.
 class ObstructedPathLoss : public PropagationLossModel
 {
   public:
@@ -31,7 +33,7 @@ class ObstructedPathLoss : public PropagationLossModel
     double DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const override
     {
         bool cut = m_obstruction->IsCut(a->GetObject<Node>()) || m_obstruction->IsCut(b->GetObject<Node>());
-        return cut ? -std::numeric_limits<double>::infinity() : txPowerDbm;
+        return txPowerDbm - (cut ? CUT_DB : 0);
     }
 
     int64_t DoAssignStreams(int64_t stream) override
