@@ -16,6 +16,7 @@ import msgspec
 from bridge.network import RequestError
 
 from . import movement as motion
+from .life import Life
 from .movement import Movement, Point
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -61,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
     `movement`: how the devices move; unset, they stay where they are.
+    `life`: what befalls devices: absence, outage, battery, heat.
     """
 
     name: ClassVar[str]
@@ -72,6 +74,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     transport: Literal["udp", "tcp"] = "udp"
     movement: Movement | None = None
+    life: tuple[Life, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import loader, movement, native, script
+from . import life, loader, movement, native, script
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .scenario import Scenario, Topology
@@ -116,6 +116,7 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
+        life.begin(engine, self._scenario.life, topology.devices)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
 
     @property
@@ -154,7 +155,7 @@ class Simulation:
         sample = self._radio.GetLink(device)
         return LinkState(
             device,
-            bool(self._radio.IsConnected(device)),
+            bool(self._engine.IsConnected(device)),
             _measured(sample.downlinkSinrDb),
             _measured(sample.uplinkSinrDb),
             _counted(sample.cqi),

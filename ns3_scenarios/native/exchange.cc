@@ -67,10 +67,14 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     m_server = server;
     // A TCP connection takes a fresh port, so that nothing of one that was reset can reach the next.
     bool isStream = protocol == TcpSocketFactory::GetTypeId();
+    auto life = CreateObject<DeviceLife>();
+    life->SetSinks([this, index](bool absent) { absent ? Leave(index) : Join(index); },
+                   [this, device](bool cut) { m_obstruction->SetCut(device, cut); });
     m_ends.push_back({install(server, true, atServer, atDevice),
                       install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
                       device,
-                      isStream});
+                      isStream,
+                      life});
     auto sink = MakeCallback(&ExchangeEngine::HandleDrop, this);
     WatchDrops(device, sink);
     if (index == 0)
@@ -83,6 +87,25 @@ void
 ExchangeEngine::SetRadio(Ptr<Radio> radio)
 {
     m_radio = radio;
+}
+
+Ptr<DeviceLife>
+ExchangeEngine::GetLife(uint32_t device) const
+{
+    return m_ends[device].life;
+}
+
+bool
+ExchangeEngine::Obstruct(uint32_t device)
+{
+    m_obstruction = m_obstruction ? m_obstruction : Create<Obstruction>();
+    return m_obstruction->Obstruct(m_ends[device].deviceNode, m_radio->GetChannels(device));
+}
+
+bool
+ExchangeEngine::IsConnected(uint32_t device) const
+{
+    return m_ends[device].life->IsPresent() && m_radio->IsConnected(device);
 }
 
 void
@@ -98,11 +121,11 @@ ExchangeEngine::PollAttach(int64_t untilNs)
     bool all = true;
     for (uint32_t device = 0; device < m_ends.size(); device++)
     {
-        if (m_radio->IsConnected(device))
+        if (IsConnected(device))
         {
             m_ends[device].device->Connect();
         }
-        all = all && m_radio->IsConnected(device);
+        all = all && m_radio->IsConnected(device); // an absent one, too: its radio attaches beforehand
     }
     if (all || GetNow() >= untilNs)
     {
@@ -157,7 +180,7 @@ ExchangeEngine::Depart()
     m_pending = 0;
     for (auto& pipeline : m_pipelines)
     {
-        pipeline.reachable = m_radio->IsConnected(pipeline.device);
+        pipeline.reachable = IsConnected(pipeline.device);
         m_pending += pipeline.reachable ? 1 : 0;
     }
     for (auto& pipeline : m_pipelines)
@@ -180,6 +203,7 @@ ExchangeEngine::Begin(Pipeline& pipeline)
     ends.device->Connect();
     ends.device->Expect(m_exchange, pipeline.downlinkBytes, [this, &pipeline] { HandleDownlinkEnd(&pipeline); });
     ends.server->Expect(m_exchange, pipeline.uplinkBytes, [this, &pipeline] { HandleUplinkEnd(&pipeline); });
+    ends.life->Enter(Phase::RECEIVING);
     pipeline.downlinkBegin = GetNow();
     ends.server->Send(m_exchange, pipeline.downlinkBytes);
 }
@@ -187,21 +211,27 @@ ExchangeEngine::Begin(Pipeline& pipeline)
 void
 ExchangeEngine::HandleDownlinkEnd(Pipeline* pipeline)
 {
+    auto& life = m_ends[pipeline->device].life;
+    life->Enter(Phase::COMPUTING);
     pipeline->downlinkEnd = GetNow();
+    auto computeNs = life->GetComputeNs(pipeline->computeNs);
     pipeline->computing =
-        Simulator::Schedule(NanoSeconds(pipeline->computeNs), &ExchangeEngine::HandleComputeEnd, this, pipeline);
+        Simulator::Schedule(NanoSeconds(computeNs), &ExchangeEngine::HandleComputeEnd, this, pipeline);
 }
 
 void
 ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
 {
+    auto& ends = m_ends[pipeline->device];
+    ends.life->Enter(Phase::TRANSMITTING);
     pipeline->computeEnd = GetNow();
-    m_ends[pipeline->device].device->Send(m_exchange, pipeline->uplinkBytes);
+    ends.device->Send(m_exchange, pipeline->uplinkBytes);
 }
 
 void
 ExchangeEngine::HandleUplinkEnd(Pipeline* pipeline)
 {
+    m_ends[pipeline->device].life->Enter(Phase::IDLE);
     pipeline->uplinkEnd = GetNow();
     m_pending--;
     m_done(m_exchange, pipeline->device);
@@ -230,7 +260,7 @@ ExchangeEngine::End()
     }
     for (auto& pipeline : m_pipelines)
     {
-        if (pipeline.uplinkEnd < 0 && pipeline.downlinkBegin >= 0)
+        if (pipeline.uplinkEnd < 0 && pipeline.reachable)
         {
             Cancel(pipeline);
         }
@@ -243,14 +273,51 @@ ExchangeEngine::Cancel(Pipeline& pipeline)
 {
     auto& ends = m_ends[pipeline.device];
     pipeline.computing.Cancel();
-    ends.server->Abort();
-    ends.device->Abort();
-    DiscardTransfers(m_server, pipeline.device);
-    DiscardTransfers(ends.deviceNode, pipeline.device);
-    m_radio->Discard(pipeline.device, m_exchange);
-    if (m_radio->IsConnected(pipeline.device))
+    ends.life->Enter(Phase::IDLE);
+    Silence(pipeline.device);
+    if (IsConnected(pipeline.device))
     {
         ends.device->Connect();
+    }
+}
+
+void
+ExchangeEngine::Silence(uint32_t device)
+{
+    auto& ends = m_ends[device];
+    ends.server->Abort();
+    ends.device->Abort();
+    DiscardTransfers(m_server, device);
+    DiscardTransfers(ends.deviceNode, device);
+    m_radio->Discard(device, m_departure.IsPending() ? m_exchange - 1 : m_exchange);
+}
+
+void
+ExchangeEngine::Leave(uint32_t device)
+{
+    auto underWay = std::find_if(m_pipelines.begin(), m_pipelines.end(), [this, device](const auto& pipeline) {
+        return m_running && pipeline.device == device && pipeline.reachable && pipeline.uplinkEnd < 0;
+    });
+    if (underWay == m_pipelines.end())
+    {
+        Silence(device);
+        return;
+    }
+    Cancel(*underWay);
+    underWay->reachable = false;
+    m_pending--;
+    if (m_pending == 0 && m_wait != Wait::DEADLINE)
+    {
+        End();
+    }
+}
+
+void
+ExchangeEngine::Join(uint32_t device)
+{
+    if (IsConnected(device))
+    {
+        m_ends[device].device->Connect();
     }
 }
 
@@ -261,7 +328,7 @@ ExchangeEngine::GetStatus(const Pipeline& pipeline) const
     {
         return Status::DONE;
     }
-    if (!m_radio->IsConnected(pipeline.device))
+    if (!pipeline.reachable || !IsConnected(pipeline.device))
     {
         return Status::UNREACHABLE;
     }
@@ -326,6 +393,7 @@ void
 ExchangeEngine::DoDispose()
 {
     m_radio = nullptr;
+    m_obstruction = nullptr;
     m_server = nullptr;
     m_ends.clear();
     m_pipelines.clear();

@@ -2,6 +2,8 @@
 #ifndef COSIM_EXCHANGE_H
 #define COSIM_EXCHANGE_H
 
+#include "device-life.h"
+#include "obstruction.h"
 #include "radio.h"
 #include "transfer-application.h"
 
@@ -50,6 +52,15 @@ class ExchangeEngine : public Object
     /// The layers below IP.
     void SetRadio(Ptr<Radio> radio);
 
+    /// What befalls a device; to be filled in before `Attach`.
+    Ptr<DeviceLife> GetLife(uint32_t device) const;
+
+    /// Make outages of a device possible. False if its channels cannot be obstructed.
+    bool Obstruct(uint32_t device);
+
+    /// True if the device is present and has a connection that can carry user data.
+    bool IsConnected(uint32_t device) const;
+
     /// Run the simulation up to `untilNs`, or until every device is connected.
     void Attach(int64_t untilNs);
 
@@ -91,7 +102,7 @@ class ExchangeEngine : public Object
         uint64_t downlinkBytes{0};
         int64_t computeNs{0};
         uint64_t uplinkBytes{0};
-        bool reachable{false};
+        bool reachable{false}; // connected at the departure, and has not left since
         bool lost{false}; // a datagram of it was dropped
         EventId computing;
         int64_t downlinkBegin{-1};
@@ -106,6 +117,7 @@ class ExchangeEngine : public Object
         Ptr<TransferApplication> device;
         Ptr<Node> deviceNode;
         bool isStream; // TCP sends again what is dropped
+        Ptr<DeviceLife> life;
     };
 
     void PollAttach(int64_t untilNs);
@@ -117,11 +129,15 @@ class ExchangeEngine : public Object
     void HandleDeadline();
     void End();
     void Cancel(Pipeline& pipeline);
+    void Silence(uint32_t device);
+    void Leave(uint32_t device);
+    void Join(uint32_t device);
     Status GetStatus(const Pipeline& pipeline) const;
     void HandleInterrupt();
     void HandleDrop(Ptr<const Packet> packet);
 
     Ptr<Radio> m_radio;
+    Ptr<Obstruction> m_obstruction;
     Ptr<Node> m_server;
     std::vector<Ends> m_ends;
     std::vector<Pipeline> m_pipelines;

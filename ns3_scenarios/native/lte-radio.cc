@@ -226,6 +226,13 @@ LteRadio::Discard(uint32_t device, uint32_t exchange)
     }
 }
 
+std::vector<Ptr<Channel>>
+LteRadio::GetChannels(uint32_t device) const
+{
+    auto phy = m_links[device].ue->GetPhy(); // all carriers share one channel down and one up
+    return {phy->GetDownlinkSpectrumPhy()->GetChannel(), phy->GetUplinkSpectrumPhy()->GetChannel()};
+}
+
 void
 LteRadio::HandleState(uint32_t device,
                       uint64_t imsi,

@@ -36,4 +36,10 @@ Radio::Discard(uint32_t device, uint32_t exchange)
 {
 }
 
+std::vector<Ptr<Channel>>
+Radio::GetChannels(uint32_t device) const
+{
+    return {};
+}
+
 } // namespace ns3::cosim

@@ -2,10 +2,12 @@
 #ifndef COSIM_RADIO_H
 #define COSIM_RADIO_H
 
+#include "ns3/channel.h"
 #include "ns3/object.h"
 
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 namespace ns3::cosim
 {
@@ -47,6 +49,9 @@ class Radio : public Object
 
     /// Drop what waits below IP of the device's transfers up to exchange number `exchange`, both ways.
     virtual void Discard(uint32_t device, uint32_t exchange);
+
+    /// The channels on which the device's signals travel that its net devices do not name themselves.
+    virtual std::vector<Ptr<Channel>> GetChannels(uint32_t device) const;
 };
 
 } // namespace ns3::cosim

@@ -20,6 +20,7 @@
 #include "ns3/wifi-phy.h"
 #include "ns3/wifi-ppdu.h"
 #include "ns3/wifi-psdu.h"
+#include "ns3/wifi-remote-station-manager.h"
 #include "ns3/wifi-tx-vector.h"
 
 #include <algorithm>
@@ -35,6 +36,9 @@ namespace
 
 constexpr uint8_t BEST_EFFORT_TID = 0;
 constexpr int64_t LONGEST_PPDU_NS = 5'484'000; // aPPDUMaxTime of IEEE 802.11ax's PHY
+constexpr uint8_t ONLY_LINK = 0;
+// Takes some 25 ms. Collisions alone, at even odds, do this once in a million times.
+constexpr uint32_t MOST_UNANSWERED = 20;
 
 WifiContainerQueueId
 GetQueueId(Mac48Address receiver)
@@ -49,9 +53,10 @@ IsStale(Ptr<const WifiMpdu> mpdu, uint32_t device, uint32_t exchange)
     return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.device == device && tag.exchange <= exchange;
 }
 
-/// Drop what waits for a receiver, but for what is on the air and answered in a moment.
+/// Drop what waits for a receiver and `isStale`, but for what is on the air and answered in a moment.
+template <class IsStale>
 void
-DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t device, uint32_t exchange)
+DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, IsStale isStale)
 {
     auto txop = mac->GetQosTxop(AC_BE);
     auto queue = txop->GetWifiMacQueue();
@@ -60,7 +65,7 @@ DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t device, uint32_
     while (mpdu)
     {
         auto next = queue->PeekByQueueId(id, mpdu);
-        if (!mpdu->IsInFlight() && IsStale(mpdu, device, exchange))
+        if (!mpdu->IsInFlight() && isStale(mpdu))
         {
             queue->Remove(mpdu);
             if (mpdu->HasSeqNoAssigned())
@@ -128,6 +133,10 @@ WifiRadio::SetAccessPoint(Ptr<NetDevice> accessPoint)
     NS_ABORT_MSG_UNLESS(m_accessPoint, "WifiRadio needs a WifiNetDevice");
     m_accessPoint->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                                     MakeCallback(&WifiRadio::HandleUplink, this));
+    m_accessPoint->GetMac()->TraceConnectWithoutContext("AckedMpdu", MakeCallback(&WifiRadio::HandleAnswer, this));
+    m_accessPoint->GetRemoteStationManager()->TraceConnectWithoutContext(
+        "MacTxDataFailed",
+        MakeCallback(&WifiRadio::HandleNoAnswer, this));
 }
 
 void
@@ -179,8 +188,9 @@ WifiRadio::Discard(uint32_t device, uint32_t exchange)
 {
     const auto& link = m_links[device];
     auto accessPoint = m_accessPoint->GetMac();
-    DiscardWaiting(accessPoint, link.mac->GetAddress(), device, exchange);
-    DiscardWaiting(link.mac, accessPoint->GetAddress(), device, exchange);
+    auto isStale = [=](Ptr<const WifiMpdu> mpdu) { return IsStale(mpdu, device, exchange); };
+    DiscardWaiting(accessPoint, link.mac->GetAddress(), isStale);
+    DiscardWaiting(link.mac, accessPoint->GetAddress(), isStale);
 }
 
 void
@@ -188,6 +198,49 @@ WifiRadio::HandleLinkChange(uint32_t device)
 {
     Resolve(m_links[device].station, m_accessPoint);
     Resolve(m_accessPoint, m_links[device].station);
+}
+
+WifiRadio::Link*
+WifiRadio::Find(Mac48Address station)
+{
+    auto found = m_byAddress.find(station);
+    return found == m_byAddress.end() ? nullptr : &m_links[found->second];
+}
+
+void
+WifiRadio::HandleAnswer(Ptr<const WifiMpdu> mpdu)
+{
+    if (auto link = Find(mpdu->GetHeader().GetAddr1()))
+    {
+        link->unanswered = 0;
+    }
+}
+
+void
+WifiRadio::HandleNoAnswer(Mac48Address receiver)
+{
+    auto link = Find(receiver);
+    auto now = Simulator::Now().GetNanoSeconds();
+    if (!link || link->lastUnanswered == now)
+    {
+        return; // one of many MPDUs in one PPDU
+    }
+    link->lastUnanswered = now;
+    if (++link->unanswered == MOST_UNANSWERED)
+    {
+        Simulator::ScheduleNow(&WifiRadio::GiveUp, this, m_byAddress[receiver]);
+    }
+}
+
+void
+WifiRadio::GiveUp(uint32_t device)
+{
+    auto& link = m_links[device];
+    link.unanswered = 0;
+    auto accessPoint = m_accessPoint->GetMac();
+    auto station = link.mac->GetAddress();
+    accessPoint->GetQosTxop(AC_BE)->GetBaManager()->NotifyMissedBlockAck(ONLY_LINK, station, BEST_EFFORT_TID);
+    DiscardWaiting(accessPoint, station, [](Ptr<const WifiMpdu>) { return true; });
 }
 
 void
@@ -219,12 +272,11 @@ WifiRadio::HandleUplink(Ptr<const WifiPpdu> ppdu,
     {
         return;
     }
-    if (auto sender = m_byAddress.find(ppdu->GetPsdu()->GetAddr2()); sender != m_byAddress.end())
+    if (auto link = Find(ppdu->GetPsdu()->GetAddr2()))
     {
-        auto& sample = m_links[sender->second].sample;
-        sample.uplinkSinrDb = found.downlinkSinrDb;
-        sample.uplinkMcs = found.downlinkMcs;
-        sample.uplinkRateBps = found.downlinkRateBps;
+        link->sample.uplinkSinrDb = found.downlinkSinrDb;
+        link->sample.uplinkMcs = found.downlinkMcs;
+        link->sample.uplinkRateBps = found.downlinkRateBps;
     }
 }
 

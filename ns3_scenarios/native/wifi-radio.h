@@ -16,6 +16,7 @@ namespace ns3
 class StaWifiMac;
 class WifiMac;
 class WifiMacQueue;
+class WifiMpdu;
 class WifiNetDevice;
 class WifiPpdu;
 class WifiTxVector;
@@ -52,10 +53,17 @@ class WifiRadio : public Radio
         Ptr<WifiNetDevice> station;
         Ptr<StaWifiMac> mac;
         LinkSample sample;
+        uint32_t unanswered{0}; // PPDUs to the station since the last that it acknowledged
+        int64_t lastUnanswered{-1};
     };
 
     /// Enter each other's addresses where association has flushed them: ARP would hold 3 packets and drop more.
     void HandleLinkChange(uint32_t device);
+    void HandleAnswer(Ptr<const WifiMpdu> mpdu);
+    void HandleNoAnswer(Mac48Address receiver);
+    /// Drop what waits for a station that is gone: ns-3's access point would ask it for a block acknowledgement, ahead
+    /// of all other traffic, until the frames' lifetime ends, which here is never.
+    void GiveUp(uint32_t device);
     void HandleDownlink(uint32_t device,
                         Ptr<const WifiPpdu> ppdu,
                         RxSignalInfo signal,
@@ -65,6 +73,7 @@ class WifiRadio : public Radio
                       RxSignalInfo signal,
                       const WifiTxVector& vector,
                       const std::vector<bool>& outcomes);
+    Link* Find(Mac48Address station);
     uint32_t GetWaitingBytes(Ptr<WifiMac> mac, Mac48Address receiver) const;
 
     Ptr<WifiNetDevice> m_accessPoint;
