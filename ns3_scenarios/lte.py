@@ -74,6 +74,8 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `core_delay_s`: one-way delay between the edge server and the BS.
     `bs_power_dbm`: transmit power of the BS on each carrier.
     `device_power_dbm`: transmit power of each device.
+    `other_users_distances_m`: of the other users of `background` from the BS, taken in turn, in directions that go
+    evenly round it; they stay there (default: 30 to 250 m, geometric).
     """
 
     name: ClassVar[str] = "lte"
@@ -102,6 +104,7 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bs_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=60)] = 40.0
     device_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=40)] = 23.0
     core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
 
     def __post_init__(self) -> None:
         placed = self.positions_m if self.positions_m is not None else self.distances_m
@@ -112,12 +115,18 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fill(self, devices=self.devices or (8 if placed is None else len(placed)))
         if placed is None:
             fill(self, distances_m=_spread(self.devices or 0))
-        nearest = min(math.hypot(x, y) for x, y, _ in self.places())
+        if (self.devices or 0) + self.other_users > MOST_DEVICES:
+            reason = f"{self.devices} devices and {self.other_users} other users; one cell has {MOST_DEVICES} at most"
+            raise RequestError("radio.background", reason)
+        nearest = {
+            "distances_m" if self.positions_m is None else "positions_m": min(math.hypot(*p[:2]) for p in self.places()),
+            "other_users_distances_m": min(self.other_users_distances_m or (NEAREST_M,)),
+        }
         for field in ("path_loss", "fading"):
             least = LEAST_DISTANCE_M.get(getattr(self, field), 0.0)
-            if nearest < least:
-                where = "distances_m" if self.positions_m is None else "positions_m"
-                raise RequestError(f"radio.{where}", f"{nearest:g} m, but {field} holds from {least:g} m on")
+            for where, distance_m in nearest.items():
+                if distance_m < least:
+                    raise RequestError(f"radio.{where}", f"{distance_m:g} m, but {field} holds from {least:g} m on")
         if self.fading not in ("none", self.path_loss):
             raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
 
@@ -126,7 +135,8 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         self._configure(ns, profile)
         cell = ns.NodeContainer(1)
         nodes = ns.NodeContainer(self.devices)
-        self._place(ns, cell, nodes)
+        others = ns.NodeContainer(self.other_users)
+        self._place(ns, cell, nodes, others)
         epc = ns.CreateObject[ns.PointToPointEpcHelper]()
         lte = ns.CreateObject[ns.LteHelper]()
         lte.SetEpcHelper(epc)
@@ -145,8 +155,9 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         lte.SetUeDeviceAttribute("DlEarfcn", ns.UintegerValue(profile.downlink_earfcn))
         channel = self._channel(ns, lte, DOWNLINK_HZ[profile.downlink_earfcn])
         bs = lte.InstallEnbDevice(cell)
-        radios = lte.InstallUeDevice(nodes)
-        ns.InternetStackHelper().Install(nodes)
+        users = ns.NodeContainer(nodes, others)
+        radios = lte.InstallUeDevice(users)
+        ns.InternetStackHelper().Install(users)
         addresses = epc.AssignUeIpv4Address(radios)
         radio = ns.CreateObject[ns.cosim.LteRadio]()
         radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
@@ -154,14 +165,15 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i in range(nodes.GetN()):
             radio.AddUe(radios.Get(i))
         lte.Attach(radios, bs.Get(0))
-        devices = [Device(f"ue{i}", nodes.Get(i), addresses.GetAddress(i)) for i in range(nodes.GetN())]
+        made = [Device(f"ue{i}", users.Get(i), addresses.GetAddress(i)) for i in range(users.GetN())]
+        devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
-        return Topology(epc.GetPgwNode(), gateway, devices, radio, keep=(lte, epc, channel))
+        return Topology(epc.GetPgwNode(), gateway, devices, radio, beside, keep=(lte, epc, channel))
 
     def _configure(self, ns: Any, profile: Profile) -> None:
         """Defaults of what LteHelper makes out of sight."""
         assert self.devices is not None
-        srs = next(period for period in SRS_PERIODICITIES_MS if period > self.devices)
+        srs = next(period for period in SRS_PERIODICITIES_MS if period > self.devices + self.other_users)
         text = {
             "ns3::LteEnbRrc::EpsBearerToRlcMapping": f"Rlc{profile.rlc}Always",
             "ns3::NoBackhaulEpcHelper::S5LinkDelay": "0s",
@@ -191,16 +203,26 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return self.positions_m
         return circle(self.distances_m or (), DEVICE_HEIGHT_M)
 
-    def _place(self, ns: Any, cell: Any, nodes: Any) -> None:
+    def other_places(self) -> tuple[Point, ...]:
+        """Where the other users are."""
+        distances_m = self.other_users_distances_m or _spread(self.other_users)
+        return circle([distances_m[i % len(distances_m)] for i in range(self.other_users)], DEVICE_HEIGHT_M)
+
+    def _place(self, ns: Any, cell: Any, nodes: Any, others: Any) -> None:
         stand(ns, cell, [(0.0, 0.0, HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"]))])
-        if self.movement is not None:
+        if self.movement is None:
+            self._stand(ns, nodes, self.places())
+        else:
             self.place(ns, nodes, self.places())
-            return
+        if self.other_users:
+            self._stand(ns, others, self.other_places())
+
+    def _stand(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         mobility = ns.MobilityHelper()
         velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
         mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
         mobility.Install(nodes)
-        for i, place in enumerate(self.places()):
+        for i, place in enumerate(places_m):
             nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
 
     def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:

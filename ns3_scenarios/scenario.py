@@ -16,6 +16,7 @@ import msgspec
 from bridge.network import RequestError
 
 from . import movement as motion
+from .background import Load
 from .movement import Movement, Point
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -61,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
     `movement`: how the devices move; unset, they stay where they are.
+    `background`: loads of other users, or of devices beside their experts.
     """
 
     name: ClassVar[str]
@@ -72,6 +74,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     transport: Literal["udp", "tcp"] = "udp"
     movement: Movement | None = None
+    background: tuple[Load, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -81,6 +84,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def build(self, ns: Any) -> Topology:
         """Build the network with ns-3 and say what is what. The virtual time is 0."""
         raise NotImplementedError
+
+    @property
+    def other_users(self) -> int:
+        """For `build`: how many other users `background` needs, to be made and returned as `Topology.others`."""
+        return sum(load.other_users for load in self.background)
 
     def place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         """For `build`: put the devices, a `NodeContainer`, where they are, or begin if there is `movement`."""
@@ -124,12 +132,15 @@ def _refuse_infinite(field: str, value: Any) -> None:
     if isinstance(value, (list, tuple)):
         for item in value:
             _refuse_infinite(field, item)
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _refuse_infinite(f"{field}.{name}", item)
 
 
 def _named(error: msgspec.ValidationError) -> RequestError:
     """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`"."""
     message = str(error)
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
+    unknown = re.fullmatch(r"Object contains unknown field `([^`]*)`", message)
     if unknown:
         return RequestError(f"radio.{unknown[1]}", "no such parameter of this scenario")
     reason, _, place = message.partition(" - at `$")

@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import loader, native, script
+from . import background, loader, native, script
 from .lte import Lte
 from .scenario import Scenario, Topology
 from .wifi import Wifi
@@ -109,6 +109,7 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
+        self._flows = background.install(ns, self._scenario.background, topology)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
 
     @property

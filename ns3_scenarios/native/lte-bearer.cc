@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-bearer.h"
 
+#include "load.h"
 #include "transfer-tag.h"
 
 #include "ns3/lte-enb-rrc.h"
 #include "ns3/lte-rlc-am.h"
 #include "ns3/lte-rlc-sdu-status-tag.h"
 #include "ns3/lte-rlc-um.h"
+
+#include <algorithm>
 
 namespace ns3::cosim
 {
@@ -62,8 +65,12 @@ DropUntouched(Buffer& buffer, uint32_t& size)
     {
         first++; // the rest of an SDU that is already partly sent
     }
-    buffer.erase(first, buffer.end());
-    size = buffer.empty() ? 0 : buffer.front().m_pdu->GetSize();
+    buffer.erase(std::remove_if(first, buffer.end(), [](const auto& sdu) { return !IsLoad(sdu.m_pdu); }), buffer.end());
+    size = 0;
+    for (const auto& sdu : buffer)
+    {
+        size += sdu.m_pdu->GetSize();
+    }
 }
 
 } // namespace

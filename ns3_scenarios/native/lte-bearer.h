@@ -26,8 +26,8 @@ Ptr<LteDataRadioBearerInfo> GetDataBearer(Ptr<LteUeRrc> rrc);
 uint32_t GetQueueBytes(Ptr<LteRlc> rlc);
 
 /**
- * SDU discard, TS 36.322 clause 5.3: drop every RLC SDU of which no segment has been mapped to a PDU yet,
- * then report the new buffer status to the MAC.
+ * SDU discard, TS 36.322 clause 5.3: drop every RLC SDU of which no segment has been mapped to a PDU yet, but for
+ * background traffic's, then report the new buffer status to the MAC.
  */
 void DiscardSdus(Ptr<LteRlc> rlc);
 

@@ -216,6 +216,7 @@ LteRadio::Discard(uint32_t device, uint32_t exchange)
 void
 LteRadio::HandleConnected(uint64_t imsi, uint16_t cell, uint16_t rnti)
 {
+    m_byRnti.erase(rnti); // perhaps another user's from now on
     for (uint32_t device = 0; device < m_links.size(); device++)
     {
         if (m_links[device].ue->GetImsi() == imsi)

@@ -37,6 +37,10 @@ class WifiRadio : public Radio
     /// The WifiNetDevice of the next device, whose MAC is a station's. Both ends have their IPv4 addresses.
     void AddStation(Ptr<NetDevice> station);
 
+    /// Let a station and the access point know each other's address whenever it associates: that flushes them, and ARP
+    /// would hold 3 packets and drop more.
+    void Introduce(Ptr<NetDevice> station);
+
     /// True if the station is associated with the access point (IEEE 802.11 clause 11.3).
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
@@ -54,8 +58,7 @@ class WifiRadio : public Radio
         LinkSample sample;
     };
 
-    /// Enter each other's addresses where association has flushed them: ARP would hold 3 packets and drop more.
-    void HandleLinkChange(uint32_t device);
+    void HandleLinkChange(NetDevice* station);
     void HandleDownlink(uint32_t device,
                         Ptr<const WifiPpdu> ppdu,
                         RxSignalInfo signal,
