@@ -119,7 +119,9 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             reason = f"{self.devices} devices and {self.other_users} other users; one cell has {MOST_DEVICES} at most"
             raise RequestError("radio.background", reason)
         nearest = {
-            "distances_m" if self.positions_m is None else "positions_m": min(math.hypot(*p[:2]) for p in self.places()),
+            "distances_m" if self.positions_m is None else "positions_m": min(
+                math.hypot(*p[:2]) for p in self.places()
+            ),
             "other_users_distances_m": min(self.other_users_distances_m or (NEAREST_M,)),
         }
         for field in ("path_loss", "fading"):

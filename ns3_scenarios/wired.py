@@ -54,7 +54,9 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise RequestError("radio.devices", f"{self.devices} devices, but rate_bps has {len(rates)} rates")
         fill(self, devices=self.devices or (8 if rates is None else len(rates)))
         if self.other_users and self.kind == "point-to-point":
-            reason = "other users would have links of their own and disturb nobody; give the load to a device, or take csma"
+            reason = (
+                "other users would have links of their own and disturb nobody; give the load to a device, or take csma"
+            )
             raise RequestError("radio.background", reason)
         if (self.devices or 0) + self.other_users > MOST_DEVICES:
             reason = f"{self.devices} devices and {self.other_users} other users; a segment has {MOST_DEVICES} at most"

@@ -242,8 +242,13 @@ Load::Toggle()
     }
     else
     {
-        m_saved += now - m_onSince;
         m_next.Cancel();
+        m_saved += now - m_onSince;
+        if (m_saved == m_interval)
+        {
+            m_saved = Time();
+            Offer(m_packetBytes);
+        }
     }
     if (!m_on || m_meanOffS > 0)
     {
@@ -254,9 +259,9 @@ Load::Toggle()
 void
 Load::Tick()
 {
-    Offer(m_packetBytes);
     m_saved = Time();
     m_onSince = Simulator::Now();
+    Offer(m_packetBytes);
     m_next = Simulator::Schedule(m_interval, &Load::Tick, this);
 }
 
@@ -312,7 +317,7 @@ Load::MaySend(uint64_t bytes)
         return false;
     }
     m_progress = Simulator::Now();
-    m_patience = m_patience + m_patience;
+    m_patience = NanoSeconds(m_patience.GetNanoSeconds() * 5 / 4);
     return true;
 }
 
