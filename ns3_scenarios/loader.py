@@ -30,6 +30,7 @@ CORE_HEADERS = (
     "ns3/ipv4.h",
     "ns3/ipv4-address.h",
     "exchange.h",
+    "load.h",
 )
 
 

@@ -37,7 +37,8 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     `time_to_trigger_s`: and for so long, before the device is handed over; a value of TS 36.331 clause 6.3.5.
     `devices`: how many (default: as many as positions are given, else 8).
     `positions_m`: x, y, z of each device at the beginning (default: spread over the cells). Without `movement`, each
-    drives straight on at 10 m/s, from where it is towards the BS next to its own.
+    drives straight on at 10 m/s, from where it is towards the BS next to its own. Other users of `background` are
+    spread likewise, and stay.
     """
 
     name: ClassVar[str] = "lte-multicell"
@@ -63,13 +64,14 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
             fill(self, positions_m=self._spread(self.devices or 8))
         places_m = self.positions_m or ()
         fill(self, devices=len(places_m))
+        self.check_room(len(places_m), MOST_DEVICES - SPARE_CONTEXTS)
         nearest_m = min(math.dist(site, place[:2]) for site in self.sites() for place in places_m)
         self.check_model(nearest_m, "positions_m")
         if self.movement is None:
             fill(self, movement=ConstantVelocity(velocities_mps=tuple(map(self._towards_next_site, places_m))))
 
     def build(self, ns: Any) -> Topology:
-        return self.connect(ns, self.sites(), self.positions_m or ())
+        return self.connect(ns, self.sites(), self.positions_m or (), self._spread(self.other_users, math.pi))
 
     def hand_over(self, ns: Any, lte: Any) -> None:
         lte.SetHandoverAlgorithmType("ns3::A3RsrpHandoverAlgorithm")
@@ -87,13 +89,13 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         distance_m = self.inter_site_distance_m
         return [(0.0, 0.0), *((distance_m * math.cos(turn), distance_m * math.sin(turn)) for turn in turns)]
 
-    def _spread(self, devices: int) -> tuple[Point, ...]:
-        """Cell after cell, between a fifth and two fifths of the way to the next BS."""
+    def _spread(self, devices: int, first_turn: float = 0.0) -> tuple[Point, ...]:
+        """Cell after cell, a fifth to two fifths of the inter-site distance away, first in direction `first_turn`."""
         places_m = []
         for i in range(devices):
             x, y = self.sites()[i % self.cells]
             away_m = self.inter_site_distance_m * (0.2 + 0.2 * i / devices)
-            turn = i * GOLDEN_ANGLE
+            turn = first_turn + i * GOLDEN_ANGLE
             places_m.append((x + away_m * math.cos(turn), y + away_m * math.sin(turn), DEVICE_HEIGHT_M))
         return tuple(places_m)
 

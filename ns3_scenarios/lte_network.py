@@ -106,15 +106,32 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.fading not in ("none", self.path_loss):
             raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
 
-    def connect(self, ns: Any, sites_m: Sequence[tuple[float, float]], places_m: Sequence[Point]) -> Topology:
-        """For `build`: a cell at each site, x and y in m, and devices where they are or begin."""
+    def check_room(self, devices: int, most: int) -> None:
+        """Raise `RequestError` if devices and other users are more than a cell has room for."""
+        if devices + self.other_users > most:
+            reason = f"{devices} devices and {self.other_users} other users; one cell has room for {most}"
+            raise RequestError("radio.background", reason)
+
+    def connect(
+        self,
+        ns: Any,
+        sites_m: Sequence[tuple[float, float]],
+        places_m: Sequence[Point],
+        others_m: Sequence[Point],
+    ) -> Topology:
+        """For `build`: a cell at each site, x and y in m, devices where they are or begin, and other users."""
         profile = PROFILES[self.profile]
-        self._configure(ns, profile, len(places_m))
+        self._configure(ns, profile, len(places_m) + len(others_m))
         cells = ns.NodeContainer(len(sites_m))
         nodes = ns.NodeContainer(len(places_m))
+        others = ns.NodeContainer(len(others_m))
         height_m = HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
         stand(ns, cells, [(x, y, height_m) for x, y in sites_m])
-        self._place(ns, nodes, places_m)
+        if self.movement is None:
+            self._stand(ns, nodes, places_m)
+        else:
+            self.place(ns, nodes, places_m)
+        self._stand(ns, others, others_m)
         epc = ns.CreateObject[ns.PointToPointEpcHelper]()
         lte = ns.CreateObject[ns.LteHelper]()
         lte.SetEpcHelper(epc)
@@ -134,8 +151,9 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         channel = self._channel(ns, lte, DOWNLINK_HZ[profile.downlink_earfcn])
         self.hand_over(ns, lte)
         bs = lte.InstallEnbDevice(cells)
-        radios = lte.InstallUeDevice(nodes)
-        ns.InternetStackHelper().Install(nodes)
+        users = ns.NodeContainer(nodes, others)
+        radios = lte.InstallUeDevice(users)
+        ns.InternetStackHelper().Install(users)
         addresses = epc.AssignUeIpv4Address(radios)
         radio = ns.CreateObject[ns.cosim.LteRadio]()
         radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
@@ -148,9 +166,10 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         else:
             lte.AddX2Interface(cells)
             lte.Attach(radios)
-        devices = [Device(f"ue{i}", nodes.Get(i), addresses.GetAddress(i)) for i in range(nodes.GetN())]
+        made = [Device(f"ue{i}", users.Get(i), addresses.GetAddress(i)) for i in range(users.GetN())]
+        devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
-        return Topology(epc.GetPgwNode(), gateway, devices, radio, keep=(lte, epc, channel))
+        return Topology(epc.GetPgwNode(), gateway, devices, radio, beside, keep=(lte, epc, channel))
 
     def hand_over(self, ns: Any, lte: Any) -> None:
         """Tell the `LteHelper` when a device is handed over to another cell. It is not, unless a subclass does."""
@@ -182,10 +201,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             for name, value in values.items():
                 ns.Config.SetDefault(name, make(value))
 
-    def _place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
-        if self.movement is not None:
-            self.place(ns, nodes, places_m)
-            return
+    def _stand(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         mobility = ns.MobilityHelper()
         velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
         mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)

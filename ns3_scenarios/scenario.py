@@ -16,6 +16,7 @@ import msgspec
 from bridge.network import RequestError
 
 from . import movement as motion
+from .background import Load
 from .life import Life
 from .movement import Movement, Point
 
@@ -63,6 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
     `movement`: how the devices move; unset, they stay where they are.
     `life`: what befalls devices: absence, outage, battery, heat.
+    `background`: loads of other users, or of devices beside their experts.
     """
 
     name: ClassVar[str]
@@ -75,6 +77,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     transport: Literal["udp", "tcp"] = "udp"
     movement: Movement | None = None
     life: tuple[Life, ...] = ()
+    background: tuple[Load, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -84,6 +87,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def build(self, ns: Any) -> Topology:
         """Build the network with ns-3 and say what is what. The virtual time is 0."""
         raise NotImplementedError
+
+    @property
+    def other_users(self) -> int:
+        """For `build`: how many other users `background` needs, to be made and returned as `Topology.others`."""
+        return sum(load.other_users for load in self.background)
 
     def place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         """For `build`: put devices, a `NodeContainer`, where they are or, with `movement`, begin: x, y, z in m each."""

@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import life, loader, movement, native, script
+from . import background, life, loader, movement, native, script
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .scenario import Scenario, Topology
@@ -117,6 +117,7 @@ class Simulation:
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
         life.begin(engine, self._scenario.life, topology.devices)
+        self._flows = background.install(ns, self._scenario.background, topology)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
 
     @property

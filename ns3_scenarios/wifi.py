@@ -35,6 +35,8 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `mcs`: a fixed HE-MCS (0 to 11) for data; None is ns-3's ideal rate manager, which knows each receiver's SNR.
     `path_loss_exponent`: of log-distance path loss from Friis at 1 m on.
     `access_point_power_dbm`, `device_power_dbm`: transmit powers.
+    `other_users_distances_m`: of the other users of `background` from the access point, taken in turn, in directions
+    that go evenly round it; they stay there and have the devices' power (default: 2 to 10 m, evenly).
     """
 
     name: ClassVar[str] = "wifi"
@@ -59,6 +61,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path_loss_exponent: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
     access_point_power_dbm: Power = 16.0
     device_power_dbm: Power = 16.0
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
 
     def __post_init__(self) -> None:
         placed = self.positions_m if self.positions_m is not None else self.distances_m
@@ -69,15 +72,20 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         devices = self.devices or (8 if placed is None else len(placed))
         fill(self, devices=devices)
         if placed is None:
-            step_m = (FARTHEST_M - NEAREST_M) / max(devices - 1, 1)
-            fill(self, distances_m=tuple(NEAREST_M + i * step_m for i in range(devices)))
+            fill(self, distances_m=_spread(devices))
+        if devices + self.other_users > MOST_DEVICES:
+            reason = f"{devices} devices and {self.other_users} other users; one cell has {MOST_DEVICES} at most"
+            raise RequestError("radio.background", reason)
 
     def build(self, ns: Any) -> Topology:
         server = ns.CreateObject[ns.Node]()
         nodes = ns.NodeContainer(self.devices)
-        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
+        others = ns.NodeContainer(self.other_users)
+        users = ns.NodeContainer(nodes, others)
         stand(ns, ns.NodeContainer(server), [(0.0, 0.0, HEIGHT_M)])
         self.place(ns, nodes, self.places())
+        if self.other_users:
+            stand(ns, others, self.other_places())
         # What waits, waits in the MAC, for as long as it has to; an exchange's deadline is what ends it.
         ns.Config.SetDefault("ns3::WifiMacQueue::MaxSize", ns.StringValue("4294967295p"))
         ns.Config.SetDefault("ns3::WifiMacQueue::MaxDelay", ns.StringValue("1000000s"))
@@ -100,18 +108,20 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         cell = wifi.Install(phy, mac, server)
         _power(ns, phy, self.device_power_dbm)
         mac.SetType("ns3::StaWifiMac", "Ssid", ssid)
-        stations = wifi.Install(phy, mac, nodes)
+        stations = wifi.Install(phy, mac, users)
         stack, addresses = ns.InternetStackHelper(), ns.Ipv4AddressHelper()
         stack.SetIpv6StackInstall(False)
-        stack.Install(everyone)
+        stack.Install(ns.NodeContainer(ns.NodeContainer(server), users))
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
         interfaces = addresses.Assign(ns.NetDeviceContainer(cell, stations))
         radio = ns.CreateObject[ns.cosim.WifiRadio]()
         radio.SetAccessPoint(cell.Get(0))
-        for i in range(stations.GetN()):
+        for i in range(nodes.GetN()):
             radio.AddStation(stations.Get(i))
-        devices = [Device(f"sta{i}", nodes.Get(i), interfaces.GetAddress(1 + i)) for i in range(nodes.GetN())]
-        return Topology(server, interfaces.GetAddress(0), devices, radio)
+        for i in range(nodes.GetN(), stations.GetN()):
+            radio.Introduce(stations.Get(i))
+        made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i)) for i in range(users.GetN())]
+        return Topology(server, interfaces.GetAddress(0), made[: nodes.GetN()], radio, made[nodes.GetN() :])
 
     def _helper(self, ns: Any) -> Any:
         wifi = ns.WifiHelper()
@@ -130,6 +140,17 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.positions_m is not None:
             return self.positions_m
         return circle(self.distances_m or (), HEIGHT_M)
+
+    def other_places(self) -> tuple[Point, ...]:
+        """Where the other users are."""
+        distances_m = self.other_users_distances_m or _spread(self.other_users)
+        return circle([distances_m[i % len(distances_m)] for i in range(self.other_users)], HEIGHT_M)
+
+
+def _spread(devices: int) -> tuple[float, ...]:
+    """Distances in m from near to far, at even steps."""
+    step_m = (FARTHEST_M - NEAREST_M) / max(devices - 1, 1)
+    return tuple(NEAREST_M + i * step_m for i in range(devices))
 
 
 def _power(ns: Any, phy: Any, power_dbm: float) -> None:

@@ -53,16 +53,26 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if rates is not None and self.devices not in (None, len(rates)):
             raise RequestError("radio.devices", f"{self.devices} devices, but rate_bps has {len(rates)} rates")
         fill(self, devices=self.devices or (8 if rates is None else len(rates)))
+        if self.other_users and self.kind == "point-to-point":
+            reason = (
+                "other users would have links of their own and disturb nobody; give the load to a device, or take csma"
+            )
+            raise RequestError("radio.background", reason)
+        if (self.devices or 0) + self.other_users > MOST_DEVICES:
+            reason = f"{self.devices} devices and {self.other_users} other users; a segment has {MOST_DEVICES} at most"
+            raise RequestError("radio.background", reason)
 
     def build(self, ns: Any) -> Topology:
         server = ns.CreateObject[ns.Node]()
         nodes = ns.NodeContainer(self.devices)
-        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
+        others = ns.NodeContainer(self.other_users)
+        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes, others)
         ns.InternetStackHelper().Install(everyone)
         addresses = (self._segment if self.kind == "csma" else self._star)(ns, server, nodes, everyone)
         edge_address, *reached = addresses
         devices = [Device(f"device{i}", node, reached[i]) for i, node in enumerate(_each(nodes))]
-        return Topology(server, edge_address, devices)
+        beside = [Device(f"user{i}", node, reached[len(devices) + i]) for i, node in enumerate(_each(others))]
+        return Topology(server, edge_address, devices, others=beside)
 
     def _star(self, ns: Any, server: Any, nodes: Any, _: Any) -> list[Any]:
         rates = self.rate_bps if isinstance(self.rate_bps, tuple) else (self.rate_bps,) * nodes.GetN()

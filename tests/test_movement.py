@@ -131,7 +131,10 @@ def test_random_waypoints_depend_on_the_seed_and_on_nothing_else(ns3):
 
 
 rows = st.lists(
-    st.tuples(st.integers(0, 10**6), *[st.floats(-500, 500, width=32)] * 3), min_size=1, max_size=6, unique_by=lambda row: row[0]
+    st.tuples(st.integers(0, 10**6), *[st.floats(-500, 500, width=32)] * 3),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda row: row[0],
 ).map(sorted)
 
 
@@ -202,7 +205,10 @@ def test_an_ns2_trace_goes_where_a_calculation_by_hand_goes(ns3, tmp_path):
 
 commands = st.lists(
     st.tuples(
-        st.integers(0, 30), st.integers(0, DEVICES - 1), *[st.floats(-50, 50, width=32)] * 2, st.sampled_from([0, 0.5, 3, 20])
+        st.integers(0, 30),
+        st.integers(0, DEVICES - 1),
+        *[st.floats(-50, 50, width=32)] * 2,
+        st.sampled_from([0, 0.5, 3, 20]),
     ),
     min_size=1,
     max_size=12,
@@ -335,7 +341,9 @@ def test_movement_that_cannot_be_is_refused_by_name(ns3, scenario, movement, fie
     assert words in reason
 
 
-@pytest.mark.parametrize("movement", [STRAIGHT, WANDER, {"kind": "ns2", "file": "a.tcl"}, {"kind": "csv", "file": "a.csv"}])
+@pytest.mark.parametrize(
+    "movement", [STRAIGHT, WANDER, {"kind": "ns2", "file": "a.tcl"}, {"kind": "csv", "file": "a.csv"}]
+)
 def test_the_filled_in_parameters_give_the_same_scenario(movement):
     scenario = Lte.parse({"devices": DEVICES, "movement": movement})
     assert Lte.parse(to_builtins(scenario)) == scenario
@@ -490,7 +498,12 @@ def let_through(scenario: str, sight: str, places_m: Sequence[float]) -> list[fl
 
 @pytest.mark.parametrize(
     ("scenario", "sight", "correlation_m"),
-    [("UMi-StreetCanyon", "Always", 12), ("UMi-StreetCanyon", "Never", 15), ("UMa", "Always", 40), ("UMa", "Never", 50)],
+    [
+        ("UMi-StreetCanyon", "Always", 12),
+        ("UMi-StreetCanyon", "Never", 15),
+        ("UMa", "Always", 40),
+        ("UMa", "Never", 50),
+    ],
 )
 def test_fading_is_drawn_anew_after_the_correlation_distance(ns3, scenario, sight, correlation_m):
     """Of cluster and ray specific variables, TR 38.901 table 7.6.3.1-2."""

@@ -2,6 +2,7 @@
 #include "lte-bearer.h"
 
 #include "expose.h"
+#include "load.h"
 #include "transfer-tag.h"
 
 #include "ns3/lte-enb-rrc.h"
@@ -35,10 +36,10 @@ First(const Bearers& bearers)
     return bearers.empty() ? nullptr : bearers.begin()->second;
 }
 
-/// Drop the SDUs of which nothing was sent yet; returns how many.
+/// Drop the SDUs of which nothing was sent yet, background traffic's only if `all` are to go; returns how many there were.
 template <class Buffer>
 size_t
-DropUntouched(Buffer& buffer, uint32_t& size)
+DropUntouched(Buffer& buffer, uint32_t& size, bool all)
 {
     auto first = buffer.begin();
     LteRlcSduStatusTag status;
@@ -47,28 +48,33 @@ DropUntouched(Buffer& buffer, uint32_t& size)
     {
         first++; // the rest of an SDU that is already partly sent
     }
-    auto dropped = static_cast<size_t>(std::distance(first, buffer.end()));
-    buffer.erase(first, buffer.end());
-    size = buffer.empty() ? 0 : buffer.front().m_pdu->GetSize();
-    return dropped;
+    auto untouched = static_cast<size_t>(std::distance(first, buffer.end()));
+    auto isDropped = [all](const auto& sdu) { return all || !IsLoad(sdu.m_pdu); };
+    buffer.erase(std::remove_if(first, buffer.end(), isDropped), buffer.end());
+    size = 0;
+    for (const auto& sdu : buffer)
+    {
+        size += sdu.m_pdu->GetSize();
+    }
+    return untouched;
 }
 
 /// The same in an RLC entity, which then reports its new buffer status to the MAC.
 size_t
-DiscardSdus(LteRlc* rlc)
+DiscardSdus(LteRlc* rlc, bool all)
 {
-    size_t dropped = 0;
+    size_t untouched = 0;
     if (auto am = dynamic_cast<LteRlcAm*>(rlc))
     {
-        dropped = DropUntouched(am->*Get(AmBuffer{}), am->*Get(AmBufferSize{}));
+        untouched = DropUntouched(am->*Get(AmBuffer{}), am->*Get(AmBufferSize{}), all);
         (am->*Get(AmReport{}))();
     }
     else if (auto um = dynamic_cast<LteRlcUm*>(rlc))
     {
-        dropped = DropUntouched(um->*Get(UmBuffer{}), um->*Get(UmBufferSize{}));
+        untouched = DropUntouched(um->*Get(UmBuffer{}), um->*Get(UmBufferSize{}), all);
         (um->*Get(UmReport{}))();
     }
-    return dropped;
+    return untouched;
 }
 
 uint16_t
@@ -145,15 +151,16 @@ void
 BearerTap::Discard(uint32_t exchange)
 {
     m_exchange = exchange;
-    auto dropped = DiscardSdus(m_rlc);
-    m_sent->resize(m_sent->size() - std::min(dropped, m_sent->size()));
+    auto untouched = std::min(DiscardSdus(m_rlc, false), m_sent->size());
+    auto isDropped = [](Ptr<const Packet> sdu) { return !IsLoad(sdu); };
+    m_sent->erase(std::remove_if(m_sent->end() - untouched, m_sent->end(), isDropped), m_sent->end());
 }
 
 std::vector<Ptr<Packet>>
 BearerTap::HandOver()
 {
     m_left = true;
-    auto untouched = std::min(DiscardSdus(m_rlc), m_sent->size());
+    auto untouched = std::min(DiscardSdus(m_rlc, true), m_sent->size());
     bool isAcknowledged = dynamic_cast<LteRlcAm*>(m_rlc);
     std::vector<Ptr<Packet>> sdus(isAcknowledged ? m_sent->begin() : m_sent->end() - untouched, m_sent->end());
     m_sent->clear();

@@ -48,7 +48,7 @@ class BearerTap : public Object, public LteRlcSapProvider, public LteRlcSapUser
 
     /**
      * Drop from now on whatever belongs to `exchange` or an earlier one. With it goes every RLC SDU of which
-     * no segment has been mapped to a PDU yet: SDU discard, TS 36.322 clause 5.3.
+     * no segment has been mapped to a PDU yet, but for background traffic's: SDU discard, TS 36.322 clause 5.3.
      */
     void Discard(uint32_t exchange);
 

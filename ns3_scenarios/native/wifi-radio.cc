@@ -148,9 +148,15 @@ WifiRadio::AddStation(Ptr<NetDevice> station)
     NS_ABORT_MSG_UNLESS(mac && m_accessPoint, "WifiRadio needs SetAccessPoint first, then stations");
     m_links.push_back({wifi, mac, {}});
     m_byAddress[mac->GetAddress()] = device;
-    wifi->AddLinkChangeCallback(MakeCallback(&WifiRadio::HandleLinkChange, this, device));
+    Introduce(station);
     wifi->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                            MakeCallback(&WifiRadio::HandleDownlink, this, device));
+}
+
+void
+WifiRadio::Introduce(Ptr<NetDevice> station)
+{
+    station->AddLinkChangeCallback(MakeCallback(&WifiRadio::HandleLinkChange, this, PeekPointer(station)));
 }
 
 bool
@@ -194,10 +200,10 @@ WifiRadio::Discard(uint32_t device, uint32_t exchange)
 }
 
 void
-WifiRadio::HandleLinkChange(uint32_t device)
+WifiRadio::HandleLinkChange(NetDevice* station)
 {
-    Resolve(m_links[device].station, m_accessPoint);
-    Resolve(m_accessPoint, m_links[device].station);
+    Resolve(station, m_accessPoint);
+    Resolve(m_accessPoint, station);
 }
 
 WifiRadio::Link*

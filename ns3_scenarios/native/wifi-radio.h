@@ -38,6 +38,10 @@ class WifiRadio : public Radio
     /// The WifiNetDevice of the next device, whose MAC is a station's. Both ends have their IPv4 addresses.
     void AddStation(Ptr<NetDevice> station);
 
+    /// Let a station and the access point know each other's address whenever it associates: that flushes them, and ARP
+    /// would hold 3 packets and drop more.
+    void Introduce(Ptr<NetDevice> station);
+
     /// True if the station is associated with the access point (IEEE 802.11 clause 11.3).
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
@@ -57,8 +61,7 @@ class WifiRadio : public Radio
         int64_t lastUnanswered{-1};
     };
 
-    /// Enter each other's addresses where association has flushed them: ARP would hold 3 packets and drop more.
-    void HandleLinkChange(uint32_t device);
+    void HandleLinkChange(NetDevice* station);
     void HandleAnswer(Ptr<const WifiMpdu> mpdu);
     void HandleNoAnswer(Mac48Address receiver);
     /// Drop what waits for a station that is gone: ns-3's access point would ask it for a block acknowledgement, ahead

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Background traffic: what other users, or the devices themselves beside their experts, send and receive."""
+
+import csv
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from bridge.network import NS_PER_S, RequestError
+
+if TYPE_CHECKING:
+    from .scenario import Device, Topology
+
+FIRST_PORT = 40000  # at both ends, one port a flow
+FIRST_STREAM = 1_000_000  # of ns-3's random streams that have a fixed number, one a flow
+MOST_USERS = 10_000
+MOST_PAYLOAD_BYTES = 1472  # a datagram that fills an IPv4 packet of 1500
+LONGEST_S = 10**9
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
+SomeSeconds = Annotated[float, msgspec.Meta(ge=1e-6, le=LONGEST_S)]
+
+
+class _Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every load has.
+
+    `users`: how many other users have it, each for itself. `device`: the index of a device that has it instead.
+    `direction`: "down" to the user, or "up" to the edge server. `packet_bytes`: payload of a UDP datagram.
+    `outstanding_bytes`: the most that may be sent and neither arrived nor known to be lost; what is offered beyond it
+    is dropped, as by a full buffer. `begin_s`, `end_s`: virtual times between which it sends; no end if unset.
+    """
+
+    users: Annotated[int, msgspec.Meta(ge=1, le=MOST_USERS)] | None = None
+    device: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    direction: Literal["down", "up"] = "down"
+    packet_bytes: Annotated[int, msgspec.Meta(ge=1, le=MOST_PAYLOAD_BYTES)] = MOST_PAYLOAD_BYTES
+    outstanding_bytes: Annotated[int, msgspec.Meta(ge=MOST_PAYLOAD_BYTES, le=10**9)] = 1_000_000
+    begin_s: Seconds = 0.0
+    end_s: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.users is not None and self.device is not None:
+            raise RequestError("radio.background.device", "a load is either a device's or that of other users")
+        if self.end_s is not None and self.end_s <= self.begin_s:
+            raise RequestError("radio.background.end_s", f"{self.end_s:g} is not after begin_s, {self.begin_s:g}")
+
+    @property
+    def other_users(self) -> int:
+        """How many users that are not devices have this load; 1 if it does not say."""
+        return 0 if self.device is not None else self.users or 1
+
+
+class OnOff(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="on-off"):
+    """Constant bit rate, on and off.
+
+    `rate_bps`: payload while on, one packet each time that it has filled one. `mean_on_s`, `mean_off_s`: of the
+    times; with no off-time the bit rate is constant. `times`: "exponential", on at the beginning with the probability
+    that it has in the long run, or "fixed", all equal to the mean and on at the beginning.
+    """
+
+    rate_bps: Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+    mean_on_s: SomeSeconds = 1.0
+    mean_off_s: Seconds = 1.0
+    times: Literal["exponential", "fixed"] = "exponential"
+
+
+class FullBuffer(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="full-buffer"):
+    """Always something waiting: `outstanding_bytes` are under way at any time."""
+
+
+class Recorded(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="recorded"):
+    """What a recording says.
+
+    `file`: CSV with the header time_s,bytes; at each time, from `begin_s` on, so many bytes of payload are offered.
+    `repeat_s`: begin it anew after so long; unset, it ends with its last row.
+    """
+
+    file: str
+    repeat_s: SomeSeconds | None = None
+
+
+Load = OnOff | FullBuffer | Recorded
+
+
+def install(ns: Any, loads: Sequence[Load], topology: "Topology") -> list[Any]:
+    """Let the loads run; one `ns.cosim.Load` for each flow, in the order of loads and users.
+
+    Raises `RequestError` for a device or users that the network lacks, and for a recording that cannot be read.
+    """
+    flows: list[Any] = []
+    for load, user in _users(loads, topology):
+        flow = ns.CreateObject[ns.cosim.Load]()
+        port = FIRST_PORT + len(flows)
+        server = topology.edge_server, ns.InetSocketAddress(topology.edge_address, port).ConvertTo()
+        remote = user.node, ns.InetSocketAddress(user.address, port).ConvertTo()
+        (sender, local), (receiver, there) = (server, remote) if load.direction == "down" else (remote, server)
+        for name, value in (
+            ("Local", ns.AddressValue(local)),
+            ("Remote", ns.AddressValue(there)),
+            ("PacketBytes", ns.UintegerValue(load.packet_bytes)),
+            ("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes)),
+        ):
+            flow.SetAttribute(name, value)
+        flow.SetReceiver(receiver)
+        if isinstance(load, OnOff):
+            _alternate(ns, flow, load, FIRST_STREAM + len(flows))
+        elif isinstance(load, Recorded):
+            rows = read_recording(load)
+            flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
+        flow.SetStartTime(ns.NanoSeconds(round(load.begin_s * NS_PER_S)))
+        if load.end_s is not None:
+            flow.SetStopTime(ns.NanoSeconds(round(load.end_s * NS_PER_S)))
+        sender.AddApplication(flow)
+        flows.append(flow)
+    return flows
+
+
+def _users(loads: Sequence[Load], topology: "Topology") -> "Iterator[tuple[Load, Device]]":
+    others = iter(topology.others)
+    for load in loads:
+        if load.device is None:
+            for _ in range(load.other_users):
+                other = next(others, None)
+                if other is None:
+                    reason = f"this network has {len(topology.others)} other users, fewer than the loads need"
+                    raise RequestError("radio.background", reason)
+                yield load, other
+        elif load.device < len(topology.devices):
+            yield load, topology.devices[load.device]
+        else:
+            reason = f"{load.device} is none of the {len(topology.devices)} devices"
+            raise RequestError("radio.background.device", reason)
+
+
+def _alternate(ns: Any, flow: Any, load: OnOff, stream: int) -> None:
+    interval_ns = max(1, round(8 * load.packet_bytes * NS_PER_S / load.rate_bps))
+    flow.SetAttribute("Interval", ns.TimeValue(ns.NanoSeconds(interval_ns)))
+    flow.SetAttribute("MeanOnTime", ns.DoubleValue(load.mean_on_s))
+    flow.SetAttribute("MeanOffTime", ns.DoubleValue(load.mean_off_s))
+    if load.times == "exponential":
+        # By text, since the object then never takes a stream that ns-3 hands out in order of asking.
+        flow.SetAttribute("Times", ns.StringValue(f"ns3::ExponentialRandomVariable[Stream={stream}]"))
+
+
+def read_recording(load: Recorded) -> "array[int]":
+    """Time in ns and bytes of each row. Raises `RequestError` naming file and line."""
+    rows, last_ns = array("l"), 0
+    try:
+        with Path(load.file).open(newline="", encoding="utf-8") as file:
+            lines = csv.reader(file)
+            if next(lines, None) != ["time_s", "bytes"]:
+                raise _unreadable(f"{load.file} does not begin with the header time_s,bytes")
+            for line in lines:
+                try:
+                    time_s, size = line
+                    at_ns, size_bytes = round(float(time_s) * NS_PER_S), int(size)
+                except (ValueError, OverflowError):
+                    raise _unreadable(f"{load.file}:{lines.line_num}: not a time and a whole number") from None
+                if not (last_ns <= at_ns <= LONGEST_S * NS_PER_S and 1 <= size_bytes < 2**63):
+                    reason = "times begin at 0 and never fall, and bytes are at least 1"
+                    raise _unreadable(f"{load.file}:{lines.line_num}: {reason}")
+                rows.extend((at_ns, size_bytes))
+                last_ns = at_ns
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(f"{load.file} cannot be read: {error}") from None
+    if not rows:
+        raise _unreadable(f"{load.file} has no rows")
+    if load.repeat_s is not None and round(load.repeat_s * NS_PER_S) <= last_ns:
+        reason = f"{load.repeat_s:g} is not beyond the last time of {load.file}, {last_ns / NS_PER_S:g}"
+        raise RequestError("radio.background.repeat_s", reason)
+    return rows
+
+
+def _unreadable(reason: str) -> RequestError:
+    return RequestError("radio.background.file", reason)
