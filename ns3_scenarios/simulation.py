@@ -27,11 +27,12 @@ from bridge.network import (
 
 from . import loader, native, script
 from .lte import Lte
+from .recorded import Recorded
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
 
-SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "wifi": Wifi, "wired": Wired}
+SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "recorded": Recorded, "wifi": Wifi, "wired": Wired}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
@@ -98,7 +99,7 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
+            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(scenario)},
         )
 
     def _install(self, topology: Topology) -> None:
@@ -184,10 +185,11 @@ def _checked(built: Any, name: str) -> Topology:
     return built
 
 
-def _source_hash(scenario: type[Scenario]) -> str:
-    """A hash of this package's Python sources and of the file that the scenario is written in."""
+def _source_hash(scenario: Scenario) -> str:
+    """A hash of this package's Python sources, of the file that the scenario is written in and of its inputs."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(scenario))]:
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(type(scenario)))]
+    for path in [*sources, *scenario.inputs()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
