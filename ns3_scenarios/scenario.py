@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -99,6 +100,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             motion.stand(ns, nodes, places_m)
         else:
             motion.move(ns, nodes, places_m, self.movement)
+
+    def inputs(self) -> Sequence[Path]:
+        """Files that outcomes depend on; what is in them becomes part of the record of versions."""
+        return ()
 
     def apply_shares(self, shares: Sequence[float]) -> None:
         """Give each device its share of the band from now on. Raises `RequestError` if this radio cannot."""

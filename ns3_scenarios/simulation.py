@@ -28,11 +28,18 @@ from bridge.network import (
 from . import background, life, loader, movement, native, script
 from .lte import Lte
 from .lte_multicell import LteMulticell
+from .recorded import Recorded
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
 
-SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "lte-multicell": LteMulticell, "wifi": Wifi, "wired": Wired}
+SCENARIOS: dict[str, type[Scenario]] = {
+    "lte": Lte,
+    "lte-multicell": LteMulticell,
+    "recorded": Recorded,
+    "wifi": Wifi,
+    "wired": Wired,
+}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
@@ -100,7 +107,7 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
+            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(scenario)},
         )
 
     def _move(self, topology: Topology) -> None:
@@ -194,10 +201,11 @@ def _checked(built: Any, name: str) -> Topology:
     return built
 
 
-def _source_hash(scenario: type[Scenario]) -> str:
-    """A hash of this package's Python sources and of the file that the scenario is written in."""
+def _source_hash(scenario: Scenario) -> str:
+    """A hash of this package's Python sources, of the file that the scenario is written in and of its inputs."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(scenario))]:
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(type(scenario)))]
+    for path in [*sources, *scenario.inputs()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -76,20 +76,14 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def _star(self, ns: Any, server: Any, nodes: Any, _: Any) -> list[Any]:
         rates = self.rate_bps if isinstance(self.rate_bps, tuple) else (self.rate_bps,) * nodes.GetN()
-        link, addresses, routing = ns.PointToPointHelper(), ns.Ipv4AddressHelper(), ns.Ipv4StaticRoutingHelper()
+        link, links = ns.PointToPointHelper(), []
         link.SetChannelAttribute("Delay", ns.StringValue(self._delay()))
         link.DisableFlowControl()  # no queue above that of the net device
         link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(self._queue()))
-        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
-        found: list[Any] = []
         for node, rate_bps in zip(_each(nodes), rates, strict=True):
             link.SetDeviceAttribute("DataRate", ns.StringValue(f"{rate_bps}bps"))
-            interfaces = addresses.Assign(link.Install(server, node))
-            addresses.NewNetwork()
-            # Each device reaches the server's first address by its own link.
-            routing.GetStaticRouting(node.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(0), 1)
-            found += [interfaces.GetAddress(1)] if found else [interfaces.GetAddress(0), interfaces.GetAddress(1)]
-        return found
+            links.append(link.Install(server, node))
+        return star_addresses(ns, links)
 
     def _segment(self, ns: Any, _: Any, __: Any, everyone: Any) -> list[Any]:
         assert isinstance(self.rate_bps, int)
@@ -115,6 +109,22 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def _queue(self) -> str:
         return f"{self.queue_packets or UNLIMITED}p"
+
+
+def star_addresses(ns: Any, links: Sequence[Any]) -> list[Any]:
+    """Give each link, a `NetDeviceContainer` of the server's end and a device's, a network of its own.
+
+    Returns the server's first address, which each device reaches by its own link, and the address of each device.
+    """
+    addresses, routing, found = ns.Ipv4AddressHelper(), ns.Ipv4StaticRoutingHelper(), []
+    addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
+    for link in links:
+        interfaces = addresses.Assign(link)
+        addresses.NewNetwork()
+        at_device = link.Get(1).GetNode().GetObject[ns.Ipv4]()
+        routing.GetStaticRouting(at_device).SetDefaultRoute(interfaces.GetAddress(0), 1)
+        found += [interfaces.GetAddress(1)] if found else [interfaces.GetAddress(0), interfaces.GetAddress(1)]
+    return found
 
 
 def _each(nodes: Any) -> list[Any]:

@@ -5,8 +5,11 @@
 
 #include "ns3/boolean.h"
 #include "ns3/nstime.h"
+#include "ns3/pointer.h"
 #include "ns3/simulator.h"
 #include "ns3/socket-factory.h"
+#include "ns3/tcp-congestion-ops.h"
+#include "ns3/tcp-header.h"
 #include "ns3/tcp-socket-base.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
@@ -26,13 +29,19 @@ namespace
 constexpr uint32_t TCP_BUFFER_BYTES = 6 * 1024 * 1024; // the largest that Linux takes by itself (tcp_rmem)
 constexpr uint32_t TCP_MSS_BYTES = 1448;               // MTU 1500 less IPv4, TCP and timestamp option
 
-/// TcpSocketBase::SendRST is protected; a derived class may name it.
-struct TcpReset : public TcpSocketBase
+/// What is protected in TcpSocketBase; a derived class may name it.
+struct TcpSegment : public TcpSocketBase
 {
-    static void Send(Ptr<Socket> socket)
+    static void SendReset(Ptr<Socket> socket)
     {
         auto tcp = DynamicCast<TcpSocketBase>(socket);
-        (PeekPointer(tcp)->*(&TcpReset::SendRST))();
+        (PeekPointer(tcp)->*(&TcpSegment::SendRST))();
+    }
+
+    static void SendAcknowledgement(Ptr<Socket> socket)
+    {
+        auto tcp = DynamicCast<TcpSocketBase>(socket);
+        (PeekPointer(tcp)->*(&TcpSegment::SendEmptyPacket))(TcpHeader::ACK);
     }
 };
 
@@ -116,7 +125,7 @@ TransferApplication::Abort()
     {
         auto socket = m_socket;
         Drop();
-        TcpReset::Send(socket);
+        TcpSegment::SendReset(socket);
     }
 }
 
@@ -130,6 +139,7 @@ TransferApplication::Connect()
     Adopt(Open());
     m_socket->SetConnectCallback(MakeCallback(&TransferApplication::HandleConnected, this),
                                  MakeCallback(&TransferApplication::HandleClosed, this));
+    m_socket->TraceConnectWithoutContext("Rx", MakeCallback(&TransferApplication::HandleSegment, this));
     m_socket->Connect(m_remote);
 }
 
@@ -227,6 +237,11 @@ TransferApplication::HandleAccept(Ptr<Socket> socket, const Address& from)
     {
         Drop(); // the other end has connected anew: the old connection is dead
     }
+    // ns-3's TcpCubic forgets this flag, which is true unless set otherwise, where it is copied for a new connection:
+    // what lay in memory would decide.
+    PointerValue congestion;
+    socket->GetAttribute("CongestionOps", congestion);
+    congestion.Get<TcpCongestionOps>()->SetAttributeFailSafe("TcpFriendliness", BooleanValue(true));
     Adopt(socket);
     m_open = true;
     Push();
@@ -245,6 +260,17 @@ TransferApplication::HandleClosed(Ptr<Socket> socket)
     if (socket == m_socket)
     {
         Drop();
+    }
+}
+
+void
+TransferApplication::HandleSegment(Ptr<const Packet> packet, const TcpHeader& header, Ptr<const TcpSocketBase> socket)
+{
+    // A SYN on an open connection says that our acknowledgement of it was lost. RFC 9293 clause 3.10.7.4 has it sent
+    // again; ns-3 does not, and the other end would never open.
+    if (m_open && socket == m_socket && (header.GetFlags() & TcpHeader::SYN))
+    {
+        TcpSegment::SendAcknowledgement(m_socket);
     }
 }
 

@@ -10,6 +10,12 @@
 #include <cstdint>
 #include <functional>
 
+namespace ns3
+{
+class TcpHeader;
+class TcpSocketBase;
+} // namespace ns3
+
 namespace ns3::cosim
 {
 
@@ -55,6 +61,7 @@ class TransferApplication : public Application
     void HandleAccept(Ptr<Socket> socket, const Address& from);
     void HandleConnected(Ptr<Socket> socket);
     void HandleClosed(Ptr<Socket> socket);
+    void HandleSegment(Ptr<const Packet> packet, const TcpHeader& header, Ptr<const TcpSocketBase> socket);
     void HandleSendSpace(Ptr<Socket> socket, uint32_t available);
     void HandleRead(Ptr<Socket> socket);
     bool IsStream() const;
