@@ -17,7 +17,7 @@ from msgspec import Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_MESSAGE_BYTES = 1 << 20
 """A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB."""
 
@@ -25,7 +25,10 @@ _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 
 
 class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fields=True):
-    """Client: open a session on a network of this scenario. `client` is for people: who is asking."""
+    """Client: open a session on a network of this scenario. `client` is for people: who is asking.
+
+    `folder` is where, on the server's host, the network puts files of its own; None for nowhere.
+    """
 
     session: str
     client: str
@@ -33,6 +36,7 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
     parameters: dict[str, Any]
     seed: int
     run: int
+    folder: str | None
 
 
 class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknown_fields=True):

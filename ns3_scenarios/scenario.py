@@ -17,6 +17,7 @@ from bridge.network import RequestError
 
 from . import movement as motion
 from .movement import Movement, Point
+from .outputs import Output
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -61,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
     `movement`: how the devices move; unset, they stay where they are.
+    `outputs`: files of ns-3's own to write, any of "pcap", "ascii", "netanim", "flow-monitor" and "statistics".
     """
 
     name: ClassVar[str]
@@ -72,6 +74,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     transport: Literal["udp", "tcp"] = "udp"
     movement: Movement | None = None
+    outputs: tuple[Output, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
