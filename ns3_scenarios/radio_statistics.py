@@ -2,6 +2,7 @@
 """What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's by ours."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ Write = Callable[[], None]
 """Writes at the end what is not written yet."""
 
 
-def lte(ns: Any, folder: Path, _: list[Any]) -> Write:
-    """Have ns-3 write its statistics of all LTE net devices."""
+def lte(_: list[Any], folder: Path) -> Write:
+    """Have ns-3 write its statistics of all LTE cells and their devices."""
     ns = loader.load((), ("ns3/lte-helper.h",))
     for attribute, name in LTE_FILES.items():
         ns.Config.SetDefault(f"ns3::{attribute}", ns.StringValue(str(folder / name)))
@@ -45,7 +46,7 @@ def lte(ns: Any, folder: Path, _: list[Any]) -> Write:
     return write
 
 
-def wifi(ns: Any, folder: Path, net_devices: list[Any]) -> Write:
+def wifi(net_devices: list[Any], folder: Path) -> Write:
     """Count what these Wi-Fi net devices send."""
     ns = loader.load((), ("wifi-statistics.h",))
     statistics = ns.CreateObject[ns.cosim.WifiStatistics]()
@@ -66,8 +67,4 @@ def writers(ns: Any) -> list[Callable[[Path], Write]]:
         for k in range(nodes.Get(i).GetNDevices()):
             net_device = nodes.Get(i).GetDevice(k)
             found.setdefault(str(net_device.GetInstanceTypeId().GetName()), []).append(net_device)
-    return [
-        lambda folder, begin=begin, kind=kind: begin(ns, folder, found[kind])
-        for kind, begin in BY_NET_DEVICE.items()
-        if kind in found
-    ]
+    return [partial(begin, found[kind]) for kind, begin in BY_NET_DEVICE.items() if kind in found]

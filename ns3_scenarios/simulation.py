@@ -59,8 +59,8 @@ def open_network(
 
     `seed` (1 to 2**32 - 1) and `run` (0 to 2**63 - 1) are those of ns-3's `RngSeedManager`: the same figures
     give the same network to the nanosecond. `folder`, which must not be there yet, gets the files that the
-    scenario's `outputs` ask for; they are complete when the simulation is closed. Raises `RequestError` for an unknown scenario or parameter, and for
-    what a script raises.
+    scenario's `outputs` ask for; they are complete when the simulation is closed. Raises `RequestError` for an
+    unknown scenario or parameter, for outputs that it cannot have, and for what a script raises.
     """
     kind = scenario_class(scenario)
     if not 1 <= seed < 2**32:
