@@ -19,9 +19,8 @@ from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer
 from cosim.journal import FILE_NAME, Journal
 from ns3_scenarios.simulation import SCENARIOS, open_network
 from tests.ns3_worker import Call, Step, carry_out, worker
-from tests.wired_star import WiredStar
 
-BUILT_IN = [name for name, kind in SCENARIOS.items() if kind is not WiredStar]
+BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
 REQUIRED: dict[str, dict[str, object]] = {}
 """Parameters of the built-in scenarios that cannot do without."""
 
