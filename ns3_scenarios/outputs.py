@@ -27,22 +27,25 @@ _FIELD = "radio.outputs"
 
 
 class Outputs:
-    """The outputs of one simulation, in files of `folder`, which is made and must not be there before.
+    """The outputs of one simulation, whatever of them has begun."""
 
-    To begin before virtual time runs. Raises `RequestError` for what this network or this folder cannot have.
-    """
-
-    def __init__(self, ns: Any, asked: Sequence[Output], topology: "Topology", folder: str | None):
-        self._topology = topology
+    def __init__(self) -> None:
         self._finishing: list[Callable[[], None]] = []
         self._closing: list[Callable[[], None]] = []
+
+    def begin(self, ns: Any, asked: Sequence[Output], topology: "Topology", folder: str | None) -> None:
+        """Begin before virtual time runs, in files of `folder`, which is made and must not be there before.
+
+        Raises `RequestError` for what this network or this folder cannot have.
+        """
         if not asked:
             return
+        self._topology = topology
         self._statistics = radio_statistics.writers(ns) if "statistics" in asked else []
         if "statistics" in asked and not self._statistics:
             raise RequestError(_FIELD, "no radio of this scenario has statistics; leave them out")
         self._folder = _made(folder)
-        begin: dict[Output, Callable[[], None]] = {
+        beginnings: dict[Output, Callable[[], None]] = {
             "pcap": self._begin_pcap,
             "ascii": self._begin_ascii,
             "netanim": self._begin_netanim,
@@ -50,7 +53,7 @@ class Outputs:
             "statistics": self._begin_statistics,
         }
         for output in dict.fromkeys(asked):
-            begin[output]()
+            beginnings[output]()
 
     def finish(self) -> None:
         """Write what is known only at the end, while the network still stands."""

@@ -86,7 +86,7 @@ class Simulation:
         self._ns = ns = loader.load(scenario.modules, scenario.headers)
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
-        self._outputs: Outputs | None = None
+        self._outputs = Outputs()
         try:
             ns.Config.Reset()
             ns.RngSeedManager.ResetNextStreamIndex()
@@ -94,7 +94,7 @@ class Simulation:
             ns.RngSeedManager.SetRun(run)
             self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
-            self._outputs = Outputs(ns, scenario.outputs, self._topology, folder)
+            self._outputs.begin(ns, scenario.outputs, self._topology, folder)
             self._install(self._topology)
         except BaseException:
             self.close()
@@ -179,11 +179,9 @@ class Simulation:
             return
         Simulation._open = None
         self._engine.Close()
-        if self._outputs is not None:
-            self._outputs.finish()
+        self._outputs.finish()
         self._ns.Simulator.Destroy()
-        if self._outputs is not None:
-            self._outputs.close()
+        self._outputs.close()
 
 
 def _checked(built: Any, name: str) -> Topology:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ns-3's own outputs against what the transfers must have put on the wire, and without a trace in the transfers."""
 
+import math
 import os
 import re
 import signal
@@ -17,7 +18,8 @@ import pytest
 
 from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer
 from cosim.journal import FILE_NAME, Journal
-from ns3_scenarios.simulation import SCENARIOS, open_network
+from ns3_scenarios.outputs import UNPLACED_M
+from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
 from tests.ns3_worker import Call, Step, carry_out, worker
 
 BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
@@ -46,9 +48,13 @@ def ns3() -> Iterator[Call]:
         yield call
 
 
+kept: list[Simulation] = []
+
+
 def record(scenario: str, folder: Path, outputs: list[str], parameters: dict[str, object]) -> list[Outcome]:
-    """Carry out `STEPS` with these outputs in `folder`, and close the network in this process."""
+    """Carry out `STEPS` with these outputs in `folder`, and close the network, but keep the object."""
     network = open_network(scenario, {"outputs": outputs, **parameters}, 1, 1, str(folder) if outputs else None)
+    kept[:] = [network]
     try:
         outcomes = [carry_out(network, step) for step in STEPS]
     finally:
@@ -215,9 +221,13 @@ def test_netanim_has_every_node_with_a_place_and_packets(ns3, tmp_path, scenario
     """Beside the devices the server; with LTE its gateways and the BS."""
     ns3(record, scenario, tmp_path / "out", ["netanim"], {"devices": DEVICES})
     root = ElementTree.parse(tmp_path / "out" / "netanim.xml").getroot()
-    places = {(node.get("locX"), node.get("locY")) for node in root.iter("node")}
-    assert len(list(root.iter("node"))) == DEVICES + others
-    assert len(places) >= DEVICES + others - (scenario == "lte")
+    away_m = [math.hypot(float(node.get("locX")), float(node.get("locY"))) for node in root.iter("node")]
+    assert len(away_m) == DEVICES + others
+    if scenario == "wired":  # where no node has a place
+        assert away_m == pytest.approx([UNPLACED_M] * (DEVICES + others))
+    if scenario == "lte":  # the core's three nodes have none; the BS is in the middle
+        assert away_m.count(pytest.approx(UNPLACED_M)) == 3
+        assert 0 in away_m
     names = {change.get("descr") for change in root.iter("nu")} - {None}
     assert len(names) == DEVICES + 1
     assert list(root.iter("p" if scenario == "wired" else "wpr"))
