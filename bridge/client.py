@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -47,7 +48,8 @@ class RemoteNetwork:
     """A network behind ZeroMQ. One session; its clock is the server's.
 
     `endpoint`: the server's. `scenario`, `parameters`, `seed`, `run`: what to open there. `name` says who
-    asks. `patience_s`: how long a server may stay silent before it greets. `check_partner`, called a few
+    asks. `folder`: where on the server's host the network puts files of its own, if its parameters ask for
+    any. `patience_s`: how long a server may stay silent before it greets. `check_partner`, called a few
     times a second while waiting, raises `PartnerLost` when the caller knows that the server is gone.
 
     Raises `RequestError` naming what the server refused, `PartnerLost` if it does not answer.
@@ -64,6 +66,7 @@ class RemoteNetwork:
         run: int = 1,
         *,
         name: str | None = None,
+        folder: Path | None = None,
         patience_s: float = 30.0,
         check_partner: Callable[[], None] = lambda: None,
     ):
@@ -79,7 +82,9 @@ class RemoteNetwork:
         self._context = zmq.Context()
         self._data = _connect(self._context, endpoint)
         self._heart = _Heart(self._context, control_endpoint(endpoint), self.session)
-        hello = Hello(self.session, name or f"{socket.gethostname()}:{os.getpid()}", scenario, parameters, seed, run)
+        client = name or f"{socket.gethostname()}:{os.getpid()}"
+        place = None if folder is None else str(folder.absolute())
+        hello = Hello(self.session, client, scenario, parameters, seed, run, place)
         try:
             self.info = self._greet(hello, patience_s)
         except BaseException:

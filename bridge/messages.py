@@ -25,7 +25,10 @@ _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 
 
 class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fields=True):
-    """Client: open a session on a network of this scenario. `client` is for people: who is asking."""
+    """Client: open a session on a network of this scenario. `client` is for people: who is asking.
+
+    `folder` is where, on the server's host, the network puts files of its own; None for nowhere.
+    """
 
     session: str
     client: str
@@ -33,6 +36,7 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
     parameters: dict[str, Any]
     seed: int
     run: int
+    folder: str | None
 
 
 class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknown_fields=True):

@@ -57,8 +57,8 @@ class InterruptibleNetwork(Network, Protocol):
         """Virtual time, also in the middle of an exchange. Safe from any thread."""
 
 
-OpenNetwork = Callable[[str, dict[str, Any], int, int], InterruptibleNetwork]
-"""`open_network(scenario, parameters, seed, run)`; raises `RequestError` naming a bad parameter."""
+OpenNetwork = Callable[[str, dict[str, Any], int, int, str | None], InterruptibleNetwork]
+"""`open_network(scenario, parameters, seed, run, folder)`; raises `RequestError` naming a bad parameter."""
 
 
 class Server:
@@ -191,7 +191,7 @@ class Server:
         self._answered = self._running = 0
         self._session = hello.session
         try:
-            self._network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run)
+            self._network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run, hello.folder)
         except Exception as error:
             if isinstance(error, RequestError):
                 field, reason = error.field, error.reason

@@ -100,7 +100,12 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, place_: 
         shape = wire_shape(config.model.wire_profile, shape_of(split))
         for name, policy in policies.items():
             network = RemoteNetwork(
-                endpoint, config.scenario, config.radio_parameters, config.seed, check_partner=check
+                endpoint,
+                config.scenario,
+                config.radio_parameters,
+                config.seed,
+                folder=journal.path.parent / "ns3" / name,
+                check_partner=check,
             )
             stack.callback(network.close)
             variant = _Variant(config, name, policy, journal, network, shape, split, display)

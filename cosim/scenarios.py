@@ -106,10 +106,15 @@ def check(config: Config, console: Console) -> bool:
     """
     with ExitStack() as stack:
         endpoint = stack.enter_context(private_ipc())
-        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ns3.log"
-        process = stack.enter_context(ns3_process(endpoint, log))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        process = stack.enter_context(ns3_process(endpoint, folder / "ns3.log"))
         network = RemoteNetwork(
-            endpoint, config.scenario, config.radio_parameters, config.seed, check_partner=process.check
+            endpoint,
+            config.scenario,
+            config.radio_parameters,
+            config.seed,
+            folder=folder / "ns3",
+            check_partner=process.check,
         )
         stack.callback(network.close)
         probes = list(probe_all(network))

@@ -20,6 +20,7 @@ from . import movement as motion
 from .background import Load
 from .life import Life
 from .movement import Movement, Point
+from .outputs import Output
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -66,6 +67,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `movement`: how the devices move; unset, they stay where they are.
     `life`: what befalls devices: absence, outage, battery, heat.
     `background`: loads of other users, or of devices beside their experts.
+    `outputs`: files of ns-3's own to write, any of "pcap", "ascii", "netanim", "flow-monitor" and "statistics".
     """
 
     name: ClassVar[str]
@@ -79,6 +81,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     movement: Movement | None = None
     life: tuple[Life, ...] = ()
     background: tuple[Load, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

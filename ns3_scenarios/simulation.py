@@ -29,6 +29,7 @@ from . import background, life, loader, movement, native, script
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .recorded import Recorded
+from .outputs import Outputs
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
@@ -59,12 +60,15 @@ def scenario_class(scenario: str) -> type[Scenario]:
     return SCENARIOS[scenario]
 
 
-def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: int) -> "Simulation":
+def open_network(
+    scenario: str, parameters: Mapping[str, Any], seed: int, run: int, folder: str | None = None
+) -> "Simulation":
     """Build a scenario, named as for `scenario_class`; it is ready for its first exchange when this returns.
 
     `seed` (1 to 2**32 - 1) and `run` (0 to 2**63 - 1) are those of ns-3's `RngSeedManager`: the same figures
-    give the same network to the nanosecond. Raises `RequestError` for an unknown scenario or parameter, and for
-    what a script raises.
+    give the same network to the nanosecond. `folder`, which must not be there yet, gets the files that the
+    scenario's `outputs` ask for; they are complete when the simulation is closed. Raises `RequestError` for an
+    unknown scenario or parameter, for outputs that it cannot have, and for what a script raises.
     """
     kind = scenario_class(scenario)
     if not 1 <= seed < 2**32:
@@ -72,7 +76,7 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, run)
+        return Simulation(kind.parse(parameters), seed, run, folder)
 
 
 class Simulation:
@@ -83,13 +87,14 @@ class Simulation:
 
     _open: "Simulation | None" = None
 
-    def __init__(self, scenario: Scenario, seed: int, run: int):
+    def __init__(self, scenario: Scenario, seed: int, run: int, folder: str | None = None):
         if Simulation._open is not None:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
         self._ns = ns = loader.load(scenario.modules, scenario.headers)
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
+        self._outputs = Outputs()
         try:
             ns.Config.Reset()
             ns.RngSeedManager.ResetNextStreamIndex()
@@ -98,6 +103,7 @@ class Simulation:
             self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
+            self._outputs.begin(ns, scenario.outputs, self._topology, folder)
             self._install(self._topology)
         except BaseException:
             self.close()
@@ -190,7 +196,9 @@ class Simulation:
             return
         Simulation._open = None
         self._engine.Close()
+        self._outputs.finish()
         self._ns.Simulator.Destroy()
+        self._outputs.close()
 
 
 def _checked(built: Any, name: str) -> Topology:

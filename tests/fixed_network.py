@@ -122,7 +122,9 @@ class FixedNetwork:
             raise InterruptedError
 
 
-def open_fixed(scenario: str, parameters: dict[str, Any], seed: int, run: int) -> FixedNetwork:
+def open_fixed(
+    scenario: str, parameters: dict[str, Any], seed: int, run: int, folder: str | None = None
+) -> FixedNetwork:
     """What a server opens; parameters as above."""
     if scenario != "fixed":
         raise RequestError("radio.scenario", f"{scenario!r} is not known; there is fixed")

@@ -127,7 +127,7 @@ def test_a_bad_request_is_refused_by_field_and_the_session_goes_on(ipc):
 def test_the_server_checks_requests_itself(ipc):
     """A client of ours checks before it sends; another might not."""
     with server(ipc), _raw(ipc) as channel:
-        _say(channel, Hello("me", "raw", "fixed", {}, 1, 1))
+        _say(channel, Hello("me", "raw", "fixed", {}, 1, 1, None))
         answer = _say(channel, Request("me", 1, (Transfer(99, 1, 0, 1),), 0, 1, Wait.ALL, None))
         assert isinstance(answer, Refused)
         assert (answer.field, answer.final) == ("transfers.device", False)
@@ -283,7 +283,13 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
     with server(endpoint) as process, connected(endpoint) as remote:
         for place in (endpoint, control_endpoint(endpoint)):
             with _raw(place) as channel:
-                for noise in (b"", b"\x00" * 100, MAGIC, encode(Hello("x", "y", "z", {}, 1, 1))[:-1], os.urandom(1000)):
+                for noise in (
+                    b"",
+                    b"\x00" * 100,
+                    MAGIC,
+                    encode(Hello("x", "y", "z", {}, 1, 1, None))[:-1],
+                    os.urandom(1000),
+                ):
                     channel.send(noise)
                     channel.send_multipart([noise, noise, b"more"])
                 channel.send(MAGIC + b"\x00")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ns-3's own outputs: packets in pcap and text, NetAnim, FlowMonitor, and what radios count themselves.
+
+None of them changes what it records: a simulation takes the same times to the nanosecond with and without.
+"""
+
+import re
+import resource
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bridge.network import RequestError
+
+from . import loader, radio_statistics
+from .movement import circle
+
+if TYPE_CHECKING:
+    from .scenario import Topology
+
+Output = Literal["pcap", "ascii", "netanim", "flow-monitor", "statistics"]
+
+UNPLACED_M = 50.0
+"""How far from x = y = 0 NetAnim shows the nodes that have no place."""
+
+_FIELD = "radio.outputs"
+
+
+class Outputs:
+    """The outputs of one simulation, whatever of them has begun."""
+
+    def __init__(self) -> None:
+        self._finishing: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], None]] = []
+
+    def begin(self, ns: Any, asked: Sequence[Output], topology: "Topology", folder: str | None) -> None:
+        """Begin before virtual time runs, in files of `folder`, which is made and must not be there before.
+
+        Raises `RequestError` for what this network or this folder cannot have.
+        """
+        if not asked:
+            return
+        self._topology = topology
+        self._statistics = radio_statistics.writers(ns) if "statistics" in asked else []
+        if "statistics" in asked and not self._statistics:
+            raise RequestError(_FIELD, "no radio of this scenario has statistics; leave them out")
+        self._folder = _made(folder)
+        beginnings: dict[Output, Callable[[], None]] = {
+            "pcap": self._begin_pcap,
+            "ascii": self._begin_ascii,
+            "netanim": self._begin_netanim,
+            "flow-monitor": self._begin_flow_monitor,
+            "statistics": self._begin_statistics,
+        }
+        for output in dict.fromkeys(asked):
+            beginnings[output]()
+
+    def finish(self) -> None:
+        """Write what is known only at the end, while the network still stands."""
+        while self._finishing:
+            self._finishing.pop()()
+
+    def close(self) -> None:
+        """Complete all files, once the network is gone."""
+        while self._closing:
+            self._closing.pop()()
+
+    def _begin_pcap(self) -> None:
+        recorder = self._recorder("pcap")
+        for name, node in self._nodes().items():
+            self._open(recorder.AddNode, node, f"{name}.pcap")
+            for i in range(node.GetNDevices()):
+                if recorder.HasFrames(node.GetDevice(i)):
+                    self._open(recorder.AddDevice, node.GetDevice(i), f"{name}-if{i}.pcap")
+
+    def _begin_ascii(self) -> None:
+        recorder = self._recorder("ascii")
+        for name, node in self._nodes().items():
+            self._open(recorder.AddNode, node, f"{name}.tr")
+
+    def _recorder(self, kind: str) -> Any:
+        """A recorder of IPv4 packets from and to the devices and other users, closed at the end."""
+        ns = loader.load((), (f"{kind}-recorder.h",))
+        recorder = ns.CreateObject[getattr(ns.cosim, f"{kind.capitalize()}Recorder")]()
+        for device in (*self._topology.devices, *self._topology.others):
+            recorder.Follow(device.address)
+        self._closing.append(recorder.Close)
+        return recorder
+
+    def _open(self, add: Callable[[Any, str], bool], watched: Any, file: str) -> None:
+        if not add(watched, str(self._folder / file)):
+            raise RequestError(_FIELD, f"{self._folder / file} cannot be written, or there is no IPv4 to record")
+
+    def _begin_netanim(self) -> None:
+        ns = loader.load(("netanim",), ("ns3/animation-interface.h",))
+        nodes = ns.NodeContainer.GetGlobal()
+        unplaced = [nodes.Get(i) for i in range(nodes.GetN()) if not nodes.Get(i).GetObject[ns.MobilityModel]()]
+        for node, place in zip(unplaced, circle([UNPLACED_M] * len(unplaced), 0.0), strict=True):
+            ns.AnimationInterface.SetConstantPosition(node, *place)
+        animation = ns.AnimationInterface(str(self._folder / "netanim.xml"))
+        animation.SetMaxPktsPerTraceFile(2**63)  # all in one file
+        for name, node in self._nodes().items():
+            animation.UpdateNodeDescription(node, name)
+        self._finishing.append(lambda: animation.SetStopTime(ns.Simulator.Now() - ns.NanoSeconds(1)))
+        self._closing.append(animation.__destruct__)
+
+    def _begin_flow_monitor(self) -> None:
+        ns = loader.load(("flow-monitor",), ("ns3/flow-monitor-helper.h",))
+        helper = ns.FlowMonitorHelper()
+        monitor = helper.Install(ns.NodeContainer.GetGlobal())
+        path = str(self._folder / "flow-monitor.xml")
+
+        def write() -> None:
+            monitor.CheckForLostPackets()
+            monitor.SerializeToXmlFile(path, True, True)
+
+        self._finishing.append(write)
+        self._closing.append(helper.__destruct__)
+
+    def _begin_statistics(self) -> None:
+        self._finishing += [begin(self._folder) for begin in self._statistics]
+
+    def _nodes(self) -> dict[str, Any]:
+        """The edge server, the devices and the other users by names that can be those of files."""
+        nodes = {"edge-server": self._topology.edge_server}
+        for device in (*self._topology.devices, *self._topology.others):
+            name = re.sub(r"[^\w.-]", "_", device.name)
+            nodes[f"{name}-{len(nodes)}" if name in nodes else name] = device.node
+        return nodes
+
+
+def _made(folder: str | None) -> Path:
+    if folder is None:
+        raise RequestError(_FIELD, "nobody said into which folder")
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        raise RequestError(_FIELD, f"{path} is there already; choose another run folder") from None
+    except OSError as error:
+        raise RequestError(_FIELD, f"{path} cannot be made on the ns-3 side's host: {error.strerror}") from None
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # pcap and ascii keep a file or more a node open
+    return path

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's by ours."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import loader
+
+LTE_FILES = {
+    "PhyStatsCalculator::DlRsrpSinrFilename": "DlRsrpSinrStats.txt",
+    "PhyStatsCalculator::UlSinrFilename": "UlSinrStats.txt",
+    "PhyStatsCalculator::UlInterferenceFilename": "UlInterferenceStats.txt",
+    "PhyTxStatsCalculator::DlTxOutputFilename": "DlTxPhyStats.txt",
+    "PhyTxStatsCalculator::UlTxOutputFilename": "UlTxPhyStats.txt",
+    "PhyRxStatsCalculator::DlRxOutputFilename": "DlRxPhyStats.txt",
+    "PhyRxStatsCalculator::UlRxOutputFilename": "UlRxPhyStats.txt",
+    "MacStatsCalculator::DlOutputFilename": "DlMacStats.txt",
+    "MacStatsCalculator::UlOutputFilename": "UlMacStats.txt",
+    "RadioBearerStatsCalculator::DlRlcOutputFilename": "DlRlcStats.txt",
+    "RadioBearerStatsCalculator::UlRlcOutputFilename": "UlRlcStats.txt",
+    "RadioBearerStatsCalculator::DlPdcpOutputFilename": "DlPdcpStats.txt",
+    "RadioBearerStatsCalculator::UlPdcpOutputFilename": "UlPdcpStats.txt",
+}
+"""ns-3's names for the files, by the attribute that holds each."""
+
+Write = Callable[[], None]
+"""Writes at the end what is not written yet."""
+
+
+def lte(_: list[Any], folder: Path) -> Write:
+    """Have ns-3 write its statistics of all LTE cells and their devices."""
+    ns = loader.load((), ("ns3/lte-helper.h",))
+    for attribute, name in LTE_FILES.items():
+        ns.Config.SetDefault(f"ns3::{attribute}", ns.StringValue(str(folder / name)))
+    # A helper of its own: one that has installed net devices has made its calculators, with other file names.
+    helper = ns.CreateObject[ns.LteHelper]()
+    helper.Initialize()
+    helper.EnableTraces()
+
+    def write() -> None:
+        for bearers in (helper.GetRlcStats(), helper.GetPdcpStats()):
+            bearers.Dispose()  # writes the epoch under way
+
+    return write
+
+
+def wifi(net_devices: list[Any], folder: Path) -> Write:
+    """Count what these Wi-Fi net devices send."""
+    ns = loader.load((), ("wifi-statistics.h",))
+    statistics = ns.CreateObject[ns.cosim.WifiStatistics]()
+    for net_device in net_devices:
+        statistics.AddDevice(net_device)
+    return lambda: statistics.Write(str(folder / "wifi.txt"))
+
+
+BY_NET_DEVICE = {"ns3::LteEnbNetDevice": lte, "ns3::WifiNetDevice": wifi}
+"""How a radio is known to be there, and who writes its statistics."""
+
+
+def writers(ns: Any) -> list[Callable[[Path], Write]]:
+    """One for each radio of the network that has statistics; called with a folder before virtual time runs."""
+    found: dict[str, list[Any]] = {}
+    nodes = ns.NodeContainer.GetGlobal()
+    for i in range(nodes.GetN()):
+        for k in range(nodes.Get(i).GetNDevices()):
+            net_device = nodes.Get(i).GetDevice(k)
+            found.setdefault(str(net_device.GetInstanceTypeId().GetName()), []).append(net_device)
+    return [partial(begin, found[kind]) for kind, begin in BY_NET_DEVICE.items() if kind in found]
