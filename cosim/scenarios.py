@@ -90,7 +90,7 @@ def check(config: Config, console: Console) -> bool:
     with ExitStack() as stack:
         endpoint = stack.enter_context(private_ipc())
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ns3.log"
-        process = stack.enter_context(ns3_process(endpoint, log))
+        process = stack.enter_context(ns3_process(endpoint, log, config.script))
         network = RemoteNetwork(
             endpoint, config.scenario, config.radio_parameters, config.seed, check_partner=process.check
         )

@@ -64,21 +64,23 @@ def open_network(scenario: str, parameters: Mapping[str, Any], seed: int, run: i
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, run)
+        return Simulation(kind.parse(parameters), seed, run, scenario)
 
 
 class Simulation:
     """One ns-3 simulation of a scenario. ns-3 is global to a process, so only one can be open at a time.
 
-    `exchange` lets other Python threads run meanwhile; these may call `interrupt` and `progress_ns`.
+    `exchange` lets other Python threads run meanwhile; these may call `interrupt` and `progress_ns`. `source` is the
+    script that the scenario comes from, if it does: what it raises is told by its line.
     """
 
     _open: "Simulation | None" = None
 
-    def __init__(self, scenario: Scenario, seed: int, run: int):
+    def __init__(self, scenario: Scenario, seed: int, run: int, source: str = ""):
         if Simulation._open is not None:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
+        self._source = source
         self._ns = ns = loader.load(scenario.modules, scenario.headers)
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
@@ -124,14 +126,27 @@ class Simulation:
         wait: Wait = Wait.ALL,
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
-        """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it."""
+        """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it.
+
+        What a script raises while ns-3 runs closes the simulation: an event was left half done.
+        """
         if Simulation._open is not self:
             raise PartnerLost(f"the simulation was closed at {self.now_ns} ns of virtual time")
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         if deadline_ns >= 2**63:
             raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
-        if bandwidth_shares is not None:
-            self._scenario.apply_shares(bandwidth_shares)
+        with script.told_by_line(self._source):
+            if bandwidth_shares is not None:
+                self._scenario.apply_shares(bandwidth_shares)
+            try:
+                return self._carry_out(transfers, depart_ns, deadline_ns, wait)
+            except InterruptedError:
+                raise
+            except Exception:
+                self.close()
+                raise
+
+    def _carry_out(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int, wait: Wait) -> Outcome:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
         asked = array("l", figures or [0])  # cppyy takes no empty buffer
         answer = array("l", [0] * max((1 + _TIMES) * len(transfers), 1))
