@@ -134,6 +134,12 @@ def scenarios(
 
 
 @app.command()
+def flags() -> None:
+    """Print the C++ compiler's flags for an ns-3 module of your own (docs/contrib.md)."""
+    os.execv(sys.executable, [sys.executable, "-m", "ns3_scenarios.native", "--flags"])
+
+
+@app.command()
 def devices() -> None:
     """Hold the devices' compute model against published measurements."""
     from model_side.device_check import main as check  # noqa: PLC0415

@@ -16,6 +16,7 @@ import msgspec
 from bridge.network import RequestError
 
 from . import movement as motion
+from .contrib import Contrib
 from .movement import Movement, Point
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -67,6 +68,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What the record calls it; the class's name if it says nothing."""
     modules: ClassVar[Sequence[str]] = ("internet",)
     headers: ClassVar[Sequence[str]] = ()
+    contrib: ClassVar[Sequence[Contrib]] = ()
+    """ns-3 modules of the user's own (docs/contrib.md)."""
     attach_s: ClassVar[float] = 0.0
     """How long, at most, `Simulation` lets the network run until every device is connected."""
 

@@ -26,6 +26,7 @@ from bridge.network import (
 )
 
 from . import loader, native, script
+from .contrib import contribs, fingerprint
 from .lte import Lte
 from .scenario import Scenario, Topology
 from .wifi import Wifi
@@ -81,7 +82,7 @@ class Simulation:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
         self._source = source
-        self._ns = ns = loader.load(scenario.modules, scenario.headers)
+        self._ns = ns = loader.load(scenario.modules, scenario.headers, contribs(type(scenario)))
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
         try:
@@ -100,7 +101,12 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
+            versions={
+                "ns3": version("ns3"),
+                "native": native.source_hash(),
+                "scenario": _source_hash(type(scenario)),
+                **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
+            },
         )
 
     def _install(self, topology: Topology) -> None:
