@@ -125,6 +125,8 @@ def _include(header: str) -> None:
         errors = re.findall(r"^(.+?:\d+:\d+): (?:fatal )?error: (.*)$", str(error), re.MULTILINE)
         place, words = errors[0] if errors else ("", str(error))
         if place.startswith("input_line"):
-            raise RequestError("radio.scenario", f"headers: {words}; the wheel has no such header") from None
+            raise RequestError(
+                "radio.scenario", f"headers: {words}; neither ns-3 nor a contrib module has it"
+            ) from None
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise RequestError(place, f"{words}{more}, in the header {header}") from None
