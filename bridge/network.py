@@ -141,7 +141,8 @@ class Network(Protocol):
         of the band, summing to at most 1; None leaves it to the network's scheduler.
 
         Raises `RequestError` naming the field for a request that makes no sense or that this network
-        cannot serve, with the clock unmoved; `PartnerLost` if the network is gone.
+        cannot serve, with the clock unmoved, and `FILE:LINE` for what a scenario script raised meanwhile, which
+        ends the network; `PartnerLost` if the network is gone.
         """
 
     def close(self) -> None:

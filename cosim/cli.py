@@ -44,6 +44,7 @@ def run(
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
     from cosim.display import make_display  # noqa: PLC0415
+    from cosim.journal import FILE_NAME  # noqa: PLC0415
     from cosim.run import Place, dated_folder  # noqa: PLC0415
     from cosim.run import run as run_experiment  # noqa: PLC0415
 
@@ -53,11 +54,12 @@ def run(
     experiment = configuration.load(config, settings or [], policy, scenario)
     folder = out or dated_folder(Path("runs"))
     display = make_display(console)
+    begun_before = (folder / FILE_NAME).exists()
     try:
         run_experiment(experiment, folder, Place(connect, listen), display)
-    except (PartnerLost, KeyboardInterrupt) as error:
+    except (PartnerLost, RequestError, KeyboardInterrupt) as error:
         display.end()
-        if folder.exists():
+        if (folder / FILE_NAME).exists() and not begun_before:
             console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(_say("stopped by the user", 130)) from None
@@ -89,10 +91,15 @@ def serve(
         bool, typer.Option("--allow-remote", help="Bind an address other hosts can reach.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="End after the first session.")] = False,
+    scripts: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PLACE", help="A file or folder of scenario scripts that clients may name; repeatable."),
+    ] = None,
 ) -> None:
     """Run the ns-3 side alone, for another terminal or host."""
     command = [sys.executable, "-m", "ns3_scenarios", "--listen", listen]
     command += ["--allow-remote"] * allow_remote + ["--once"] * once
+    command += [word for place in scripts or [] for word in ("--scripts", str(place))]
     sys.stdout.flush()
     os.execv(sys.executable, command)
 
@@ -124,6 +131,12 @@ def scenarios(
         radio_scenarios.print_parameters(experiment.scenario, _console())
     elif not radio_scenarios.check(experiment, _console()):
         raise typer.Exit(1)
+
+
+@app.command()
+def flags() -> None:
+    """Print the C++ compiler's flags for an ns-3 module of your own (docs/contrib.md)."""
+    os.execv(sys.executable, [sys.executable, "-m", "ns3_scenarios.native", "--flags"])
 
 
 @app.command()

@@ -97,6 +97,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return os.path.abspath(name) if re.search(r"\.py(:\w+)?$", name) else name
 
     @property
+    def script(self) -> Path | None:
+        """The file of a scenario that is the user's own; None for a built-in one."""
+        match = re.fullmatch(r"(.+\.py)(:\w+)?", self.scenario)
+        return Path(match[1]) if match else None
+
+    @property
     def radio_parameters(self) -> dict[str, Any]:
         """The scenario's own parameters."""
         return {name: value for name, value in self.radio.items() if name != "scenario"}

@@ -35,13 +35,17 @@ class Ns3Process:
 
 
 @contextmanager
-def ns3_process(endpoint: str, log: Path) -> Iterator[Ns3Process]:
+def ns3_process(endpoint: str, log: Path, script: Path | None = None) -> Iterator[Ns3Process]:
     """Start the ns-3 side at `endpoint`, its output in `log`; at the end stop it, by force after a few seconds.
+
+    `script` is the one file, or a folder, that it may run scenarios from, beside the built-in ones.
 
     It runs in a session of its own, so that Ctrl-C reaches this process alone, and ends by itself when its
     standard input does, which happens however this process ends.
     """
     command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child"]
+    if script is not None:
+        command += ["--scripts", str(script)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True

@@ -93,12 +93,9 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, place_: 
     with ExitStack() as stack:
         display.say("starting ns-3 and loading the model")
         began_s = time.perf_counter()
-        endpoint, check = _ns3_side(stack, place_, journal.path.with_name("ns3.log"))
-        torch.set_num_threads(config.model.threads)
-        split = load_model(config.model.path, config.model.dtype)
-        requests = _requests(config, split)
-        shape = wire_shape(config.model.wire_profile, shape_of(split))
-        for name, policy in policies.items():
+        endpoint, check = _ns3_side(stack, place_, journal.path.with_name("ns3.log"), config.script)
+
+        def opened() -> RemoteNetwork:
             network = RemoteNetwork(
                 endpoint,
                 config.scenario,
@@ -108,13 +105,22 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, place_: 
                 check_partner=check,
             )
             stack.callback(network.close)
+            return network
+
+        network = opened()  # what the scenario refuses is said before a model is loaded
+        torch.set_num_threads(config.model.threads)
+        split = load_model(config.model.path, config.model.dtype)
+        requests = _requests(config, split)
+        shape = wire_shape(config.model.wire_profile, shape_of(split))
+        for number, (name, policy) in enumerate(policies.items()):
+            network = network if number == 0 else opened()
             variant = _Variant(config, name, policy, journal, network, shape, split, display)
             variant.run(requests, time.perf_counter() - began_s)
             network.close()
             began_s = time.perf_counter()
 
 
-def _ns3_side(stack: ExitStack, place_: Place, log: Path) -> tuple[str, Callable[[], None]]:
+def _ns3_side(stack: ExitStack, place_: Place, log: Path, script: Path | None) -> tuple[str, Callable[[], None]]:
     """The endpoint of the ns-3 side, and how to ask whether it lives."""
     if place_.connect is not None:
         check_endpoint(place_.connect, "--connect")
@@ -122,7 +128,7 @@ def _ns3_side(stack: ExitStack, place_: Place, log: Path) -> tuple[str, Callable
     if place_.listen is not None:
         check_listen(place_.listen, allow_remote=False)
     endpoint = place_.listen or stack.enter_context(private_ipc())
-    process: Ns3Process = stack.enter_context(ns3_process(endpoint, log))
+    process: Ns3Process = stack.enter_context(ns3_process(endpoint, log, script))
     return endpoint, process.check
 
 

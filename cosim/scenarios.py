@@ -107,7 +107,7 @@ def check(config: Config, console: Console) -> bool:
     with ExitStack() as stack:
         endpoint = stack.enter_context(private_ipc())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        process = stack.enter_context(ns3_process(endpoint, folder / "ns3.log"))
+        process = stack.enter_context(ns3_process(endpoint, folder / "ns3.log", config.script))
         network = RemoteNetwork(
             endpoint,
             config.scenario,

@@ -4,10 +4,13 @@
 import argparse
 import logging
 import sys
+from pathlib import Path
+from typing import Any
 
 from bridge.network import RequestError
 from bridge.server import Server
-from ns3_scenarios.simulation import open_network
+from ns3_scenarios.script import refuse_foreign
+from ns3_scenarios.simulation import Simulation, open_network
 
 
 def main() -> int:
@@ -16,13 +19,26 @@ def main() -> int:
     parser.add_argument("--listen", required=True, metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")
     parser.add_argument("--allow-remote", action="store_true", help="bind an address that other hosts can reach")
     parser.add_argument("--once", action="store_true", help="end after the first session")
+    parser.add_argument(
+        "--scripts",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PLACE",
+        help="a file or folder of scenario scripts that clients may name; repeat for more",
+    )
     parser.add_argument("--child", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="ns-3 side: %(message)s")
+
+    def open_allowed(scenario: str, parameters: dict[str, Any], seed: int, run: int) -> Simulation:
+        refuse_foreign(scenario, arguments.scripts)
+        return open_network(scenario, parameters, seed, run)
+
     try:
         server = Server(
             arguments.listen,
-            open_network,
+            open_allowed,
             once=arguments.once,
             allow_remote=arguments.allow_remote,
             parent_fd=sys.stdin.fileno() if arguments.child else None,

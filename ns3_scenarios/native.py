@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The native library: C++ for the packet path, compiled against the installed ns-3 wheel at first use.
 
-`python -m ns3_scenarios.native` compiles it ahead of time. The result lies in the user's cache folder
+`python -m ns3_scenarios.native` compiles it ahead of time; with `--flags` it prints what a compiler needs for a module
+of the user's own (`cosim flags`). The result lies in the user's cache folder
 (`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler
 and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
 """
@@ -9,10 +10,13 @@ and the wheel, so that a change of any of them makes a new one and nothing stale
 import fcntl
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import distribution
@@ -43,6 +47,9 @@ MODULES = (
 )
 
 
+_LIBRARY = re.compile(r"libns(3[.\d]*)-(.+)\.so")
+
+
 class BuildError(RuntimeError):
     """The native library cannot be compiled. The message says what is missing or what the compiler said."""
 
@@ -53,12 +60,29 @@ def wheel() -> Path:
 
 
 @cache
+def _wheel_libraries() -> dict[str, Path]:
+    """The wheel's shared libraries by the names of their ns-3 modules."""
+    names = ((path, _LIBRARY.fullmatch(path.name)) for path in (wheel() / "lib64").iterdir())
+    return {match[2]: path for path, match in names if match}
+
+
+def wheel_modules() -> Set[str]:
+    """The ns-3 modules whose libraries the wheel has."""
+    return _wheel_libraries().keys()
+
+
 def wheel_library(module: str) -> Path:
     """The wheel's shared library of one ns-3 module."""
-    found = sorted((wheel() / "lib64").glob(f"libns3*-{module}.so"))
-    if len(found) != 1:
-        raise BuildError(f"the ns3 wheel in {wheel()} has {len(found)} libraries of the module {module}; reinstall ns3")
-    return found[0]
+    if module not in wheel_modules():
+        raise BuildError(f"the ns3 wheel in {wheel()} has no library of the module {module}; reinstall ns3")
+    return _wheel_libraries()[module]
+
+
+def wheel_release() -> str:
+    """The release of ns-3 that the wheel's libraries carry in their names: "3.44"."""
+    match = _LIBRARY.fullmatch(wheel_library("core").name)
+    assert match is not None
+    return match[1]
 
 
 def compiler() -> str:
@@ -100,6 +124,17 @@ def link_arguments() -> list[str]:
     return [f"-L{place}", "-Wl,--allow-shlib-undefined", *libraries, f"-Wl,-rpath,{place}"]
 
 
+def module_flags() -> list[str]:
+    """What the compiler needs, behind the sources, to make an ns-3 module of the user's own a shared library.
+
+    It names all of the wheel's libraries; those that the module uses become its dependencies, and no other.
+    """
+    place = wheel() / "lib64"
+    libraries = [f"-l:{wheel_library(module).name}" for module in sorted(wheel_modules())]
+    headers = ["-isystem", str(wheel() / "include"), f"-I{SOURCES}"]
+    return [*FLAGS, "-shared", *headers, f"-L{place}", "-Wl,--as-needed", *libraries]
+
+
 def library() -> Path:
     """The compiled native library; compiles it if this is the first use.
 
@@ -138,6 +173,6 @@ def _run(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        print(library())
+        print(shlex.join(module_flags()) if sys.argv[1:] == ["--flags"] else library())
     except BuildError as error:
         sys.exit(f"cosim: {error}")

@@ -18,6 +18,7 @@ from bridge.network import RequestError
 
 from . import movement as motion
 from .background import Load
+from .contrib import Contrib
 from .life import Life
 from .movement import Movement, Point
 from .outputs import Output
@@ -74,6 +75,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What the record calls it; the class's name if it says nothing."""
     modules: ClassVar[Sequence[str]] = ("internet",)
     headers: ClassVar[Sequence[str]] = ()
+    contrib: ClassVar[Sequence[Contrib]] = ()
+    """ns-3 modules of the user's own (docs/contrib.md)."""
     attach_s: ClassVar[float] = 0.0
     """How long, at most, `Simulation` lets the network run until every device is connected."""
 

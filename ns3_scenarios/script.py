@@ -7,10 +7,11 @@ What goes wrong in such a file is told by its line, as a compiler would, and not
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
 from bridge.network import RequestError
 
@@ -22,6 +23,17 @@ _FIELD = "radio.scenario"
 def is_script(scenario: str) -> bool:
     """Whether `scenario` names a file rather than a built-in scenario."""
     return _parts(scenario) is not None
+
+
+def refuse_foreign(scenario: str, allowed: Sequence[Path]) -> None:
+    """Raise `RequestError` for a script that is none of the files `allowed` and lies in none of the folders there.
+
+    To load a script is to run it, so that a server runs only what was named to it.
+    """
+    parts = _parts(scenario)
+    if parts is not None and not any(parts[0].resolve().is_relative_to(place.resolve()) for place in allowed):
+        reason = f"{parts[0]} is not among the scripts that this ns-3 side may run; start it with --scripts FOLDER"
+        raise RequestError(_FIELD, reason)
 
 
 def load_script(scenario: str) -> type[Scenario]:
@@ -60,18 +72,66 @@ def load_script(scenario: str) -> type[Scenario]:
 def told_by_line(scenario: str) -> Iterator[None]:
     """Turn what a script raises into `RequestError("FILE:LINE", message)`, the line being the innermost in the script.
 
-    A `RequestError` passes unchanged, as does all that has no line in the script, and everything of a built-in.
+    Also what it raises in a function that C++ calls. A `RequestError` passes unchanged, as does all that has no line in
+    the script, and everything of a built-in.
     """
-    try:
+    parts = _parts(scenario)
+    if parts is None:
         yield
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:
-        parts = _parts(scenario)
-        line = parts and _line(error, str(parts[0]))
-        if parts is None or line is None:
+        return
+    file = str(parts[0])
+    with _Watch(file) as watch:
+        try:
+            yield
+        except RequestError:
             raise
-        raise RequestError(f"{parts[0]}:{line}", _message(error)) from error
+        except (Exception, SystemExit) as error:
+            raised, line = watch.behind(error) or (error, _line(error, file))
+            if str(error).endswith("callable was deleted"):
+                raise RequestError(
+                    file, "a Python function that ns-3 calls is gone; name it in the Topology's keep"
+                ) from error
+            if line is None:
+                raise
+            raise RequestError(f"{file}:{line}", _message(raised)) from error
+
+
+class _Watch:
+    """Keeps the latest exception in a file and its line: cppyy drops both on the way through C++, all but the words."""
+
+    def __init__(self, file: str):
+        self._file = file
+        self._error: BaseException | None = None
+        self._line = 0
+
+    def __enter__(self) -> "_Watch":
+        self._before = sys.gettrace()
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def behind(self, error: BaseException) -> tuple[BaseException, int] | None:
+        """The exception that came back through C++ as `error`, and its line; None if `error` is no such thing.
+
+        cppyy makes a new exception of the same type from the old one's words, or a TypeError where it takes more.
+        """
+        seen = self._error
+        if seen is None or seen is error or not (type(seen).__name__ in str(error) or isinstance(error, TypeError)):
+            return None
+        return seen, self._line
+
+    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != self._file:
+            return None
+        frame.f_trace_lines = False
+        return self._in_the_file
+
+    def _in_the_file(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "exception" and argument[1] is not self._error:
+            self._error, self._line = argument[1], frame.f_lineno
+        return self._in_the_file
 
 
 def _parts(scenario: str) -> tuple[Path, str | None] | None:
@@ -101,4 +161,5 @@ def _message(error: BaseException) -> str:
     unknown = re.match(r"<namespace cppyy\.gbl\.ns3 .*> has no attribute '(\w+)'", str(error))
     if unknown:
         return f"AttributeError: ns has no {unknown[1]}: misspelt, or its header is not among `headers`"
-    return "".join(traceback.format_exception_only(error)).strip()
+    words = "".join(traceback.format_exception_only(error)).strip()
+    return re.sub(r"^script .*?\.py\.", "", words)  # the module's name of an exception that the script defines

@@ -26,10 +26,11 @@ from bridge.network import (
 )
 
 from . import background, life, loader, movement, native, script
+from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
-from .recorded import Recorded
 from .outputs import Outputs
+from .recorded import Recorded
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
@@ -76,22 +77,24 @@ def open_network(
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, run, folder)
+        return Simulation(kind.parse(parameters), seed, run, folder, scenario)
 
 
 class Simulation:
     """One ns-3 simulation of a scenario. ns-3 is global to a process, so only one can be open at a time.
 
-    `exchange` lets other Python threads run meanwhile; these may call `interrupt` and `progress_ns`.
+    `exchange` lets other Python threads run meanwhile; these may call `interrupt` and `progress_ns`. `source` is the
+    script that the scenario comes from, if it does: what it raises is told by its line.
     """
 
     _open: "Simulation | None" = None
 
-    def __init__(self, scenario: Scenario, seed: int, run: int, folder: str | None = None):
+    def __init__(self, scenario: Scenario, seed: int, run: int, folder: str | None = None, source: str = ""):
         if Simulation._open is not None:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
-        self._ns = ns = loader.load(scenario.modules, scenario.headers)
+        self._source = source
+        self._ns = ns = loader.load(scenario.modules, scenario.headers, contribs(type(scenario)))
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
         self._outputs = Outputs()
@@ -113,7 +116,12 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(scenario)},
+            versions={
+                "ns3": version("ns3"),
+                "native": native.source_hash(),
+                "scenario": _source_hash(scenario),
+                **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
+            },
         )
 
     def _move(self, topology: Topology) -> None:
@@ -146,14 +154,27 @@ class Simulation:
         wait: Wait = Wait.ALL,
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
-        """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it."""
+        """As `bridge.network.Network.exchange`; raises `InterruptedError` if `interrupt` ended it.
+
+        What a script raises while ns-3 runs closes the simulation: an event was left half done.
+        """
         if Simulation._open is not self:
             raise PartnerLost(f"the simulation was closed at {self.now_ns} ns of virtual time")
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         if deadline_ns >= 2**63:
             raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
-        if bandwidth_shares is not None:
-            self._scenario.apply_shares(bandwidth_shares)
+        with script.told_by_line(self._source):
+            if bandwidth_shares is not None:
+                self._scenario.apply_shares(bandwidth_shares)
+            try:
+                return self._carry_out(transfers, depart_ns, deadline_ns, wait)
+            except InterruptedError:
+                raise
+            except Exception:
+                self.close()
+                raise
+
+    def _carry_out(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int, wait: Wait) -> Outcome:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
         asked = array("l", figures or [0])  # cppyy takes no empty buffer
         answer = array("l", [0] * max((1 + _TIMES) * len(transfers), 1))

@@ -2,8 +2,6 @@
 """Movement: where ns-3 says that devices are, against closed forms and interpolation, and what links make of it."""
 
 import math
-import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

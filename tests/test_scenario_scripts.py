@@ -260,7 +260,7 @@ def test_when_ns3_aborts_its_own_message_is_shown(small_run, tmp_path, fails, wo
 
 def test_a_served_ns3_side_refuses_a_script_and_serves_the_mended_one(tmp_path):
     path = tmp_path / "mine.py"
-    with private_ipc() as endpoint, ns3_process(endpoint, tmp_path / "ns3.log") as process:
+    with private_ipc() as endpoint, ns3_process(endpoint, tmp_path / "ns3.log", path) as process:
 
         def opened() -> RemoteNetwork:
             return RemoteNetwork(endpoint, str(path), {}, 1, check_partner=process.check)
