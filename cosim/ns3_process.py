@@ -42,7 +42,7 @@ def ns3_process(endpoint: str, log: Path) -> Iterator[Ns3Process]:
     standard input does, which happens however this process ends.
     """
     command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child"]
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )

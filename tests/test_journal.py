@@ -10,6 +10,7 @@ import pytest
 
 from bridge.network import RequestError
 from cosim.config import Config
+from cosim.errors import JournalUnwritable
 from cosim.journal import FILE_NAME, SCHEMA_VERSION, Journal
 
 
@@ -37,7 +38,7 @@ def test_a_journal_is_never_overwritten(run_folder):
 def test_reading_changes_nothing(run_folder):
     before = (run_folder / FILE_NAME).read_bytes()
     journal = Journal.open(run_folder)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(JournalUnwritable, match="readonly"):
         journal.add_event(None, "no", "no")
     journal.close()
     assert (run_folder / FILE_NAME).read_bytes() == before
@@ -72,7 +73,10 @@ def test_what_is_no_journal_is_refused_by_name(run_folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("pragma", "words"),
-    [("application_id = 1", "no journal of ours"), (f"user_version = {SCHEMA_VERSION + 1}", "schema version 2")],
+    [
+        ("application_id = 1", "no journal of ours"),
+        (f"user_version = {SCHEMA_VERSION + 1}", f"schema version {SCHEMA_VERSION + 1}"),
+    ],
 )
 def test_a_foreign_or_other_version_is_refused(run_folder, pragma, words):
     with sqlite3.connect(run_folder / FILE_NAME) as db:
