@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,20 +92,22 @@ class Journal:
         if path.exists():
             raise RequestError("--out", f"{folder} holds a journal already; choose another folder")
         lock = _lock(folder)
-        connection = sqlite3.connect(path, isolation_level=None)
-        schema = files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(
-            f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {schema} COMMIT;"
-        )
-        journal = cls(connection, path, fresh=True, lock=lock)
         meta = {
             "config": msgspec.json.encode(config).decode(),
             "versions": json.dumps(versions, sort_keys=True),
             "folder": os.getcwd(),
         }
-        journal._insert("meta", [[key, value] for key, value in meta.items()])
-        return journal
+        schema = files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
+        partial = path.with_suffix(".partial")  # so that there is a whole journal or none
+        partial.unlink(missing_ok=True)
+        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            db.executescript(
+                f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {schema} COMMIT;"
+            )
+            db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        partial.replace(path)
+        return cls(_writer(path), path, fresh=True, lock=lock)
 
     @classmethod
     def reopen(cls, run: Path) -> "Journal":
@@ -114,8 +116,7 @@ class Journal:
         try:
             reader = cls.open(run)
             reader.close()
-            connection = sqlite3.connect(reader.path, isolation_level=None)
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection = _writer(reader.path)
         except BaseException:
             os.close(lock)
             raise
@@ -293,6 +294,10 @@ class Journal:
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
         return Recorded(asked, Outcome(end_ns, tuple(outcomes), links))
 
+    def is_empty(self) -> bool:
+        """Whether no exchange was recorded yet."""
+        return not self.rows("SELECT 1 FROM exchanges LIMIT 1")
+
     def is_finished(self, variant: int | None = None) -> bool:
         """Whether a variant, or the whole run, came to its end."""
         if variant is None:
@@ -351,6 +356,12 @@ class Journal:
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _writer(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
 
 
 def _difference(recorded: Any, value: Any) -> str:

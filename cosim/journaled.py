@@ -8,7 +8,7 @@ them to a new one. Each outcome that ns-3 gives again is compared with the recor
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import asdict
 
@@ -16,6 +16,8 @@ from bridge.client import RemoteNetwork
 from bridge.network import Outcome, PartnerLost, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.journal import Asked, Journal
+
+Answer = TypeVar("Answer")
 
 MOST_DEATHS = 3
 """An ns-3 side that is lost so often at one exchange would be lost there for ever."""
@@ -56,12 +58,14 @@ class JournaledNetwork:
         self._number = 0
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took for the latest exchange; 0 for one out of the record."""
-        recorded = journal.network_info(variant)
-        if recorded is None:
+        self._recorded_info = journal.network_info(variant)
+        if self._recorded_info is None:
             if live is None:
                 raise Diverged(f"variant {variant} was never recorded")
-            self._session = live.open()
-        self.info = recorded or self._session.info  # type: ignore[union-attr]
+            if journal.is_empty():  # what fails at the very first would as a rule fail again
+                self._session = live.open()
+            self._recorded_info = self._persist(live, lambda session: session.info)
+        self.info = self._recorded_info
         self.now_ns = self.info.now_ns
 
     def exchange(
@@ -94,16 +98,20 @@ class JournaledNetwork:
             self._session.close()
 
     def _ask(self, asked: Asked) -> Outcome:
-        place = self._place(self._number + 1)
         if self._live is None:
-            raise Diverged(f"{place}: the record ends before it")
+            raise Diverged(f"{self._place(self._number + 1)}: the record ends before it")
+        return self._persist(self._live, lambda session: session.exchange(*asked))
+
+    def _persist(self, live: Live, ask: Callable[[RemoteNetwork], Answer]) -> Answer:
+        """What the live network answers, by a new session each time that one is lost."""
+        place = self._place(self._number + 1)
         deaths = 0
         while True:
             try:
                 if self._session is None:
-                    self._session = self._live.open()
+                    self._session = live.open()
                     self._catch_up(self._session)
-                outcome = self._session.exchange(*asked)
+                answer = ask(self._session)
             except PartnerLost as error:
                 deaths += 1
                 self._tell("ns-3 lost", f"{place}: {error}")
@@ -111,17 +119,18 @@ class JournaledNetwork:
                     with suppress(PartnerLost):
                         self._session.close()
                 self._session = None
-                self._live.abandon()
+                live.abandon()
                 if deaths == MOST_DEATHS:
                     raise PartnerLost(f"{error}\n{deaths} times at {place}; resume will try again") from error
             else:
                 self.busy_ns = self._session.busy_ns
-                return outcome
+                return answer
 
     def _catch_up(self, session: RemoteNetwork) -> None:
         """Play all recorded exchanges up to now to a new session."""
-        if session.info != self.info:
-            raise Diverged(f"the network is not the recorded one: {_changes(asdict(self.info), asdict(session.info))}")
+        wanted = self._recorded_info or session.info
+        if session.info != wanted:
+            raise Diverged(f"the network is not the recorded one: {_changes(asdict(wanted), asdict(session.info))}")
         for number in range(1, self._number + 1):
             recorded = self._journal.recorded(self._variant, number)
             assert recorded is not None

@@ -51,7 +51,7 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
         try:
             _live(config, policies, journal, place_, display)
         finally:
-            recorded = bool(journal.rows("SELECT 1 FROM exchanges LIMIT 1"))
+            recorded = not journal.is_empty()
             journal.close()
     finally:
         if made and not recorded:
