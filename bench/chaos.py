@@ -61,6 +61,11 @@ def fingerprint(folder: Path) -> str:
         return journal.fingerprint()
 
 
+def is_finished(folder: Path) -> bool:
+    with closing(Journal.open(folder)) as journal:
+        return journal.is_finished()
+
+
 def lived_through(folder: Path, stroke: str, peace_s: float, chance: random.Random) -> tuple[int, int]:
     """Strike a run until it has ended; return how often it was struck and how often resumed."""
     whom, number = STROKES[stroke]
@@ -73,6 +78,8 @@ def lived_through(folder: Path, stroke: str, peace_s: float, chance: random.Rand
         if process.returncode == 0:
             return struck, resumed
         recorded = (folder / "journal.sqlite").exists()
+        if recorded and is_finished(folder):  # struck between its last word and its exit
+            return struck, resumed
         if resumed == MOST_RESUMES or (recorded and process.returncode != -signal.SIGKILL):
             raise RuntimeError(f"{stroke}: exit code {process.returncode}: {errors}")
         process = start("resume", str(folder)) if recorded else begin(folder)

@@ -133,6 +133,21 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the files.")],
+) -> None:
+    """Write a run's tables as Parquet files."""
+    try:
+        from cosim import tables  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise RequestError("export", f"needs {error.name}; pip install 'wdmoe-cosim[tables]'") from None
+
+    for path in tables.export(run, folder):
+        print(path)
+
+
+@app.command()
 def serve(
     listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
     allow_remote: Annotated[

@@ -41,7 +41,7 @@ APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 UNREPEATABLE = ("meta", "costs", "events")
 
-_TABLES = (
+TABLES = (
     "meta",
     "variants",
     "devices",
@@ -311,7 +311,7 @@ class Journal:
     def fingerprint(self, variant: int | None = None) -> str:
         """SHA-256 over all that a repetition must give again; of one variant, or of the whole run."""
         digest = hashlib.sha256()
-        for table in _TABLES:
+        for table in TABLES:
             if table in UNREPEATABLE:
                 continue
             columns = [row[1] for row in self.db.execute(f"PRAGMA table_info({table})")]
