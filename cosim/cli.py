@@ -4,13 +4,19 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from bridge.network import PartnerLost, RequestError
+from cosim.errors import Diverged, JournalUnwritable
+
+if TYPE_CHECKING:
+    from cosim.display import Display
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -43,9 +49,8 @@ def run(
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
-    from cosim.display import make_display  # noqa: PLC0415
-    from cosim.journal import FILE_NAME  # noqa: PLC0415
-    from cosim.run import Place, dated_folder  # noqa: PLC0415
+    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.run import dated_folder  # noqa: PLC0415
     from cosim.run import run as run_experiment  # noqa: PLC0415
 
     if connect and listen:
@@ -53,20 +58,66 @@ def run(
     console = _console()
     experiment = configuration.load(config, settings or [], policy, scenario)
     folder = out or dated_folder(Path("runs"))
+    with _telling(folder, console) as display:
+        run_experiment(experiment, folder, Place(connect, listen), display)
+    show(folder)
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that did not come to its end.")],
+    connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
+) -> None:
+    """Go on with a run that was interrupted, however that was."""
+    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.run import resume as resume_run  # noqa: PLC0415
+
+    with _telling(run, _console()) as display:
+        resume_run(run, Place(connect), display)
+    show(run)
+
+
+@app.command()
+def replay(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+    """Do a run again on its recorded outcomes, without ns-3, and say whether all is as recorded."""
+    from cosim.display import make_display  # noqa: PLC0415
+    from cosim.journal import Journal  # noqa: PLC0415
+    from cosim.run import replay as replay_run  # noqa: PLC0415
+
+    console = _console()
+    display = make_display(console)
+    try:
+        replay_run(run, display)
+    finally:
+        display.end()
+    journal = Journal.open(run)
+    ((exchanges, tokens),) = journal.rows("SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM tokens)")
+    print(f"as recorded: {exchanges} exchanges, {tokens} tokens; fingerprint {journal.fingerprint()[:16]}")
+    journal.close()
+
+
+@contextmanager
+def _telling(folder: Path, console: Console) -> "Iterator[Display]":
+    """A display for what runs inside, and where its record is if it does not come to its end."""
+    from cosim.display import make_display  # noqa: PLC0415
+    from cosim.journal import FILE_NAME  # noqa: PLC0415
+
     display = make_display(console)
     begun_before = (folder / FILE_NAME).exists()
     try:
-        run_experiment(experiment, folder, Place(connect, listen), display)
-    except (PartnerLost, RequestError, KeyboardInterrupt) as error:
+        yield display
+    except (PartnerLost, RequestError, Diverged, JournalUnwritable, KeyboardInterrupt) as error:
         display.end()
-        if (folder / FILE_NAME).exists() and not begun_before:
+        refused = isinstance(error, RequestError) and begun_before
+        if (folder / FILE_NAME).exists() and not refused:
             console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+            if not isinstance(error, Diverged):
+                console.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(_say("stopped by the user", 130)) from None
         raise
     finally:
         display.end()
-    show(folder)
 
 
 @app.command()
@@ -82,6 +133,21 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
         print(f"{kind}: {message}")
     print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
     journal.close()
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the files.")],
+) -> None:
+    """Write a run's tables as Parquet files."""
+    try:
+        from cosim import tables  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise RequestError("export", f"needs {error.name}; pip install 'wdmoe-cosim[tables]'") from None
+
+    for path in tables.export(run, folder):
+        print(path)
 
 
 @app.command()
@@ -155,7 +221,7 @@ def main() -> NoReturn:
         code = app(standalone_mode=False)
     except RequestError as error:
         code = _say(str(error), 2)
-    except PartnerLost as error:
+    except (PartnerLost, Diverged, JournalUnwritable) as error:
         code = _say(str(error), 1)
     except typer.Exit as exit_:
         code = exit_.exit_code

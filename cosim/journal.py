@@ -3,23 +3,36 @@
 
 `cosim/schema.sql` has the tables, `docs/journal.md` describes them. SQLite in WAL mode keeps every committed
 exchange readable whatever happens to the process. Two runs of one configuration have equal journals but for
-the tables in `UNREPEATABLE`, which hold wall-clock time and mishaps.
+the tables in `UNREPEATABLE`, which hold wall-clock time and mishaps. So a run that is done again can be held
+against its journal row by row: a replay must find every row, a resumed run adds those that are missing.
 """
 
+import fcntl
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from bridge.network import NetworkInfo, RequestError
+from bridge.network import (
+    LinkState,
+    NetworkInfo,
+    Outcome,
+    RequestError,
+    Status,
+    Transfer,
+    TransferOutcome,
+    Wait,
+)
 from cosim.config import Config
+from cosim.errors import Diverged, JournalUnwritable
 from model_side.base_station import LayerExchange
 from model_side.inference import TokenRecord
 
@@ -28,7 +41,7 @@ APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 UNREPEATABLE = ("meta", "costs", "events")
 
-_TABLES = (
+TABLES = (
     "meta",
     "variants",
     "devices",
@@ -43,12 +56,34 @@ _TABLES = (
 )
 
 
-class Journal:
-    """An open journal. `create` begins one, `open` reads one; `variant` numbers count from 1."""
+class Asked(NamedTuple):
+    """What one exchange was asked: the arguments of `bridge.network.Network.exchange`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path):
+    transfers: tuple[Transfer, ...]
+    depart_ns: int
+    deadline_ns: int
+    wait: Wait
+
+
+class Recorded(NamedTuple):
+    """One exchange of the record."""
+
+    asked: Asked
+    outcome: Outcome
+
+
+class Journal:
+    """An open journal; `variant` numbers count from 1.
+
+    `create` begins one, `reopen` goes on with one, `open` reads one. Where a row is there already, adding it again
+    compares the two, and raises `Diverged` if they differ; in a journal opened for reading, also if it is not there.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, fresh: bool = False, lock: int | None = None):
         self.path = path
         self.db = connection
+        self._fresh = fresh
+        self._lock = lock
 
     @classmethod
     def create(cls, folder: Path, config: Config, versions: dict[str, str]) -> "Journal":
@@ -56,16 +91,36 @@ class Journal:
         path = folder / FILE_NAME
         if path.exists():
             raise RequestError("--out", f"{folder} holds a journal already; choose another folder")
-        connection = sqlite3.connect(path, isolation_level=None)
+        lock = _lock(folder)
+        meta = {
+            "config": msgspec.json.encode(config).decode(),
+            "versions": json.dumps(versions, sort_keys=True),
+            "folder": os.getcwd(),
+        }
         schema = files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(
-            f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {schema} COMMIT;"
-        )
-        journal = cls(connection, path)
-        meta = {"config": msgspec.json.encode(config).decode(), "versions": json.dumps(versions, sort_keys=True)}
-        journal._insert("meta", [[key, value] for key, value in meta.items()])
-        return journal
+        partial = path.with_suffix(".partial")  # so that there is a whole journal or none
+        partial.unlink(missing_ok=True)
+        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            db.executescript(
+                f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {schema} COMMIT;"
+            )
+            db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        partial.replace(path)
+        return cls(_writer(path), path, fresh=True, lock=lock)
+
+    @classmethod
+    def reopen(cls, run: Path) -> "Journal":
+        """Open the journal of a run folder to go on with it. Raises `RequestError` as `open`, or if it is in use."""
+        lock = _lock(run if run.is_dir() else run.parent)
+        try:
+            reader = cls.open(run)
+            reader.close()
+            connection = _writer(reader.path)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(connection, reader.path, lock=lock)
 
     @classmethod
     def open(cls, run: Path) -> "Journal":
@@ -98,25 +153,32 @@ class Journal:
     def close(self) -> None:
         """Close the file; its write-ahead log is merged into it."""
         self.db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     # Writing.
 
     def add_variant(
-        self, policy: str, network: str, info: NetworkInfo, hardware: Sequence[str], experts: Sequence[Sequence[int]]
-    ) -> int:
-        """Begin a variant of the experiment; return its number. `experts` are those that each device holds."""
+        self,
+        variant: int,
+        policy: str,
+        network: str,
+        info: NetworkInfo,
+        hardware: Sequence[str],
+        experts: Sequence[Sequence[int]],
+    ) -> None:
+        """Begin a variant of the experiment. `experts` are those that each device holds."""
         with self._transaction():
-            variant = int(self.db.execute("SELECT coalesce(max(variant), 0) + 1 FROM variants").fetchone()[0])
             parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
-            self._insert("variants", [[variant, policy, network, info.scenario, parameters, versions]])
-            self._insert(
+            self._put("variants", [[variant, policy, network, info.scenario, parameters, versions, info.now_ns]])
+            self._put(
                 "devices",
                 [
                     [variant, device, name, hardware[device], json.dumps(list(experts[device]))]
                     for device, name in enumerate(info.devices)
                 ],
             )
-        return variant
 
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
@@ -158,34 +220,89 @@ class Journal:
             )
         ]
         with self._transaction():
-            self._insert("exchanges", [[*key, *exchange]])
-            self._insert("transfers", [[*key, *row] for row in transfers])
-            self._insert("links", [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
-            self._insert("routing", [[*key, *routing]])
+            self._put("exchanges", [[*key, *exchange]])
+            self._put("transfers", [[*key, *row] for row in transfers])
+            self._put("links", [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
+            self._put("routing", [[*key, *routing]])
 
     def add_token(self, variant: int, token: TokenRecord) -> None:
         """Record a generated token."""
         row = [variant, token.request, token.position, token.token_id, token.start_ns, token.end_ns]
-        self._insert("tokens", [row])
+        with self._transaction():
+            self._put("tokens", [row])
 
     def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
         """Record how a request's answer compares with the unmodified model's."""
-        self._insert("quality", [[variant, request, metric, value] for metric, value in metrics.items()])
+        with self._transaction():
+            self._put("quality", [[variant, request, metric, value] for metric, value in metrics.items()])
 
     def add_costs(self, variant: int, costs: dict[str, float]) -> None:
-        """Record the wall-clock seconds that the parts of the program took."""
-        self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
+        """Record the wall-clock seconds that the parts of the program took; the variant is finished."""
+        with self._transaction():
+            self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
 
     def add_event(self, variant: int | None, kind: str, message: str) -> None:
-        """Record a mishap or the end of the run."""
-        self._insert("events", [[None, variant, kind, message]])
+        """Record a mishap, or the end of the run."""
+        with self._transaction():
+            self._insert("events", [[None, variant, kind, message]])
 
     # Reading.
 
     @property
     def config(self) -> dict[str, Any]:
         """The configuration that the run was made with."""
-        return dict(json.loads(self.db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()[0]))
+        return dict(json.loads(self.meta("config")))
+
+    def meta(self, key: str) -> str:
+        """A value of the table `meta`."""
+        return str(self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()[0])
+
+    def network_info(self, variant: int) -> NetworkInfo | None:
+        """The network of a variant as it was recorded; None if it never began."""
+        found = self.rows("SELECT scenario, begin_ns, parameters, versions FROM variants WHERE variant = ?", variant)
+        if not found:
+            return None
+        scenario, begin_ns, parameters, versions = found[0]
+        names = self.rows("SELECT name FROM devices WHERE variant = ? ORDER BY device", variant)
+        return NetworkInfo(
+            scenario, tuple(name for (name,) in names), begin_ns, json.loads(parameters), json.loads(versions)
+        )
+
+    def recorded(self, variant: int, number: int) -> Recorded | None:
+        """Exchange `number` (from 1) of a variant; None if it was not recorded."""
+        key = (variant, number)
+        found = self.rows(
+            "SELECT depart_ns, deadline_ns, wait, end_ns FROM exchanges WHERE variant = ? AND exchange = ?", *key
+        )
+        if not found:
+            return None
+        depart_ns, deadline_ns, wait, end_ns = found[0]
+        transfers, outcomes = [], []
+        for device, down, compute_ns, up, status, *times in self.rows(
+            "SELECT device, downlink_bytes, compute_ns, uplink_bytes, status, downlink_begin_ns, downlink_end_ns, "
+            "compute_end_ns, uplink_end_ns FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
+            *key,
+        ):
+            transfers.append(Transfer(device, down, compute_ns, up))
+            outcomes.append(TransferOutcome(device, Status(status), *times))
+        links = tuple(
+            LinkState(device, bool(connected), *measured)
+            for _, _, device, connected, *measured in self.rows(
+                "SELECT * FROM links WHERE variant = ? AND exchange = ? ORDER BY device", *key
+            )
+        )
+        asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
+        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links))
+
+    def is_empty(self) -> bool:
+        """Whether no exchange was recorded yet."""
+        return not self.rows("SELECT 1 FROM exchanges LIMIT 1")
+
+    def is_finished(self, variant: int | None = None) -> bool:
+        """Whether a variant, or the whole run, came to its end."""
+        if variant is None:
+            return bool(self.rows("SELECT 1 FROM events WHERE kind = 'finished'"))
+        return bool(self.rows("SELECT 1 FROM costs WHERE variant = ?", variant))
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of an SQL query."""
@@ -194,7 +311,7 @@ class Journal:
     def fingerprint(self, variant: int | None = None) -> str:
         """SHA-256 over all that a repetition must give again; of one variant, or of the whole run."""
         digest = hashlib.sha256()
-        for table in _TABLES:
+        for table in TABLES:
             if table in UNREPEATABLE:
                 continue
             columns = [row[1] for row in self.db.execute(f"PRAGMA table_info({table})")]
@@ -206,14 +323,59 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self.db.execute("BEGIN")
         try:
+            self.db.execute("BEGIN")
             yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
+            self.db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise JournalUnwritable(f"the journal {self.path} cannot be written: {error}") from error
+        finally:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+    def _put(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, or compare them with those of the same key."""
+        self._insert(table, rows if self._fresh else [row for row in rows if not self._is_there(table, row)])
+
+    def _is_there(self, table: str, row: Sequence[Any]) -> bool:
+        columns = self.db.execute(f"PRAGMA table_info({table})").fetchall()
+        keys = [name for _, name, _, _, _, key in columns if key]
+        named = dict(zip([column[1] for column in columns], row, strict=True))
+        where = " AND ".join(f"{key} = ?" for key in keys)
+        found = self.db.execute(f"SELECT * FROM {table} WHERE {where}", [named[key] for key in keys]).fetchone()
+        place = f"{table}, " + ", ".join(f"{key} {named[key]}" for key in keys)
+        if found is None:
+            if self._lock is None:
+                raise Diverged(f"{place}: was not recorded")
+            return False
+        for (name, value), recorded in zip(named.items(), found, strict=True):
+            if value != recorded:
+                raise Diverged(f"{place}: {name} differs{_difference(recorded, value)}")
+        return True
 
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _writer(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _difference(recorded: Any, value: Any) -> str:
+    return "" if isinstance(recorded, bytes) else f": recorded was {recorded!r}, now came {value!r}"
+
+
+def _lock(folder: Path) -> int:
+    """Hold a folder as its only writer, until the descriptor is closed or the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY) if folder.is_dir() else None
+    if descriptor is None:
+        raise RequestError("RUN", f"{folder} is no folder")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RequestError("RUN", f"{folder} is being written by another process") from None
+    return descriptor

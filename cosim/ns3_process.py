@@ -46,7 +46,7 @@ def ns3_process(endpoint: str, log: Path, script: Path | None = None) -> Iterato
     command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child"]
     if script is not None:
         command += ["--scripts", str(script)]
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )

@@ -2,23 +2,24 @@
 """One run: the model here, ns-3 in its own process, policy after policy on the same seed, all of it journaled."""
 
 import importlib.metadata
+import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import torch
 
-from bridge.client import RemoteNetwork
-from bridge.endpoint import check_endpoint, check_listen, private_ipc
 from bridge.network import NS_PER_S, RequestError
-from cosim.config import Config
+from cosim.config import Config, convert
 from cosim.display import Display
+from cosim.errors import JournalUnwritable
 from cosim.journal import Journal
-from cosim.ns3_process import Ns3Process, ns3_process
+from cosim.journaled import JournaledNetwork
+from cosim.ns3_side import Ns3Side, Place
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES, Hardware
@@ -34,36 +35,63 @@ from model_side.workload import make_requests
 _VERSIONED = ("wdmoe-cosim", "torch", "transformers", "tokenizers", "numpy", "pyzmq", "msgspec")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the ns-3 side is: `connect` to one that runs, or start one that listens at `listen` (None: private ipc)."""
-
-    connect: str | None = None
-    listen: str | None = None
-
-
 def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     """Run every policy of `config` and journal it in `folder`, which is made.
 
-    Raises `RequestError` for bad input, `PartnerLost` if the ns-3 side goes. What was recorded by then stays
-    readable; a new folder in which nothing was recorded is removed.
+    An ns-3 side that is lost is started anew and brought to where it was. Raises `RequestError` for bad input,
+    `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
+    readable, and `resume` goes on with it; a new folder in which nothing was recorded is removed.
     """
-    policies = {name: make_policy(name, config.policy.get(name)) for name in config.policies}
-    for name in config.policy:
-        if name not in config.policies:
-            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
+    policies = _policies(config)
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     recorded = False
     try:
-        with _recorded(Journal.create(folder, config, _versions())) as journal:
-            try:
-                _run(config, policies, journal, place_, display)
-            finally:
-                recorded = bool(journal.rows("SELECT 1 FROM exchanges LIMIT 1"))
+        journal = Journal.create(folder, config, _versions())
+        try:
+            _live(config, policies, journal, place_, display)
+        finally:
+            recorded = not journal.is_empty()
+            journal.close()
     finally:
         if made and not recorded:
             shutil.rmtree(folder)
+
+
+def resume(run_: Path, place_: Place, display: Display) -> None:
+    """Go on with a run that did not come to its end; the journal becomes what it would have been.
+
+    The model runs again on the recorded outcomes until it has caught up, and ns-3 is brought to where it was.
+    Raises as `run`, `RequestError` naming RUN for a journal that other versions wrote, and `Diverged` if anything
+    comes out otherwise than recorded.
+    """
+    journal = Journal.reopen(run_)
+    try:
+        if journal.is_finished():
+            raise RequestError("RUN", f"{run_} came to its end; there is nothing to resume")
+        written, here = json.loads(journal.meta("versions")), _versions()
+        changed = [f"{name} {written[name]} (here {here[name]})" for name in here if written.get(name) != here[name]]
+        if changed:
+            raise RequestError("RUN", f"{run_} was made with {', '.join(changed)}; go on with the same versions")
+        with _where_it_ran(journal):
+            config = convert(journal.config)
+            _live(config, _policies(config), journal, place_, display)
+    finally:
+        journal.close()
+
+
+def replay(run_: Path, display: Display) -> None:
+    """Do a run again on its recorded outcomes, and hold all that comes of it against the journal, row by row.
+
+    Raises `Diverged` with the first difference; with other versions of the software there may be one.
+    """
+    journal = Journal.open(run_)
+    try:
+        with _where_it_ran(journal):
+            config = convert(journal.config)
+            _run(config, _policies(config), journal, None, display)
+    finally:
+        journal.close()
 
 
 def dated_folder(parent: Path) -> Path:
@@ -73,63 +101,76 @@ def dated_folder(parent: Path) -> Path:
     return next(parent / name for name in names if not (parent / name).exists())
 
 
+def _policies(config: Config) -> dict[str, Policy]:
+    for name in config.policy:
+        if name not in config.policies:
+            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
+    return {name: make_policy(name, config.policy.get(name)) for name in config.policies}
+
+
 @contextmanager
-def _recorded(journal: Journal) -> Iterator[Journal]:
-    """Close the journal whatever happens, with the mishap in it."""
+def _where_it_ran(journal: Journal) -> Iterator[None]:
+    """The configuration's relative paths hold where the run was made, if that is still there."""
+    before, then = Path.cwd(), Path(journal.meta("folder"))
+    if then.is_dir():
+        os.chdir(then)
     try:
-        yield journal
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_: Place, display: Display) -> None:
+    """Run with ns-3, what befalls the run in the journal."""
+    try:
+        side = Ns3Side(config, place_, journal.path.resolve().with_name("ns3.log"))
+        try:
+            _run(config, policies, journal, side, display)
+        finally:
+            side.close()
         journal.add_event(None, "finished", "all variants ran to their end")
+    except JournalUnwritable:
+        raise
     except KeyboardInterrupt:
         journal.add_event(None, "interrupted", "the user stopped the run")
         raise
     except Exception as error:
         journal.add_event(None, type(error).__name__, str(error))
         raise
-    finally:
-        journal.close()
 
 
-def _run(config: Config, policies: dict[str, Policy], journal: Journal, place_: Place, display: Display) -> None:
-    with ExitStack() as stack:
-        display.say("starting ns-3 and loading the model")
-        began_s = time.perf_counter()
-        endpoint, check = _ns3_side(stack, place_, journal.path.with_name("ns3.log"), config.script)
+def _run(config: Config, policies: dict[str, Policy], journal: Journal, side: Ns3Side | None, display: Display) -> None:
+    display.say("loading the model" if side is None else "starting ns-3 and loading the model")
+    began_s = time.perf_counter()
 
-        def opened() -> RemoteNetwork:
-            network = RemoteNetwork(
-                endpoint,
-                config.scenario,
-                config.radio_parameters,
-                config.seed,
-                folder=journal.path.parent / "ns3" / name,
-                check_partner=check,
-            )
-            stack.callback(network.close)
-            return network
+    def network(number: int, name: str) -> JournaledNetwork:
+        def tell(kind: str, message: str) -> None:
+            journal.add_event(number, kind, message)
+            display.say(f"{kind}: {message}")
 
-        network = opened()  # what the scenario refuses is said before a model is loaded
+        return JournaledNetwork(journal, number, name, side, tell)
+
+    pending = [
+        (number, name, policy)
+        for number, (name, policy) in enumerate(policies.items(), 1)
+        if side is None or not journal.is_finished(number)
+    ]
+    first = network(*pending[0][:2])  # what the scenario refuses is said before a model is loaded
+    try:
         torch.set_num_threads(config.model.threads)
         split = load_model(config.model.path, config.model.dtype)
         requests = _requests(config, split)
         shape = wire_shape(config.model.wire_profile, shape_of(split))
-        for number, (name, policy) in enumerate(policies.items()):
-            network = network if number == 0 else opened()
-            variant = _Variant(config, name, policy, journal, network, shape, split, display)
-            variant.run(requests, time.perf_counter() - began_s)
-            network.close()
-            began_s = time.perf_counter()
-
-
-def _ns3_side(stack: ExitStack, place_: Place, log: Path, script: Path | None) -> tuple[str, Callable[[], None]]:
-    """The endpoint of the ns-3 side, and how to ask whether it lives."""
-    if place_.connect is not None:
-        check_endpoint(place_.connect, "--connect")
-        return place_.connect, lambda: None
-    if place_.listen is not None:
-        check_listen(place_.listen, allow_remote=False)
-    endpoint = place_.listen or stack.enter_context(private_ipc())
-    process: Ns3Process = stack.enter_context(ns3_process(endpoint, log, script))
-    return endpoint, process.check
+    except BaseException:
+        first.close()
+        raise
+    for number, name, policy in pending:
+        with closing(first if number == pending[0][0] else network(number, name)) as journaled:
+            variant = _Variant(config, number, name, policy, journal, journaled, shape, split, display)
+            costs = variant.run(requests, time.perf_counter() - began_s)
+        if side is not None:
+            journal.add_costs(number, costs)
+        began_s = time.perf_counter()
 
 
 def _requests(config: Config, split: SplitModel) -> list[Request]:
@@ -144,10 +185,11 @@ class _Variant:
     def __init__(
         self,
         config: Config,
+        number: int,
         policy_name: str,
         policy: Policy,
         journal: Journal,
-        network: RemoteNetwork,
+        network: JournaledNetwork,
         shape: ModelShape,
         split: SplitModel,
         display: Display,
@@ -176,7 +218,8 @@ class _Variant:
             self._exchanged,
         )
         experts = [[int(e) for e in (placement.device_of == device).nonzero()[0]] for device in range(len(devices))]
-        self._number = journal.add_variant(policy_name, "live", network.info, hardware, experts)
+        journal.add_variant(number, policy_name, "live", network.info, hardware, experts)
+        self._number = number
         self._policy_name = policy_name
         self._config = config
         self._journal = journal
@@ -186,8 +229,8 @@ class _Variant:
         self._exchanges = 0
         self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "model", "journal and display"), 0.0)
 
-    def run(self, requests: list[Request], set_up_s: float) -> None:
-        """Generate every request's answer; journal tokens, quality and costs."""
+    def run(self, requests: list[Request], set_up_s: float) -> dict[str, float]:
+        """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
         layers = len(self._split.blocks)
         total = layers * sum(request.new_tokens for request in requests)
         self._display.begin(self._policy_name, self._network.info, total, layers)
@@ -204,7 +247,7 @@ class _Variant:
         spent_s = time.perf_counter() - began_s
         self._costs["set-up"] = set_up_s
         self._costs["model"] = spent_s - sum(self._costs[part] for part in ("ns-3", "bridge", "journal and display"))
-        self._journal.add_costs(self._number, self._costs)
+        return self._costs
 
     def _exchanged(self, record: LayerExchange) -> None:
         busy_s = self._network.busy_ns / NS_PER_S

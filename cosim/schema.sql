@@ -10,7 +10,8 @@ CREATE TABLE variants (
     network TEXT NOT NULL,
     scenario TEXT NOT NULL,
     parameters TEXT NOT NULL,
-    versions TEXT NOT NULL
+    versions TEXT NOT NULL,
+    begin_ns INTEGER NOT NULL
 );
 
 CREATE TABLE devices (

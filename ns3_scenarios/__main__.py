@@ -31,9 +31,11 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="ns-3 side: %(message)s")
 
-    def open_allowed(scenario: str, parameters: dict[str, Any], seed: int, run: int) -> Simulation:
+    def open_allowed(
+        scenario: str, parameters: dict[str, Any], seed: int, run: int, folder: str | None = None
+    ) -> Simulation:
         refuse_foreign(scenario, arguments.scripts)
-        return open_network(scenario, parameters, seed, run)
+        return open_network(scenario, parameters, seed, run, folder)
 
     try:
         server = Server(

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.network import RequestError
 from cosim.config import Config
+from cosim.errors import JournalUnwritable
 from cosim.journal import FILE_NAME, SCHEMA_VERSION, Journal
 
 
@@ -37,7 +38,7 @@ def test_a_journal_is_never_overwritten(run_folder):
 def test_reading_changes_nothing(run_folder):
     before = (run_folder / FILE_NAME).read_bytes()
     journal = Journal.open(run_folder)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(JournalUnwritable, match="readonly"):
         journal.add_event(None, "no", "no")
     journal.close()
     assert (run_folder / FILE_NAME).read_bytes() == before

@@ -54,11 +54,28 @@ def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess
         process.communicate()
 
 
-def until_exchanging(process: "subprocess.Popen[str]") -> None:
+def until(process: "subprocess.Popen[str]", words: str) -> str:
+    """The first line of its output with these words."""
     for line in process.stdout:
-        if "virtual time" in line:
-            return
-    raise AssertionError(f"it ended before it exchanged: {process.stderr.read()}")
+        if words in line:
+            return line
+    raise AssertionError(f"it ended before it said {words}: {process.stderr.read()}")
+
+
+def until_exchanging(process: "subprocess.Popen[str]") -> None:
+    until(process, "virtual time")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_model, tmp_path_factory) -> str:
+    """The fingerprint of the run that the tests disturb."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    with running(tiny_model, folder) as process:
+        assert process.communicate(timeout=120)[1] == ""
+    journal = Journal.open(folder)
+    fingerprint = journal.fingerprint()
+    journal.close()
+    return fingerprint
 
 
 def ns3_of(process: "subprocess.Popen[str]") -> psutil.Process:
@@ -78,29 +95,24 @@ def gone(process: psutil.Process) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGABRT])
-def test_a_lost_ns3_is_named_and_the_journal_stays_readable(tiny_model, tmp_path, private_tmp, number):
+def test_a_lost_ns3_is_named_and_started_anew(undisturbed, tiny_model, tmp_path, private_tmp, number):
     folder = tmp_path / "run"
     with running(tiny_model, folder) as process:
         until_exchanging(process)
         ns3 = ns3_of(process)
         ns3.send_signal(number)
         began_s = time.monotonic()
-        output, errors = process.communicate(timeout=3 * BOUND_S)
+        lost = until(process, "ns-3 lost")
         assert time.monotonic() - began_s < BOUND_S
-    assert process.returncode == 1
-    lost = re.search(
-        LOST + {signal.SIGSTOP: "it has not answered"}.get(number, "process .* (was killed|ended)"), errors
-    )
-    assert lost, errors
-    assert "Traceback" not in errors
-    assert f"cosim show {folder}" in output
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    reason = {signal.SIGSTOP: "it has not answered"}.get(number, "process .* (was killed|ended)")
+    assert re.search(LOST + reason, lost)
     assert gone(ns3)
     assert not os.listdir(private_tmp)
     journal = Journal.open(folder)
-    ((last_ns, exchanges),) = journal.rows("SELECT max(end_ns), count(*) FROM exchanges")
-    assert exchanges > 0
-    assert float(lost[1]) >= last_ns / 1e9 - 1e-6
-    assert journal.rows("SELECT kind FROM events") == [("PartnerLost",)]
+    assert journal.rows("SELECT kind FROM events ORDER BY event") == [("ns-3 lost",), ("caught up",), ("finished",)]
+    assert journal.fingerprint() == undisturbed
     journal.close()
 
 
@@ -118,16 +130,18 @@ def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path, private_
     journal.close()
 
 
-def test_a_model_process_that_was_stopped_for_too_long_finds_its_session_ended(tiny_model, tmp_path):
+def test_a_model_process_that_was_stopped_for_too_long_begins_a_new_session(undisturbed, tiny_model, tmp_path):
     folder = tmp_path / "run"
     with running(tiny_model, folder) as process:
         until_exchanging(process)
         process.send_signal(signal.SIGSTOP)
         assert within_bound(lambda: "no beat" in _log(folder))
         process.send_signal(signal.SIGCONT)
-        _, errors = process.communicate(timeout=3 * BOUND_S)
-    assert process.returncode == 1
-    assert re.search(LOST + ".*(unknown here|no beat)", errors), errors
+        assert re.search(LOST + ".*(unknown here|no beat)", until(process, "ns-3 lost"))
+        assert process.communicate(timeout=60)[1] == ""
+    journal = Journal.open(folder)
+    assert journal.fingerprint() == undisturbed
+    journal.close()
 
 
 def test_ctrl_c_ends_both(tiny_model, tmp_path, private_tmp):
@@ -150,13 +164,16 @@ def test_an_assertion_of_ns3_in_mid_run_is_noticed(tiny_model, tmp_path):
             until_exchanging(process)
             words, _ = ns3.communicate(timeout=60)
             began_s = time.monotonic()
-            _, errors = process.communicate(timeout=3 * BOUND_S)
+            lost = until(process, "ns-3 lost")
             assert time.monotonic() - began_s < BOUND_S
+            output, errors = process.communicate(timeout=6 * BOUND_S)
     assert "an assertion of the test" in words
-    lost = re.search(LOST, errors)
-    assert lost, errors
-    assert 0.5 < float(lost[1]) <= 1.2
+    assert 0.5 < float(re.search(LOST, lost)[1]) <= 1.2
     assert process.returncode == 1
+    assert re.search("no ns-3 side answers .*\n3 times at variant 1, exchange \\d+", errors), errors
+    assert "Traceback" not in errors
+    assert f"cosim show {folder}" in output
+    assert f"cosim resume {folder}" in output
 
 
 def _log(folder: Path) -> str:

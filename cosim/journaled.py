@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network that never asks twice: what the journal holds is answered from it, the rest by a live network.
+
+One idea serves three ends. An exact replay has the journal alone. A resumed run is answered from the journal until
+it has caught up, then by ns-3, to which the recorded exchanges are played first. A run whose ns-3 side is lost plays
+them to a new one. Each outcome that ns-3 gives again is compared with the record.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from msgspec.structs import asdict
+
+from bridge.client import RemoteNetwork
+from bridge.network import Outcome, PartnerLost, Transfer, Wait, check_request
+from cosim.errors import Diverged
+from cosim.journal import Asked, Journal
+
+Answer = TypeVar("Answer")
+
+MOST_DEATHS = 3
+"""An ns-3 side that is lost so often at one exchange would be lost there for ever."""
+
+
+class Live(Protocol):
+    """Where live networks come from."""
+
+    def open(self, policy: str) -> RemoteNetwork:
+        """A session with a fresh simulation for a policy; raises `PartnerLost` if there is none to be had."""
+
+    def abandon(self) -> None:
+        """Have done with what was lost, so that `open` gives something new."""
+
+
+class JournaledNetwork:
+    """The `Network` of one variant of a journal.
+
+    Without `live` there is no other network than the record. `tell` hears what befell the live network, in a word and
+    in words.
+
+    `exchange` raises `Diverged` for a request that is not the recorded one, for one beyond the record where there is
+    no live network, and where ns-3 does not repeat the record; `PartnerLost` after `MOST_DEATHS` at one exchange.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        variant: int,
+        policy: str,
+        live: Live | None,
+        tell: Callable[[str, str], None] = lambda kind, message: None,
+    ):
+        self._journal = journal
+        self._variant = variant
+        self._policy = policy
+        self._live = live
+        self._tell = tell
+        self._session: RemoteNetwork | None = None
+        self._number = 0
+        self.busy_ns = 0
+        """Wall-clock nanoseconds that ns-3 took for the latest exchange; 0 for one out of the record."""
+        self._recorded_info = journal.network_info(variant)
+        if self._recorded_info is None:
+            if live is None:
+                raise Diverged(f"variant {variant} was never recorded")
+            if journal.is_empty():  # what fails at the very first would as a rule fail again
+                self._session = live.open(self._policy)
+            self._recorded_info = self._persist(live, lambda session: session.info)
+        self.info = self._recorded_info
+        self.now_ns = self.info.now_ns
+
+    def exchange(
+        self,
+        transfers: Sequence[Transfer],
+        depart_ns: int,
+        deadline_ns: int,
+        wait: Wait = Wait.ALL,
+        bandwidth_shares: Sequence[float] | None = None,
+    ) -> Outcome:
+        """As `bridge.network.Network.exchange`; more in the class's description."""
+        check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
+        asked = Asked(tuple(transfers), depart_ns, deadline_ns, wait)
+        recorded = self._journal.recorded(self._variant, self._number + 1)
+        if recorded is None:
+            outcome = self._ask(asked)
+        else:
+            outcome = recorded.outcome
+            self.busy_ns = 0
+            if recorded.asked != asked:
+                changes = _changes(recorded.asked._asdict(), asked._asdict())
+                raise Diverged(f"{self._place(self._number + 1)}: asked otherwise: {changes}")
+        self._number += 1
+        self.now_ns = outcome.now_ns
+        return outcome
+
+    def close(self) -> None:
+        """End the live session, if there is one. Closing twice does nothing."""
+        if self._session is not None:
+            self._session.close()
+
+    def _ask(self, asked: Asked) -> Outcome:
+        if self._live is None:
+            raise Diverged(f"{self._place(self._number + 1)}: the record ends before it")
+        return self._persist(self._live, lambda session: session.exchange(*asked))
+
+    def _persist(self, live: Live, ask: Callable[[RemoteNetwork], Answer]) -> Answer:
+        """What the live network answers, by a new session each time that one is lost."""
+        place = self._place(self._number + 1)
+        deaths = 0
+        while True:
+            try:
+                if self._session is None:
+                    self._session = live.open(self._policy)
+                    self._catch_up(self._session)
+                answer = ask(self._session)
+            except PartnerLost as error:
+                deaths += 1
+                self._tell("ns-3 lost", f"{place}: {error}")
+                if self._session is not None:
+                    with suppress(PartnerLost):
+                        self._session.close()
+                self._session = None
+                live.abandon()
+                if deaths == MOST_DEATHS:
+                    raise PartnerLost(f"{error}\n{deaths} times at {place}; resume will try again") from error
+            else:
+                self.busy_ns = self._session.busy_ns
+                return answer
+
+    def _catch_up(self, session: RemoteNetwork) -> None:
+        """Play all recorded exchanges up to now to a new session."""
+        wanted = self._recorded_info or session.info
+        if session.info != wanted:
+            raise Diverged(f"the network is not the recorded one: {_changes(asdict(wanted), asdict(session.info))}")
+        for number in range(1, self._number + 1):
+            recorded = self._journal.recorded(self._variant, number)
+            assert recorded is not None
+            outcome = session.exchange(*recorded.asked)
+            if outcome != recorded.outcome:
+                changes = _changes(asdict(recorded.outcome), asdict(outcome))
+                raise Diverged(f"{self._place(number)}: ns-3 does not repeat the record: {changes}")
+        if self._number:
+            self._tell("caught up", f"{self._number} recorded exchanges were played to ns-3, all came out as recorded")
+
+    def _place(self, number: int) -> str:
+        return f"variant {self._variant}, exchange {number}"
+
+
+def _changes(recorded: dict[str, Any], now: dict[str, Any]) -> str:
+    """Which fields differ, down to the keys of a table or the first item of a list that does."""
+    changes = []
+    for name, was in recorded.items():
+        is_ = now[name]
+        if isinstance(was, dict):
+            pairs = [(f"{name}.{key}", was.get(key), is_.get(key)) for key in sorted({*was, *is_})]
+        elif isinstance(was, tuple) and len(was) == len(is_):
+            pairs = [(name, old, new) for old, new in zip(was, is_, strict=True) if old != new][:1]
+        else:
+            pairs = [(name, was, is_)]
+        changes += [f"{field} was {old!r}, is {new!r}" for field, old, new in pairs if old != new]
+    return ", ".join(changes)
