@@ -57,7 +57,7 @@ DOWNLINK_HZ = {100: 2.12e9, 38750: 2.31e9}  # TS 36.101 table 5.7.3-1
 
 
 class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One LTE cell, its evolved packet core, and devices that stay where they are.
+    """One LTE cell, its evolved packet core, and devices.
 
     `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the BS, on a circle around it (default: 30 to 250 m, geometric).
@@ -68,11 +68,12 @@ class Lte(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     with `path_loss_exponent`, or "friis".
     `path_loss_exponent`: of "log-distance".
     `line_of_sight`: "random" as in TR 38.901 table 7.4.2-1, or "always", or "never" (umi and uma only).
-    `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal; 0 is none; None is what
-    TR 38.901 prescribes for umi and uma, and none for the others.
+    `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal, changing with `movement`; 0 is none;
+    None is what TR 38.901 prescribes for umi and uma, and none for the others.
     `fading`: "none", or the fast fading of TR 38.901 clause 7.5 for "umi" or "uma". ns-3's uplink schedulers rate
     a device by its worst resource block, so that with fading the uplink's range is about 10 dB shorter.
-    `fading_speed_mps`: gives the Doppler shift of the fading; the devices themselves stay where they are.
+    `fading_speed_mps`: gives the Doppler shift of the fading to devices that stay where they are; those with `movement`
+    have that of their own.
     `scheduler`: "pf" proportional fair or "rr" round robin.
     `core_delay_s`: one-way delay between the edge server and the BS.
     `bs_power_dbm`: transmit power of the BS on each carrier.

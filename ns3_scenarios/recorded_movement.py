@@ -120,7 +120,7 @@ class _Walk:
     def jump(self, time_ns: int, axis: int, value_m: float) -> None:
         here = list(self._stop(time_ns))
         here[axis] = value_m + (self._ground_m if axis == _AXES["Z_"] else 0)
-        if time_ns == 0 or self._points[-2:-1] and self._points[-2][0] == time_ns:
+        if time_ns == 0 or (self._points[-2:-1] and self._points[-2][0] == time_ns):
             self._points.pop()
         self._points.append((time_ns, (here[0], here[1], here[2])))
 

@@ -60,7 +60,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `RequestError("radio.FIELD", reason)`.
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
-    `movement`: how the devices move; unset, they stay where they are.
+    `movement`: how the devices move, if `build` calls `place`; unset, they stay where they are.
     """
 
     name: ClassVar[str]

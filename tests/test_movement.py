@@ -3,11 +3,11 @@
 
 import math
 import re
-import tomllib
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
+from cosim import config
 from ns3_scenarios import loader
 from ns3_scenarios.lte import Lte
-from ns3_scenarios.movement import circle
+from ns3_scenarios.movement import ConstantVelocity, Movement, RandomWaypoint, circle
 from ns3_scenarios.recorded_movement import read_csv, read_ns2
 from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
 from ns3_scenarios.wifi import REFERENCE_LOSS_DB
@@ -131,7 +132,10 @@ def test_random_waypoints_depend_on_the_seed_and_on_nothing_else(ns3):
 
 
 rows = st.lists(
-    st.tuples(st.integers(0, 10**6), *[st.floats(-500, 500, width=32)] * 3), min_size=1, max_size=6, unique_by=lambda row: row[0]
+    st.tuples(st.integers(0, 10**6), *[st.floats(-500, 500, width=32)] * 3),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda row: row[0],
 ).map(sorted)
 
 
@@ -202,7 +206,10 @@ def test_an_ns2_trace_goes_where_a_calculation_by_hand_goes(ns3, tmp_path):
 
 commands = st.lists(
     st.tuples(
-        st.integers(0, 30), st.integers(0, DEVICES - 1), *[st.floats(-50, 50, width=32)] * 2, st.sampled_from([0, 0.5, 3, 20])
+        st.integers(0, 30),
+        st.integers(0, DEVICES - 1),
+        *[st.floats(-50, 50, width=32)] * 2,
+        st.sampled_from([0, 0.5, 3, 20]),
     ),
     min_size=1,
     max_size=12,
@@ -335,7 +342,9 @@ def test_movement_that_cannot_be_is_refused_by_name(ns3, scenario, movement, fie
     assert words in reason
 
 
-@pytest.mark.parametrize("movement", [STRAIGHT, WANDER, {"kind": "ns2", "file": "a.tcl"}, {"kind": "csv", "file": "a.csv"}])
+@pytest.mark.parametrize(
+    "movement", [STRAIGHT, WANDER, {"kind": "ns2", "file": "a.tcl"}, {"kind": "csv", "file": "a.csv"}]
+)
 def test_the_filled_in_parameters_give_the_same_scenario(movement):
     scenario = Lte.parse({"devices": DEVICES, "movement": movement})
     assert Lte.parse(to_builtins(scenario)) == scenario
@@ -344,7 +353,12 @@ def test_the_filled_in_parameters_give_the_same_scenario(movement):
 LINKS = 4000
 SIGMA_DB = 6.0
 CORRELATION_M = 10.0
-FADING = ("ns3/spectrum-signal-parameters.h", "ns3/spectrum-value.h", "fading.h")
+MODELS = (
+    "ns3/propagation-loss-model.h",
+    "ns3/spectrum-signal-parameters.h",
+    "ns3/lte-spectrum-value-helper.h",
+    "fading.h",
+)
 
 
 @contextmanager
@@ -356,7 +370,7 @@ def nowhere(seed: int = 3) -> Iterator[Any]:
 
 @contextmanager
 def stage(seed: int) -> Iterator[Simulation]:
-    loader.load(["lte"], ["ns3/propagation-loss-model.h", "ns3/lte-spectrum-value-helper.h", *FADING])
+    loader.load(["lte"], MODELS)
     network = open_network("stage", {}, seed, 1)
     try:
         yield network
@@ -469,9 +483,26 @@ def fading(ns: Any, scenario: str, sight: str) -> Any:
     condition = ns.ObjectFactory(f"ns3::{sight}LosChannelConditionModel").Create[ns.ChannelConditionModel]()
     model.SetAttribute("Scenario", ns.StringValue(scenario))
     model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
-    signal = ns.Create[ns.SpectrumSignalParameters]()
-    signal.psd = ns.LteSpectrumValueHelper.CreateTxPowerSpectralDensity(100, 100, 50, list(range(100)))
-    return lambda a, b: ns.Integral(model.CalcRxPowerSpectralDensity(signal, a, b).__deref__())
+    import cppyy  # only once the wheel's libraries are loaded
+
+    cppyy.cppdef("""
+        #ifndef LET_THROUGH
+        #define LET_THROUGH
+        using namespace ns3;
+        double let_through(Ptr<SpectrumPropagationLossModel> model, Ptr<MobilityModel> a, Ptr<MobilityModel> b) {
+            auto signal = Create<SpectrumSignalParameters>();
+            std::vector<int> blocks(100);
+            std::iota(blocks.begin(), blocks.end(), 0);
+            signal->psd = LteSpectrumValueHelper::CreateTxPowerSpectralDensity(100, 100, 50, blocks);
+            return Integral(*model->CalcRxPowerSpectralDensity(signal, a, b));
+        }
+        #endif""")
+
+    def powers(a: Any, b: Any) -> float:
+        cppyy.gbl.let_through(model, a, b)  # ns-3 sets the phase of a new channel's direct path at the second look
+        return float(cppyy.gbl.let_through(model, a, b))
+
+    return powers
 
 
 def let_through(scenario: str, sight: str, places_m: Sequence[float]) -> list[float]:
@@ -490,7 +521,12 @@ def let_through(scenario: str, sight: str, places_m: Sequence[float]) -> list[fl
 
 @pytest.mark.parametrize(
     ("scenario", "sight", "correlation_m"),
-    [("UMi-StreetCanyon", "Always", 12), ("UMi-StreetCanyon", "Never", 15), ("UMa", "Always", 40), ("UMa", "Never", 50)],
+    [
+        ("UMi-StreetCanyon", "Always", 12),
+        ("UMi-StreetCanyon", "Never", 15),
+        ("UMa", "Always", 40),
+        ("UMa", "Never", 50),
+    ],
 )
 def test_fading_is_drawn_anew_after_the_correlation_distance(ns3, scenario, sight, correlation_m):
     """Of cluster and ray specific variables, TR 38.901 table 7.6.3.1-2."""
@@ -598,3 +634,36 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, tmp_path, k
         with worker() as another:
             assert first == another(play, steps, parameters, scenario, 7)
         assert first.outcomes != ns3(play, steps, parameters, scenario, 8).outcomes
+
+
+def listing(language: str) -> str:
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def test_the_recordings_in_the_documentation_are_followed(tmp_path):
+    file = tmp_path / "walk"
+    file.write_text(listing("csv"))
+    places_m = [(100.0, 0.0, 1.5)] * 2
+    first, second = read_csv(str(file), ["ue0", "ue1"], places_m)
+    assert first == [(0, (30.0, 0.0, 1.5)), (10 * NS_PER_S, (80.0, 0.0, 1.5))]
+    assert second == [(0, (40.0, 10.0, 1.5)), (4_500_000_000, (40.0, 60.0, 1.5))]
+    file.write_text(listing("tcl"))
+    path, other = read_ns2(str(file), places_m)
+    assert other == [(0, places_m[1])]
+    assert np.array([point for _, point in path]) == pytest.approx(
+        np.array([(30, 0, 1.5), (30, 0, 1.5), (42, 0, 1.5), (80, 40, 1.5)])
+    )
+    assert [time_ns for time_ns, _ in path[:3]] == [0, NS_PER_S, 9 * NS_PER_S]
+
+
+def test_the_settings_in_the_documentation_hold(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text(listing("toml"))
+    read = config.load(file, [])
+    assert isinstance(Lte.parse(read.radio_parameters).movement, RandomWaypoint)
+    command = shlex.split(listing("console"))
+    read = config.load(None, [command[i + 1] for i, word in enumerate(command) if word == "--set"])
+    assert Lte.parse(read.radio_parameters).movement == ConstantVelocity(((1.5, 0.0, 0.0), (0.0, 20.0, 0.0)))
+    kinds = {kind.__struct_config__.tag for kind in get_args(Movement)}
+    assert {*re.findall(r"^\| `([\w-]+)` \|", DOCUMENT, re.MULTILINE)} == kinds
