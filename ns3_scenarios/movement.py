@@ -111,12 +111,14 @@ def stand(ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
 
 
 def move(ns: Any, nodes: Any, places_m: Sequence[Point], movement: Movement) -> None:
-    """Put the nodes where they begin, x, y, z in m. `start` lets them move."""
+    """Put the nodes where they begin, x, y, z in m, and stay until `start` lets them move."""
     _check_places(nodes, places_m)
     loader.load(["mobility"], HEADERS)
     factory = ns.ObjectFactory(movement.model)
     for i, place in enumerate(places_m):
         model = factory.Create[ns.MobilityModel]()
+        if isinstance(movement, RandomWaypoint):
+            model.SetAttribute("Pause", ns.StringValue("ns3::ConstantRandomVariable[Constant=1e9]"))
         model.Initialize()  # before it has a place: a random waypoint model would set out twice otherwise
         model.SetPosition(ns.Vector(*place))
         nodes.Get(i).AggregateObject(model)
