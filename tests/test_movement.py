@@ -601,14 +601,14 @@ def test_an_lte_device_that_walks_away_loses_sinr_by_the_path_loss_and_rate(ns3,
 
 def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
     """All have it within 18 m. At 320 m one in 18 has, of 20 more than 8 in one of 10^5 cases."""
-    devices, begin_m, speed_mps = 20, 12.0, 150.0
+    devices, begin_m, speed_mps = 20, 12.0, 100.0
     places_m = circle([begin_m] * devices, 1.5)
     movement = {
         "kind": "constant-velocity",
         "velocities_mps": [[x * speed_mps / begin_m, y * speed_mps / begin_m, 0.0] for x, y, _ in places_m],
     }
     asked = [Transfer(i, 1000, 0, 1000) for i in range(devices)]
-    steps = [Step(asked), Step(asked, 2 * NS_PER_S)]
+    steps = [Step(asked), Step(asked, 3 * NS_PER_S)]
     played = ns3(play, steps, {"positions_m": places_m, "movement": movement}, "lte", 2)
     in_sight = []
     for outcome in played.outcomes:
@@ -618,7 +618,7 @@ def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
         for db in loss_db:
             assert min(abs(db - sight_db), abs(db - no_sight_db)) < 3  # measured a little earlier, nearer
         in_sight.append(sum(abs(db - sight_db) < abs(db - no_sight_db) for db in loss_db))
-    assert in_sight[0] >= devices - 2
+    assert in_sight[0] == devices
     assert in_sight[1] <= 8
 
 
