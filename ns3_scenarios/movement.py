@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the nodes of a scenario are, and how they move."""
 
+import hashlib
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
@@ -155,6 +157,13 @@ def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movemen
             _follow(ns, nodes, recorded_movement.read_csv(movement.file, names, places_m))
         case Ns2():
             _follow(ns, nodes, recorded_movement.read_ns2(movement.file, places_m))
+
+
+def versions(movement: Movement | None) -> dict[str, str]:
+    """For the record of what could change an outcome: a hash of the recording that devices follow, if they do."""
+    if not isinstance(movement, Csv | Ns2):
+        return {}
+    return {"movement": hashlib.sha256(Path(movement.file).read_bytes()).hexdigest()[:16]}
 
 
 def _wander(ns: Any, model: Any, movement: RandomWaypoint, height_m: float, stream: int) -> None:

@@ -99,7 +99,12 @@ class Simulation:
             devices=tuple(device.name for device in self._topology.devices),
             now_ns=self.now_ns,
             parameters=msgspec.to_builtins(scenario),
-            versions={"ns3": version("ns3"), "native": native.source_hash(), "scenario": _source_hash(type(scenario))},
+            versions={
+                "ns3": version("ns3"),
+                "native": native.source_hash(),
+                "scenario": _source_hash(type(scenario)),
+                **movement.versions(scenario.movement),
+            },
         )
 
     def _move(self, topology: Topology) -> None:

@@ -114,6 +114,8 @@ def test_random_waypoints_lie_in_their_box_and_speeds_in_their_range(ns3, box):
         assert len(pauses_s) > 5
         assert pauses_s.min() >= 0.5 - step_s
         assert pauses_s.max() <= 1.5 + step_s
+    on_the_way = ~standing[:-1] & ~standing[1:]  # nobody turns without a pause
+    assert np.allclose(velocity[:-1][on_the_way], velocity[1:][on_the_way])
     moved = np.linalg.norm(np.diff(place, axis=0), axis=-1)
     assert moved.max() <= 5 * step_s + 1e-9
 
@@ -160,6 +162,16 @@ def test_a_csv_recording_is_followed_as_numpy_interpolates_it(ns3, tmp_path_fact
             assert found[:, device, axis] == pytest.approx(expected, abs=1e-3)  # ns-3 adds up velocity x time
     assert found[:, 2, :3] == pytest.approx(np.tile(PLACES_M[2], (len(times_us), 1)))
     assert (found[:, 2, 3:] == 0).all()
+
+
+def test_another_recording_is_another_version(ns3, tmp_path):
+    file = tmp_path / "walk.csv"
+    found = []
+    for x_m in (1, 1, 2):
+        file.write_text(f"time_s,device,x_m,y_m\n0,0,{x_m},0\n")
+        found.append(ns3(play, [], {"movement": {"kind": "csv", "file": str(file)}}, "stage").info.versions["movement"])
+    assert found[0] == found[1] != found[2]
+    assert "movement" not in ns3(play, [], {"movement": WANDER}, "stage").info.versions
 
 
 def test_a_csv_recording_gives_the_velocity_of_the_way_and_none_before_and_after(ns3, tmp_path):
