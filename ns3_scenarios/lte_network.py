@@ -63,8 +63,8 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     with `path_loss_exponent`, or "friis".
     `path_loss_exponent`: of "log-distance".
     `line_of_sight`: "random" as in TR 38.901 table 7.4.2-1, or "always", or "never" (umi and uma only).
-    `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal; 0 is none; None is what
-    TR 38.901 prescribes for umi and uma, and none for the others.
+    `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal, changing with `movement`; 0 is none;
+    None is what TR 38.901 prescribes for umi and uma, and none for the others.
     `fading`: "none", or the fast fading of TR 38.901 clause 7.5 for "umi" or "uma". ns-3's uplink schedulers rate
     a device by its worst resource block, so that with fading the uplink's range is about 10 dB shorter.
     `fading_speed_mps`: gives the Doppler shift of the fading of devices that stay where they are.

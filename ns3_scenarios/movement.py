@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the nodes of a scenario are, and how they move."""
 
+import hashlib
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
 from bridge.network import RequestError
 
-from . import loader
-from .recorded_movement import Path, Point, read_csv, read_ns2
+from . import loader, recorded_movement
+
+Point = recorded_movement.Point
 
 HEADERS = (
     "ns3/mobility-helper.h",
@@ -100,24 +103,32 @@ def circle(distances_m: Sequence[float], height_m: float) -> tuple[Point, ...]:
 
 def stand(ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
     """Put the nodes of a `NodeContainer` where they stay: x, y, z in m."""
-    _place(ns, nodes, places_m, "ns3::ConstantPositionMobilityModel")
+    _check_places(nodes, places_m)
+    loader.load(["mobility"], HEADERS)
+    mobility = ns.MobilityHelper()
+    mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel")
+    mobility.Install(nodes)
+    for i, place in enumerate(places_m):
+        nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
 
 
 def move(ns: Any, nodes: Any, places_m: Sequence[Point], movement: Movement) -> None:
-    """Put the nodes where they begin, x, y, z in m. `start` lets them move."""
-    _place(ns, nodes, places_m, movement.model)
-
-
-def _place(ns: Any, nodes: Any, places_m: Sequence[Point], kind: str) -> None:
+    """Put the nodes where they begin, x, y, z in m, and stay until `start` lets them move."""
+    _check_places(nodes, places_m)
     loader.load(["mobility"], HEADERS)
+    factory = ns.ObjectFactory(movement.model)
+    for i, place in enumerate(places_m):
+        model = factory.Create[ns.MobilityModel]()
+        if isinstance(movement, RandomWaypoint):
+            model.SetAttribute("Pause", ns.StringValue("ns3::ConstantRandomVariable[Constant=1e9]"))
+        model.Initialize()  # before it has a place: a random waypoint model would set out twice otherwise
+        model.SetPosition(ns.Vector(*place))
+        nodes.Get(i).AggregateObject(model)
+
+
+def _check_places(nodes: Any, places_m: Sequence[Point]) -> None:
     if nodes.GetN() != len(places_m):
         raise ValueError(f"{nodes.GetN()} nodes, but {len(places_m)} places")
-    factory = ns.ObjectFactory(kind)
-    for i, point in enumerate(places_m):
-        model = factory.Create[ns.MobilityModel]()
-        model.Initialize()  # before it has a place: a random waypoint model would set out twice otherwise
-        model.SetPosition(ns.Vector(*point))
-        nodes.Get(i).AggregateObject(model)
 
 
 def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movement) -> None:
@@ -143,9 +154,16 @@ def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movemen
             for i, model in enumerate(models):
                 _wander(ns, model, movement, places_m[i][2], FIRST_STREAM + i * STREAMS_EACH)
         case Csv():
-            _follow(ns, nodes, read_csv(movement.file, names, places_m))
+            _follow(ns, nodes, recorded_movement.read_csv(movement.file, names, places_m))
         case Ns2():
-            _follow(ns, nodes, read_ns2(movement.file, places_m))
+            _follow(ns, nodes, recorded_movement.read_ns2(movement.file, places_m))
+
+
+def versions(movement: Movement | None) -> dict[str, str]:
+    """For the record of what could change an outcome: a hash of the recording that devices follow, if they do."""
+    if not isinstance(movement, Csv | Ns2):
+        return {}
+    return {"movement": hashlib.sha256(Path(movement.file).read_bytes()).hexdigest()[:16]}
 
 
 def _wander(ns: Any, model: Any, movement: RandomWaypoint, height_m: float, stream: int) -> None:
@@ -162,7 +180,7 @@ def _uniform(ns: Any, span: tuple[float, float]) -> Any:
     return ns.StringValue(f"ns3::UniformRandomVariable[Min={span[0]!r}|Max={span[1]!r}]")
 
 
-def _follow(ns: Any, nodes: Sequence[Any], paths: Sequence[Path]) -> None:
+def _follow(ns: Any, nodes: Sequence[Any], paths: Sequence[recorded_movement.Path]) -> None:
     for node, path in zip(nodes, paths, strict=True):
         model = node.GetObject[ns.WaypointMobilityModel]()
         for time_ns, point in path:

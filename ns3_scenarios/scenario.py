@@ -65,7 +65,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `RequestError("radio.FIELD", reason)`.
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
-    `movement`: how the devices move; unset, they stay where they are.
+    `movement`: how the devices move, if `build` calls `place`; unset, they stay where they are.
     `life`: what befalls devices: absence, outage, battery, heat.
     `background`: loads of other users, or of devices beside their experts.
     `outputs`: files of ns-3's own to write, any of "pcap", "ascii", "netanim", "flow-monitor" and "statistics".

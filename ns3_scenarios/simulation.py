@@ -120,6 +120,7 @@ class Simulation:
                 "ns3": version("ns3"),
                 "native": native.source_hash(),
                 "scenario": _source_hash(scenario),
+                **movement.versions(scenario.movement),
                 **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
             },
         )

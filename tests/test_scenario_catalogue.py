@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from msgspec import Meta
+from msgspec import Meta, Struct
 
+from bridge.network import RequestError
 from ns3_scenarios.catalogue import parameters, source, summary
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.script import load_script
@@ -61,12 +62,131 @@ def test_parameters_are_described_from_annotations_and_docstring():
     assert summary(Hall) == "A hall with rows of seats."
 
 
+SCRIPT = '''
+from msgspec import Struct
+
+from ns3_scenarios.scenario import Positive, Scenario
+
+
+class Bench(Struct, tag_field="sort", tag="bench"):
+    """A bench.
+
+    `width_m`: from end to end.
+    """
+
+    width_m: Positive
+
+
+class Hall(Scenario):
+    """A hall."""
+
+    rows: tuple[Bench, ...] = ()
+
+    def build(self, ns):
+        return None
+'''
+
+
+class Seat(Struct, forbid_unknown_fields=True):
+    """A chair.
+
+    `legs`: how many.
+    """
+
+    legs: Annotated[int, Meta(ge=3)] = 4
+
+
+class Bench(Struct, tag_field="sort", tag="bench"):
+    """A bench, or a row of chairs.
+
+    `width_m`: from end to end.
+    `chairs`: instead of boards.
+    """
+
+    width_m: float
+    chairs: tuple[Seat, ...] = ()
+
+
+class Stool(Struct, tag_field="sort", tag="stool"):
+    """A stool."""
+
+
+class Furnished(Scenario):
+    """A hall with furniture."""
+
+    throne: Seat | None = None
+    rows: tuple[Bench | Stool, ...] = ()
+
+
+def test_tables_among_the_parameters_are_described_with_their_own():
+    described = {p["name"]: p for p in parameters(Furnished)}
+    throne, rows = described["throne"], described["rows"]
+    assert (throne["type"], throne["default"], rows["type"], rows["default"]) == (
+        "table or unset",
+        "unset",
+        "list of tables",
+        "[]",
+    )
+    (seat,) = throne["tables"]
+    assert (seat["choice"], seat["summary"]) == ("", "A chair.")
+    assert [(p["name"], p["type"], p["default"], p["meaning"]) for p in seat["parameters"]] == [
+        ("legs", "integer >= 3", "4", "how many.")
+    ]
+    bench, stool = rows["tables"]
+    assert (bench["choice"], stool["choice"]) == ('sort = "bench"', 'sort = "stool"')
+    assert [(p["name"], p["unit"], p["default"]) for p in bench["parameters"]] == [
+        ("width_m", "m", "required"),
+        ("chairs", "", "[]"),
+    ]
+    assert bench["parameters"][1]["tables"] == [seat]
+    assert stool["parameters"] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "words"),
+    [
+        ({"throne": {"legs": 2}}, "radio.throne.legs", ">= 3"),
+        ({"throne": {"arms": 2}}, "radio.throne.arms", "no such parameter of radio.throne"),
+        ({"rows": [{"sort": "stool"}, {"sort": "bench"}]}, "radio.rows[1].width_m", "is required"),
+        ({"rows": [{"sort": "sofa"}]}, "radio.rows[0].sort", "Invalid value 'sofa'"),
+        ({"rows": [{"sort": "bench", "width_m": float("nan")}]}, "radio.rows[0].width_m", "not a finite number"),
+        (
+            {"rows": [{"sort": "bench", "width_m": 1.0, "chairs": [{}, {"legs": 1.5}]}]},
+            "radio.rows[0].chairs[1].legs",
+            "Expected int",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_refused_by_its_full_name(values, field, words):
+    with pytest.raises(RequestError, match=re.escape(words)) as refusal:
+        Furnished.parse(values)
+    assert refusal.value.field == field
+
+
+def test_tables_are_printed_below_the_parameters(tmp_path):
+    path = tmp_path / "hall.py"
+    path.write_text(SCRIPT)
+    shown = scenarios(path).stdout
+    assert re.search(r"^rows +│ list of tables +│ +│ \[\] ", shown, re.MULTILINE)
+    assert '\nrows[] with sort = "bench": A bench.\n' in shown
+    assert re.search(r"^width_m +│ number > 0 +│ m +│ required │ from end to end\.", shown, re.MULTILINE)
+    assert '\nmovement with kind = "random-waypoint": ' in shown
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_built_in_explains_itself_and_each_of_its_parameters(name):
     assert summary(BUILT_IN[name])
     for parameter in parameters(BUILT_IN[name]):
-        assert parameter["meaning"], parameter["name"]
-        assert parameter["type"] not in ("struct", "any", "custom"), parameter["name"]
+        assert_explained(parameter)
+
+
+def assert_explained(parameter: dict[str, Any]) -> None:
+    assert parameter["meaning"], parameter["name"]
+    assert parameter["type"] not in ("struct", "any", "custom"), parameter["name"]
+    for table in parameter["tables"]:
+        assert table["summary"], parameter["name"]
+        for nested in table["parameters"]:
+            assert_explained(nested)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -50,7 +50,7 @@ class MovingChannelModel : public ThreeGppChannelModel
             m_channelMatrixMap.erase(GetKey(aAntenna->GetId(), bAntenna->GetId()));
         }
         auto channel = ThreeGppChannelModel::GetChannel(a, b, aAntenna, bAntenna);
-        if (channel->m_generatedTime == Simulator::Now())
+        if (m_channelParamsMap.at(key)->m_generatedTime == Simulator::Now())
         {
             drawnAt = offset;
         }
