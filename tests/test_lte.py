@@ -172,6 +172,20 @@ def test_what_was_under_way_in_the_core_is_not_counted_to_the_next_exchange(ns3)
     assert came == pytest.approx(quiet, rel=0.05)
 
 
+def move_at(ns, device, when_s: float, x_m: float) -> None:
+    """Put a `Device` elsewhere, y = 0, at that virtual time."""
+    import cppyy  # only once the wheel's libraries are loaded
+
+    cppyy.cppdef("""
+        #ifndef MOVE_AT
+        #define MOVE_AT
+        void move_at(double s, double m, ns3::Ptr<ns3::MobilityModel> device) {
+            ns3::Simulator::Schedule(ns3::Seconds(s), [m, device] { device->SetPosition({m, 0, 1.5}); });
+        }
+        #endif""")
+    cppyy.gbl.move_at(when_s, x_m, device.node.GetObject[ns.MobilityModel]())
+
+
 class Leaving(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """LTE whose first device is 100 km away from one virtual time to another."""
 
@@ -180,19 +194,9 @@ class Leaving(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
     returns_s: float
 
     def build(self, ns):
-        import cppyy  # only once the wheel's libraries are loaded
-
         topology = super().build(ns)
-        cppyy.cppdef("""
-            #ifndef MOVE_AT
-            #define MOVE_AT
-            void move_at(double s, double m, ns3::Ptr<ns3::MobilityModel> device) {
-                ns3::Simulator::Schedule(ns3::Seconds(s), [m, device] { device->SetPosition({m, 0, 1.5}); });
-            }
-            #endif""")
-        device = topology.devices[0].node.GetObject[ns.MobilityModel]()
-        cppyy.gbl.move_at(self.leaves_s, 1e5, device)
-        cppyy.gbl.move_at(self.returns_s, self.distances_m[0], device)
+        move_at(ns, topology.devices[0], self.leaves_s, 1e5)
+        move_at(ns, topology.devices[0], self.returns_s, self.distances_m[0])
         return topology
 
 
@@ -228,6 +232,30 @@ def test_a_device_that_leaves_becomes_unreachable_and_the_others_stay(ns3):
         assert [came.status for came in outcome.transfers] == [Status.UNREACHABLE, Status.DONE]
     assert played.outcomes[1].transfers[0].downlink_begin_ns == played.departed_ns[1]
     assert played.outcomes[2].transfers[0].downlink_begin_ns is None
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("profile", ["20mhz", "100mhz-2x2"])
+def test_a_device_that_comes_back_is_connected_again_and_nobody_else_notices(ns3, profile, transport):
+    """Away for 3 s: its radio link fails and its context is released. Twice, and cancelled in bulk as it leaves.
+
+    The others' times are compared with those of an exchange that asks nothing of it.
+    """
+    asked = every(3, 40_000, 40_000)
+    away = {"leaves_s": 0.5, "returns_s": 3.5, "distances_m": [40.0, 50.0, 60.0], "profile": profile}
+    parameters = {**away, "transport": transport}
+    gone = [Step(asked, 100 * MS, 400 * MS) for _ in range(6)]
+    before = Step([Transfer(0, 3_000_000, 0, 3_000_000)], 150 * MS, 200 * MS)
+    steps = [Step(asked, 0, NS_PER_S), before, *gone, Step([], 4 * NS_PER_S), Step(asked, 0, 2 * NS_PER_S)]
+    played = ns3(play_leaving, steps, parameters)
+    without = ns3(play_leaving, [Step(step.transfers[-2:], step.gap_ns, step.limit_ns) for step in steps], parameters)
+    assert [came.status for came in played.outcomes[0].transfers] == [Status.DONE] * 3
+    for step in range(2, 8):
+        assert [came.status for came in played.outcomes[step].transfers] == [Status.UNREACHABLE, *[Status.DONE] * 2]
+        took_ns, quiet_ns = played.took_ns(step)[1:], without.took_ns(step)
+        assert max(took_ns) < 1.1 * max(quiet_ns) + 20 * MS
+    assert played.outcomes[-2].links[0].connected
+    assert [came.status for came in played.outcomes[-1].transfers] == [Status.DONE] * 3
 
 
 @pytest.mark.parametrize(("limit_ms", "ended"), [(150, None), (1500, None), (2500, Status.DONE)])
