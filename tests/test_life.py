@@ -506,7 +506,7 @@ def test_a_run_over_a_device_that_leaves_and_comes_back(tiny_model, tmp_path):
         "quality": "false",
         "scenario.devices": 4,
         "scenario.delay_s": 0.05,
-        "scenario.life": '[{kind="absence", devices=[1], intervals_s=[[0.35, 1.0]]}]',
+        "scenario.life": '[{kind="absence", devices=[3], intervals_s=[[0.25, 1.0]]}]',
     }
     command = [sys.executable, "-m", "cosim.cli", "run", "--scenario", "wired", "--out", tmp_path / "run"]
     for key, value in settings.items():
@@ -515,11 +515,18 @@ def test_a_run_over_a_device_that_leaves_and_comes_back(tiny_model, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     journal = Journal.open(tmp_path / "run")
-    asked = journal.rows("SELECT device, status, depart_ns, now_ns FROM transfers JOIN exchanges USING (exchange)")
+    asked = journal.rows(
+        "SELECT device, status, depart_ns, end_ns, uplink_end_ns"
+        " FROM transfers JOIN exchanges USING (variant, exchange) ORDER BY exchange"
+    )
     journal.close()
-    for device, status, depart_ns, now_ns in asked:
-        away = device == 1 and now_ns >= 350 * MS and depart_ns < NS_PER_S
-        assert status == (Status.UNREACHABLE if away else Status.DONE)
-    of_it = [status for device, status, *_ in asked if device == 1]
+    for device, status, depart_ns, end_ns, uplink_end_ns in asked:
+        if status == Status.DONE:
+            assert device != 3 or depart_ns >= NS_PER_S or uplink_end_ns < 250 * MS
+        else:
+            assert (device, status) == (3, Status.UNREACHABLE)
+            assert depart_ns < NS_PER_S
+            assert end_ns >= 250 * MS
+    of_it = [status for device, status, *_ in asked if device == 3]
     assert of_it[0] == of_it[-1] == Status.DONE
     assert Status.UNREACHABLE in of_it
