@@ -29,7 +29,7 @@ class Status(StrEnum):
     `done`: the whole answer arrived at the BS by the end of the exchange.
     `late`: it was still under way when the exchange ended, and was cancelled.
     `lost`: bytes of it were dropped on the way and nothing below would have sent them again.
-    `unreachable`: the device had no radio connection.
+    `unreachable`: the device had no radio connection, or left while it was under way.
     """
 
     DONE = "done"

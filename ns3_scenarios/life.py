@@ -94,16 +94,12 @@ def begin(engine: Any, life: Sequence[Life], devices: Sequence[Any]) -> None:
                 raise RequestError(f"{field}.devices", f"{device} is none of the {len(devices)} devices")
             if isinstance(entry, Battery | Heat):
                 if (type(entry), device) in once:
-                    raise RequestError(f"{field}.devices", f"{devices[device].name} has a {entry_kind(entry)} already")
+                    kind = type(entry).__struct_config__.tag
+                    raise RequestError(f"{field}.devices", f"a second {kind} for {devices[device].name}")
                 once.add((type(entry), device))
             if isinstance(entry, Outage | RandomOutage) and not engine.Obstruct(device):
                 raise RequestError(f"{field}.kind", f"{devices[device].name} has no channel that can be cut off")
             _befall(engine.GetLife(device), entry, field, FIRST_STREAM + number * STREAMS + device)
-
-
-def entry_kind(entry: Life) -> str:
-    """The `kind` of an entry, as it is written."""
-    return str(type(entry).__struct_config__.tag)
 
 
 def _befall(native: Any, entry: Life, field: str, stream: int) -> None:

@@ -133,6 +133,17 @@ def test_a_device_may_join_late_or_between_two_exchanges(ns3, transport):
         assert played.took_ns(1) == played.took_ns(2) == [END_NS]
 
 
+@pytest.mark.parametrize(("leaves_ns", "joins_ns"), [(0, 30 * MS), (20 * MS, 30 * MS)], ids=["departure", "down"])
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_who_joins_in_the_midst_of_an_exchange_takes_part_in_the_next(ns3, leaves_ns, joins_ns, transport):
+    steps = [Step(every(2)), Step(every(2), 10 * MS)]
+    played = star(ns3, steps, away(leaves_ns, joins_ns, devices=(1,)), devices=2, transport=transport)
+    assert [statuses(outcome)[1] for outcome in played.outcomes] == [Status.UNREACHABLE, Status.DONE]
+    assert [outcome.links[1].connected for outcome in played.outcomes] == [True, True]
+    plain = star(ns3, [steps[0]], devices=2, transport=transport)
+    assert played.outcomes[0].transfers[0] == plain.outcomes[0].transfers[0]
+
+
 def test_who_is_away_for_two_reasons_is_back_when_both_have_ended(ns3):
     entries = away(100 * MS, 300 * MS), away(200 * MS, 400 * MS)
     played = star(ns3, [Step([], 50 * MS)] * 9, *entries)
@@ -207,18 +218,25 @@ def test_random_absences_have_the_means_asked_for(ns3):
     assert (seen[:, 0] != seen[:, 1]).any()
 
 
+def test_the_random_absences_of_one_device_are_the_same_whoever_else_has_some(ns3):
+    several, single = (
+        [outcome.links[2].connected for outcome in star(ns3, [Step([], NS_PER_S)] * 100, entry, devices=3).outcomes]
+        for entry in (RANDOM, {**RANDOM, "devices": [2]})
+    )
+    assert several == single
+
+
 @pytest.mark.parametrize("kind", ["random-absence", "random-outage"])
 @pytest.mark.parametrize("scenario", ["lte", "wifi"])
 def test_random_lives_repeat_and_draw_from_nobody_else(ns3, scenario, kind):
     """Two runs are equal, another seed differs; and while nothing has befallen yet, all is as without it."""
     words = ("present", "absent") if kind == "random-absence" else ("free", "cut")
-    steps = [Step(every(3, 20_000), 20 * MS, 300 * MS)] * 8
+    steps = [Step(every(2, 20_000), 20 * MS, 300 * MS)] * 8
 
     def lived(first_s: float, seed: int = 1) -> Played:
         entry = {"kind": kind, "devices": [1], f"mean_{words[0]}_s": first_s, f"mean_{words[1]}_s": 0.1}
         return ns3(play, steps, {"distances_m": [30.0, 40.0], "devices": 2, "life": [entry]}, scenario, seed)
 
-    steps = [Step(every(2, 20_000), 20 * MS, 300 * MS)] * 8
     first = lived(0.2)
     assert first == lived(0.2)
     assert first.outcomes != lived(0.2, 2).outcomes
@@ -279,12 +297,29 @@ def test_lte_goes_on_after_an_outage_where_it_stopped(ns3, lasts_ms):
     played = radio(ns3, "lte", steps, cut)
     assert [statuses(outcome) for outcome in played.outcomes] == [[Status.DONE] * 3] * 2
     assert played.outcomes[0].transfers[1].uplink_end_ns > until_ns
+    assert played.took_ns(0)[1] > plain.took_ns(0)[1] + lasts_ms * MS / 4
     for other in (0, 2):
         assert played.took_ns(0)[other] < 1.05 * plain.took_ns(0)[other]
     within = Step(steps[0].transfers, 200 * MS, (20 + lasts_ms) * MS - 1)
     (outcome,) = radio(ns3, "lte", [within], cut).outcomes
     assert statuses(outcome)[1] is (Status.LATE if lasts_ms < 200 else Status.UNREACHABLE)
     assert outcome.links[1].connected is (lasts_ms < 200)
+
+
+@pytest.mark.parametrize("profile", ["20mhz", "100mhz-2x2"])
+def test_lte_comes_back_from_an_outage_that_was_a_radio_link_failure(ns3, profile):
+    """It lasts longer than six times out of sync, 200 ms each, and ns-3's T310 of a second; nobody else notices."""
+    steps = [Step(every(3, 100_000, 0), 200 * MS, NS_PER_S), *[Step(every(3, 10_000), NS_PER_S)] * 4]
+    plain = radio(ns3, "lte", steps, profile=profile)
+    begin_ns = plain.departed_ns[0] + 5 * MS
+    played = radio(
+        ns3, "lte", steps, away(begin_ns, begin_ns + 4 * NS_PER_S, kind="outage", devices=(1,)), profile=profile
+    )
+    assert [statuses(outcome)[1] for outcome in played.outcomes] == [Status.UNREACHABLE] * 4 + [Status.DONE]
+    for outcome in played.outcomes:
+        assert statuses(outcome)[::2] == [Status.DONE] * 2
+    for other in (0, 2):
+        assert played.took_ns(4)[other] < 1.05 * plain.took_ns(4)[other] + 5 * MS
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -400,6 +435,16 @@ def test_heat_stretches_computing_as_its_equations_say(ns3):
     assert 1.9 < took_s[3] / works_s[3] < 1 / HEAT["slowest"]
 
 
+def test_what_computes_for_months_does_so_at_the_slowest_speed(ns3):
+    """But for what it gained before it was hot: the integral of speed - slowest, in closed form."""
+    work_s, slowest, warming_s = 5e6, HEAT["slowest"], HEAT["warming_s"]
+    full_s = warming_s * math.log(1 / (1 - HEAT["threshold"]))
+    took_s = full_s + (work_s - full_s - (1 - slowest) * warming_s) / slowest
+    (outcome,) = star(ns3, [Step([Transfer(0, 1, round(work_s * NS_PER_S), 1)], 0, 10**17)], HEAT).outcomes
+    came = outcome.transfers[0]
+    assert (came.compute_end_ns - came.downlink_end_ns) / NS_PER_S == pytest.approx(took_s, rel=1e-12)
+
+
 def test_a_computation_that_is_cut_short_has_warmed_for_as_long_as_it_ran(ns3):
     cut_ns = 30 * NS_PER_S
     long, short = Transfer(0, 1, 100 * NS_PER_S, 1), Transfer(0, 1, NS_PER_S, 1)
@@ -443,8 +488,8 @@ BATTERY = {"kind": "battery", "capacity_j": 1.0, **POWERS}
     [
         ([RANDOM, {**RANDOM, "devices": [2]}], "radio.life[1].devices", "2 is none of the 2 devices"),
         ([away(5, 5)], "radio.life[0].intervals_s[0]", "5e-09 s is not after 5e-09 s"),
-        ([{**BATTERY, "devices": [1]}, BATTERY], "radio.life[1].devices", "device1 has a battery already"),
-        ([{**HEAT, "devices": [0, 0]}], "radio.life[0].devices", "device0 has a heat already"),
+        ([{**BATTERY, "devices": [1]}, BATTERY], "radio.life[1].devices", "a second battery for device1"),
+        ([{**HEAT, "devices": [0, 0]}], "radio.life[0].devices", "a second heat for device0"),
     ],
 )
 def test_what_makes_no_sense_of_the_devices_is_refused_by_name(ns3, life, field, words):
@@ -506,7 +551,7 @@ def test_a_run_over_a_device_that_leaves_and_comes_back(tiny_model, tmp_path):
         "quality": "false",
         "scenario.devices": 4,
         "scenario.delay_s": 0.05,
-        "scenario.life": '[{kind="absence", devices=[1], intervals_s=[[0.35, 1.0]]}]',
+        "scenario.life": '[{kind="absence", devices=[3], intervals_s=[[0.25, 1.0]]}]',
     }
     command = [sys.executable, "-m", "cosim.cli", "run", "--scenario", "wired", "--out", tmp_path / "run"]
     for key, value in settings.items():
@@ -515,11 +560,18 @@ def test_a_run_over_a_device_that_leaves_and_comes_back(tiny_model, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     journal = Journal.open(tmp_path / "run")
-    asked = journal.rows("SELECT device, status, depart_ns, now_ns FROM transfers JOIN exchanges USING (exchange)")
+    asked = journal.rows(
+        "SELECT device, status, depart_ns, end_ns, uplink_end_ns"
+        " FROM transfers JOIN exchanges USING (variant, exchange) ORDER BY exchange"
+    )
     journal.close()
-    for device, status, depart_ns, now_ns in asked:
-        away = device == 1 and now_ns >= 350 * MS and depart_ns < NS_PER_S
-        assert status == (Status.UNREACHABLE if away else Status.DONE)
-    of_it = [status for device, status, *_ in asked if device == 1]
+    for device, status, depart_ns, end_ns, uplink_end_ns in asked:
+        if status == Status.DONE:
+            assert device != 3 or depart_ns >= NS_PER_S or uplink_end_ns < 250 * MS
+        else:
+            assert (device, status) == (3, Status.UNREACHABLE)
+            assert depart_ns < NS_PER_S
+            assert end_ns >= 250 * MS
+    of_it = [status for device, status, *_ in asked if device == 3]
     assert of_it[0] == of_it[-1] == Status.DONE
     assert Status.UNREACHABLE in of_it

@@ -13,7 +13,7 @@ namespace
 {
 
 constexpr double NS_PER_S = 1e9;
-constexpr double ENOUGH_NS = 0.01;
+constexpr double PRECISION = 1e-12; // relative, of a step that is the last
 
 } // namespace
 
@@ -56,7 +56,7 @@ Heat::GetComputeNs(int64_t fullSpeedNs) const
     // Newton's steps from t = work, where too little is done, approach the instant from below.
     double fall = (1 - m_slowest) / (1 - m_threshold) * coldness;
     double t = work;
-    for (double step = t; step > ENOUGH_NS;)
+    for (double step = t; step > PRECISION * t;)
     {
         double decay = std::exp(-t / m_warmingNs);
         double done = m_slowest * t + fall * m_warmingNs * (1 - decay);
