@@ -61,7 +61,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `RequestError("radio.FIELD", reason)`.
 
     `transport`: "udp", where what is dropped is lost, or "tcp", which sends it again.
-    `movement`: how the devices move; unset, they stay where they are.
+    `movement`: how the devices move, if `build` calls `place`; unset, they stay where they are.
     `background`: loads of other users, or of devices beside their experts.
     """
 
@@ -91,7 +91,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return sum(load.other_users for load in self.background)
 
     def place(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
-        """For `build`: put the devices, a `NodeContainer`, where they are, or begin if there is `movement`."""
+        """For `build`: put devices, a `NodeContainer`, where they are or, with `movement`, begin: x, y, z in m each."""
         if self.movement is None:
             motion.stand(ns, nodes, places_m)
         else:
@@ -109,8 +109,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             return msgspec.convert(dict(parameters), cls)
         except msgspec.ValidationError as error:
-            if error.__cause__ is not None:
-                raise error.__cause__ from None
             raise _named(error) from None
 
 
@@ -129,19 +127,32 @@ def create(ns: Any, name: str, kind: Any) -> Any:
 def _refuse_infinite(field: str, value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise RequestError(field, f"{value} is not a finite number")
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _refuse_infinite(field, item)
     if isinstance(value, Mapping):
         for name, item in value.items():
             _refuse_infinite(f"{field}.{name}", item)
+    if isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _refuse_infinite(f"{field}[{i}]" if isinstance(item, Mapping) else field, item)
 
 
-def _named(error: msgspec.ValidationError) -> RequestError:
-    """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`"."""
-    message = str(error)
-    unknown = re.fullmatch(r"Object contains unknown field `([^`]*)`", message)
+def _named(error: msgspec.ValidationError) -> BaseException:
+    """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`".
+
+    What a `__post_init__` raised stays as it is, but a `RequestError` of a table within the parameters, which cannot
+    know where it stands, gets its place put before its field.
+    """
+    reason, _, place = str(error).partition(" - at `$")
+    place = "radio" + place.rstrip("`")
+    cause = error.__cause__
+    if isinstance(cause, RequestError) and not cause.field.startswith("radio"):
+        return RequestError(f"{place}.{cause.field}", cause.reason)
+    if cause is not None:
+        return cause
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
     if unknown:
-        return RequestError(f"radio.{unknown[1]}", "no such parameter of this scenario")
-    reason, _, place = message.partition(" - at `$")
-    return RequestError("radio" + place.rstrip("`"), reason.replace("`", ""))
+        whole = "this scenario" if place == "radio" else place
+        return RequestError(f"{place}.{unknown[1]}", f"no such parameter of {whole}")
+    missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
+    if missing:
+        return RequestError(f"{place}.{missing[1]}", "is required")
+    return RequestError(place, reason.replace("`", ""))

@@ -109,8 +109,8 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
-        self._flows = background.install(ns, self._scenario.background, topology)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
+        self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
 
     @property
     def now_ns(self) -> int:

@@ -212,17 +212,17 @@ def test_a_full_buffer_takes_all_of_a_cable_and_survives_drops(ns3):
 @pytest.mark.parametrize(
     ("load", "field"),
     [
-        ({}, "radio.background[0]"),
+        ({}, "radio.background[0].kind"),
         ({"kind": "burst"}, "radio.background[0].kind"),
-        ({"kind": "on-off"}, "radio.background[0]"),
+        ({"kind": "on-off"}, "radio.background[0].rate_bps"),
         ({"kind": "on-off", "rate_bps": 0}, "radio.background[0].rate_bps"),
-        ({"kind": "on-off", "rate_bps": math.inf}, "radio.background.rate_bps"),
+        ({"kind": "on-off", "rate_bps": math.inf}, "radio.background[0].rate_bps"),
         ({"kind": "on-off", "rate_bps": 1, "mean_on_s": 0}, "radio.background[0].mean_on_s"),
         ({"kind": "full-buffer", "users": 0}, "radio.background[0].users"),
         ({"kind": "full-buffer", "packet_bytes": 1473}, "radio.background[0].packet_bytes"),
-        ({"kind": "full-buffer", "rate_bps": 5}, "radio.background[0]"),
-        ({"kind": "full-buffer", "users": 1, "device": 0}, "radio.background.device"),
-        ({"kind": "full-buffer", "begin_s": 2, "end_s": 2}, "radio.background.end_s"),
+        ({"kind": "full-buffer", "rate_bps": 5}, "radio.background[0].rate_bps"),
+        ({"kind": "full-buffer", "users": 1, "device": 0}, "radio.background[0].device"),
+        ({"kind": "full-buffer", "begin_s": 2, "end_s": 2}, "radio.background[0].end_s"),
         ({"kind": "full-buffer", "users": 312}, "radio.background"),
     ],
 )
