@@ -4,6 +4,7 @@
 import csv
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -99,54 +100,48 @@ def install(ns: Any, loads: Sequence[Load], topology: "Topology", now_ns: int) -
     Raises `RequestError` for a device or users that the network lacks, and for a recording that cannot be read.
     """
     flows: list[Any] = []
-    for load, user in _users(loads, topology):
+    others = iter(topology.others)
+    for load in loads:
         begin_ns = max(round(load.begin_s * NS_PER_S), now_ns)
         end_ns = None if load.end_s is None else round(load.end_s * NS_PER_S)
-        if end_ns is not None and end_ns <= begin_ns:
-            continue  # over before the network is ready
-        flow = ns.CreateObject[ns.cosim.Load]()
-        port = FIRST_PORT + len(flows)
-        server = topology.edge_server, ns.InetSocketAddress(topology.edge_address, port).ConvertTo()
-        remote = user.node, ns.InetSocketAddress(user.address, port).ConvertTo()
-        (sender, local), (receiver, there) = (server, remote) if load.direction == "down" else (remote, server)
-        for name, value in (
-            ("Local", ns.AddressValue(local)),
-            ("Remote", ns.AddressValue(there)),
-            ("PacketBytes", ns.UintegerValue(load.packet_bytes)),
-            ("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes)),
-        ):
-            flow.SetAttribute(name, value)
-        flow.SetReceiver(receiver)
-        if isinstance(load, OnOff):
-            _alternate(ns, flow, load, FIRST_STREAM + len(flows))
-        elif isinstance(load, Recorded):
-            rows = read_recording(load)
-            flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
-        sender.AddApplication(flow)
-        # An application counts its times from `Initialize`.
-        flow.SetStartTime(ns.NanoSeconds(begin_ns - now_ns))
-        if end_ns is not None:
-            flow.SetStopTime(ns.NanoSeconds(end_ns - now_ns))
-        flow.Initialize()
-        flows.append(flow)
+        rows = read_recording(load) if isinstance(load, Recorded) else None
+        for user in _users(load, topology, others):
+            if end_ns is not None and end_ns <= begin_ns:
+                continue  # over before the network is ready
+            flow, port = ns.CreateObject[ns.cosim.Load](), FIRST_PORT + len(flows)
+            server = topology.edge_server, ns.InetSocketAddress(topology.edge_address, port).ConvertTo()
+            remote = user.node, ns.InetSocketAddress(user.address, port).ConvertTo()
+            (sender, local), (receiver, there) = (server, remote) if load.direction == "down" else (remote, server)
+            flow.SetAttribute("Local", ns.AddressValue(local))
+            flow.SetAttribute("Remote", ns.AddressValue(there))
+            flow.SetAttribute("PacketBytes", ns.UintegerValue(load.packet_bytes))
+            flow.SetAttribute("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes))
+            flow.SetReceiver(receiver)
+            if isinstance(load, OnOff):
+                _alternate(ns, flow, load, FIRST_STREAM + len(flows))
+            elif isinstance(load, Recorded) and rows:
+                flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
+            sender.AddApplication(flow)
+            # An application counts its times from `Initialize`.
+            flow.SetStartTime(ns.NanoSeconds(begin_ns - now_ns))
+            if end_ns is not None:
+                flow.SetStopTime(ns.NanoSeconds(end_ns - now_ns))
+            flow.Initialize()
+            flows.append(flow)
     return flows
 
 
-def _users(loads: Sequence[Load], topology: "Topology") -> "Iterator[tuple[Load, Device]]":
-    others = iter(topology.others)
-    for load in loads:
-        if load.device is None:
-            for _ in range(load.other_users):
-                other = next(others, None)
-                if other is None:
-                    reason = f"this network has {len(topology.others)} other users, fewer than the loads need"
-                    raise RequestError("radio.background", reason)
-                yield load, other
-        elif load.device < len(topology.devices):
-            yield load, topology.devices[load.device]
-        else:
-            reason = f"{load.device} is none of the {len(topology.devices)} devices"
-            raise RequestError("radio.background.device", reason)
+def _users(load: Load, topology: "Topology", others: "Iterator[Device]") -> "list[Device]":
+    """Who has the load; takes other users from `others`, which none has yet."""
+    if load.device is None:
+        users = list(islice(others, load.other_users))
+        if len(users) < load.other_users:
+            reason = f"this network has {len(topology.others)} other users, fewer than the loads need"
+            raise RequestError("radio.background", reason)
+        return users
+    if load.device >= len(topology.devices):
+        raise RequestError("radio.background.device", f"{load.device} is none of the {len(topology.devices)} devices")
+    return [topology.devices[load.device]]
 
 
 def _alternate(ns: Any, flow: Any, load: OnOff, stream: int) -> None:
