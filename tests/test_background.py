@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Background traffic on cables, where packets can be counted, and what is refused."""
+"""Background traffic on cables, where packets can be counted, what is refused, and what the documentation says."""
 
 import math
+import re
 from collections.abc import Iterator
 from itertools import count, pairwise, takewhile
 
@@ -9,6 +10,8 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError
+from cosim import config
+from ns3_scenarios.background import FullBuffer, OnOff, Recorded
 from ns3_scenarios.lte import Lte
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.simulation import open_network
@@ -16,6 +19,7 @@ from ns3_scenarios.wifi import Wifi
 from ns3_scenarios.wired import Wired
 from tests.background_flows import MANY, Flow, Load, down, down_ns, observe, until, up, up_ns
 from tests.ns3_worker import Call, Step, worker
+from tests.test_tutorial import ROOT, said
 
 MS = 1_000_000
 IP_UDP_BYTES = 20 + 8
@@ -287,3 +291,31 @@ def test_the_filled_in_parameters_give_the_same_scenario():
     scenario = Lte.parse({"background": [*MANY, {"kind": "recorded", "file": "a.csv"}]})
     assert Lte.parse(to_builtins(scenario)) == scenario
     assert scenario.other_users == 6
+
+
+TEXT = (ROOT / "docs" / "background.md").read_text(encoding="utf-8")
+
+
+def test_the_documentation_lists_what_every_load_has_and_names_the_rest():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", TEXT, re.MULTILINE))
+    assert {name for name in rows if name in FullBuffer.__struct_fields__} == {*FullBuffer.__struct_fields__}
+    for name in FullBuffer.__struct_fields__:
+        shown = {"users": "1", "device": "None", "end_s": "None"}.get(name) or rows[name].strip('`"')
+        assert shown == str(FullBuffer().other_users if name == "users" else getattr(FullBuffer(), name))
+    for kind in (OnOff, Recorded):
+        for name in {*kind.__struct_fields__} - {*FullBuffer.__struct_fields__}:
+            assert re.search(rf"`{name}[ `]", TEXT), name
+
+
+def test_the_documentation_s_example_is_a_scenario(tmp_path):
+    (listing,) = re.findall(r"^```toml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.toml").write_text(listing)
+    scenario = Lte.parse(config.load(tmp_path / "mine.toml", []).radio_parameters)
+    assert [type(load) for load in scenario.background] == [OnOff, FullBuffer, Recorded]
+    assert scenario.other_users == 11
+
+
+def test_the_documentation_shows_what_a_check_says(tmp_path):
+    (command, expected), *others = re.findall(r"^\$ (.*)\n((?:(?!\$ |```).*\n)*)", TEXT, re.MULTILINE)
+    assert said(command, tmp_path) == expected
+    assert not others
