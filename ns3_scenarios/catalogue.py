@@ -94,12 +94,15 @@ def described(kind: types.Type) -> str:
         case types.LiteralType():
             return ", ".join(str(value) for value in kind.values)
         case types.UnionType():
-            return " or ".join(map(described, kind.types))
+            return " or ".join(dict.fromkeys(map(described, kind.types)))
         case types.TupleType():
-            return f"[{', '.join(map(described, kind.item_types))}]"
+            items = [described(item) for item in kind.item_types]
+            same = len(items) > 1 and len(set(items)) == 1
+            return f"[{len(items)} × {items[0]}]" if same else f"[{', '.join(items)}]"
         case types.VarTupleType() | types.ListType():
             length = _range(kind.min_length, None, kind.max_length, None)
-            return f"list of {described(kind.item_type)}" + (length and f"; length{length}")
+            item = described(kind.item_type)
+            return f"list of {'tables' if item == 'table' else item}" + (length and f"; length{length}")
         case types.IntType() | types.FloatType():
             return _WORDS[type(kind)] + _range(kind.ge, kind.gt, kind.le, kind.lt)
     return _WORDS.get(type(kind)) or type(kind).__name__.removesuffix("Type").lower()
@@ -111,6 +114,7 @@ _WORDS: dict[type[types.Type], str] = {
     types.FloatType: "number",
     types.StrType: "text",
     types.NoneType: "unset",
+    types.StructType: "table",
 }
 
 

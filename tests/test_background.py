@@ -166,6 +166,14 @@ def test_users_are_on_at_the_beginning_as_often_as_later_and_not_all_at_once(ns3
     assert sending == pytest.approx(users * on, abs=4 * math.sqrt(users * on * (1 - on)))
 
 
+def test_a_users_times_are_its_own_whatever_else_draws(ns3):
+    load = {"kind": "on-off", "device": 0, "rate_bps": 4e6, "mean_on_s": 0.02, "mean_off_s": 0.03}
+    steps = [until(300 * MS)] * 3
+    one, four = (ns3(observe, "wired", [load], steps, kind="csma", devices=n).flows for n in (1, 4))
+    assert one == four
+    assert ns3(observe, "wired", [load], steps, 2, kind="csma", devices=1).flows != one
+
+
 def test_a_recording_arrives_as_it_was_recorded(ns3, tmp_path):
     """One packet takes 1000 ns a byte; a row of 3000 bytes makes three packets. It begins anew every 50 ms."""
     file = tmp_path / "load.csv"
