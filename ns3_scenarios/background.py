@@ -4,6 +4,7 @@
 import csv
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,10 +28,14 @@ SomeSeconds = Annotated[float, msgspec.Meta(ge=1e-6, le=LONGEST_S)]
 class _Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What every load has.
 
-    `users`: how many other users have it, each for itself. `device`: the index of a device that has it instead.
-    `direction`: "down" to the user, or "up" to the edge server. `packet_bytes`: payload of a UDP datagram.
+    `users`: how many other users have it, each for itself; 1 if there is no `device`.
+    `device`: the index of a device that has it instead.
+    `direction`: "down" to the user, or "up" to the edge server.
+    `packet_bytes`: payload of a UDP datagram.
     `outstanding_bytes`: the most that may be sent and neither arrived nor known to be lost; what is offered beyond it
-    is dropped, as by a full buffer. `begin_s`, `end_s`: virtual times between which it sends; no end if unset.
+    is dropped, as by a full buffer.
+    `begin_s`: virtual time from which it sends, but not before the network is ready.
+    `end_s`: virtual time at which it ends; unset, it does not.
     """
 
     users: Annotated[int, msgspec.Meta(ge=1, le=MOST_USERS)] | None = None
@@ -43,9 +48,9 @@ class _Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if self.users is not None and self.device is not None:
-            raise RequestError("radio.background.device", "a load is either a device's or that of other users")
+            raise RequestError("device", "a load is either a device's or that of other users")
         if self.end_s is not None and self.end_s <= self.begin_s:
-            raise RequestError("radio.background.end_s", f"{self.end_s:g} is not after begin_s, {self.begin_s:g}")
+            raise RequestError("end_s", f"{self.end_s:g} is not after begin_s, {self.begin_s:g}")
 
     @property
     def other_users(self) -> int:
@@ -54,11 +59,13 @@ class _Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class OnOff(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="on-off"):
-    """Constant bit rate, on and off.
+    """A bit rate that is on and off by turns.
 
-    `rate_bps`: payload while on, one packet each time that it has filled one. `mean_on_s`, `mean_off_s`: of the
-    times; with no off-time the bit rate is constant. `times`: "exponential", on at the beginning with the probability
-    that it has in the long run, or "fixed", all equal to the mean and on at the beginning.
+    `rate_bps`: payload while on; a packet is sent each time that it has filled one.
+    `mean_on_s`: of the times for which it is on.
+    `mean_off_s`: of the times for which it is off; with 0 the bit rate is constant.
+    `times`: "exponential", independent, and on at the beginning with the probability that it has in the long run, or
+    "fixed", all equal to the mean, and on at the beginning.
     """
 
     rate_bps: Annotated[float, msgspec.Meta(gt=0, le=1e12)]
@@ -68,13 +75,13 @@ class OnOff(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="o
 
 
 class FullBuffer(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="full-buffer"):
-    """Always something waiting: `outstanding_bytes` are under way at any time."""
+    """Always something waiting to be sent: `outstanding_bytes` are under way at any time."""
 
 
 class Recorded(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="recorded"):
     """What a recording says.
 
-    `file`: CSV with the header time_s,bytes; at each time, from `begin_s` on, so many bytes of payload are offered.
+    `file`: CSV with the header time_s,bytes; so long after its beginning, so many bytes of payload are offered at once.
     `repeat_s`: begin it anew after so long; unset, it ends with its last row.
     """
 
@@ -85,54 +92,56 @@ class Recorded(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 Load = OnOff | FullBuffer | Recorded
 
 
-def install(ns: Any, loads: Sequence[Load], topology: "Topology") -> list[Any]:
-    """Let the loads run; one `ns.cosim.Load` for each flow, in the order of loads and users.
+def install(ns: Any, loads: Sequence[Load], topology: "Topology", now_ns: int) -> list[Any]:
+    """Let the loads run from virtual time `now_ns` on.
+
+    Returns an `ns.cosim.Load` for each user of each load in order, but for loads that are over by then.
 
     Raises `RequestError` for a device or users that the network lacks, and for a recording that cannot be read.
     """
     flows: list[Any] = []
-    for load, user in _users(loads, topology):
-        flow = ns.CreateObject[ns.cosim.Load]()
-        port = FIRST_PORT + len(flows)
-        server = topology.edge_server, ns.InetSocketAddress(topology.edge_address, port).ConvertTo()
-        remote = user.node, ns.InetSocketAddress(user.address, port).ConvertTo()
-        (sender, local), (receiver, there) = (server, remote) if load.direction == "down" else (remote, server)
-        for name, value in (
-            ("Local", ns.AddressValue(local)),
-            ("Remote", ns.AddressValue(there)),
-            ("PacketBytes", ns.UintegerValue(load.packet_bytes)),
-            ("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes)),
-        ):
-            flow.SetAttribute(name, value)
-        flow.SetReceiver(receiver)
-        if isinstance(load, OnOff):
-            _alternate(ns, flow, load, FIRST_STREAM + len(flows))
-        elif isinstance(load, Recorded):
-            rows = read_recording(load)
-            flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
-        flow.SetStartTime(ns.NanoSeconds(round(load.begin_s * NS_PER_S)))
-        if load.end_s is not None:
-            flow.SetStopTime(ns.NanoSeconds(round(load.end_s * NS_PER_S)))
-        sender.AddApplication(flow)
-        flows.append(flow)
+    others = iter(topology.others)
+    for load in loads:
+        begin_ns = max(round(load.begin_s * NS_PER_S), now_ns)
+        end_ns = None if load.end_s is None else round(load.end_s * NS_PER_S)
+        rows = read_recording(load) if isinstance(load, Recorded) else None
+        for user in _users(load, topology, others):
+            if end_ns is not None and end_ns <= begin_ns:
+                continue  # over before the network is ready
+            flow, port = ns.CreateObject[ns.cosim.Load](), FIRST_PORT + len(flows)
+            server = topology.edge_server, ns.InetSocketAddress(topology.edge_address, port).ConvertTo()
+            remote = user.node, ns.InetSocketAddress(user.address, port).ConvertTo()
+            (sender, local), (receiver, there) = (server, remote) if load.direction == "down" else (remote, server)
+            flow.SetAttribute("Local", ns.AddressValue(local))
+            flow.SetAttribute("Remote", ns.AddressValue(there))
+            flow.SetAttribute("PacketBytes", ns.UintegerValue(load.packet_bytes))
+            flow.SetAttribute("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes))
+            flow.SetReceiver(receiver)
+            if isinstance(load, OnOff):
+                _alternate(ns, flow, load, FIRST_STREAM + len(flows))
+            elif isinstance(load, Recorded) and rows:
+                flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
+            sender.AddApplication(flow)
+            # An application counts its times from `Initialize`.
+            flow.SetStartTime(ns.NanoSeconds(begin_ns - now_ns))
+            if end_ns is not None:
+                flow.SetStopTime(ns.NanoSeconds(end_ns - now_ns))
+            flow.Initialize()
+            flows.append(flow)
     return flows
 
 
-def _users(loads: Sequence[Load], topology: "Topology") -> "Iterator[tuple[Load, Device]]":
-    others = iter(topology.others)
-    for load in loads:
-        if load.device is None:
-            for _ in range(load.other_users):
-                other = next(others, None)
-                if other is None:
-                    reason = f"this network has {len(topology.others)} other users, fewer than the loads need"
-                    raise RequestError("radio.background", reason)
-                yield load, other
-        elif load.device < len(topology.devices):
-            yield load, topology.devices[load.device]
-        else:
-            reason = f"{load.device} is none of the {len(topology.devices)} devices"
-            raise RequestError("radio.background.device", reason)
+def _users(load: Load, topology: "Topology", others: "Iterator[Device]") -> "list[Device]":
+    """Who has the load; takes other users from `others`, which none has yet."""
+    if load.device is None:
+        users = list(islice(others, load.other_users))
+        if len(users) < load.other_users:
+            reason = f"this network has {len(topology.others)} other users, fewer than the loads need"
+            raise RequestError("radio.background", reason)
+        return users
+    if load.device >= len(topology.devices):
+        raise RequestError("radio.background.device", f"{load.device} is none of the {len(topology.devices)} devices")
+    return [topology.devices[load.device]]
 
 
 def _alternate(ns: Any, flow: Any, load: OnOff, stream: int) -> None:

@@ -139,8 +139,8 @@ class Simulation:
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
         life.begin(engine, self._scenario.life, topology.devices)
-        self._flows = background.install(ns, self._scenario.background, topology)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
+        self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
 
     @property
     def now_ns(self) -> int:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Background traffic on cables, where packets can be counted, and what is refused."""
+"""Background traffic on cables, where packets can be counted, what is refused, and what the documentation says."""
 
 import math
+import re
 from collections.abc import Iterator
 from itertools import count, pairwise, takewhile
 
@@ -9,6 +10,8 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError
+from cosim import config
+from ns3_scenarios.background import FullBuffer, OnOff, Recorded
 from ns3_scenarios.lte import Lte
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.simulation import open_network
@@ -16,6 +19,7 @@ from ns3_scenarios.wifi import Wifi
 from ns3_scenarios.wired import Wired
 from tests.background_flows import MANY, Flow, Load, down, down_ns, observe, until, up, up_ns
 from tests.ns3_worker import Call, Step, worker
+from tests.test_tutorial import ROOT, said
 
 MS = 1_000_000
 IP_UDP_BYTES = 20 + 8
@@ -162,6 +166,14 @@ def test_users_are_on_at_the_beginning_as_often_as_later_and_not_all_at_once(ns3
     assert sending == pytest.approx(users * on, abs=4 * math.sqrt(users * on * (1 - on)))
 
 
+def test_a_users_times_are_its_own_whatever_else_draws(ns3):
+    load = {"kind": "on-off", "device": 0, "rate_bps": 4e6, "mean_on_s": 0.02, "mean_off_s": 0.03}
+    steps = [until(300 * MS)] * 3
+    one, four = (ns3(observe, "wired", [load], steps, kind="csma", devices=n).flows for n in (1, 4))
+    assert one == four
+    assert ns3(observe, "wired", [load], steps, 2, kind="csma", devices=1).flows != one
+
+
 def test_a_recording_arrives_as_it_was_recorded(ns3, tmp_path):
     """One packet takes 1000 ns a byte; a row of 3000 bytes makes three packets. It begins anew every 50 ms."""
     file = tmp_path / "load.csv"
@@ -212,17 +224,17 @@ def test_a_full_buffer_takes_all_of_a_cable_and_survives_drops(ns3):
 @pytest.mark.parametrize(
     ("load", "field"),
     [
-        ({}, "radio.background[0]"),
+        ({}, "radio.background[0].kind"),
         ({"kind": "burst"}, "radio.background[0].kind"),
-        ({"kind": "on-off"}, "radio.background[0]"),
+        ({"kind": "on-off"}, "radio.background[0].rate_bps"),
         ({"kind": "on-off", "rate_bps": 0}, "radio.background[0].rate_bps"),
-        ({"kind": "on-off", "rate_bps": math.inf}, "radio.background.rate_bps"),
+        ({"kind": "on-off", "rate_bps": math.inf}, "radio.background[0].rate_bps"),
         ({"kind": "on-off", "rate_bps": 1, "mean_on_s": 0}, "radio.background[0].mean_on_s"),
         ({"kind": "full-buffer", "users": 0}, "radio.background[0].users"),
         ({"kind": "full-buffer", "packet_bytes": 1473}, "radio.background[0].packet_bytes"),
-        ({"kind": "full-buffer", "rate_bps": 5}, "radio.background[0]"),
-        ({"kind": "full-buffer", "users": 1, "device": 0}, "radio.background.device"),
-        ({"kind": "full-buffer", "begin_s": 2, "end_s": 2}, "radio.background.end_s"),
+        ({"kind": "full-buffer", "rate_bps": 5}, "radio.background[0].rate_bps"),
+        ({"kind": "full-buffer", "users": 1, "device": 0}, "radio.background[0].device"),
+        ({"kind": "full-buffer", "begin_s": 2, "end_s": 2}, "radio.background[0].end_s"),
         ({"kind": "full-buffer", "users": 312}, "radio.background"),
     ],
 )
@@ -287,3 +299,31 @@ def test_the_filled_in_parameters_give_the_same_scenario():
     scenario = Lte.parse({"background": [*MANY, {"kind": "recorded", "file": "a.csv"}]})
     assert Lte.parse(to_builtins(scenario)) == scenario
     assert scenario.other_users == 6
+
+
+TEXT = (ROOT / "docs" / "background.md").read_text(encoding="utf-8")
+
+
+def test_the_documentation_lists_what_every_load_has_and_names_the_rest():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", TEXT, re.MULTILINE))
+    assert {name for name in rows if name in FullBuffer.__struct_fields__} == {*FullBuffer.__struct_fields__}
+    for name in FullBuffer.__struct_fields__:
+        shown = {"users": "1", "device": "None", "end_s": "None"}.get(name) or rows[name].strip('`"')
+        assert shown == str(FullBuffer().other_users if name == "users" else getattr(FullBuffer(), name))
+    for kind in (OnOff, Recorded):
+        for name in {*kind.__struct_fields__} - {*FullBuffer.__struct_fields__}:
+            assert re.search(rf"`{name}[ `]", TEXT), name
+
+
+def test_the_documentation_s_example_is_a_scenario(tmp_path):
+    (listing,) = re.findall(r"^```toml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.toml").write_text(listing)
+    scenario = Lte.parse(config.load(tmp_path / "mine.toml", []).radio_parameters)
+    assert [type(load) for load in scenario.background] == [OnOff, FullBuffer, Recorded]
+    assert scenario.other_users == 11
+
+
+def test_the_documentation_shows_what_a_check_says(tmp_path):
+    (command, expected), *others = re.findall(r"^\$ (.*)\n((?:(?!\$ |```).*\n)*)", TEXT, re.MULTILINE)
+    assert said(command, tmp_path) == expected
+    assert not others

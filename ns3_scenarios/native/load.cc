@@ -20,7 +20,7 @@ NS_OBJECT_ENSURE_REGISTERED(Load);
 namespace
 {
 
-constexpr int64_t PATIENCE_NS = 100'000'000;
+constexpr int64_t PATIENCE_NS = 10'000'000;
 
 /// Byte tag on a load's payload. It costs no bytes on the link and survives segmentation and reassembly.
 class LoadTag : public Tag
@@ -182,7 +182,6 @@ Load::StartApplication()
     m_from = Open(GetNode(), m_local, m_remote);
     m_to = Open(m_receiver, m_remote, m_local);
     m_to->SetRecvCallback(MakeCallback(&Load::HandleRead, this));
-    m_patience = NanoSeconds(PATIENCE_NS);
     if (!m_rows.empty())
     {
         m_periodBegin = Simulator::Now();
@@ -310,6 +309,7 @@ Load::MaySend(uint64_t bytes)
 {
     if (m_sentBytes - m_settledBytes + bytes <= m_mostOutstanding)
     {
+        m_patience = NanoSeconds(PATIENCE_NS);
         return true;
     }
     if (Simulator::Now() - m_progress < m_patience)
@@ -348,7 +348,6 @@ Load::HandleRead(Ptr<Socket> socket)
         m_arrivedBytes += packet->GetSize();
         m_settledBytes = std::max(m_settledBytes, tag.end);
         m_progress = Simulator::Now();
-        m_patience = NanoSeconds(PATIENCE_NS);
     }
     if (m_filling)
     {

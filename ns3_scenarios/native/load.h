@@ -26,9 +26,9 @@ bool IsLoad(Ptr<const Packet> packet);
  * an `Interval` of 0, as much as goes through. Networks deliver in order, so the newest packet that has arrived says
  * that all before it have arrived or are lost, and what is outstanding is what was sent after it. Beyond
  * `OutstandingBytes` nothing is sent: a packet of a recording or of an on-time is then dropped. If nothing arrives for
- * a while all that is outstanding may be lost, and one packet more is let through to find out. Each attempt waits
- * longer than the one before by a quarter, so that what is merely stuck hardly grows, and what goes again is noticed
- * within a quarter of the time for which nothing went.
+ * a while all that is outstanding may be lost, and one packet more is let through to find out. Until there is room
+ * again each attempt waits a quarter longer than the one before: what is merely stuck hardly grows, and what goes again
+ * is noticed within a quarter of the time for which nothing went.
  */
 class Load : public Application
 {
