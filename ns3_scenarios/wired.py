@@ -106,7 +106,8 @@ def star_addresses(ns: Any, links: Sequence[Any]) -> list[Any]:
 
     Returns the server's first address, which each device reaches by its own link, and the address of each device.
     """
-    addresses, routing, found = ns.Ipv4AddressHelper(), ns.Ipv4StaticRoutingHelper(), []
+    addresses, routing = ns.Ipv4AddressHelper(), ns.Ipv4StaticRoutingHelper()
+    found: list[Any] = []
     addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
     for link in links:
         interfaces = addresses.Assign(link)
