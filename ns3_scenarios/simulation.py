@@ -27,12 +27,19 @@ from bridge.network import (
 
 from . import loader, native, script
 from .lte import Lte
+from .mixed import Mixed
 from .recorded import Recorded
 from .scenario import Scenario, Topology
 from .wifi import Wifi
 from .wired import Wired
 
-SCENARIOS: dict[str, type[Scenario]] = {"lte": Lte, "recorded": Recorded, "wifi": Wifi, "wired": Wired}
+SCENARIOS: dict[str, type[Scenario]] = {
+    "lte": Lte,
+    "mixed": Mixed,
+    "recorded": Recorded,
+    "wifi": Wifi,
+    "wired": Wired,
+}
 
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)

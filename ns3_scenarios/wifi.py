@@ -73,9 +73,15 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             fill(self, distances_m=tuple(NEAREST_M + i * step_m for i in range(devices)))
 
     def build(self, ns: Any) -> Topology:
-        server = ns.CreateObject[ns.Node]()
+        return self.connect(ns, ns.CreateObject[ns.Node]())
+
+    def connect(self, ns: Any, server: Any) -> Topology:
+        """Make the stations, and this node their access point and edge server; it may have an internet stack already.
+
+        They reach it at `Topology.edge_address`.
+        """
         nodes = ns.NodeContainer(self.devices)
-        everyone = ns.NodeContainer(ns.NodeContainer(server), nodes)
+        bare = nodes if server.GetObject[ns.Ipv4]() else ns.NodeContainer(ns.NodeContainer(server), nodes)
         stand(ns, ns.NodeContainer(server), [(0.0, 0.0, HEIGHT_M)])
         self.place(ns, nodes, self.places())
         # What waits, waits in the MAC, for as long as it has to; an exchange's deadline is what ends it.
@@ -103,7 +109,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stations = wifi.Install(phy, mac, nodes)
         stack, addresses = ns.InternetStackHelper(), ns.Ipv4AddressHelper()
         stack.SetIpv6StackInstall(False)
-        stack.Install(everyone)
+        stack.Install(bare)
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
         interfaces = addresses.Assign(ns.NetDeviceContainer(cell, stations))
         radio = ns.CreateObject[ns.cosim.WifiRadio]()

@@ -43,15 +43,15 @@ GetQueueId(Mac48Address receiver)
 }
 
 bool
-IsStale(Ptr<const WifiMpdu> mpdu, uint32_t device, uint32_t exchange)
+IsStale(Ptr<const WifiMpdu> mpdu, uint32_t exchange)
 {
     TransferTag tag;
-    return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.device == device && tag.exchange <= exchange;
+    return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.exchange <= exchange;
 }
 
 /// Drop what waits for a receiver, but for what is on the air and answered in a moment.
 void
-DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t device, uint32_t exchange)
+DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t exchange)
 {
     auto txop = mac->GetQosTxop(AC_BE);
     auto queue = txop->GetWifiMacQueue();
@@ -60,7 +60,7 @@ DiscardWaiting(Ptr<WifiMac> mac, Mac48Address receiver, uint32_t device, uint32_
     while (mpdu)
     {
         auto next = queue->PeekByQueueId(id, mpdu);
-        if (!mpdu->IsInFlight() && IsStale(mpdu, device, exchange))
+        if (!mpdu->IsInFlight() && IsStale(mpdu, exchange))
         {
             queue->Remove(mpdu);
             if (mpdu->HasSeqNoAssigned())
@@ -179,8 +179,8 @@ WifiRadio::Discard(uint32_t device, uint32_t exchange)
 {
     const auto& link = m_links[device];
     auto accessPoint = m_accessPoint->GetMac();
-    DiscardWaiting(accessPoint, link.mac->GetAddress(), device, exchange);
-    DiscardWaiting(link.mac, accessPoint->GetAddress(), device, exchange);
+    DiscardWaiting(accessPoint, link.mac->GetAddress(), exchange);
+    DiscardWaiting(link.mac, accessPoint->GetAddress(), exchange);
 }
 
 void
