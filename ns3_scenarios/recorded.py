@@ -10,15 +10,14 @@ import msgspec
 
 from bridge.network import NS_PER_S, RequestError
 
-from . import traces
 from .scenario import Device, Scenario, Topology, fill
+from .traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, TraceError, read
 from .wired import MOST_DEVICES, UNLIMITED, star_addresses
 
-EXAMPLE = Path(__file__).parent / "example-trace.csv"
 MTU_BYTES = 1500
 LOSS_STREAM = 1 << 40  # of the first link's downlink; its uplink has the next, and so on
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=traces.MOST_TIME_S)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=MOST_TIME_S)]
 EACH = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
 
 
@@ -48,7 +47,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     downlink: str | Annotated[tuple[str, ...], EACH] = "example"
     uplink: str | Annotated[tuple[str, ...], EACH] = "example"
     offset_s: Seconds | Annotated[tuple[Seconds, ...], EACH] = 0.0
-    delay_s: Annotated[float, msgspec.Meta(ge=0, le=traces.MOST_DELAY_S)] = 0.0
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_DELAY_S)] = 0.0
     queue_packets: Annotated[int, msgspec.Meta(ge=1, lt=UNLIMITED)] | None = None
 
     def __post_init__(self) -> None:
@@ -104,13 +103,13 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i, name in enumerate(self._each(names)):
             if name not in made:
                 try:
-                    trace = traces.read(_path(name))
-                except traces.TraceError as error:
+                    trace = read(_path(name))
+                except TraceError as error:
                     raise RequestError(f"radio.{way}" + (f"[{i}]" if names != name else ""), str(error)) from None
                 made[name] = self._link_trace(ns, trace)
         return [made[name] for name in self._each(names)]
 
-    def _link_trace(self, ns: Any, trace: traces.Trace) -> Any:
+    def _link_trace(self, ns: Any, trace: Trace) -> Any:
         begins_ns, bursts, rates_bps, delays, losses = zip(*trace.rows, strict=True)
         delays_ns = (round(self.delay_s * NS_PER_S) if delay is None else delay for delay in delays)
         figures = [array("l", column) for column in (begins_ns, bursts, rates_bps, delays_ns)]

@@ -29,6 +29,7 @@ from . import background, life, loader, movement, native, script
 from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
+from .mixed import Mixed
 from .outputs import Outputs
 from .recorded import Recorded
 from .scenario import Scenario, Topology
@@ -38,6 +39,7 @@ from .wired import Wired
 SCENARIOS: dict[str, type[Scenario]] = {
     "lte": Lte,
     "lte-multicell": LteMulticell,
+    "mixed": Mixed,
     "recorded": Recorded,
     "wifi": Wifi,
     "wired": Wired,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bridge.network import NS_PER_S
 
+EXAMPLE = Path(__file__).parent / "example-trace.csv"
 OPPORTUNITY_BITS = 8 * 1500
 NS_PER_MS = 1_000_000
 MOST_RATE_BPS = 10**13

@@ -78,10 +78,17 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise RequestError("radio.background", reason)
 
     def build(self, ns: Any) -> Topology:
-        server = ns.CreateObject[ns.Node]()
+        return self.connect(ns, ns.CreateObject[ns.Node]())
+
+    def connect(self, ns: Any, server: Any) -> Topology:
+        """Make the stations, and this node their access point and edge server; it may have an internet stack already.
+
+        They reach it at `Topology.edge_address`.
+        """
         nodes = ns.NodeContainer(self.devices)
         others = ns.NodeContainer(self.other_users)
         users = ns.NodeContainer(nodes, others)
+        bare = users if server.GetObject[ns.Ipv4]() else ns.NodeContainer(ns.NodeContainer(server), users)
         stand(ns, ns.NodeContainer(server), [(0.0, 0.0, HEIGHT_M)])
         self.place(ns, nodes, self.places())
         if self.other_users:
@@ -111,7 +118,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stations = wifi.Install(phy, mac, users)
         stack, addresses = ns.InternetStackHelper(), ns.Ipv4AddressHelper()
         stack.SetIpv6StackInstall(False)
-        stack.Install(ns.NodeContainer(ns.NodeContainer(server), users))
+        stack.Install(bare)
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
         interfaces = addresses.Assign(ns.NetDeviceContainer(cell, stations))
         radio = ns.CreateObject[ns.cosim.WifiRadio]()

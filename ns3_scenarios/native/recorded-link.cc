@@ -231,10 +231,10 @@ RecordedNetDevice::GetWaitingBytes() const
 }
 
 void
-RecordedNetDevice::Discard(uint32_t device, uint32_t exchange)
+RecordedNetDevice::Discard(uint32_t exchange)
 {
     TransferTag tag;
-    if (m_crossing && m_crossing->FindFirstMatchingByteTag(tag) && tag.device == device && tag.exchange <= exchange)
+    if (m_crossing && m_crossing->FindFirstMatchingByteTag(tag) && tag.exchange <= exchange)
     {
         m_crossed.Cancel();
         m_spent = m_trace->GetWork(GetTraceTime());
@@ -289,8 +289,8 @@ RecordedRadio::GetLink(uint32_t device) const
 void
 RecordedRadio::Discard(uint32_t device, uint32_t exchange)
 {
-    m_links[device].atServer->Discard(device, exchange);
-    m_links[device].atDevice->Discard(device, exchange);
+    m_links[device].atServer->Discard(exchange);
+    m_links[device].atDevice->Discard(exchange);
 }
 
 void

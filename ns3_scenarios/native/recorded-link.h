@@ -99,8 +99,8 @@ class RecordedNetDevice : public SimpleNetDevice
     /// What waits and what is crossing.
     uint32_t GetWaitingBytes() const;
 
-    /// Drop the packet that is crossing if it is of the device's transfers up to exchange number `exchange`.
-    void Discard(uint32_t device, uint32_t exchange);
+    /// Drop the packet that is crossing if it is of a transfer of an exchange up to number `exchange`.
+    void Discard(uint32_t exchange);
 
   protected:
     void DoDispose() override;

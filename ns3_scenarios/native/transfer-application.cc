@@ -335,11 +335,10 @@ TransferApplication::Push()
 {
     while (m_open && m_sentBytes < m_sendBytes)
     {
-        uint64_t room = IsStream() ? m_socket->GetTxAvailable() : m_payload;
-        uint64_t bytes = std::min({m_sendBytes - m_sentBytes, room, uint64_t{IsStream() ? TCP_MSS_BYTES : m_payload}});
-        if (bytes == 0)
+        uint64_t bytes = std::min(m_sendBytes - m_sentBytes, uint64_t{IsStream() ? TCP_MSS_BYTES : m_payload});
+        if (IsStream() && m_socket->GetTxAvailable() < bytes)
         {
-            return; // HandleSendSpace goes on
+            return; // HandleSendSpace goes on, with whole segments: ns-3 would cut and join them at great expense
         }
         auto packet = MakePacket(bytes);
         if (m_socket->Send(packet) < 0 && IsStream())

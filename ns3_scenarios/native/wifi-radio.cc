@@ -47,10 +47,10 @@ GetQueueId(Mac48Address receiver)
 }
 
 bool
-IsStale(Ptr<const WifiMpdu> mpdu, uint32_t device, uint32_t exchange)
+IsStale(Ptr<const WifiMpdu> mpdu, uint32_t exchange)
 {
     TransferTag tag;
-    return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.device == device && tag.exchange <= exchange;
+    return mpdu->GetPacket()->FindFirstMatchingByteTag(tag) && tag.exchange <= exchange;
 }
 
 /// Drop what waits for a receiver and `isStale`, but for what is on the air and answered in a moment.
@@ -194,7 +194,7 @@ WifiRadio::Discard(uint32_t device, uint32_t exchange)
 {
     const auto& link = m_links[device];
     auto accessPoint = m_accessPoint->GetMac();
-    auto isStale = [=](Ptr<const WifiMpdu> mpdu) { return IsStale(mpdu, device, exchange); };
+    auto isStale = [=](Ptr<const WifiMpdu> mpdu) { return IsStale(mpdu, exchange); };
     DiscardWaiting(accessPoint, link.mac->GetAddress(), isStale);
     DiscardWaiting(link.mac, accessPoint->GetAddress(), isStale);
 }

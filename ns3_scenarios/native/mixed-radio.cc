@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mixed-radio.h"
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(MixedRadio);
+
+TypeId
+MixedRadio::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::cosim::MixedRadio").SetParent<Radio>().SetGroupName("Cosim").AddConstructor<MixedRadio>();
+    return tid;
+}
+
+void
+MixedRadio::AddDevice(Ptr<Radio> radio, uint32_t device)
+{
+    m_members.push_back({radio, device});
+}
+
+bool
+MixedRadio::IsConnected(uint32_t device) const
+{
+    const auto& member = m_members[device];
+    return member.radio->IsConnected(member.device);
+}
+
+LinkSample
+MixedRadio::GetLink(uint32_t device) const
+{
+    const auto& member = m_members[device];
+    return member.radio->GetLink(member.device);
+}
+
+bool
+MixedRadio::IsQuiet(uint32_t device, int64_t sentNs) const
+{
+    const auto& member = m_members[device];
+    return member.radio->IsQuiet(member.device, sentNs);
+}
+
+void
+MixedRadio::Discard(uint32_t device, uint32_t exchange)
+{
+    const auto& member = m_members[device];
+    member.radio->Discard(member.device, exchange);
+}
+
+void
+MixedRadio::DoDispose()
+{
+    m_members.clear();
+    Radio::DoDispose();
+}
+
+} // namespace ns3::cosim
