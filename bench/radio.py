@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""LTE against pure C++, against throughput measured by hand, and how soon it is ready: `python -m bench.radio`."""
+"""LTE against pure C++ and throughput measured by hand, and what every scenario costs: `python -m bench.radio`."""
 
 import os
 import statistics
@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench import scenarios
 from bridge.network import NS_PER_S, Outcome, Transfer, Wait
 from ns3_scenarios import native
 from ns3_scenarios.lte import Lte
@@ -171,6 +172,8 @@ def main() -> None:
     compare(console)
     throughput(console)
     ready(console)
+    scenarios.costs(console)
+    scenarios.startups(console)
     console.print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
 
 
