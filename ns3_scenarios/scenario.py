@@ -7,7 +7,7 @@ cancelling, determinism, comes from `ns3_scenarios.simulation`, the same for eve
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -43,7 +43,8 @@ class Topology:
     `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is
     connected, how its link is, and how to drop what waits below IP; None for a network that has nothing to
     say: always connected, nothing measured, no queue below the ones of its net devices. `others` are users
-    that carry no experts. `keep` is whatever else must live as long as the network: helpers, and Python
+    that carry no experts. `apply_shares` gives each device, in their order, its share of the band from now on; None
+    if this radio cannot. `keep` is whatever else must live as long as the network: helpers, and Python
     callables that C++ will call.
     """
 
@@ -52,6 +53,7 @@ class Topology:
     devices: Sequence[Device]
     radio: Any = None
     others: Sequence[Device] = ()
+    apply_shares: Callable[[Sequence[float]], None] | None = None
     keep: Any = None
 
 
@@ -110,10 +112,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def inputs(self) -> Sequence[Path]:
         """Files that outcomes depend on; what is in them becomes part of the record of versions."""
         return ()
-
-    def apply_shares(self, shares: Sequence[float]) -> None:
-        """Give each device its share of the band from now on. Raises `RequestError` if this radio cannot."""
-        raise RequestError("bandwidth_shares", f"the {self.name} scenario cannot apply them; leave them out")
 
     @classmethod
     def parse(cls, parameters: Mapping[str, Any]) -> Self:

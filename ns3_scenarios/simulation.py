@@ -168,7 +168,7 @@ class Simulation:
             raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
         with script.told_by_line(self._source):
             if bandwidth_shares is not None:
-                self._scenario.apply_shares(bandwidth_shares)
+                self._apply_shares(bandwidth_shares)
             try:
                 return self._carry_out(transfers, depart_ns, deadline_ns, wait)
             except InterruptedError:
@@ -176,6 +176,13 @@ class Simulation:
             except Exception:
                 self.close()
                 raise
+
+    def _apply_shares(self, shares: Sequence[float]) -> None:
+        if self._topology.apply_shares is None:
+            raise RequestError(
+                "bandwidth_shares", f"the {self.info.scenario} scenario cannot apply them; leave them out"
+            )
+        self._topology.apply_shares(shares)
 
     def _carry_out(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int, wait: Wait) -> Outcome:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]

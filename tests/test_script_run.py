@@ -21,7 +21,6 @@ from tests.ns3_worker import Call, worker
 
 ROOT = Path(__file__).parent.parent
 STAR = inspect.getsource(wired_star)
-BUILD = "    def build(self, ns: Any) -> Topology:\n"
 RETURN = '        return Topology(server, ns.Ipv4Address("10.1.0.1"), devices)'
 CALLBACK = """
         import cppyy
@@ -104,8 +103,8 @@ def test_a_python_function_that_nobody_keeps_is_named(ns3, tmp_path):
 
 
 def test_what_apply_shares_raises_is_told_by_its_line_and_the_simulation_goes_on(ns3, tmp_path):
-    shares = "    def apply_shares(self, shares):\n        shares[7]  # here\n\n"
-    path = written(tmp_path, BUILD, shares + BUILD)
+    fails = "\n        def fails(shares):\n            shares[7]  # here\n\n"
+    path = written(tmp_path, RETURN, fails + RETURN.replace("devices)", "devices, apply_shares=fails)"))
     assert ns3(refusal_in_a_run, str(path), [1.0]) == (here(path), "IndexError: list index out of range", False)
 
 
