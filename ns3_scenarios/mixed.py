@@ -8,9 +8,9 @@ import msgspec
 
 from bridge.network import RequestError
 
-from .lte import ANY_DEVICES as ANY_LTE_DEVICES
-from .lte import MOST_DEVICES as MOST_LTE_DEVICES
 from .lte import Lte
+from .lte_network import ANY_DEVICES as ANY_LTE_DEVICES
+from .lte_network import MOST_DEVICES as MOST_LTE_DEVICES
 from .scenario import Positive, Scenario, Topology, fill
 from .wifi import ANY_DEVICES as ANY_WIFI_DEVICES
 from .wifi import MOST_DEVICES as MOST_WIFI_DEVICES
