@@ -24,7 +24,7 @@ SLOWEST_MPS = 0.001
 COLUMNS = ("time_s", "device", "x_m", "y_m")
 HEIGHT = "z_m"
 
-_NODE = r"\$node_\((?P<node>\d+)\)"
+_NODE = r"\$node_\((?P<node>\d{1,9})\)"
 _AT = re.compile(rf"""\$ns_\s+at\s+(?P<time>\S+)\s+"{_NODE}\s+(?P<words>[^"]*)"\s*;?""")
 _INITIAL = re.compile(rf"{_NODE}\s+(?P<words>.*)")
 _NO_MOVEMENT = re.compile(r"#.*|\$god_.*|\$ns_\s+at\s+\S+\s+\"\$god_.*")  # comments, and setdest's route lengths
@@ -52,7 +52,7 @@ def read_csv(file: str, names: Sequence[str], places_m: Sequence[Point]) -> list
             values = {name: value.strip() for name, value in zip(header, row, strict=True)}
             device = devices.get(values["device"])
             if device is None:
-                raise _unknown_device(file, rows.line_num, values["device"], len(names), ", ".join(names))
+                raise _unknown_device(file, rows.line_num, values["device"], names)
             time_ns = _time_ns(file, rows.line_num, values["time_s"])
             x, y, z = (
                 _figure(file, rows.line_num, name, values[name], FARTHEST_M) if name in values else places_m[device][2]
@@ -87,7 +87,7 @@ def read_ns2(file: str, places_m: Sequence[Point]) -> list[Path]:
             raise _fault(file, number, "neither a movement of $node_(i) nor a comment")
         device = int(match["node"])
         if device >= len(walks):
-            raise _unknown_device(file, number, match["node"], len(walks), f"$node_(0) to $node_({len(walks) - 1})")
+            raise _unknown_device(file, number, match["node"], [f"$node_({i})" for i in range(len(walks))])
         scheduled = "time" in match.groupdict()
         time_ns = _time_ns(file, number, match["time"]) if scheduled else 0
         if time_ns < walks[device].told_ns:
@@ -155,9 +155,9 @@ class _Walk:
 
 def _lines(file: str) -> Iterator[str]:
     path = File(file)
-    if not path.is_file():
-        raise RequestError(FIELD, f"{file} does not exist on the host where the ns-3 side runs")
     try:
+        if not path.is_file():
+            raise RequestError(FIELD, f"{file} does not exist on the host where the ns-3 side runs")
         with path.open(encoding="utf-8-sig", newline="") as lines:
             yield from lines
     except (OSError, UnicodeDecodeError) as error:
@@ -181,8 +181,9 @@ def _figure(file: str, line: int, name: str, text: str, most: float) -> float:
     return value
 
 
-def _unknown_device(file: str, line: int, device: str, devices: int, known: str) -> RequestError:
-    return _fault(file, line, f"no device {device}; there are {devices}: {known}")
+def _unknown_device(file: str, line: int, device: str, names: Sequence[str]) -> RequestError:
+    known = f"is only {names[0]}" if len(names) == 1 else f"are {len(names)} from {names[0]} to {names[-1]}"
+    return _fault(file, line, f"no device {device}; there {known}")
 
 
 def _fault(file: str, line: int, reason: str) -> RequestError:

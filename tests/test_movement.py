@@ -33,17 +33,18 @@ NAMES = [f"device{i}" for i in range(DEVICES)]
 
 
 class Stage(WiredStar, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The star of cables with its devices placed: movement as such, at no cost of a radio."""
+    """The star of cables with its devices placed, in two parts: movement as such, at no cost of a radio."""
 
     name = "stage"
     rates_bps: tuple[int, ...] = (8_000_000,) * DEVICES
 
     def build(self, ns: Any) -> Any:
         topology = super().build(ns)
-        nodes = ns.NodeContainer()
+        first, others = ns.NodeContainer(), ns.NodeContainer()
         for device in topology.devices:
-            nodes.Add(device.node)
-        self.place(ns, nodes, PLACES_M)
+            (others if first.GetN() else first).Add(device.node)
+        self.place(ns, first, PLACES_M[:1])
+        self.place(ns, others, PLACES_M[1:])
         return topology
 
 
@@ -264,7 +265,7 @@ HEADER = "time_s,device,x_m,y_m\n"
         ("time,device,x_m,y_m\n0,0,1,1\n", 1, "the header is not"),
         (HEADER, 1, "no device has a row"),
         (HEADER + "0,0,1,1\n\n1,0,1\n", 4, "3 values for 4 columns"),
-        (HEADER + "0,0,1,1\n1,7,1,1\n", 3, "no device 7; there are 3: device0, device1, device2"),
+        (HEADER + "0,0,1,1\n1,7,1,1\n", 3, "no device 7; there are 3 from device0 to device2"),
         (HEADER + "0,bob,1,1\n", 2, "no device bob"),
         (HEADER + "0,0,here,1\n", 2, "x_m is not a number: here"),
         (HEADER + "0,0,1,nan\n", 2, "y_m is out of range: nan"),
@@ -284,7 +285,7 @@ def test_a_bad_csv_recording_is_refused_by_its_line(tmp_path, text, line, words)
         ("", 1, "no line moves a device"),
         ("# nothing\n\n", 2, "no line moves a device"),
         ("$node_(0) set X_ 1\nhello\n", 2, "neither a movement of $node_(i) nor a comment"),
-        ("$node_(3) set X_ 1\n", 1, "no device 3; there are 3: $node_(0) to $node_(2)"),
+        ("$node_(3) set X_ 1\n", 1, "no device 3; there are 3 from $node_(0) to $node_(2)"),
         ("$node_(0) set V_ 1\n", 1, "neither set X_|Y_|Z_ VALUE nor, at a time, setdest X Y SPEED"),
         ("$node_(0) setdest 1 2 3\n", 1, "neither set"),
         ('$ns_ at 1 "$node_(0) setdest 1 2"\n', 1, "neither set"),
@@ -612,8 +613,8 @@ def test_an_lte_device_that_walks_away_loses_sinr_by_the_path_loss_and_rate(ns3,
 
 
 def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
-    """All have it within 18 m. At 320 m one in 18 has, of 20 more than 8 in one of 10^5 cases."""
-    devices, begin_m, speed_mps = 20, 12.0, 100.0
+    """All have it within 18 m. At 320 m one in 18 has, of 12 more than 6 in one of 10^5 cases."""
+    devices, begin_m, speed_mps = 12, 12.0, 100.0
     places_m = circle([begin_m] * devices, 1.5)
     movement = {
         "kind": "constant-velocity",
@@ -631,7 +632,7 @@ def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
             assert min(abs(db - sight_db), abs(db - no_sight_db)) < 3  # measured a little earlier, nearer
         in_sight.append(sum(abs(db - sight_db) < abs(db - no_sight_db) for db in loss_db))
     assert in_sight[0] == devices
-    assert in_sight[1] <= 8
+    assert in_sight[1] <= 6
 
 
 def shadowing_attributes(path_loss: str) -> tuple[float, float, bool]:
@@ -693,7 +694,7 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, tmp_path, s
         "ns2": {"file": str(tmp_path / "walk.tcl")},
     }[kind]
     channel = {**channel, "distances_m": [30.0, 40.0, 50.0] if scenario == "lte" else [3.0, 4.0, 5.0]}
-    steps = [Step([Transfer(i, 20_000 + i, 10**6, 9_000) for i in range(DEVICES)], NS_PER_S, 2 * NS_PER_S)] * 3
+    steps = [Step([Transfer(i, 20_000 + i, 10**6, 9_000) for i in range(DEVICES)], NS_PER_S // 2, 2 * NS_PER_S)] * 2
     parameters = {**channel, "movement": {"kind": kind, **movement}}
     first, again = (ns3(play, steps, parameters, scenario, 7) for _ in range(2))
     assert first == again
