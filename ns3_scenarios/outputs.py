@@ -89,7 +89,8 @@ class Outputs:
 
     def _open(self, add: Callable[[Any, str], bool], watched: Any, file: str) -> None:
         if not add(watched, str(self._folder / file)):
-            raise RequestError(_FIELD, f"{self._folder / file} cannot be written, or there is no IPv4 to record")
+            reason = "the disk is full, too many files are open, or the node has no IPv4"
+            raise RequestError(_FIELD, f"{self._folder / file} cannot be begun: {reason}")
 
     def _begin_netanim(self) -> None:
         ns = loader.load(("netanim",), ("ns3/animation-interface.h",))

@@ -8,17 +8,19 @@ import signal
 import struct
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 from xml.etree import ElementTree
 
 import pytest
 
 from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer
 from cosim.journal import FILE_NAME, Journal
-from ns3_scenarios.outputs import UNPLACED_M
+from ns3_scenarios.outputs import UNPLACED_M, Output
+from ns3_scenarios.radio_statistics import LTE_FILES
 from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
 from tests.ns3_worker import Call, Step, carry_out, worker
 
@@ -332,6 +334,15 @@ def test_what_cannot_be_had_is_refused_by_name(ns3, tmp_path, outputs, place, wo
     assert field.startswith("radio.outputs")
     assert words in reason
     assert not (tmp_path / "new").exists()
+
+
+def test_the_documentation_lists_every_output():
+    text = Path("docs/outputs.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)} == {*get_args(Output)}
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert SCENARIOS["wired"].parse(tomllib.loads(example)["scenario"]).outputs == ("pcap", "flow-monitor")
+    assert "`DlRlcStats.txt` and twelve more" in text
+    assert len(LTE_FILES) == 13
 
 
 def cosim(model: Path, folder: Path, *extra: str) -> list[str]:
