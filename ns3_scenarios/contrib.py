@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def fingerprint(module: Contrib) -> str:
     """A hash of its library and its headers."""
     folder = Path(module.headers)
     digest = hashlib.sha256(Path(module.library).read_bytes())
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _HEADERS and path.is_file()):
+    for path in _headers(folder):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -113,6 +113,13 @@ def why_not_loaded(module: Contrib, said: str) -> RequestError:
     if len(modules) < len(missing):
         reason += "; what is of no module was left out of the library, or belongs to another ns-3 release"
     return refusal(library, reason)
+
+
+def _headers(folder: Path) -> Iterator[Path]:
+    """The headers in it and below it, in order; hidden folders (.git, .venv) are left out."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if Path(name).suffix in _HEADERS)
 
 
 def _check_headers(library: Path, headers: Path) -> None:

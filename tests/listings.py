@@ -45,11 +45,16 @@ def play(page: str, folder: Path) -> Played:
             played.files.append(name[1])
         if language == "console":
             for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", listing, re.MULTILINE):
-                pattern = re.escape(expected).replace(re.escape("..."), r"[\s\S]*")
+                pattern = re.escape(_narrow(expected)).replace(re.escape("..."), r"[\s\S]*")
                 output = said(command, folder, programs)
-                assert re.fullmatch(pattern, output), f"{command} said\n{output}"
+                assert re.fullmatch(pattern, _narrow(output)), f"{command} said\n{output}"
                 played.commands.append(command)
     return played
+
+
+def _narrow(output: str) -> str:
+    """A table as if no column were wider than its text, since a row that is left out may widen one."""
+    return re.sub(r" +", " ", re.sub("━+", "━", output))
 
 
 def said(command: str, folder: Path, programs: Path) -> str:

@@ -161,6 +161,7 @@ def test_another_machine_is_named(folder):
         ),
         ("libns3-dev-core-debug.so", r"it was built for ns-3 3-dev \(libns3-dev-core-debug\.so\), this is ns-3 3\.44;"),
         ("libns3.44-core-debug.so", r"it was linked with another build of ns-3 3\.44 \(libns3\.44-core-debug\.so\);"),
+        ("libc++.so.1", r"it was built with clang's libc\+\+, ns-3's wheel with GNU's libstdc\+\+;"),
         ("libfurther.so.7", r"libfurther\.so\.7: cannot open shared object file: No such file or directory"),
     ],
 )
