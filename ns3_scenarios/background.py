@@ -131,6 +131,11 @@ def install(ns: Any, loads: Sequence[Load], topology: "Topology", now_ns: int) -
     return flows
 
 
+def files(loads: Sequence[Load]) -> list[Path]:
+    """The recordings among the loads."""
+    return [Path(load.file) for load in loads if isinstance(load, Recorded)]
+
+
 def _users(load: Load, topology: "Topology", others: "Iterator[Device]") -> "list[Device]":
     """Who has the load; takes other users from `others`, which none has yet."""
     if load.device is None:

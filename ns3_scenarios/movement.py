@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the nodes of a scenario are, and how they move."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -159,11 +158,9 @@ def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movemen
             _follow(ns, nodes, recorded_movement.read_ns2(movement.file, places_m))
 
 
-def versions(movement: Movement | None) -> dict[str, str]:
-    """For the record of what could change an outcome: a hash of the recording that devices follow, if they do."""
-    if not isinstance(movement, Csv | Ns2):
-        return {}
-    return {"movement": hashlib.sha256(Path(movement.file).read_bytes()).hexdigest()[:16]}
+def files(movement: Movement | None) -> list[Path]:
+    """The recording that devices follow, if they do."""
+    return [Path(movement.file)] if isinstance(movement, Csv | Ns2) else []
 
 
 def _wander(ns: Any, model: Any, movement: RandomWaypoint, height_m: float, stream: int) -> None:

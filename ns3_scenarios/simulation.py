@@ -122,7 +122,7 @@ class Simulation:
                 "ns3": version("ns3"),
                 "native": native.source_hash(),
                 "scenario": _source_hash(scenario),
-                **movement.versions(scenario.movement),
+                **_input_hash(scenario),
                 **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
             },
         )
@@ -241,12 +241,24 @@ def _checked(built: Any, name: str) -> Topology:
 
 
 def _source_hash(scenario: Scenario) -> str:
-    """A hash of this package's Python sources, of the file that the scenario is written in and of its inputs."""
+    """A hash of this package's Python sources and of the file that the scenario is written in."""
     digest = hashlib.sha256()
     sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(type(scenario)))]
-    for path in [*sources, *scenario.inputs()]:
+    for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _input_hash(scenario: Scenario) -> dict[str, str]:
+    """A hash of the recordings that its outcomes depend on, if there are any."""
+    files = [*scenario.inputs(), *movement.files(scenario.movement), *background.files(scenario.background)]
+    if not files:
+        return {}
+    return {
+        "inputs": hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()[
+            :16
+        ]
+    }
 
 
 def _measured(value: float) -> float | None:

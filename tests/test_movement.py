@@ -170,7 +170,7 @@ def test_another_recording_is_another_version(ns3, tmp_path):
     found = []
     for x_m in (1, 1, 2):
         file.write_text(f"time_s,device,x_m,y_m\n0,0,{x_m},0\n")
-        found.append(ns3(play, [], {"movement": {"kind": "csv", "file": str(file)}}, "stage").info.versions["movement"])
+        found.append(ns3(play, [], {"movement": {"kind": "csv", "file": str(file)}}, "stage").info.versions["inputs"])
     assert found[0] == found[1] != found[2]
     assert "movement" not in ns3(play, [], {"movement": WANDER}, "stage").info.versions
 
