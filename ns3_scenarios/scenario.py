@@ -110,7 +110,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             motion.move(ns, nodes, places_m, self.movement)
 
     def inputs(self) -> Sequence[Path]:
-        """Files of the scenario's own that outcomes depend on: what is in them becomes part of the record of versions."""
+        """Files of the scenario's own that outcomes depend on; what is in them is part of the record of versions."""
         return ()
 
     @classmethod

@@ -48,6 +48,13 @@ MixedRadio::Discard(uint32_t device, uint32_t exchange)
     member.radio->Discard(member.device, exchange);
 }
 
+std::vector<Ptr<Channel>>
+MixedRadio::GetChannels(uint32_t device) const
+{
+    const auto& member = m_members[device];
+    return member.radio->GetChannels(member.device);
+}
+
 void
 MixedRadio::DoDispose()
 {

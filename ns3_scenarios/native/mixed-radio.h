@@ -23,6 +23,7 @@ class MixedRadio : public Radio
     LinkSample GetLink(uint32_t device) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
+    std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;
 
   protected:
     void DoDispose() override;
