@@ -104,7 +104,7 @@ def stand(ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
     """Put the nodes of a `NodeContainer` where they stay: x, y, z in m."""
     _check_places(nodes, places_m)
     loader.load(["mobility"], HEADERS)
-    mobility = ns.MobilityHelper()
+    mobility = ns.MobilityHelper()  # takes random streams, so that another way would change all draws after it
     mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel")
     mobility.Install(nodes)
     for i, place in enumerate(places_m):
@@ -118,7 +118,7 @@ def move(ns: Any, nodes: Any, places_m: Sequence[Point], movement: Movement) -> 
     factory = ns.ObjectFactory(movement.model)
     for i, place in enumerate(places_m):
         model = factory.Create[ns.MobilityModel]()
-        if isinstance(movement, RandomWaypoint):
+        if isinstance(movement, RandomWaypoint):  # whose own pause of 2 s would end where no way is known yet
             model.SetAttribute("Pause", ns.StringValue("ns3::ConstantRandomVariable[Constant=1e9]"))
         model.Initialize()  # before it has a place: a random waypoint model would set out twice otherwise
         model.SetPosition(ns.Vector(*place))
