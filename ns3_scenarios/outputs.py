@@ -57,13 +57,15 @@ class Outputs:
 
     def finish(self) -> None:
         """Write what is known only at the end, while the network still stands."""
-        while self._finishing:
-            self._finishing.pop()()
+        for write in self._finishing:
+            write()
 
     def close(self) -> None:
-        """Complete all files, once the network is gone."""
-        while self._closing:
-            self._closing.pop()()
+        """Complete all files and let go of what recorded, once the network, which calls it to its end, is gone."""
+        for complete in self._closing:
+            complete()
+        self._finishing.clear()
+        self._closing.clear()
 
     def _begin_pcap(self) -> None:
         recorder = self._recorder("pcap")
