@@ -254,11 +254,8 @@ def _input_hash(scenario: Scenario) -> dict[str, str]:
     files = [*scenario.inputs(), *movement.files(scenario.movement), *background.files(scenario.background)]
     if not files:
         return {}
-    return {
-        "inputs": hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()[
-            :16
-        ]
-    }
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+    return {"inputs": hashlib.sha256(b"".join(digests)).hexdigest()[:16]}
 
 
 def _measured(value: float) -> float | None:
