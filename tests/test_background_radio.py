@@ -171,11 +171,16 @@ def ordinary(devices: int) -> list[Step]:
     return [Step(asked, 3_333_333), Step(asked, 0, 3 * MS), Step(asked, 10 * MS, NS_PER_S, Wait.ANY)]
 
 
+@pytest.fixture(scope="module")
+def another() -> Iterator[Call]:
+    with worker() as call:
+        yield call
+
+
 @pytest.mark.parametrize(("scenario", "parameters"), CASES)
-def test_the_same_seed_gives_the_same_to_the_nanosecond(ns3, scenario, parameters):
+def test_the_same_seed_gives_the_same_to_the_nanosecond(ns3, another, scenario, parameters):
     first, again = (ns3(observe, scenario, MANY, ordinary(3), 5, **parameters) for _ in range(2))
-    with worker() as another:
-        elsewhere = another(observe, scenario, MANY, ordinary(3), 5, **parameters)
+    elsewhere = another(observe, scenario, MANY, ordinary(3), 5, **parameters)
     assert first == again == elsewhere
     assert first.flows != ns3(observe, scenario, MANY, ordinary(3), 6, **parameters).flows
 
