@@ -133,8 +133,7 @@ def described(kind: types.Type) -> str:
             return f"list of {'tables' if item == 'table' else item}" + (length and f"; length{length}")
         case types.IntType() | types.FloatType():
             return _WORDS[type(kind)] + _range(kind.ge, kind.gt, kind.le, kind.lt)
-    tag = getattr(kind, "tag", None)  # of one struct among several
-    return tag or _WORDS.get(type(kind)) or type(kind).__name__.removesuffix("Type").lower()
+    return _WORDS.get(type(kind)) or type(kind).__name__.removesuffix("Type").lower()
 
 
 _WORDS: dict[type[types.Type], str] = {

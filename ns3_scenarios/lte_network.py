@@ -131,7 +131,8 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             self._stand(ns, nodes, places_m)
         else:
             self.place(ns, nodes, places_m)
-        self._stand(ns, others, others_m)
+        if others_m:  # ns-3's helper draws a stream of random numbers, which no one else should miss
+            self._stand(ns, others, others_m)
         epc = ns.CreateObject[ns.PointToPointEpcHelper]()
         lte = ns.CreateObject[ns.LteHelper]()
         lte.SetEpcHelper(epc)
