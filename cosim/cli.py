@@ -175,6 +175,9 @@ def scenarios(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A built-in scenario, or FILE.py or FILE.py:CLASS.")
     ] = None,
+    parameter: Annotated[
+        str | None, typer.Argument(metavar="[PARAMETER]", help="One of its parameters, to be shown whole.")
+    ] = None,
     template: Annotated[bool, typer.Option("--template", help="Print its source, to start your own from.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Build it and send a probe to each device and back.")] = False,
     settings: Settings = None,
@@ -183,6 +186,8 @@ def scenarios(
     from cosim import config as configuration  # noqa: PLC0415
     from cosim import scenarios as radio_scenarios  # noqa: PLC0415
 
+    if parameter is not None and (template or check):
+        raise RequestError("PARAMETER", "--template and --check are about the whole scenario; leave it away")
     if template and check:
         raise RequestError("--template", "prints a source and checks nothing; leave --check away")
     if name is None:
@@ -194,7 +199,7 @@ def scenarios(
     if template:
         print(radio_scenarios.template(experiment.scenario), end="")
     elif not check:
-        radio_scenarios.print_parameters(experiment.scenario, _console())
+        radio_scenarios.print_parameters(experiment.scenario, parameter, _console())
     elif not radio_scenarios.check(experiment, _console()):
         raise typer.Exit(1)
 

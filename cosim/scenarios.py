@@ -66,11 +66,24 @@ def print_list(console: Console) -> None:
     console.print(table)
 
 
-def print_parameters(scenario: str, console: Console) -> None:
-    """Print a scenario's parameters: name, type, unit, default and meaning; below, those of tables among them."""
+def print_parameters(scenario: str, parameter: str | None, console: Console) -> None:
+    """Print a scenario's parameters: name, type, unit, default and meaning; or one of them, with what tables it holds.
+
+    Raises `RequestError` for what the scenario refuses, and for a parameter that it does not have.
+    """
     described = _catalogue(scenario)
-    console.print(_parameter_table(described["parameters"], escape(described["summary"])))
-    _print_nested(described["parameters"], "", console)
+    parameters = {each["name"]: each for each in described["parameters"]}
+    if parameter is None:
+        console.print(_parameter_table(list(parameters.values()), escape(described["summary"])))
+        tables = [name for name, each in parameters.items() if each["tables"]]
+        if tables:
+            more = f"What the tables hold: cosim scenarios {Path(scenario).name} {' or '.join(tables)}"
+            console.print(f"\n{more}", highlight=False, markup=False, soft_wrap=True)
+        return
+    if parameter not in parameters:
+        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}")
+    console.print(_parameter_table([parameters[parameter]]))
+    _print_nested([parameters[parameter]], "", console)
 
 
 def _parameter_table(parameters: list[dict[str, Any]], title: str | None = None) -> Table:

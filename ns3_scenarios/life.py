@@ -23,42 +23,62 @@ FOR_GOOD = -1
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """Something that befalls `devices`, by index; all of them if none is named. Times are virtual, in s from 0."""
+    """Something that befalls devices. Times are virtual, in s from 0.
+
+    `devices`: by index; all of them if none is named.
+    """
 
     devices: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
 
 
 class Absence(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="absence"):
-    """The device says goodbye and switches off. `intervals_s`: each [from, until], or [from] for good."""
+    """The device says goodbye and switches off.
+
+    `intervals_s`: each [from, until], or [from] for good.
+    """
 
     intervals_s: Intervals
 
 
 class RandomAbsence(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="random-absence"):
-    """Present and absent by turns, each for an exponentially distributed time, present at first."""
+    """Present and absent by turns, each for an exponentially distributed time, present at first.
+
+    `mean_present_s`: of the times present.
+    `mean_absent_s`: of the times absent.
+    """
 
     mean_present_s: Mean
     mean_absent_s: Mean
 
 
 class Outage(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="outage"):
-    """No signal passes from or to the device. `intervals_s`: as of `Absence`."""
+    """No signal passes from or to the device.
+
+    `intervals_s`: each [from, until], or [from] for good.
+    """
 
     intervals_s: Intervals
 
 
 class RandomOutage(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="random-outage"):
-    """Free and cut off by turns, each for an exponentially distributed time, free at first."""
+    """Free and cut off by turns, each for an exponentially distributed time, free at first.
+
+    `mean_free_s`: of the times free.
+    `mean_cut_s`: of the times cut off.
+    """
 
     mean_free_s: Mean
     mean_cut_s: Mean
 
 
 class Battery(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="battery"):
-    """The device is absent for good once `capacity_j` is used up.
+    """The device is absent for good once its battery is empty. Absent, it draws nothing.
 
-    The powers are those of the whole device: while nothing is asked of it, its downlink is under way, it computes,
-    its uplink is under way. Absent, it draws nothing.
+    `capacity_j`: of the full battery, with which the device begins.
+    `idle_w`: power of the whole device while nothing is asked of it.
+    `receiving_w`: while its downlink is under way.
+    `computing_w`: while it computes.
+    `transmitting_w`: while its uplink is under way.
     """
 
     capacity_j: Annotated[float, msgspec.Meta(gt=0)]
@@ -71,8 +91,10 @@ class Battery(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 class Heat(_Entry, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="heat"):
     """Computing slowed by heat, a first-order model of our own.
 
-    Warmth goes towards 1 with the time constant `warming_s` while the device computes, and towards 0 with
-    `cooling_s` while it does not. Above `threshold` the speed falls linearly, from 1 to `slowest` at warmth 1.
+    `warming_s`: time constant with which warmth goes towards 1 while the device computes.
+    `cooling_s`: time constant with which it goes towards 0 while it does not.
+    `threshold`: warmth above which the speed falls, linearly,
+    `slowest`: from 1 to this, at warmth 1.
     """
 
     warming_s: Mean

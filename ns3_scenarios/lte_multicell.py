@@ -20,6 +20,7 @@ TIMES_TO_TRIGGER_S = (
 
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # turned by it again and again, directions never repeat
 SPEED_MPS = 10.0
+UPLINK_TARGET_DBM = -90  # at the BS, for each resource block: 26 dB above its noise. At ns-3's -80 dBm uplinks starve
 SPARE_CONTEXTS = 4  # a cell may still hold the context of a device that comes back to it
 
 
@@ -82,6 +83,7 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
         rlc: Literal["Am", "Um"] = "Am" if self.rlc == "am" else "Um"
         super()._configure(ns, replace(profile, rlc=rlc), contexts + SPARE_CONTEXTS)
+        ns.Config.SetDefault("ns3::LteUePowerControl::PoNominalPusch", ns.StringValue(str(UPLINK_TARGET_DBM)))
 
     def sites(self) -> list[tuple[float, float]]:
         """x and y of each BS in m, in the order of the cells."""

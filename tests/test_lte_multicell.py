@@ -88,6 +88,18 @@ def test_a_transfer_under_way_survives(ns3, rlc, transport, size, core_delay_s):
     assert statuses(played, 1) == [Status.DONE]
 
 
+@pytest.mark.parametrize("core_delay_s", [0.0, 0.03])
+def test_a_transfer_that_departs_in_the_middle_of_a_handover_is_done(ns3, core_delay_s):
+    """With UDP, at every stage of it; what is on its way through the core to the old cell is not lost either."""
+    parameters = drive(core_delay_s=core_delay_s)
+    ready_ns = multicell(ns3, [], **parameters).info.now_ns
+    for at_ms in range(-35, 20, 4):
+        gap_ns = round(handover_s() * NS_PER_S) + at_ms * MS - ready_ns
+        played = multicell(ns3, [Step([Transfer(0, 200_000, 0, 100_000)], gap_ns, NS_PER_S)], **parameters)
+        assert statuses(played, 0) == [Status.DONE]
+        assert played.outcomes[0].links[0].cell == 2
+
+
 @pytest.mark.parametrize("size", [(4_000_000, 1000), (1000, 2_000_000)], ids=["downlink", "uplink"])
 def test_what_rlc_um_had_in_the_air_is_lost_with_udp_and_told(ns3, size):
     parameters = drive(rlc="um")
@@ -132,14 +144,15 @@ def test_the_link_state_is_that_of_the_new_cell(ns3):
 
 
 class Roaming(LteMulticell, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The first device is 100 km away from 0.5 s on, and near the second BS from 4 s on."""
+    """The first device jumps along its `way`: virtual times in s, and x in m from then on."""
 
     name = "roaming"
+    way: tuple[tuple[float, float], ...]
 
     def build(self, ns):
         topology = super().build(ns)
-        move_at(ns, topology.devices[0], 0.5, 1e5)
-        move_at(ns, topology.devices[0], 4.0, SITE_M - 40)
+        for when_s, x_m in self.way:
+            move_at(ns, topology.devices[0], when_s, x_m)
         return topology
 
 
@@ -148,11 +161,15 @@ def play_roaming(steps: Sequence[Step], parameters: dict[str, object]) -> Played
     return play(steps, parameters, Roaming.name)
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_device_out_of_coverage_is_unreachable_and_comes_back_in_another_cell(ns3, transport):
+AWAY, STRAY = ((0.5, 1e5), (4.0, SITE_M - 40)), ((0.5, -3300.0), (3.08, 1e5), (5.0, SITE_M - 40))
+
+
+@pytest.mark.parametrize(("way", "transport"), [(AWAY, "udp"), (AWAY, "tcp"), (STRAY, "udp")])
+def test_a_device_out_of_coverage_is_unreachable_and_comes_back_in_another_cell(ns3, way, transport):
+    """The second way loses the first cell for good just as the device tries to connect to it again."""
     stand = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * 2}
     places = [[40.0, 0.0, 1.5], [0.0, 50.0, 1.5]]
-    parameters = drive(positions_m=places, movement=stand, transport=transport)
+    parameters = drive(positions_m=places, movement=stand, transport=transport, way=way)
     asked = [Transfer(device, 20_000, 0, 20_000) for device in range(2)]
     gone = [Step(asked, 100 * MS, 400 * MS) for _ in range(5)]
     steps = [Step(asked, 0, NS_PER_S), Step([], 700 * MS), *gone, Step([], 5 * NS_PER_S), Step(asked, 0, 2 * NS_PER_S)]

@@ -163,14 +163,18 @@ def test_what_is_wrong_in_a_table_is_refused_by_its_full_name(values, field, wor
     assert refusal.value.field == field
 
 
-def test_tables_are_printed_below_the_parameters(tmp_path):
+def test_one_parameter_is_shown_with_its_tables(tmp_path):
     path = tmp_path / "hall.py"
     path.write_text(SCRIPT)
-    shown = scenarios(path).stdout
+    assert "What the tables hold: cosim scenarios hall.py rows or movement" in scenarios(path).stdout
+    shown = scenarios(path, "rows").stdout
     assert re.search(r"^rows +│ list of tables +│ +│ \[\] ", shown, re.MULTILINE)
     assert '\nrows[] with sort = "bench": A bench.\n' in shown
     assert re.search(r"^width_m +│ number > 0 +│ m +│ required │ from end to end\.", shown, re.MULTILINE)
-    assert '\nmovement with kind = "random-waypoint": ' in shown
+    assert "movement" not in shown
+    assert '\nmovement with kind = "random-waypoint": ' in scenarios("wired", "movement").stdout
+    refused = scenarios("wired", "movements")
+    assert (refused.returncode, "PARAMETER: movements is none of" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-radio.h"
 
-#include "expose.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
 #include "x2-gate.h"
@@ -34,8 +33,6 @@ constexpr double SUBFRAMES_PER_S = 1000;
 // ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
 constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
-
-COSIM_EXPOSE(LeaveCell, &LteUeRrc::LeaveConnectedMode)
 
 double
 ToDb(double ratio)
@@ -124,8 +121,6 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
     auto rrc = lte->GetRrc();
     rrc->TraceConnectWithoutContext("StateTransition", MakeCallback(&LteRadio::HandleState, this, device));
     rrc->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleBearer, this, device));
-    rrc->TraceConnectWithoutContext("RandomAccessError",
-                                    MakeCallback(&LteRadio::HandleRandomAccessError, this, device));
     lte->GetPhy()->TraceConnectWithoutContext("ReportCurrentCellRsrpSinr",
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
 }
@@ -311,25 +306,6 @@ LteRadio::Tap(uint32_t device)
     for (const auto& sdu : std::exchange(link.uplink, {}))
     {
         link.ue->GetNas()->Send(sdu, Ipv4L3Protocol::PROT_NUMBER);
-    }
-}
-
-void
-LteRadio::HandleRandomAccessError(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti)
-{
-    if (m_enbs.size() > 1 && m_links[device].ue->GetRrc()->GetState() == LteUeRrc::IDLE_RANDOM_ACCESS)
-    {
-        Simulator::ScheduleNow(&LteRadio::SearchAgain, this, device);
-    }
-}
-
-void
-LteRadio::SearchAgain(uint32_t device)
-{
-    auto rrc = m_links[device].ue->GetRrc();
-    if (rrc->GetState() == LteUeRrc::IDLE_CAMPED_NORMALLY)
-    {
-        (PeekPointer(rrc)->*Get(LeaveCell{}))(); // by itself it would try the same cell for ever
     }
 }
 

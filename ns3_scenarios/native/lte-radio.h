@@ -92,8 +92,6 @@ class LteRadio : public Radio
     void HandOver(Link& link);
     void HandleBearer(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
     void Tap(uint32_t device);
-    void HandleRandomAccessError(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti);
-    void SearchAgain(uint32_t device);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
     void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
     void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
