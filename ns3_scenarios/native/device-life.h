@@ -67,7 +67,11 @@ class DeviceLife : public Object
 
     static void Between(Condition& condition, int64_t beginNs, int64_t endNs);
     static void Alternate(Condition& condition, double meanOffS, double meanOnS, int64_t stream);
-    static void Turn(Condition& condition, double meanS, double otherMeanS, Ptr<ExponentialRandomVariable> draw, bool on);
+    static void Turn(Condition& condition,
+                     double meanS,
+                     double otherMeanS,
+                     Ptr<ExponentialRandomVariable> draw,
+                     bool on);
 
     Condition m_absent;
     Condition m_cut;

@@ -145,8 +145,8 @@ Obstruction::StandIn(Ptr<Channel> channel)
         {
             return false;
         }
-        auto next = before.Get<ErrorModel>();
-        netDevice->SetAttribute("ReceiveErrorModel", PointerValue(CreateObject<ObstructedReception>(this, netDevice, next)));
+        auto errors = CreateObject<ObstructedReception>(this, netDevice, before.Get<ErrorModel>());
+        netDevice->SetAttribute("ReceiveErrorModel", PointerValue(errors));
     }
     return true;
 }
