@@ -3,6 +3,7 @@
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -402,3 +403,10 @@ def test_what_the_documentation_runs_says_what_stands_there(tmp_path):
             assert said(command, tmp_path) == expected
             ran += 1
     assert ran == 1
+
+
+def test_the_documentation_s_toml_is_understood():
+    (listing,) = re.findall(r"^```toml\n(.*?)^```", Path("docs/recorded.md").read_text(), re.MULTILINE | re.DOTALL)
+    radio = tomllib.loads(listing)["radio"]
+    assert radio.pop("scenario") == "recorded"
+    Recorded.parse(radio)
