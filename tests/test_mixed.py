@@ -2,6 +2,7 @@
 """The mixed scenario: each kind as it is alone, neither disturbed by the other."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -160,3 +161,10 @@ def test_the_documentation_lists_every_parameter():
     }
     for name, shown in rows.items():
         assert shown.strip('`"') == (told.get(name) or str(getattr(plain, name)))
+
+
+def test_the_documentation_s_toml_is_understood():
+    (listing,) = re.findall(r"^```toml\n(.*?)^```", Path("docs/mixed.md").read_text(), re.MULTILINE | re.DOTALL)
+    radio = tomllib.loads(listing)["radio"]
+    assert radio.pop("scenario") == "mixed"
+    Mixed.parse(radio)

@@ -3,6 +3,7 @@
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -166,13 +167,14 @@ def test_tcp_within_its_first_window_takes_the_opportunities_of_its_segments(ns3
 
 
 def test_the_delay_is_that_of_the_instant_and_packets_keep_their_order(ns3, write):
-    """Packets cross after 1 and after 2 ms; the second could overtake, and comes with the first."""
+    """A packet crosses by 1 ms and is cut on its way; the one behind it, after 2.2 ms, could overtake."""
     trace = rates(write, [(0.0, 12_000_000, 0.05), (0.0015, 12_000_000, 0.01)], "time_s,rate_bps,delay_s")
-    step = Step([Transfer(0, 1472, 0, 2 * 1472)])
-    outcome = recorded(ns3, [step], devices=1, downlink=trace, uplink=trace).outcomes[0].transfers[0]
-    assert outcome.downlink_end_ns == 51_000_000
-    # The uplink begins 51 ms in, a whole number of periods: again at the beginning of the trace.
-    assert outcome.uplink_end_ns == 51_000_000 + 51_000_000
+    steps = [Step([Transfer(0, 1472, 0, 1)], 0, 1_200_000), Step([Transfer(0, 1472, 10**8, 1)])]
+    first, second = recorded(ns3, steps, devices=1, downlink=trace, uplink=trace).outcomes
+    assert first.transfers[0].status is Status.LATE
+    assert second.transfers[0].downlink_end_ns == 51_000_000
+    # 151 ms are 1 ms into a turn of 3 ms: the answer's 29 bytes cross within the first row.
+    assert second.transfers[0].uplink_end_ns == 151_000_000 + math.ceil(29 * 8 * 1000 / 12) + 50_000_000
 
 
 def test_each_device_has_its_own_trace_and_offset(ns3, write):
@@ -401,3 +403,10 @@ def test_what_the_documentation_runs_says_what_stands_there(tmp_path):
             assert said(command, tmp_path) == expected
             ran += 1
     assert ran == 1
+
+
+def test_the_documentation_s_toml_is_understood():
+    (listing,) = re.findall(r"^```toml\n(.*?)^```", Path("docs/recorded.md").read_text(), re.MULTILINE | re.DOTALL)
+    radio = tomllib.loads(listing)["radio"]
+    assert radio.pop("scenario") == "recorded"
+    Recorded.parse(radio)

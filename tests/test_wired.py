@@ -3,6 +3,7 @@
 
 import math
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,3 +256,18 @@ def test_the_documentation_lists_every_parameter():
     for name, shown in rows.items():
         default = {"scenario": "wired", "queue_packets": "no limit"}.get(name) or getattr(plain, name)
         assert shown.strip('`"') == str(default)
+
+
+def peak_bytes(size: int) -> int:
+    """The most memory that the process had in use after a transfer of so many bytes each way over TCP."""
+    parameters = {"devices": 1, "rate_bps": 200_000_000, "delay_s": 0.02, "transport": "tcp"}
+    played = play([Step([Transfer(0, size, 0, size)], SETTLED_NS)], parameters, "wired")
+    assert played.outcomes[0].transfers[0].status is Status.DONE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_a_long_transfer_over_tcp_needs_no_more_memory_than_its_window():
+    """Segments that do not fill the MSS make ns-3 cut and join packets, whose tags pile up: 1 GB for 20 MB."""
+    with worker() as fresh:
+        short_bytes = fresh(peak_bytes, 7_000_000)  # more than the window of 6 MiB
+        assert fresh(peak_bytes, 20_000_000) < short_bytes + 50_000_000
