@@ -17,7 +17,7 @@ CASES: dict[str, list[dict[str, object]]] = {
     "wired": [{}, {"kind": "csma", "rate_bps": 10**8}, {"transport": "tcp", "delay_s": 0.01}],
 }
 """Parameters to try beside the defaults, or instead of them in a scenario that has required ones."""
-WITHOUT_CHANCE = [("wired", {}), ("wired", {"transport": "tcp", "delay_s": 0.01})]
+WITHOUT_CHANCE = [("recorded", {}), ("wired", {}), ("wired", {"transport": "tcp", "delay_s": 0.01})]
 """Where nothing is random, so that another seed changes nothing."""
 
 CHOSEN = [(name, parameters) for name in BUILT_IN for parameters in CASES.get(name, [{}])]

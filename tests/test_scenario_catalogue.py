@@ -284,7 +284,7 @@ def test_the_models_process_never_loads_the_ns3_side():
     """What is asked of it goes through a process of its own, for ns-3's aborts and its licence."""
     code = (
         "import sys; from rich.console import Console; from cosim import cli, config, scenarios\n"
-        "scenarios.print_list(Console()); scenarios.print_parameters('lte', Console())\n"
+        "scenarios.print_list(Console()); scenarios.print_parameters('lte', None, Console())\n"
         f"scenarios.check(config.load(None, [], scenario={str(STAR)!r}), Console())\n"
         "sys.exit(any(name.partition('.')[0] in ('ns3_scenarios', 'ns3', 'cppyy') for name in sys.modules))"
     )
