@@ -55,8 +55,6 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     wifi_mcs: Annotated[int, msgspec.Meta(ge=0, le=11)] | None = None
 
     def __post_init__(self) -> None:
-        if self.movement is not None:
-            raise RequestError("radio.movement", "the devices of a mixed network stay where they are")
         cellular, local = self._part(Lte), self._part(Wifi)
         fill(self, lte_devices=cellular.devices, lte_distances_m=cellular.distances_m)
         fill(self, wifi_devices=local.devices, wifi_distances_m=local.distances_m)
@@ -81,6 +79,6 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if parameters["distances_m"] is None:
             parameters["devices"] = parameters["devices"] or DEVICES
         try:
-            return kind(**parameters)
+            return kind(movement=self.movement, **parameters)
         except RequestError as error:
             raise RequestError(error.field.replace("radio.", f"radio.{prefix}"), error.reason) from None

@@ -33,10 +33,6 @@ def files(page: str) -> dict[str, str]:
 
 def play(page: str, folder: Path) -> Played:
     """Go through a page in `folder`; fails where a command says something else than the page ("..." is anything)."""
-    programs = folder / ".programs"
-    programs.mkdir()
-    (programs / "cosim").write_text(f'#!/bin/sh\nexec {sys.executable} -m cosim.cli "$@"\n')
-    (programs / "cosim").chmod(0o755)
     played = Played()
     for language, listing in _LISTING.findall(text(page)):
         name = _NAME.match(listing)
@@ -46,7 +42,7 @@ def play(page: str, folder: Path) -> Played:
         if language == "console":
             for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", listing, re.MULTILINE):
                 pattern = re.escape(_narrow(expected)).replace(re.escape("..."), r"[\s\S]*")
-                output = said(command, folder, programs)
+                output = said(command, folder)
                 assert re.fullmatch(pattern, _narrow(output)), f"{command} said\n{output}"
                 played.commands.append(command)
     return played
@@ -57,8 +53,12 @@ def _narrow(output: str) -> str:
     return re.sub(r" +", " ", re.sub("━+", "━", output))
 
 
-def said(command: str, folder: Path, programs: Path) -> str:
-    """Both outputs of a shell command, without the spaces at the ends of lines."""
+def said(command: str, folder: Path) -> str:
+    """Both outputs of a shell command in which `cosim` is this one, without the spaces at the ends of lines."""
+    programs = folder / ".programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "cosim").write_text(f'#!/bin/sh\nexec {sys.executable} -m cosim.cli "$@"\n')
+    (programs / "cosim").chmod(0o755)
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,

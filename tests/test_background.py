@@ -18,8 +18,8 @@ from ns3_scenarios.simulation import open_network
 from ns3_scenarios.wifi import Wifi
 from ns3_scenarios.wired import Wired
 from tests.background_flows import MANY, Flow, Load, down, down_ns, observe, until, up, up_ns
+from tests.listings import ROOT, said
 from tests.ns3_worker import Call, Step, worker
-from tests.test_tutorial import ROOT, said
 
 MS = 1_000_000
 IP_UDP_BYTES = 20 + 8

@@ -18,8 +18,8 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from ns3_scenarios.recorded import Recorded
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.simulation import open_network
+from tests.listings import said
 from tests.ns3_worker import Call, Played, Step, play, worker
-from tests.test_tutorial import said
 
 NS_PER_MS = 1_000_000
 HEADERS_BYTES = {"udp": 20 + 8, "tcp": 20 + 20 + 12}  # IPv4, and UDP or TCP with time stamps
