@@ -145,8 +145,8 @@ void
 BearerTap::Discard(uint32_t exchange)
 {
     m_exchange = exchange;
-    auto dropped = DiscardSdus(m_rlc);
-    m_sent->resize(m_sent->size() - std::min(dropped, m_sent->size()));
+    DiscardSdus(m_rlc);
+    std::erase_if(*m_sent, [this](Ptr<const Packet> pdu) { return IsOver(pdu); });
 }
 
 std::vector<Ptr<Packet>>
@@ -165,11 +165,17 @@ BearerTap::HandOver()
     return sdus;
 }
 
+bool
+BearerTap::IsOver(Ptr<const Packet> pdu) const
+{
+    TransferTag tag;
+    return pdu->FindFirstMatchingByteTag(tag) && tag.exchange <= m_exchange;
+}
+
 void
 BearerTap::TransmitPdcpPdu(TransmitPdcpPduParameters params)
 {
-    TransferTag tag;
-    if (params.pdcpPdu->FindFirstMatchingByteTag(tag) && tag.exchange <= m_exchange)
+    if (IsOver(params.pdcpPdu))
     {
         return;
     }
