@@ -151,9 +151,8 @@ void
 BearerTap::Discard(uint32_t exchange)
 {
     m_exchange = exchange;
-    auto untouched = std::min(DiscardSdus(m_rlc, false), m_sent->size());
-    auto isDropped = [](Ptr<const Packet> sdu) { return !IsLoad(sdu); };
-    m_sent->erase(std::remove_if(m_sent->end() - untouched, m_sent->end(), isDropped), m_sent->end());
+    DiscardSdus(m_rlc, false);
+    std::erase_if(*m_sent, [this](Ptr<const Packet> pdu) { return IsOver(pdu); });
 }
 
 std::vector<Ptr<Packet>>
@@ -172,11 +171,17 @@ BearerTap::HandOver()
     return sdus;
 }
 
+bool
+BearerTap::IsOver(Ptr<const Packet> pdu) const
+{
+    TransferTag tag;
+    return pdu->FindFirstMatchingByteTag(tag) && tag.exchange <= m_exchange;
+}
+
 void
 BearerTap::TransmitPdcpPdu(TransmitPdcpPduParameters params)
 {
-    TransferTag tag;
-    if (params.pdcpPdu->FindFirstMatchingByteTag(tag) && tag.exchange <= m_exchange)
+    if (IsOver(params.pdcpPdu))
     {
         return;
     }

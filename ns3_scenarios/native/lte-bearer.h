@@ -68,6 +68,8 @@ class BearerTap : public Object, public LteRlcSapProvider, public LteRlcSapUser
     using Shared = std::shared_ptr<Undelivered>;
     static void Install(Ptr<LteDataRadioBearerInfo> bearer, Shared sent, Shared expected, uint32_t exchange);
 
+    bool IsOver(Ptr<const Packet> pdu) const;
+
     LteRlc* m_rlc{nullptr}; // owns this
     LteRlcSapProvider* m_below{nullptr};
     LteRlcSapUser* m_above{nullptr};
