@@ -20,6 +20,7 @@ bench: $(READY)
 	$(VENV)/bin/pip install -qq -c constraints.txt -e '.[bench]'
 	$(VENV)/bin/python -m bench.bridge
 	$(VENV)/bin/python -m bench.radio
+	$(VENV)/bin/python -m bench.handover
 	$(VENV)/bin/python -m bench.base_station
 	$(VENV)/bin/python -m bench.run
 
