@@ -124,6 +124,34 @@ def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
         replay(tmp_path / "run", Quiet())
 
 
+@pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "recorded", "wifi", "wired"])
+def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_path):
+    from cosim.ns3_side import Place
+    from cosim.run import replay, run
+    from model_side.policies import POLICIES
+
+    text = tmp_path / "text.txt"
+    text.write_text("You don't know about me without you have read a book by the name of Tom Sawyer. " * 20)
+    sizes = {"requests": 1, "prompt_tokens": 6, "new_tokens": 3, "text": text}
+    settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
+    folder = tmp_path / "run"
+    run(load(None, settings, list(POLICIES), scenario), folder, Place(), Quiet())
+    replay(folder, Quiet())
+    with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
+        db.execute("UPDATE transfers SET uplink_bytes = uplink_bytes + 1 WHERE exchange = 5 AND variant = 2")
+    with pytest.raises(Diverged, match="variant 2, exchange 5"):
+        replay(folder, Quiet())
+
+
+def test_all_built_in_scenarios_are_replayed():
+    from ns3_scenarios.simulation import SCENARIOS
+
+    (marks,) = test_every_built_in_scenario_and_policy_replays.pytestmark
+    assert sorted(marks.args[1]) == sorted(
+        name for name, kind in SCENARIOS.items() if "ns3_scenarios" in kind.__module__
+    )
+
+
 @pytest.mark.parametrize("exchanges", [0, 1, LAYERS, LAYERS * NEW_TOKENS + 1, EXCHANGES, EXCHANGES + 7, 2 * EXCHANGES])
 def test_a_broken_run_that_is_resumed_is_a_whole_one(whole, server, tmp_path, exchanges):
     from cosim.ns3_side import Place
