@@ -189,9 +189,9 @@ def every(devices: int) -> list[Transfer]:
 
 @pytest.mark.parametrize(("devices", "cells"), [(1, 7), (8, 7), (64, 3)])
 def test_any_number_of_devices_twice_the_same(ns3, devices, cells):
-    """Over handovers of several; in two networks of one process."""
+    """Over handovers of several; in two networks of one process. In sight of all, each begins in the nearest cell."""
     steps = [Step(every(devices), 200 * MS, 400 * MS)] * (2 if devices == 64 else 10)
-    first, again = (multicell(ns3, steps, devices=devices, cells=cells) for _ in range(2))
+    first, again = (multicell(ns3, steps, devices=devices, cells=cells, line_of_sight="always") for _ in range(2))
     assert first == again
     assert all(link.connected for link in first.outcomes[0].links)
     assert len({link.cell for link in first.outcomes[0].links}) == min(devices, cells)
