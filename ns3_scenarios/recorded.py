@@ -15,7 +15,7 @@ from .traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, TraceError, read
 from .wired import MOST_DEVICES, UNLIMITED, star_addresses
 
 MTU_BYTES = 1500
-LOSS_STREAM = 1 << 40  # of the first link's downlink; its uplink has the next, and so on
+LOSS_STREAM = 1 << 41  # of the first link's downlink; its uplink has the next, and so on
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=MOST_TIME_S)]
 EACH = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
