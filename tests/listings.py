@@ -59,10 +59,11 @@ def said(command: str, folder: Path) -> str:
     programs.mkdir(exist_ok=True)
     (programs / "cosim").write_text(f'#!/bin/sh\nexec {sys.executable} -m cosim.cli "$@"\n')
     (programs / "cosim").chmod(0o755)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{programs}:{os.environ['PATH']}"},
+        env={**inherited, "PYTHONPATH": str(ROOT), "PATH": f"{programs}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
