@@ -99,10 +99,12 @@ Configure(const Settings& s)
 void
 Place(const Settings& s, const NodeContainer& cell, const NodeContainer& nodes)
 {
-    MobilityHelper mobility;
-    mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel");
-    mobility.Install(cell);
-    mobility.Install(nodes);
+    for (const auto& placed : {cell, nodes}) // one helper each, as in the scenario: each takes random streams
+    {
+        MobilityHelper mobility;
+        mobility.SetMobilityModel("ns3::ConstantPositionMobilityModel");
+        mobility.Install(placed);
+    }
     cell.Get(0)->GetObject<MobilityModel>()->SetPosition(Vector(0, 0, 10));
     for (uint32_t i = 0; i < s.devices; i++)
     {
