@@ -155,6 +155,8 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, side: Ns
         for number, (name, policy) in enumerate(policies.items(), 1)
         if side is None or not journal.is_finished(number)
     ]
+    if not pending:
+        return
     first = network(*pending[0][:2])  # what the scenario refuses is said before a model is loaded
     try:
         torch.set_num_threads(config.model.threads)

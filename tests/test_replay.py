@@ -165,6 +165,18 @@ def test_a_broken_run_that_is_resumed_is_a_whole_one(whole, server, tmp_path, ex
         resume(tmp_path / "run", Place(server), Quiet())
 
 
+def test_a_run_that_was_killed_before_its_last_word_needs_nothing_more(whole, server, tmp_path):
+    from cosim.ns3_side import Place
+    from cosim.run import resume
+
+    with closing(copied(whole, tmp_path / "run")) as db, db:
+        db.execute("DELETE FROM events")
+    resume(tmp_path / "run", Place(server), Quiet())
+    with closing(Journal.open(tmp_path / "run")) as journal:
+        assert journal.is_finished()
+        assert journal.fingerprint() == fingerprint(whole)
+
+
 def test_a_network_that_does_not_repeat_the_record_is_named(whole, server, tmp_path):
     from cosim.ns3_side import Place
     from cosim.run import resume
