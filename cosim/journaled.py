@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import asdict
 
 from bridge.client import RemoteNetwork
-from bridge.network import Outcome, PartnerLost, Transfer, Wait, check_request
+from bridge.network import Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.journal import Asked, Journal
 
@@ -79,6 +79,8 @@ class JournaledNetwork:
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
         """As `bridge.network.Network.exchange`; more in the class's description."""
+        if bandwidth_shares is not None:
+            raise RequestError("bandwidth_shares", "a journal has no place for them yet; leave them out")
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, wait)
         recorded = self._journal.recorded(self._variant, self._number + 1)
