@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-bearer.h"
 
+#include "buffer-report.h"
 #include "expose.h"
 #include "load.h"
 #include "transfer-tag.h"
@@ -145,6 +146,10 @@ BearerTap::Install(Ptr<LteDataRadioBearerInfo> bearer, Shared sent, Shared expec
     bearer->m_rlc->AggregateObject(tap);
     bearer->m_pdcp->SetLteRlcSapProvider(PeekPointer(tap));
     bearer->m_rlc->SetLteRlcSapUser(PeekPointer(tap));
+    if (auto am = DynamicCast<LteRlcAm>(bearer->m_rlc))
+    {
+        BufferReport::Correct(am);
+    }
 }
 
 void
