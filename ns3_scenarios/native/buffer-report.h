@@ -2,6 +2,7 @@
 #ifndef COSIM_BUFFER_REPORT_H
 #define COSIM_BUFFER_REPORT_H
 
+#include "ns3/event-id.h"
 #include "ns3/lte-mac-sap.h"
 #include "ns3/lte-rlc-am.h"
 #include "ns3/object.h"
@@ -14,6 +15,8 @@ namespace ns3::cosim
  *
  * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again, and the
  * schedulers grant resources that stay empty. TS 36.322 clause 4.5 counts PDUs pending for retransmission alone.
+ * And ns-3 forgets a status report that was requested while t-StatusProhibit ran, until t-PollRetransmit of the other end
+ * expires and all is sent again; by clause 5.2.3 the report follows when t-StatusProhibit has expired.
  */
 class BufferReport : public Object, public LteMacSapProvider
 {
@@ -26,9 +29,15 @@ class BufferReport : public Object, public LteMacSapProvider
     void TransmitPdu(TransmitPduParameters params) override;
     void ReportBufferStatus(ReportBufferStatusParameters params) override;
 
+  protected:
+    void DoDispose() override;
+
   private:
+    void HandleStatusAllowed();
+
     LteRlcAm* m_rlc{nullptr}; // owns this
     LteMacSapProvider* m_mac{nullptr};
+    EventId m_prohibition;
 };
 
 } // namespace ns3::cosim
