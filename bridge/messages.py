@@ -17,9 +17,10 @@ from msgspec import Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 2
-MAX_MESSAGE_BYTES = 1 << 20
-"""A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB."""
+PROTOCOL_VERSION = 3
+MAX_MESSAGE_BYTES = 8 << 20
+"""A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB; the rest is room for the
+channel record: 24 bytes a row, so some 340,000 rows, or eight devices that change each millisecond for 20 s."""
 
 _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 

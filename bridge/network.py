@@ -6,6 +6,7 @@ Everything that can carry hidden states between the base station (BS) and the de
 Virtual time belongs to the network and is an integer count of nanoseconds since the simulation began.
 """
 
+import struct
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Protocol
@@ -13,6 +14,19 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 NS_PER_S = 1_000_000_000
+
+CHANNEL_ROW = struct.Struct("<qHBBIff")
+"""One row of a channel record: what one direction of a device's link could carry, whether it was used or not.
+
+time_ns, device, direction (0 downlink, 1 uplink), others, pool, capacity_bps, sinr_db. It holds from virtual time
+`time_ns` until the next row of the same device and direction.
+
+- `others`: users beside the devices with data waiting in the same pool and direction, at most 255; 0 where unknown.
+- `pool`: number of what is shared: devices and directions in one pool at one time share it.
+- `capacity_bps`: what the device would get if it had the whole pool to itself, at the modulation and coding that its
+  channel then allows; 0 where nothing can cross, -1 where the device is not connected.
+- `sinr_db`: over the whole band; NaN where there is none.
+"""
 
 
 class Wait(StrEnum):
@@ -93,18 +107,25 @@ class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
 
 class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What an exchange came to: the new virtual time, each transfer in the order asked, every link."""
+    """What an exchange came to: the new virtual time, each transfer in the order asked, every link.
+
+    `channel`: rows of `CHANNEL_ROW`, in order of time, since the outcome before. The first outcome's begin with one
+    for every device and direction at `NetworkInfo.now_ns`; later ones are of what has changed (SINR by 0.5 dB or
+    more). Empty in a network that keeps no such record.
+    """
 
     now_ns: int
     transfers: tuple[TransferOutcome, ...]
     links: tuple[LinkState, ...]
+    channel: bytes = b""
 
 
 class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """What a network is: its kind, its devices' names in order of index, and how it was made.
 
     `parameters` are the scenario's parameters with every default filled in; `versions` name the
-    software whose change could change an outcome.
+    software whose change could change an outcome. `bandwidth_hz`: of a radio that all devices share, down and up;
+    None where there is none.
     """
 
     scenario: str
@@ -112,6 +133,7 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     now_ns: int
     parameters: dict[str, Any]
     versions: dict[str, str]
+    bandwidth_hz: tuple[float, float] | None = None
 
 
 class Network(Protocol):

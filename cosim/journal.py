@@ -36,7 +36,7 @@ from cosim.errors import Diverged, JournalUnwritable
 from model_side.base_station import LayerExchange
 from model_side.inference import TokenRecord
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 UNREPEATABLE = ("meta", "costs", "events")
@@ -48,6 +48,7 @@ TABLES = (
     "exchanges",
     "transfers",
     "links",
+    "channel",
     "routing",
     "tokens",
     "quality",
@@ -171,7 +172,8 @@ class Journal:
         """Begin a variant of the experiment. `experts` are those that each device holds."""
         with self._transaction():
             parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
-            self._put("variants", [[variant, policy, network, info.scenario, parameters, versions, info.now_ns]])
+            band = None if info.bandwidth_hz is None else json.dumps(info.bandwidth_hz)
+            self._put("variants", [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band]])
             self._put(
                 "devices",
                 [
@@ -223,6 +225,7 @@ class Journal:
             self._put("exchanges", [[*key, *exchange]])
             self._put("transfers", [[*key, *row] for row in transfers])
             self._put("links", [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
+            self._put("channel", [[*key, outcome.channel]])
             self._put("routing", [[*key, *routing]])
 
     def add_token(self, variant: int, token: TokenRecord) -> None:
@@ -259,13 +262,20 @@ class Journal:
 
     def network_info(self, variant: int) -> NetworkInfo | None:
         """The network of a variant as it was recorded; None if it never began."""
-        found = self.rows("SELECT scenario, begin_ns, parameters, versions FROM variants WHERE variant = ?", variant)
+        found = self.rows(
+            "SELECT scenario, begin_ns, parameters, versions, bandwidth_hz FROM variants WHERE variant = ?", variant
+        )
         if not found:
             return None
-        scenario, begin_ns, parameters, versions = found[0]
+        scenario, begin_ns, parameters, versions, band = found[0]
         names = self.rows("SELECT name FROM devices WHERE variant = ? ORDER BY device", variant)
         return NetworkInfo(
-            scenario, tuple(name for (name,) in names), begin_ns, json.loads(parameters), json.loads(versions)
+            scenario,
+            tuple(name for (name,) in names),
+            begin_ns,
+            json.loads(parameters),
+            json.loads(versions),
+            None if band is None else tuple(json.loads(band)),
         )
 
     def recorded(self, variant: int, number: int) -> Recorded | None:
@@ -291,8 +301,9 @@ class Journal:
                 "SELECT * FROM links WHERE variant = ? AND exchange = ? ORDER BY device", *key
             )
         )
+        ((channel,),) = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
-        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links))
+        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel))
 
     def is_empty(self) -> bool:
         """Whether no exchange was recorded yet."""

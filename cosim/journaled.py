@@ -8,12 +8,13 @@ them to a new one. Each outcome that ns-3 gives again is compared with the recor
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import asdict
 
 from bridge.client import RemoteNetwork
-from bridge.network import Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.journal import Asked, Journal
 
@@ -158,7 +159,13 @@ def _changes(recorded: dict[str, Any], now: dict[str, Any]) -> str:
             pairs = [(f"{name}.{key}", was.get(key), is_.get(key)) for key in sorted({*was, *is_})]
         elif isinstance(was, tuple) and len(was) == len(is_):
             pairs = [(name, old, new) for old, new in zip(was, is_, strict=True) if old != new][:1]
+        elif isinstance(was, bytes):  # a channel record
+            pairs = [(name, *rows) for rows in zip_longest(_rows(was), _rows(is_)) if rows[0] != rows[1]][:1]
         else:
             pairs = [(name, was, is_)]
         changes += [f"{field} was {old!r}, is {new!r}" for field, old, new in pairs if old != new]
     return ", ".join(changes)
+
+
+def _rows(channel: bytes) -> list[str]:
+    return [str(row) for row in CHANNEL_ROW.iter_unpack(channel)]  # as text, since no NaN equals itself

@@ -11,7 +11,8 @@ CREATE TABLE variants (
     scenario TEXT NOT NULL,
     parameters TEXT NOT NULL,
     versions TEXT NOT NULL,
-    begin_ns INTEGER NOT NULL
+    begin_ns INTEGER NOT NULL,
+    bandwidth_hz TEXT
 );
 
 CREATE TABLE devices (
@@ -72,6 +73,14 @@ CREATE TABLE links (
     bsr_bytes INTEGER,
     cell INTEGER,
     PRIMARY KEY (variant, exchange, device),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE channel (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    rows BLOB NOT NULL,
+    PRIMARY KEY (variant, exchange),
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;
 

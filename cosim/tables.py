@@ -28,17 +28,31 @@ _ARRAYS = {
     "chosen_experts": ("<i2", "top_k"),
     "delivered": ("?", "top_k"),
 }
+# Of a row of `bridge.network.CHANNEL_ROW`.
+_CHANNEL = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("device", "<u2"),
+        ("direction", "u1"),
+        ("others", "u1"),
+        ("pool", "<u4"),
+        ("capacity_bps", "<f4"),
+        ("sinr_db", "<f4"),
+    ]
+)
+_DIRECTIONS = np.array(["down", "up"])
 _DTYPES = {"INTEGER": "Int64", "REAL": "Float64", "TEXT": "str"}
 
 
 def load(run: Path | str) -> dict[str, pd.DataFrame]:
     """The tables of a run folder by name, NULL as NA.
 
-    In `routing` the blobs are NumPy arrays of the shapes that the documentation gives. Raises `RequestError` naming
-    RUN for what is no journal.
+    In `routing` the blobs are NumPy arrays of the shapes that the documentation gives; `channel` has a row for each of
+    the record's. Raises `RequestError` naming RUN for what is no journal.
     """
     with closing(Journal.open(Path(run))) as journal:
         tables = {table: _frame(journal, table) for table in TABLES}
+    tables["channel"] = _channel(tables["channel"])
     routing = tables["routing"]
     for name, (dtype, width) in _ARRAYS.items():
         routing[name] = [
@@ -78,6 +92,18 @@ def _frame(journal: Journal, table: str) -> pd.DataFrame:
     frame = pd.DataFrame(journal.rows(f"SELECT * FROM {table} ORDER BY {order}"), columns=[name for name, _ in columns])
     frame = frame.astype({name: _DTYPES[kind] for name, kind in columns if kind in _DTYPES})
     return frame.astype({"connected": "boolean"}) if table == "links" else frame
+
+
+def _channel(recorded: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all exchanges one below the other."""
+    counts = [len(rows) // _CHANNEL.itemsize for rows in recorded["rows"]]
+    rows = np.frombuffer(b"".join(recorded["rows"]), _CHANNEL)
+    frame = recorded[["variant", "exchange"]].iloc[np.repeat(np.arange(len(recorded)), counts)].reset_index(drop=True)
+    for name in _CHANNEL.names or ():
+        real = name in ("capacity_bps", "sinr_db")
+        frame[name] = pd.array(rows[name].astype("f8" if real else "i8"), dtype="Float64" if real else "Int64")
+    frame["direction"] = pd.Series(_DIRECTIONS[rows["direction"]], dtype="str")
+    return frame
 
 
 def _is_array(column: str) -> bool:

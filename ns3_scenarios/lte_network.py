@@ -16,6 +16,7 @@ from .scenario import Device, Scenario, Topology, create
 
 DEVICE_HEIGHT_M = 1.5
 BAND_RB = 100  # resource blocks of a 20 MHz carrier
+RB_HZ = 180e3  # TS 36.211 table 6.2.3-1: 12 subcarriers of 15 kHz
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the BS takes its delay and no more
 
 # SRS periodicities in ms that TS 36.213 table 8.2-1 offers; each carries one device fewer than its figure.
@@ -170,7 +171,16 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         made = [Device(f"ue{i}", users.Get(i), addresses.GetAddress(i)) for i in range(users.GetN())]
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
-        return Topology(epc.GetPgwNode(), gateway, devices, radio, beside, keep=(lte, epc, channel))
+        band_hz = profile.carriers * BAND_RB * RB_HZ
+        return Topology(
+            epc.GetPgwNode(),
+            gateway,
+            devices,
+            radio,
+            beside,
+            bandwidth_hz=(band_hz, band_hz),
+            keep=(lte, epc, channel),
+        )
 
     def hand_over(self, ns: Any, lte: Any) -> None:
         """Tell the `LteHelper` when a device is handed over to another cell. It is not, unless a subclass does."""

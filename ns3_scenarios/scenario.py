@@ -40,12 +40,12 @@ class Topology:
     """What `Scenario.build` made.
 
     `edge_server` is the `ns.Node` beside the BS that sends hidden states and gathers the answers, at the
-    `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is
-    connected, how its link is, and how to drop what waits below IP; None for a network that has nothing to
-    say: always connected, nothing measured, no queue below the ones of its net devices. `others` are users
-    that carry no experts. `apply_shares` gives each device, in their order, its share of the band from now on; None
-    if this radio cannot. `keep` is whatever else must live as long as the network: helpers, and Python
-    callables that C++ will call.
+    `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is connected, how
+    its link is, and how to drop what waits below IP; None for a network that has nothing to say: always connected,
+    nothing measured, no queue below the ones of its net devices. `others` are users that carry no experts.
+    `apply_shares` gives each device, in their order, its share of the band from now on; None if this radio cannot.
+    `bandwidth_hz` is that of a radio which all devices share, down and up. `keep` is whatever else must live as
+    long as the network: helpers, and Python callables that C++ will call.
     """
 
     edge_server: Any
@@ -54,6 +54,7 @@ class Topology:
     radio: Any = None
     others: Sequence[Device] = ()
     apply_shares: Callable[[Sequence[float]], None] | None = None
+    bandwidth_hz: tuple[float, float] | None = None
     keep: Any = None
 
 

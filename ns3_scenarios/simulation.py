@@ -125,6 +125,7 @@ class Simulation:
                 **_input_hash(scenario),
                 **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
             },
+            bandwidth_hz=self._topology.bandwidth_hz,
         )
 
     def _move(self, topology: Topology) -> None:

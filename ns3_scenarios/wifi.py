@@ -128,7 +128,9 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i in range(nodes.GetN(), stations.GetN()):
             radio.Introduce(stations.Get(i))
         made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i)) for i in range(users.GetN())]
-        return Topology(server, interfaces.GetAddress(0), made[: nodes.GetN()], radio, made[nodes.GetN() :])
+        devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
+        width_hz = self.channel_width_mhz * 1e6
+        return Topology(server, interfaces.GetAddress(0), devices, radio, beside, bandwidth_hz=(width_hz, width_hz))
 
     def _helper(self, ns: Any) -> Any:
         wifi = ns.WifiHelper()

@@ -6,18 +6,25 @@ import subprocess
 import sys
 from contextlib import closing
 
+import msgspec
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 import cosim
-from bridge.network import Transfer, Wait
+from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.journal import FILE_NAME, TABLES, Journal
 from model_side.base_station import LayerExchange, Phase
 from tests.fixed_network import FixedNetwork
 
 TOKENS, EXPERTS, TOP_K, DEVICES = 5, 8, 2, 4
+CHANNEL = {
+    1: [(0, 0, 0, 0, 1, 1e6, 12.5), (0, 65535, 1, 255, 2**32 - 1, -1.0, np.nan), (10**15, 0, 0, 1, 1, 0.0, -3.5)],
+    2: [],
+}
+"""Rows of each exchange; figures that 32 bits hold."""
 
 
 @pytest.fixture
@@ -32,6 +39,8 @@ def run(tmp_path):
         asked = tuple(Transfer(device, 1000 + device, 10, 2000) for device in range(number))
         depart_ns = network.now_ns + 5
         outcome = network.exchange(asked, depart_ns, depart_ns + 10**9)
+        channel = b"".join(CHANNEL_ROW.pack(*row) for row in CHANNEL[number])
+        outcome = msgspec.structs.replace(outcome, channel=channel)
         floats = [chance.random((TOKENS, width), dtype=np.float32) for width in (EXPERTS, TOP_K, TOP_K)]
         indices = [chance.integers(0, EXPERTS + 1, (TOKENS, TOP_K)) for _ in range(2)]
         record = LayerExchange(
@@ -66,6 +75,8 @@ def test_frames_hold_what_sqlite_holds(run):
     assert tuple(tables) == TABLES
     with closing(sqlite3.connect(folder / FILE_NAME)) as db:
         for name, frame in tables.items():
+            if name == "channel":
+                continue
             rows = db.execute(f"SELECT * FROM {name}").fetchall()
             assert len(frame) == len(rows)
             plain = [i for i, column in enumerate(frame) if name != "routing" or column in ("variant", "top_k")]
@@ -85,6 +96,34 @@ def test_frames_hold_what_sqlite_holds(run):
         ("predicted_s", record.predicted_s),
     ):
         np.testing.assert_array_equal(second[column], array)
+
+
+def test_the_channel_has_a_line_for_each_row_of_the_record(run):
+    folder, _ = run
+    channel = cosim.load(folder)["channel"]
+    names = ["time_ns", "device", "direction", "others", "pool", "capacity_bps", "sinr_db"]
+    assert list(channel) == ["variant", "exchange", *names]
+    expected = [
+        (1, number, time_ns, device, ("down", "up")[direction], *rest)
+        for number, rows in CHANNEL.items()
+        for time_ns, device, direction, *rest in rows
+    ]
+    assert repr([tuple(None if pd.isna(item) else item for item in row) for row in channel.values.tolist()]) == repr(
+        [tuple(None if item != item else item for item in row) for row in expected]  # noqa: PLR0124
+    )
+    with closing(Journal.open(folder)) as journal:
+        recorded = [journal.recorded(1, number).outcome.channel for number in CHANNEL]
+    assert [len(list(CHANNEL_ROW.iter_unpack(rows))) for rows in recorded] == [3, 0]
+
+
+def test_a_journal_keeps_the_bandwidth(tmp_path):
+    info = FixedNetwork(devices=1).info
+    journal = Journal.create(tmp_path, Config(), {})
+    infos = [info, msgspec.structs.replace(info, bandwidth_hz=(18e6, 9e6))]
+    for variant, each in enumerate(infos, 1):
+        journal.add_variant(variant, "top-k", "live", each, ["board"], [[0]])
+        assert journal.network_info(variant) == each
+    journal.close()
 
 
 def test_parquet_holds_the_same_with_units(run, tmp_path):
