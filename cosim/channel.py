@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A journal's channel record as arrays: what every link could have carried over the virtual time of a variant."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.network import CHANNEL_ROW, RequestError
+from cosim.fluid import Channel
+from cosim.journal import Journal
+
+ROW = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("device", "<u2"),
+        ("direction", "u1"),
+        ("others", "u1"),
+        ("pool", "<u4"),
+        ("capacity_bps", "<f4"),
+        ("sinr_db", "<f4"),
+    ]
+)
+"""`bridge.network.CHANNEL_ROW` for NumPy."""
+assert ROW.itemsize == CHANNEL_ROW.size
+
+
+class Record(NamedTuple):
+    """The record of a variant, from `begin_ns` to `end_ns` in virtual time: by link, with SINR in dB [rows]."""
+
+    channel: Channel
+    sinr_db: NDArray[np.float64]
+    begin_ns: int
+    end_ns: int
+
+
+def read_record(journal: Journal, variant: int) -> Record:
+    """The channel record of a variant. Raises `RequestError` naming RUN if its network keeps none."""
+    blobs = [rows for (rows,) in journal.rows("SELECT rows FROM channel WHERE variant = ? ORDER BY exchange", variant)]
+    ((begin_ns, devices),) = journal.rows(
+        "SELECT begin_ns, (SELECT count(*) FROM devices WHERE devices.variant = variants.variant) FROM variants "
+        "WHERE variant = ?",
+        variant,
+    )
+    ((end_ns,),) = journal.rows("SELECT max(end_ns) FROM exchanges WHERE variant = ?", variant)
+    rows = np.frombuffer(b"".join(blobs), ROW)
+    link = 2 * rows["device"].astype(np.int64) + rows["direction"]
+    if len(np.unique(link)) < 2 * devices:
+        raise RequestError("RUN", "its scenario keeps no channel record, which a what-if would be answered from")
+    order = np.argsort(link, kind="stable")
+    rows, link = rows[order], link[order]
+    _, pool = np.unique(rows["pool"], return_inverse=True)
+    first = np.searchsorted(link, np.arange(2 * devices + 1)).astype(np.int64)
+    others, capacity, begin = (rows[name].astype(np.float64) for name in ("others", "capacity_bps", "time_ns"))
+    channel = Channel(first, begin, capacity, pool.astype(np.int64), others)
+    return Record(channel, rows["sinr_db"].astype(np.float64), int(begin_ns), int(end_ns))
+
+
+def extended(record: Record) -> Record:
+    """The record twice as long: from its end on it repeats."""
+    channel, period_ns = record.channel, record.end_ns - record.begin_ns
+    size = np.diff(channel.first)
+    again = np.concatenate([np.tile(np.arange(a, b), 2) for a, b in zip(channel.first[:-1], channel.first[1:])])
+    second = np.concatenate([np.repeat([0, 1], count) for count in size])
+    begin_ns = channel.begin_ns[again] + second * period_ns
+    twice = Channel(
+        2 * channel.first, begin_ns, channel.capacity_bps[again], channel.pool[again], channel.others[again]
+    )
+    return Record(twice, record.sinr_db[again], record.begin_ns, record.end_ns + period_ns)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transfers as fluid: between two events everything flows at a constant rate.
+
+A link is one direction of one device, number 2 * device + direction (0 downlink, 1 uplink). A transfer first waits
+for its link's `floor_ns`, what it takes to come through an idle network, its own bits apart; then it flows with
+
+    efficiency * capacity / (n + overhead * (n - 1) + others)
+
+bit/s, where n counts the transfers that flow in the same pool, and capacity, pool and `others` are the channel
+record's at that time. The form is ours. Compiled by numba: an exchange takes microseconds.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+DONE, LATE, LOST, UNREACHABLE = range(4)
+ALL, ANY, DEADLINE = range(3)
+
+_WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = range(8)
+_LEFT_BITS = 1e-6  # less than this is nothing
+
+
+class Channel(NamedTuple):
+    """A channel record by link: the rows of link l are those from `first[l]` up to `first[l + 1]`, in order of time.
+
+    Row r holds from `begin_ns[r]` until the link's next one. A `capacity_bps` below 0: not connected. Pools are
+    numbered from 0.
+    """
+
+    first: Integers
+    begin_ns: Floats
+    capacity_bps: Floats
+    pool: Integers
+    others: Floats
+
+
+class Constants(NamedTuple):
+    """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload."""
+
+    floor_ns: Floats
+    efficiency: Floats
+    overhead: Floats
+
+
+class Exchanges(NamedTuple):
+    """Exchanges one behind the other: the transfers of exchange e are those from `first[e]` up to `first[e + 1]`.
+
+    `transfers` [transfers, 4]: device, downlink bytes, computing in ns, uplink bytes. `vanishes` [transfers, 2]: whether
+    the downlink or the uplink is lost on the way. `wait`: ALL, ANY or DEADLINE.
+    """
+
+    first: Integers
+    depart_ns: Floats
+    deadline_ns: Floats
+    transfers: Integers
+    vanishes: Flags
+    wait: int
+
+
+@njit(cache=True)
+def carry(
+    channel: Channel,
+    constants: Constants,
+    cursor: Integers,
+    asked: Exchanges,
+    end_ns: Floats,
+    times: Floats,
+    status: Integers,
+) -> bool:
+    """Carry out exchanges whose times of departure are given and rise; whether the channel changed meanwhile.
+
+    `cursor` [links] holds the row at which each link stands, and is moved on to the end. Written to: `end_ns` [exchanges];
+    `times` [transfers, 3], the ends of downlink, computing and uplink in ns, -1 for what did not happen; `status`
+    [transfers], DONE, LATE, LOST or UNREACHABLE.
+    """
+    size = asked.first[1:] - asked.first[:-1]
+    most = size.max() if len(size) else 0
+    state = np.empty(most, np.int64)
+    until = np.empty(most)  # the end of waiting or computing
+    left = np.empty(most)  # bits
+    rate = np.empty(most)  # bits a ns
+    sharing = np.zeros(channel.pool.max() + 1)
+    before = cursor.copy()
+    for exchange in range(len(size)):
+        begin = asked.first[exchange]
+        count = size[exchange]
+        now = asked.depart_ns[exchange]
+        deadline_ns = asked.deadline_ns[exchange]
+        pending = 0
+        for i in range(count):
+            link = 2 * asked.transfers[begin + i, 0]
+            times[begin + i] = -1
+            if _is_connected(channel, cursor, link, now):
+                state[i] = _WAITING_DOWN
+                until[i] = now + constants.floor_ns[link]
+                pending += 1
+            else:
+                state[i] = _GONE
+        is_any_done = False
+        while now < deadline_ns and (asked.wait == DEADLINE or pending > 0) and not (asked.wait == ANY and is_any_done):
+            sharing[:] = 0
+            for i in range(count):
+                if state[i] == _DOWN or state[i] == _UP:
+                    sharing[channel.pool[cursor[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
+            soonest = deadline_ns
+            for i in range(count):
+                link = 2 * asked.transfers[begin + i, 0]
+                if state[i] == _DOWN or state[i] == _UP:
+                    flowing = link + (state[i] == _UP)
+                    row = cursor[flowing]
+                    n = sharing[channel.pool[row]]
+                    shares = n + constants.overhead[flowing] * (n - 1) + channel.others[row]
+                    rate[i] = constants.efficiency[flowing] * channel.capacity_bps[row] / shares / 1e9
+                    if rate[i] > 0:
+                        soonest = min(soonest, now + left[i] / rate[i])
+                elif state[i] < _OVER:
+                    soonest = min(soonest, until[i])
+                if state[i] < _OVER:
+                    soonest = min(soonest, _next_row_ns(channel, cursor, link), _next_row_ns(channel, cursor, link + 1))
+            for i in range(count):
+                if state[i] == _DOWN or state[i] == _UP:
+                    left[i] -= rate[i] * (soonest - now)
+                    if rate[i] > 0 and now + (left[i] + _LEFT_BITS) / rate[i] <= now:
+                        left[i] = 0  # less than time resolves
+            now = soonest
+            for i in range(count):
+                at = begin + i
+                link = 2 * asked.transfers[at, 0]
+                if state[i] >= _OVER:
+                    continue
+                if state[i] == _DOWN and left[i] <= _LEFT_BITS:
+                    if asked.vanishes[at, 0]:
+                        state[i] = _VANISHED
+                        continue
+                    times[at, 0] = now
+                    until[i] = now + asked.transfers[at, 2]
+                    state[i] = _COMPUTING
+                elif state[i] == _UP and left[i] <= _LEFT_BITS:
+                    if asked.vanishes[at, 1]:
+                        state[i] = _VANISHED
+                        continue
+                    times[at, 2] = now
+                    state[i] = _OVER
+                    pending -= 1
+                    is_any_done = True
+                    continue
+                if state[i] == _COMPUTING and until[i] <= now:
+                    times[at, 1] = until[i]
+                    until[i] += constants.floor_ns[link + 1]
+                    state[i] = _WAITING_UP
+                if state[i] == _WAITING_DOWN and until[i] <= now:
+                    left[i] = 8.0 * asked.transfers[at, 1]
+                    state[i] = _DOWN
+                elif state[i] == _WAITING_UP and until[i] <= now:
+                    left[i] = 8.0 * asked.transfers[at, 3]
+                    state[i] = _UP
+                if not _is_connected(channel, cursor, link, now):
+                    state[i] = _GONE
+                    pending -= 1
+        end_ns[exchange] = now
+        for i in range(count):
+            if state[i] == _OVER:
+                status[begin + i] = DONE
+            elif state[i] == _GONE:
+                status[begin + i] = UNREACHABLE
+            elif state[i] == _VANISHED:
+                status[begin + i] = LOST
+            else:
+                status[begin + i] = LATE
+        for link in range(len(cursor)):
+            _seek(channel, cursor, link, now)
+    return bool((cursor != before).any())
+
+
+@njit(cache=True)
+def _seek(channel: Channel, cursor: Integers, link: int, now_ns: float) -> None:
+    """Move a link on to the row that holds at `now_ns`."""
+    while cursor[link] + 1 < channel.first[link + 1] and channel.begin_ns[cursor[link] + 1] <= now_ns:
+        cursor[link] += 1
+
+
+@njit(cache=True)
+def _is_connected(channel: Channel, cursor: Integers, link: int, now_ns: float) -> bool:
+    """Whether a device is, both ways; `link` is its downlink."""
+    _seek(channel, cursor, link, now_ns)
+    _seek(channel, cursor, link + 1, now_ns)
+    return bool(channel.capacity_bps[cursor[link]] >= 0 and channel.capacity_bps[cursor[link + 1]] >= 0)
+
+
+@njit(cache=True)
+def _next_row_ns(channel: Channel, cursor: Integers, link: int) -> float:
+    row = cursor[link] + 1
+    return float(channel.begin_ns[row]) if row < channel.first[link + 1] else np.inf
