@@ -195,7 +195,14 @@ class Simulation:
         for i, transfer in enumerate(transfers):
             status, *times = answer[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
             outcomes.append(TransferOutcome(transfer.device, _STATUSES[status], *map(_counted, times)))
-        return Outcome(self.now_ns, tuple(outcomes), tuple(map(self._link, range(len(self.info.devices)))))
+        links = tuple(map(self._link, range(len(self.info.devices))))
+        return Outcome(self.now_ns, tuple(outcomes), links, self._channel())
+
+    def _channel(self) -> bytes:
+        rows = bytearray(self._engine.GetChannelBytes())
+        if rows:  # cppyy takes no empty buffer
+            self._engine.TakeChannel(rows)
+        return bytes(rows)
 
     def _link(self, device: int) -> LinkState:
         sample = self._radio.GetLink(device)

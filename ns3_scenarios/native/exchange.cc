@@ -8,6 +8,7 @@
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-address.h"
 #include "ns3/simulator.h"
+#include "ns3/nstime.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
@@ -27,6 +28,8 @@ constexpr uint16_t DEVICE_PORT = 20000;
 
 constexpr int64_t ATTACH_POLL_NS = 1'000'000; // an LTE subframe
 
+constexpr uint32_t ROWS_AT_FULL_RATE = 16384; // eight devices, both directions, each millisecond of a second
+
 } // namespace
 
 TypeId
@@ -36,6 +39,11 @@ ExchangeEngine::GetTypeId()
                             .SetParent<Object>()
                             .SetGroupName("Cosim")
                             .AddConstructor<ExchangeEngine>()
+                            .AddAttribute("ChannelPeriod",
+                                          "How often the channel record looks at all links; 0 is never.",
+                                          TimeValue(MilliSeconds(1)), // an LTE subframe
+                                          MakeTimeAccessor(&ExchangeEngine::m_channelPeriod),
+                                          MakeTimeChecker(Time()))
                             .AddTraceSource("Done",
                                             "A transfer is done: number of the exchange and index of the device.",
                                             MakeTraceSourceAccessor(&ExchangeEngine::m_done),
@@ -113,6 +121,10 @@ ExchangeEngine::Attach(int64_t untilNs)
 {
     Simulator::ScheduleNow(&ExchangeEngine::PollAttach, this, untilNs);
     Simulator::Run();
+    if (m_channelPeriod.IsStrictlyPositive())
+    {
+        Sample();
+    }
 }
 
 void
@@ -133,6 +145,47 @@ ExchangeEngine::PollAttach(int64_t untilNs)
         return;
     }
     Simulator::Schedule(NanoSeconds(ATTACH_POLL_NS), &ExchangeEngine::PollAttach, this, untilNs);
+}
+
+void
+ExchangeEngine::Sample()
+{
+    for (uint32_t device = 0; device < m_ends.size(); device++)
+    {
+        uint8_t direction = 0;
+        for (const auto& capacity : GetCapacity(device))
+        {
+            m_channel.Note(GetNow(), device, direction++, capacity);
+        }
+    }
+    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
+    auto stretch = int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE);
+    Simulator::Schedule(m_channelPeriod * stretch, &ExchangeEngine::Sample, this);
+}
+
+std::vector<Capacity>
+ExchangeEngine::GetCapacity(uint32_t device) const
+{
+    auto found = m_radio->GetCapacity(device);
+    bool connected = found.empty() || IsConnected(device);
+    bool cut = m_obstruction && m_obstruction->IsCut(m_ends[device].deviceNode);
+    for (auto& capacity : found)
+    {
+        capacity.bps = !connected ? -1 : cut ? 0 : capacity.bps;
+    }
+    return found;
+}
+
+uint32_t
+ExchangeEngine::GetChannelBytes() const
+{
+    return m_channel.GetCount() * sizeof(ChannelRecord::Row);
+}
+
+void
+ExchangeEngine::TakeChannel(uint8_t* rows)
+{
+    m_channel.Take(rows);
 }
 
 bool

@@ -2,6 +2,7 @@
 #ifndef COSIM_EXCHANGE_H
 #define COSIM_EXCHANGE_H
 
+#include "channel-record.h"
 #include "device-life.h"
 #include "obstruction.h"
 #include "radio.h"
@@ -83,6 +84,12 @@ class ExchangeEngine : public Object
                   int64_t wait,
                   int64_t* answer);
 
+    /// The bytes of the channel record since the latest `TakeChannel`, 24 a row.
+    uint32_t GetChannelBytes() const;
+
+    /// Copy them, and forget them.
+    void TakeChannel(uint8_t* rows);
+
     /// End the exchange under way, and any later one, at once. Any thread may call this.
     void Interrupt();
 
@@ -121,6 +128,8 @@ class ExchangeEngine : public Object
     };
 
     void PollAttach(int64_t untilNs);
+    void Sample();
+    std::vector<Capacity> GetCapacity(uint32_t device) const;
     void Depart();
     void Begin(Pipeline& pipeline);
     void HandleDownlinkEnd(Pipeline* pipeline);
@@ -137,6 +146,8 @@ class ExchangeEngine : public Object
     void HandleDrop(Ptr<const Packet> packet);
 
     Ptr<Radio> m_radio;
+    Time m_channelPeriod;
+    ChannelRecord m_channel;
     Ptr<Obstruction> m_obstruction;
     Ptr<Node> m_server;
     std::vector<Ends> m_ends;

@@ -7,6 +7,7 @@
 
 #include "ns3/component-carrier-enb.h"
 #include "ns3/epc-ue-nas.h"
+#include "ns3/ff-mac-common.h"
 #include "ns3/ff-mac-scheduler.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/lte-amc.h"
@@ -17,6 +18,7 @@
 #include "ns3/lte-enb-rrc.h"
 #include "ns3/lte-ue-net-device.h"
 #include "ns3/lte-ue-phy.h"
+#include "ns3/rr-ff-mac-scheduler.h"
 #include "ns3/simulator.h"
 
 #include <algorithm>
@@ -32,6 +34,8 @@ namespace
 constexpr double SUBFRAMES_PER_S = 1000;
 // ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
 constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
+constexpr int BEST_CQI = 15;
+constexpr double UPLINK_BER = 0.00005;
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
 
 double
@@ -86,11 +90,23 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
     mac->TraceConnectWithoutContext("UlScheduling", MakeCallback(&LteRadio::HandleUplinkGrant, this, cell));
     component->GetPhy()->TraceConnectWithoutContext("ReportUeSinr",
                                                     MakeCallback(&LteRadio::HandleUplinkSinr, this, cell));
-    auto cqi = [this, cell, carrier](uint16_t rnti, uint8_t index) {
-        if (auto link = Find({cell, rnti}); link && carrier == 0)
+    bool isWideband = !!DynamicCast<RrFfMacScheduler>(component->GetFfMacScheduler());
+    auto cqi = [this, cell, carrier, isWideband](const CqiListElement_s& report) {
+        auto link = Find({cell, report.m_rnti});
+        if (link && carrier == 0 && !report.m_wbCqi.empty())
         {
-            link->sample.cqi = index;
-            link->lastInRange = index > 0 ? Simulator::Now().GetNanoSeconds() : link->lastInRange;
+            link->sample.cqi = report.m_wbCqi.front();
+            link->lastInRange = link->sample.cqi > 0 ? Simulator::Now().GetNanoSeconds() : link->lastInRange;
+        }
+        if (link && report.m_cqiType == (isWideband ? CqiListElement_s::P10 : CqiListElement_s::A30))
+        {
+            link->grantable[carrier].downlink = GetDownlinkBits(report, isWideband);
+        }
+    };
+    auto sinr = [this, cell, carrier](uint16_t rnti, double sinrDb) {
+        if (auto link = Find({cell, rnti}))
+        {
+            link->grantable[carrier].uplink = GetUplinkBits(sinrDb);
         }
     };
     auto bsr = [this, cell, carrier](uint16_t rnti, const std::vector<uint8_t>& groups) {
@@ -105,7 +121,7 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
         }
     };
     auto scheduler = component->GetFfMacScheduler()->GetFfMacSchedSapProvider();
-    m_taps.push_back(std::make_unique<SchedulerTap>(scheduler, cqi, bsr));
+    m_taps.push_back(std::make_unique<SchedulerTap>(scheduler, cqi, sinr, bsr));
     mac->SetFfMacSchedSapProvider(m_taps.back().get());
 }
 
@@ -117,12 +133,30 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
     auto device = static_cast<uint32_t>(m_links.size());
     auto& link = m_links.emplace_back();
     link.ue = lte;
-    link.bsr.assign(m_carriers, -1);
+    Forget(link);
     auto rrc = lte->GetRrc();
     rrc->TraceConnectWithoutContext("StateTransition", MakeCallback(&LteRadio::HandleState, this, device));
     rrc->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleBearer, this, device));
     lte->GetPhy()->TraceConnectWithoutContext("ReportCurrentCellRsrpSinr",
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
+}
+
+void
+LteRadio::AddOther(Ptr<NetDevice> ue)
+{
+    m_others.push_back(DynamicCast<LteUeNetDevice>(ue));
+    NS_ABORT_MSG_UNLESS(m_others.back(), "LteRadio's others are LteUeNetDevices");
+}
+
+void
+LteRadio::Forget(Link& link)
+{
+    link.sample = {};
+    link.bsr.assign(m_carriers, -1);
+    auto bandwidth = m_enbs.begin()->second;
+    link.grantable.assign(m_carriers,
+                          {m_amc->GetDlTbSizeFromMcs(0, bandwidth->GetDlBandwidth()),
+                           m_amc->GetUlTbSizeFromMcs(0, bandwidth->GetUlBandwidth())});
 }
 
 LteRadio::Link*
@@ -133,16 +167,16 @@ LteRadio::Find(Address address)
 }
 
 Ptr<UeManager>
-LteRadio::GetManager(const Link& link) const
+LteRadio::GetManager(Ptr<LteUeNetDevice> ue) const
 {
-    auto rrc = link.ue->GetRrc();
+    auto rrc = ue->GetRrc();
     auto found = m_enbs.find(rrc->GetCellId());
     if (found == m_enbs.end() || !found->second->GetRrc()->HasUeManager(rrc->GetRnti()))
     {
         return nullptr;
     }
     auto manager = found->second->GetRrc()->GetUeManager(rrc->GetRnti());
-    return manager->GetImsi() == link.ue->GetImsi() ? manager : nullptr;
+    return manager->GetImsi() == ue->GetImsi() ? manager : nullptr;
 }
 
 bool
@@ -150,7 +184,7 @@ LteRadio::IsConnected(uint32_t device) const
 {
     const auto& link = m_links[device];
     auto state = link.ue->GetRrc()->GetState();
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     if (!manager || (state != LteUeRrc::CONNECTED_NORMALLY && state != LteUeRrc::CONNECTED_HANDOVER))
     {
         return false;
@@ -183,7 +217,7 @@ LteRadio::GetLink(uint32_t device) const
             sample.bsrBytes = std::max<int64_t>(sample.bsrBytes, 0) + bytes;
         }
     }
-    if (auto manager = GetManager(link))
+    if (auto manager = GetManager(link.ue))
     {
         auto bearer = GetDataBearer(manager);
         sample.cell = link.ue->GetRrc()->GetCellId();
@@ -192,11 +226,95 @@ LteRadio::GetLink(uint32_t device) const
     return sample;
 }
 
+std::vector<Capacity>
+LteRadio::GetCapacity(uint32_t device) const
+{
+    const auto& link = m_links[device];
+    auto rrc = link.ue->GetRrc();
+    Grantable bits{0, 0};
+    if (rrc->GetState() == LteUeRrc::CONNECTED_NORMALLY) // and not between two cells
+    {
+        for (const auto& carrier : link.grantable)
+        {
+            bits.downlink += carrier.downlink;
+            bits.uplink += carrier.uplink;
+        }
+    }
+    uint32_t pool = 2 * rrc->GetCellId();
+    return {{pool, CountOthers(pool), bits.downlink * SUBFRAMES_PER_S, link.sample.downlinkSinrDb},
+            {pool + 1, CountOthers(pool + 1), bits.uplink * SUBFRAMES_PER_S, link.sample.uplinkSinrDb}};
+}
+
+int64_t
+LteRadio::GetDownlinkBits(const CqiListElement_s& report, bool isWideband) const
+{
+    auto bandwidth = m_enbs.begin()->second->GetDlBandwidth();
+    if (isWideband)
+    {
+        auto cqi = report.m_wbCqi.front();
+        auto bits = cqi > 0 ? m_amc->GetDlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth) : 0;
+        return bits * static_cast<int64_t>(report.m_wbCqi.size());
+    }
+    const auto& groups = report.m_sbMeasResult.m_higherLayerSelected;
+    std::vector<int> worst; // CQI of each layer
+    int inRange = 0;
+    for (const auto& group : groups)
+    {
+        const auto& cqi = group.m_sbCqi;
+        if (std::any_of(cqi.begin(), cqi.end(), [](uint8_t index) { return index > 0; }))
+        {
+            inRange++;
+            worst.resize(cqi.size(), BEST_CQI);
+            std::transform(cqi.begin(), cqi.end(), worst.begin(), worst.begin(), [](int index, int lowest) {
+                return std::min(index, lowest);
+            });
+        }
+    }
+    int64_t bits = 0;
+    for (auto cqi : worst)
+    {
+        bits += m_amc->GetDlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth * inRange / static_cast<int>(groups.size()));
+    }
+    return bits;
+}
+
+int64_t
+LteRadio::GetUplinkBits(double sinrDb) const
+{
+    // As ns-3's schedulers do, after Piro et al. (European Wireless 2010).
+    auto gap = -std::log(5 * UPLINK_BER) / 1.5;
+    auto cqi = m_amc->GetCqiFromSpectralEfficiency(std::log2(1 + std::pow(10, sinrDb / 10) / gap));
+    auto bandwidth = m_enbs.begin()->second->GetUlBandwidth();
+    return cqi > 0 ? m_amc->GetUlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth) : 0;
+}
+
+uint32_t
+LteRadio::CountOthers(uint32_t pool) const
+{
+    auto now = Simulator::Now().GetNanoSeconds();
+    if (m_countedNs != now)
+    {
+        m_countedNs = now;
+        m_waiting.clear();
+        for (const auto& other : m_others)
+        {
+            auto manager = GetManager(other);
+            auto atDevice = GetDataBearer(other->GetRrc());
+            auto atBs = manager ? GetDataBearer(manager) : nullptr;
+            uint32_t cell = other->GetRrc()->GetCellId();
+            m_waiting[2 * cell] += atBs && GetQueueBytes(atBs->m_rlc) > 0 ? 1 : 0;
+            m_waiting[2 * cell + 1] += atDevice && GetQueueBytes(atDevice->m_rlc) > 0 ? 1 : 0;
+        }
+    }
+    auto found = m_waiting.find(pool);
+    return found == m_waiting.end() ? 0 : found->second;
+}
+
 bool
 LteRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     const auto& link = m_links[device];
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     return atBs && atDevice && GetQueueBytes(atBs->m_rlc) == 0 && GetQueueBytes(atDevice->m_rlc) == 0 &&
@@ -209,7 +327,7 @@ LteRadio::Discard(uint32_t device, uint32_t exchange)
 {
     auto& link = m_links[device];
     link.discarded = exchange;
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     for (const auto& bearer : {atBs, atDevice})
@@ -259,8 +377,7 @@ LteRadio::Arrive(uint32_t device, Address address, bool isHandover)
     m_devices.erase(link.address);
     m_devices[address] = device;
     link.address = address;
-    link.sample = {};
-    link.bsr.assign(m_carriers, -1);
+    Forget(link);
     auto now = Simulator::Now().GetNanoSeconds();
     link.lastGrant = now;
     link.lastInRange = isHandover ? now : -1;
@@ -269,7 +386,7 @@ LteRadio::Arrive(uint32_t device, Address address, bool isHandover)
 void
 LteRadio::HandOver(Link& link)
 {
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     auto deviceTap = atDevice ? atDevice->m_rlc->GetObject<BearerTap>() : nullptr;
@@ -295,7 +412,7 @@ void
 LteRadio::Tap(uint32_t device)
 {
     auto& link = m_links[device];
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     if (!atDevice || !atBs)
@@ -355,6 +472,7 @@ void
 LteRadio::DoDispose()
 {
     m_links.clear();
+    m_others.clear();
     m_taps.clear();
     m_gates.clear();
     m_enbs.clear();

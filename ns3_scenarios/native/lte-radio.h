@@ -21,6 +21,7 @@ class LteEnbNetDevice;
 class LteUeNetDevice;
 class Packet;
 class UeManager;
+struct CqiListElement_s;
 struct DlSchedulingCallbackInfo;
 } // namespace ns3
 
@@ -47,6 +48,9 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
+    /// The LteUeNetDevice of a user that is no device, but shares the cells with them.
+    void AddOther(Ptr<NetDevice> ue);
+
     /**
      * True if the device is RRC connected with a data bearer, on its way between two cells included, where data
      * waits for it, and not out of sync: an LTE receiver is that
@@ -55,6 +59,13 @@ class LteRadio : public Radio
      */
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
+
+    /**
+     * The transport blocks that the scheduler would grant to a device alone in its cell, by what it has heard of its
+     * channel: down at the MCS of the worst of the resource block groups in range (with ns-3's round robin at that of
+     * the wide-band CQI), up at the MCS of the worst resource block.
+     */
+    std::vector<Capacity> GetCapacity(uint32_t device) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;
@@ -66,12 +77,20 @@ class LteRadio : public Radio
     /// A cell's identity, that of an eNB's first carrier, and the RNTI of a device in it.
     using Address = std::pair<uint16_t, uint16_t>;
 
+    /// Bits in a subframe that one carrier's scheduler would grant to a device alone: it begins with the lowest CQI.
+    struct Grantable
+    {
+        int64_t downlink;
+        int64_t uplink;
+    };
+
     struct Link
     {
         Ptr<LteUeNetDevice> ue;
         LinkSample sample;
         int64_t layers{1};
         std::vector<int64_t> bsr; // bytes on each carrier
+        std::vector<Grantable> grantable; // on each carrier
         int64_t lastGrant{0}; // when a transport block was last granted, either way, first or again
         int64_t lastInRange{-1}; // when the device last reported a CQI other than 0, "out of range"
         uint32_t discarded{0}; // the exchange up to which nothing is worth sending any more
@@ -80,8 +99,12 @@ class LteRadio : public Radio
     };
 
     void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);
+    void Forget(Link& link);
     Link* Find(Address address);
-    Ptr<UeManager> GetManager(const Link& link) const;
+    Ptr<UeManager> GetManager(Ptr<LteUeNetDevice> ue) const;
+    int64_t GetDownlinkBits(const CqiListElement_s& report, bool isWideband) const;
+    int64_t GetUplinkBits(double sinrDb) const;
+    uint32_t CountOthers(uint32_t pool) const;
     void HandleState(uint32_t device,
                      uint64_t imsi,
                      uint16_t cell,
@@ -107,6 +130,9 @@ class LteRadio : public Radio
     std::map<uint16_t, Ptr<LteEnbNetDevice>> m_enbs; // by cell
     Ptr<LteAmc> m_amc;
     uint32_t m_carriers{0};
+    std::vector<Ptr<LteUeNetDevice>> m_others;
+    mutable int64_t m_countedNs{-1};
+    mutable std::map<uint32_t, uint32_t> m_waiting; // others with data waiting then, by pool
     std::deque<Link> m_links;
     std::map<Address, uint32_t> m_devices;
     std::vector<std::unique_ptr<SchedulerTap>> m_taps;

@@ -25,6 +25,12 @@ Radio::GetLink(uint32_t device) const
     return {};
 }
 
+std::vector<Capacity>
+Radio::GetCapacity(uint32_t device) const
+{
+    return {};
+}
+
 bool
 Radio::IsQuiet(uint32_t device, int64_t sentNs) const
 {

@@ -27,6 +27,15 @@ struct LinkSample
     int64_t cell{-1};
 };
 
+/// What one direction of a link could carry at an instant, used or not; as `bridge.network.CHANNEL_ROW` has it.
+struct Capacity
+{
+    uint32_t pool{0};
+    uint32_t others{0};
+    double bps{0};
+    double sinrDb{NAN};
+};
+
 /**
  * What an exchange needs to know of the layers below IP: whether a device is connected, the state of its
  * link, and how to drop what waits there. This base class is the answer for a network that has nothing
@@ -42,6 +51,9 @@ class Radio : public Object
 
     /// The state of the device's link.
     virtual LinkSample GetLink(uint32_t device) const;
+
+    /// What the device's link could carry now, down and up; empty if nobody knows. Looking must change nothing.
+    virtual std::vector<Capacity> GetCapacity(uint32_t device) const;
 
     /// True if for so long nothing of the device's has been under way below IP, either way, that whatever
     /// was sent by the virtual time `sentNs` and has not arrived is lost.

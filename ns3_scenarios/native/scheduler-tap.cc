@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scheduler-tap.h"
 
+#include "ns3/lte-common.h"
+#include "ns3/lte-vendor-specific-parameters.h"
+
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace ns3::cosim
 {
 
-SchedulerTap::SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, BsrSink bsr)
+SchedulerTap::SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSink sinr, BsrSink bsr)
     : m_scheduler(scheduler),
       m_cqi(std::move(cqi)),
+      m_sinr(std::move(sinr)),
       m_bsr(std::move(bsr))
 {
 }
@@ -18,10 +24,7 @@ SchedulerTap::SchedDlCqiInfoReq(const SchedDlCqiInfoReqParameters& params)
 {
     for (const auto& report : params.m_cqiList)
     {
-        if (!report.m_wbCqi.empty())
-        {
-            m_cqi(report.m_rnti, report.m_wbCqi.front());
-        }
+        m_cqi(report);
     }
     m_scheduler->SchedDlCqiInfoReq(params);
 }
@@ -90,6 +93,18 @@ SchedulerTap::SchedUlSrInfoReq(const SchedUlSrInfoReqParameters& params)
 void
 SchedulerTap::SchedUlCqiInfoReq(const SchedUlCqiInfoReqParameters& params)
 {
+    for (const auto& element : params.m_vendorSpecificList)
+    {
+        if (element.m_type == SRS_CQI_RNTI_VSP && params.m_ulCqi.m_type == UlCqi_s::SRS)
+        {
+            double lowest = std::numeric_limits<double>::infinity();
+            for (auto fixed : params.m_ulCqi.m_sinr)
+            {
+                lowest = std::min(lowest, LteFfConverter::fpS11dot3toDouble(fixed));
+            }
+            m_sinr(DynamicCast<SrsCqiRntiVsp>(element.m_value)->GetRnti(), lowest);
+        }
+    }
     m_scheduler->SchedUlCqiInfoReq(params);
 }
 

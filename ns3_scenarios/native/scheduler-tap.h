@@ -13,17 +13,19 @@ namespace ns3::cosim
 
 /**
  * Sits in the service access point between an eNB's MAC and its scheduler, passes all on, and reports the
- * CQI and the buffer status reports on their way.
+ * CQI, the uplink's SINR and the buffer status reports on their way.
  */
 class SchedulerTap : public FfMacSchedSapProvider
 {
   public:
-    /// RNTI and wide-band CQI.
-    using CqiSink = std::function<void(uint16_t, uint8_t)>;
+    /// A device's report on the downlink.
+    using CqiSink = std::function<void(const CqiListElement_s&)>;
+    /// RNTI and the lowest of the resource blocks' SINR in dB, from sounding reference signals.
+    using SinrSink = std::function<void(uint16_t, double)>;
     /// RNTI and the four logical channel groups' buffer size indices (TS 36.321 table 6.1.3.1-1).
     using BsrSink = std::function<void(uint16_t, const std::vector<uint8_t>&)>;
 
-    SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, BsrSink bsr);
+    SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSink sinr, BsrSink bsr);
 
     void SchedDlRlcBufferReq(const SchedDlRlcBufferReqParameters& params) override;
     void SchedDlPagingBufferReq(const SchedDlPagingBufferReqParameters& params) override;
@@ -40,6 +42,7 @@ class SchedulerTap : public FfMacSchedSapProvider
   private:
     FfMacSchedSapProvider* m_scheduler;
     CqiSink m_cqi;
+    SinrSink m_sinr;
     BsrSink m_bsr;
 };
 
