@@ -24,7 +24,6 @@ DONE, LATE, LOST, UNREACHABLE = range(4)
 ALL, ANY, DEADLINE = range(3)
 
 _WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = range(8)
-_LEFT_BITS = 1e-6  # less than this is nothing
 
 
 class Channel(NamedTuple):
@@ -126,23 +125,22 @@ def carry(
                     soonest = min(soonest, _next_row_ns(channel, cursor, link), _next_row_ns(channel, cursor, link + 1))
             for i in range(count):
                 if state[i] == _DOWN or state[i] == _UP:
-                    left[i] -= rate[i] * (soonest - now)
-                    if rate[i] > 0 and now + (left[i] + _LEFT_BITS) / rate[i] <= now:
-                        left[i] = 0  # less than time resolves
+                    is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
+                    left[i] = 0.0 if is_through else left[i] - rate[i] * (soonest - now)
             now = soonest
             for i in range(count):
                 at = begin + i
                 link = 2 * asked.transfers[at, 0]
                 if state[i] >= _OVER:
                     continue
-                if state[i] == _DOWN and left[i] <= _LEFT_BITS:
+                if state[i] == _DOWN and left[i] <= 0:
                     if asked.vanishes[at, 0]:
                         state[i] = _VANISHED
                         continue
                     times[at, 0] = now
                     until[i] = now + asked.transfers[at, 2]
                     state[i] = _COMPUTING
-                elif state[i] == _UP and left[i] <= _LEFT_BITS:
+                elif state[i] == _UP and left[i] <= 0:
                     if asked.vanishes[at, 1]:
                         state[i] = _VANISHED
                         continue

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The link model of a recorded run: its channel record, and constants fitted to its transfers.
 
-The constants are searched for by pattern search: first those that all devices have in common (floor, efficiency and
-overhead of either direction), then each device's own floors and efficiencies as far as they make the whole come out
-better. What is lost on the way is counted. The form and the search are ours.
+The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices have in
+common (floor, efficiency and overhead of either direction), then each device's own floors and efficiencies, which cling
+to the common ones. What is lost on the way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.optimize
 
 from bridge.network import RequestError, Status, Wait
 from cosim.channel import Record, read_record
@@ -20,10 +21,12 @@ WAITS = {Wait.ALL: ALL, Wait.ANY: ANY, Wait.DEADLINE: DEADLINE}
 MOST_EXCHANGES = 2000
 """More than this are not looked at; they are taken evenly from the record."""
 
-# Where the search begins, its first steps, and the steps at which it ends: floor in ns, efficiency, overhead.
-_START = (1e6, 0.9, 0.0)
-_STEPS = (1e6, 0.05, 0.05)
-_FINEST = 2.0**-6
+_FLOOR_NS = 1e6  # the unit of floors in the search
+_START = (1.0, 0.9, 0.01)  # floor, efficiency, overhead
+_LEAST = 1e-6
+_SCALE = 0.05  # errors beyond this are rather mishaps (soft L1)
+_SIZE = 100  # residuals of one kind together weigh as much as this many
+_LOYALTY = 0.1  # how much a device's constants cling to those of all
 
 
 @dataclass(frozen=True)
@@ -94,72 +97,49 @@ def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[F
 def fit_constants(parts: Sequence[tuple[Record, Observed]]) -> Constants:
     """The constants under which the observed exchanges come out best."""
     devices = (len(parts[0][0].channel.first) - 1) // 2
-    common = _search(
-        np.repeat([_START], 2, axis=0).ravel(order="F"),
-        np.repeat([_STEPS], 2, axis=0).ravel(order="F"),
-        lambda values: _error(parts, _spread(values, devices)),
-    )
-    constants = _spread(common, devices)
-    for device in range(devices):
-        links = slice(2 * device, 2 * device + 2)
 
-        def placed(values: Floats, links: slice = links) -> Constants:
-            changed = Constants(constants.floor_ns.copy(), constants.efficiency.copy(), constants.overhead)
-            changed.floor_ns[links], changed.efficiency[links] = values[:2], values[2:]
-            return changed
+    def common(values: Floats) -> Constants:
+        return Constants(*(np.tile(unit * values[i : i + 2], devices) for i, unit in ((0, _FLOOR_NS), (2, 1), (4, 1))))
 
-        own = _search(
-            np.concatenate([constants.floor_ns[links], constants.efficiency[links]]),
-            np.repeat(_STEPS[:2], 2) / 4,
-            lambda values, placed=placed: _error(parts, placed(values)),
+    first = _least_squares(lambda values: _residuals(parts, common(values)), np.repeat(_START, 2))
+    shared = common(first)
+
+    def own(values: Floats) -> Constants:
+        floor, efficiency = values.reshape(2, -1)
+        return Constants(_FLOOR_NS * floor, efficiency, shared.overhead)
+
+    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency])
+    return own(
+        _least_squares(
+            lambda values: np.concatenate([_residuals(parts, own(values)), _LOYALTY * (values - begin) / begin]), begin
         )
-        constants = placed(own)
-    return constants
+    )
 
 
-def _spread(values: Floats, devices: int) -> Constants:
-    """The same constants, down and up, for every device; `values` are floors, efficiencies and overheads."""
-    return Constants(*(np.tile(values[i : i + 2], devices) for i in (0, 2, 4)))
+def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> Floats:
+    found = scipy.optimize.least_squares(
+        residuals, start, bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=_SCALE, diff_step=1e-3, xtol=1e-4, ftol=1e-4
+    )
+    return np.asarray(found.x)
 
 
-def _search(values: Floats, step: Floats, error: Callable[[Floats], float]) -> Floats:
-    """Pattern search: go wherever one step makes the error less; where none does, halve the steps."""
-    best, scale = error(values), 1.0
-    while scale >= _FINEST:
-        moved = False
-        for i in range(len(values)):
-            for sign in (1, -1):
-                trial = values.copy()
-                trial[i] = max(trial[i] + sign * scale * step[i], 0.0)
-                found = error(trial)
-                if found < best:
-                    best, values, moved = found, trial, True
-        if not moved:
-            scale /= 2
-    return values
-
-
-def _error(parts: Sequence[tuple[Record, Observed]], constants: Constants) -> float:
-    """Mean error of the logarithm of latencies: of exchanges, and of the transfers that were done."""
-    total = 0.0
+def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants) -> Floats:
+    """How far the logarithms of latencies are off: of exchanges, of downlinks, and of whole transfers, all alike."""
+    off = []
     for record, observed in parts:
         asked = observed.asked
         end_ns, times = predict(record.channel, constants, asked)
-        exchanges = _log_ratio(end_ns, observed.end_ns, asked.depart_ns)
-        transfers = _log_ratio(times[:, 2], observed.times[:, 2], _departures(asked))
-        total += float(np.nanmean(exchanges)) + float(np.nanmean(transfers))
-    return total
-
-
-def _departures(asked: Exchanges) -> Floats:
-    return np.repeat(asked.depart_ns, np.diff(asked.first))
+        depart_ns = np.repeat(asked.depart_ns, np.diff(asked.first))
+        off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns))
+        off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns) for end in (0, 2)]
+    return np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE)
 
 
 def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats) -> Floats:
-    """By how much a latency is off, either way; NaN where it was not observed, 1 where it should have been predicted."""
-    ratio = (np.maximum(predicted_ns - depart_ns, 1.0)) / np.maximum(observed_ns - depart_ns, 1.0)
-    off = np.abs(np.log(ratio))
-    return np.where(predicted_ns < 0, np.where(np.isnan(observed_ns), np.nan, 1.0), np.minimum(off, 1.0))
+    """By how much latencies are off; 0 where nothing was observed, 1 where what was observed is not predicted."""
+    latency = np.maximum(observed_ns - depart_ns, 1.0)
+    off = np.log(np.maximum(predicted_ns - depart_ns, 1.0) / latency)
+    return np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -1, 1)))
 
 
 def _losses(journal: Journal) -> Floats:
