@@ -151,6 +151,19 @@ def export(
 
 
 @app.command()
+def traces(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the files.")],
+    variant: Annotated[int, typer.Option(help="Which of the run's variants, from 1.")] = 1,
+) -> None:
+    """Write what each device's link could have carried as rate traces, CSV and Mahimahi, for the recorded scenario."""
+    from cosim.traces import export as export_traces  # noqa: PLC0415
+
+    for path in export_traces(run, folder, variant):
+        print(path)
+
+
+@app.command()
 def serve(
     listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
     allow_remote: Annotated[
