@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bridge.network import RequestError
+from cosim.folders import make_empty
 from cosim.journal import TABLES, Journal
 
 UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}
@@ -69,12 +69,7 @@ def export(run: Path, folder: Path) -> list[Path]:
     Raises `RequestError` naming RUN, or FOLDER if it holds something already.
     """
     tables = load(run)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise RequestError("FOLDER", f"{folder} is not empty; choose another")
-    except OSError as error:
-        raise RequestError("FOLDER", f"{folder} cannot be written: {error}") from None
+    make_empty(folder)
     paths = []
     for name, frame in tables.items():
         nested = {column: _lists(frame[column]) for column in frame if name == "routing" and _is_array(str(column))}

@@ -126,7 +126,7 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i in range(nodes.GetN()):
             radio.AddStation(stations.Get(i))
         for i in range(nodes.GetN(), stations.GetN()):
-            radio.Introduce(stations.Get(i))
+            radio.AddOther(stations.Get(i))
         made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i)) for i in range(users.GetN())]
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         width_hz = self.channel_width_mhz * 1e6

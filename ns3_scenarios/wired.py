@@ -31,6 +31,7 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ClassVar[str] = "wired"
     modules: ClassVar[Sequence[str]] = ("point-to-point", "csma", "internet")
     headers: ClassVar[Sequence[str]] = (
+        "wired-radio.h",
         "ns3/point-to-point-helper.h",
         "ns3/csma-helper.h",
         "ns3/csma-net-device.h",
@@ -68,13 +69,14 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         others = ns.NodeContainer(self.other_users)
         everyone = ns.NodeContainer(ns.NodeContainer(server), nodes, others)
         ns.InternetStackHelper().Install(everyone)
-        addresses = (self._segment if self.kind == "csma" else self._star)(ns, server, nodes, everyone)
-        edge_address, *reached = addresses
+        radio = ns.CreateObject[ns.cosim.WiredRadio]()
+        connect = self._segment if self.kind == "csma" else self._star
+        edge_address, *reached = connect(ns, radio, server, nodes, everyone)
         devices = [Device(f"device{i}", node, reached[i]) for i, node in enumerate(_each(nodes))]
         beside = [Device(f"user{i}", node, reached[len(devices) + i]) for i, node in enumerate(_each(others))]
-        return Topology(server, edge_address, devices, others=beside)
+        return Topology(server, edge_address, devices, radio, beside)
 
-    def _star(self, ns: Any, server: Any, nodes: Any, _: Any) -> list[Any]:
+    def _star(self, ns: Any, radio: Any, server: Any, nodes: Any, _: Any) -> list[Any]:
         rates = self.rate_bps if isinstance(self.rate_bps, tuple) else (self.rate_bps,) * nodes.GetN()
         link, links = ns.PointToPointHelper(), []
         link.SetChannelAttribute("Delay", ns.StringValue(self._delay()))
@@ -83,9 +85,10 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for node, rate_bps in zip(_each(nodes), rates, strict=True):
             link.SetDeviceAttribute("DataRate", ns.StringValue(f"{rate_bps}bps"))
             links.append(link.Install(server, node))
+            radio.AddLink(rate_bps)
         return star_addresses(ns, links)
 
-    def _segment(self, ns: Any, _: Any, __: Any, everyone: Any) -> list[Any]:
+    def _segment(self, ns: Any, radio: Any, _: Any, nodes: Any, everyone: Any) -> list[Any]:
         assert isinstance(self.rate_bps, int)
         segment, addresses = ns.CsmaHelper(), ns.Ipv4AddressHelper()
         segment.SetChannelAttribute("DataRate", ns.StringValue(f"{self.rate_bps}bps"))
@@ -99,6 +102,10 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             station.SetInterframeGap(ns.NanoSeconds(gap_ns))
             # ns-3's own back-off, but deferring to others never gives a frame up (IEEE 802.3 clause 4.2.3.2.1).
             station.SetBackoffParams(ns.MicroSeconds(1), 1, 1000, 10, UNLIMITED)
+        for _device in _each(nodes):
+            radio.AddStation(self.rate_bps)
+        for i in range(1 + nodes.GetN(), stations.GetN()):
+            radio.AddOther(stations.Get(i))
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
         interfaces = addresses.Assign(stations)
         ns.NeighborCacheHelper().PopulateNeighborCache()  # no ARP, whose queue of 3 packets would drop a block

@@ -150,23 +150,23 @@ ExchangeEngine::PollAttach(int64_t untilNs)
 void
 ExchangeEngine::Sample()
 {
+    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
+    auto interval = m_channelPeriod * (int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE));
     for (uint32_t device = 0; device < m_ends.size(); device++)
     {
         uint8_t direction = 0;
-        for (const auto& capacity : GetCapacity(device))
+        for (const auto& capacity : GetCapacity(device, interval))
         {
             m_channel.Note(GetNow(), device, direction++, capacity);
         }
     }
-    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
-    auto stretch = int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE);
-    Simulator::Schedule(m_channelPeriod * stretch, &ExchangeEngine::Sample, this);
+    Simulator::Schedule(interval, &ExchangeEngine::Sample, this);
 }
 
 std::vector<Capacity>
-ExchangeEngine::GetCapacity(uint32_t device) const
+ExchangeEngine::GetCapacity(uint32_t device, Time interval) const
 {
-    auto found = m_radio->GetCapacity(device);
+    auto found = m_radio->GetCapacity(device, interval.GetNanoSeconds());
     bool connected = found.empty() || IsConnected(device);
     bool cut = m_obstruction && m_obstruction->IsCut(m_ends[device].deviceNode);
     for (auto& capacity : found)

@@ -129,7 +129,7 @@ class ExchangeEngine : public Object
 
     void PollAttach(int64_t untilNs);
     void Sample();
-    std::vector<Capacity> GetCapacity(uint32_t device) const;
+    std::vector<Capacity> GetCapacity(uint32_t device, Time interval) const;
     void Depart();
     void Begin(Pipeline& pipeline);
     void HandleDownlinkEnd(Pipeline* pipeline);

@@ -227,7 +227,7 @@ LteRadio::GetLink(uint32_t device) const
 }
 
 std::vector<Capacity>
-LteRadio::GetCapacity(uint32_t device) const
+LteRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     const auto& link = m_links[device];
     auto rrc = link.ue->GetRrc();

@@ -65,7 +65,7 @@ class LteRadio : public Radio
      * channel: down at the MCS of the worst of the resource block groups in range (with ns-3's round robin at that of
      * the wide-band CQI), up at the MCS of the worst resource block.
      */
-    std::vector<Capacity> GetCapacity(uint32_t device) const override;
+    std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "mixed-radio.h"
 
+#include <algorithm>
+
 namespace ns3::cosim
 {
 
@@ -17,7 +19,13 @@ MixedRadio::GetTypeId()
 void
 MixedRadio::AddDevice(Ptr<Radio> radio, uint32_t device)
 {
-    m_members.push_back({radio, device});
+    auto found = std::find(m_radios.begin(), m_radios.end(), radio);
+    auto place = static_cast<uint32_t>(found - m_radios.begin());
+    if (found == m_radios.end())
+    {
+        m_radios.push_back(radio);
+    }
+    m_members.push_back({radio, device, place});
 }
 
 bool
@@ -32,6 +40,18 @@ MixedRadio::GetLink(uint32_t device) const
 {
     const auto& member = m_members[device];
     return member.radio->GetLink(member.device);
+}
+
+std::vector<Capacity>
+MixedRadio::GetCapacity(uint32_t device, int64_t forNs) const
+{
+    const auto& member = m_members[device];
+    auto found = member.radio->GetCapacity(member.device, forNs);
+    for (auto& capacity : found)
+    {
+        capacity.pool = capacity.pool * m_radios.size() + member.place;
+    }
+    return found;
 }
 
 bool
@@ -59,6 +79,7 @@ void
 MixedRadio::DoDispose()
 {
     m_members.clear();
+    m_radios.clear();
     Radio::DoDispose();
 }
 

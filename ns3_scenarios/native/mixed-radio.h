@@ -21,6 +21,9 @@ class MixedRadio : public Radio
 
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
+
+    /// As of the device's own radio, whose pools are nobody else's.
+    std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;
@@ -33,8 +36,10 @@ class MixedRadio : public Radio
     {
         Ptr<Radio> radio;
         uint32_t device;
+        uint32_t place; // of the radio among the radios
     };
 
+    std::vector<Ptr<Radio>> m_radios;
     std::vector<Member> m_members;
 };
 

@@ -26,7 +26,7 @@ Radio::GetLink(uint32_t device) const
 }
 
 std::vector<Capacity>
-Radio::GetCapacity(uint32_t device) const
+Radio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     return {};
 }

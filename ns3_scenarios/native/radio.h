@@ -52,8 +52,9 @@ class Radio : public Object
     /// The state of the device's link.
     virtual LinkSample GetLink(uint32_t device) const;
 
-    /// What the device's link could carry now, down and up; empty if nobody knows. Looking must change nothing.
-    virtual std::vector<Capacity> GetCapacity(uint32_t device) const;
+    /// What the device's link could carry now, down and up, or where that is known beforehand the mean of the coming
+    /// `forNs`; empty if nobody knows. Looking must change nothing.
+    virtual std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const;
 
     /// True if for so long nothing of the device's has been under way below IP, either way, that whatever
     /// was sent by the virtual time `sentNs` and has not arrived is lost.

@@ -224,6 +224,13 @@ RecordedNetDevice::GetRateBps(int64_t windowNs) const
     return static_cast<double>(m_trace->GetWork(now) - m_trace->GetWork(now - windowNs)) / static_cast<double>(windowNs);
 }
 
+double
+RecordedNetDevice::GetComingRateBps(int64_t windowNs) const
+{
+    auto now = GetTraceTime();
+    return static_cast<double>(m_trace->GetWork(now + windowNs) - m_trace->GetWork(now)) / static_cast<double>(windowNs);
+}
+
 uint32_t
 RecordedNetDevice::GetWaitingBytes() const
 {
@@ -284,6 +291,14 @@ RecordedRadio::GetLink(uint32_t device) const
     sample.rlcQueueBytes = link.atServer->GetWaitingBytes();
     sample.bsrBytes = link.atDevice->GetWaitingBytes();
     return sample;
+}
+
+std::vector<Capacity>
+RecordedRadio::GetCapacity(uint32_t device, int64_t forNs) const
+{
+    const auto& link = m_links[device];
+    return {{2 * device, 0, link.atServer->GetComingRateBps(forNs)},
+            {2 * device + 1, 0, link.atDevice->GetComingRateBps(forNs)}};
 }
 
 void

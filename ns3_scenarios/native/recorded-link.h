@@ -96,6 +96,9 @@ class RecordedNetDevice : public SimpleNetDevice
     /// Mean of what the link was able to carry during the last `windowNs`.
     double GetRateBps(int64_t windowNs) const;
 
+    /// Mean of what the link will be able to carry during the next `windowNs`.
+    double GetComingRateBps(int64_t windowNs) const;
+
     /// What waits and what is crossing.
     uint32_t GetWaitingBytes() const;
 
@@ -133,6 +136,7 @@ class RecordedRadio : public Radio
     /// False while for a second nothing was able to cross, one way or the other.
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
+    std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 
   protected:

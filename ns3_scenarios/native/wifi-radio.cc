@@ -2,6 +2,7 @@
 #include "wifi-radio.h"
 
 #include "transfer-tag.h"
+#include "wifi-capacity.h"
 
 #include "ns3/arp-cache.h"
 #include "ns3/block-ack-manager.h"
@@ -119,6 +120,9 @@ Measure(Ptr<const WifiPpdu> ppdu,
 
 } // namespace
 
+WifiRadio::WifiRadio() = default;
+WifiRadio::~WifiRadio() = default;
+
 TypeId
 WifiRadio::GetTypeId()
 {
@@ -132,6 +136,8 @@ WifiRadio::SetAccessPoint(Ptr<NetDevice> accessPoint)
 {
     m_accessPoint = DynamicCast<WifiNetDevice>(accessPoint);
     NS_ABORT_MSG_UNLESS(m_accessPoint, "WifiRadio needs a WifiNetDevice");
+    auto loss = WifiCapacity::FindLoss(m_accessPoint->GetPhy()->GetChannel());
+    m_capacity = loss ? std::make_unique<WifiCapacity>(loss) : nullptr;
     m_accessPoint->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                                     MakeCallback(&WifiRadio::HandleUplink, this));
     m_accessPoint->GetMac()->TraceConnectWithoutContext("AckedMpdu", MakeCallback(&WifiRadio::HandleAnswer, this));
@@ -152,6 +158,14 @@ WifiRadio::AddStation(Ptr<NetDevice> station)
     Introduce(station);
     wifi->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                            MakeCallback(&WifiRadio::HandleDownlink, this, device));
+}
+
+void
+WifiRadio::AddOther(Ptr<NetDevice> station)
+{
+    m_others.push_back(DynamicCast<WifiNetDevice>(station));
+    NS_ABORT_MSG_UNLESS(m_others.back(), "WifiRadio's others are WifiNetDevices");
+    Introduce(station);
 }
 
 void
@@ -179,6 +193,25 @@ WifiRadio::GetLink(uint32_t device) const
     auto sample = link.sample;
     sample.rlcQueueBytes = GetWaitingBytes(m_accessPoint->GetMac(), link.mac->GetAddress());
     return sample;
+}
+
+std::vector<Capacity>
+WifiRadio::GetCapacity(uint32_t device, int64_t forNs) const
+{
+    if (!m_capacity)
+    {
+        return {};
+    }
+    auto station = m_links[device].station;
+    std::vector<Capacity> both{m_capacity->Get(m_accessPoint, station), m_capacity->Get(station, m_accessPoint)};
+    auto accessPoint = m_accessPoint->GetMac();
+    for (const auto& other : m_others)
+    {
+        auto mac = other->GetMac();
+        both[0].others += GetWaitingBytes(accessPoint, mac->GetAddress()) > 0 ? 1 : 0;
+        both[1].others += GetWaitingBytes(mac, accessPoint->GetAddress()) > 0 ? 1 : 0;
+    }
+    return both;
 }
 
 bool
@@ -292,6 +325,8 @@ WifiRadio::DoDispose()
 {
     m_links.clear();
     m_byAddress.clear();
+    m_others.clear();
+    m_capacity = nullptr;
     m_accessPoint = nullptr;
     Radio::DoDispose();
 }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <vector>
 
 namespace ns3
@@ -26,10 +27,14 @@ struct RxSignalInfo;
 namespace ns3::cosim
 {
 
+class WifiCapacity;
+
 /// One Wi-Fi access point and its stations: link state from the receivers, discard in the MAC queues.
 class WifiRadio : public Radio
 {
   public:
+    WifiRadio();
+    ~WifiRadio() override;
     static TypeId GetTypeId();
 
     /// Watch this WifiNetDevice, whose MAC is an access point's.
@@ -42,9 +47,15 @@ class WifiRadio : public Radio
     /// would hold 3 packets and drop more.
     void Introduce(Ptr<NetDevice> station);
 
+    /// The WifiNetDevice of a user that is no device, but shares the channel with them. It is introduced, too.
+    void AddOther(Ptr<NetDevice> station);
+
     /// True if the station is associated with the access point (IEEE 802.11 clause 11.3).
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
+
+    /// As WifiCapacity says, both directions in one pool.
+    std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 
@@ -82,6 +93,8 @@ class WifiRadio : public Radio
     Ptr<WifiNetDevice> m_accessPoint;
     std::vector<Link> m_links;
     std::map<Mac48Address, uint32_t> m_byAddress;
+    std::vector<Ptr<WifiNetDevice>> m_others;
+    std::unique_ptr<WifiCapacity> m_capacity; // null if the channel cannot be looked at without changing what comes
 };
 
 } // namespace ns3::cosim

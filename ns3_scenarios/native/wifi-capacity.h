@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_WIFI_CAPACITY_H
+#define COSIM_WIFI_CAPACITY_H
+
+#include "radio.h"
+
+#include "ns3/mac48-address.h"
+#include "ns3/propagation-loss-model.h"
+#include "ns3/wifi-net-device.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace ns3::cosim
+{
+
+/**
+ * What one Wi-Fi device could send to another: the PHY's rate at the MCS that ns3::IdealWifiManager takes at the SNR
+ * which the path loss leaves, or at the only MCS that a constant rate manager has. Preambles, contention and
+ * acknowledgements come on top of that.
+ */
+class WifiCapacity
+{
+  public:
+    /// The path loss of a channel; null unless all of its models give the same whenever they are asked for two places.
+    static Ptr<PropagationLossModel> FindLoss(Ptr<Channel> channel);
+
+    explicit WifiCapacity(Ptr<PropagationLossModel> loss);
+
+    /// In pool 0, without others.
+    Capacity Get(Ptr<WifiNetDevice> from, Ptr<WifiNetDevice> to);
+
+  private:
+    /// A rate that a sender may take, and the SNR above which it does.
+    struct Rate
+    {
+        double leastSnr;
+        double bps;
+    };
+
+    const std::vector<Rate>& GetRates(Ptr<WifiNetDevice> from, Ptr<WifiNetDevice> to);
+
+    Ptr<PropagationLossModel> m_loss;
+    std::map<std::pair<Mac48Address, Mac48Address>, std::vector<Rate>> m_rates; // by sender and receiver
+};
+
+} // namespace ns3::cosim
+
+#endif
