@@ -34,7 +34,7 @@ from bridge.network import (
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from model_side.base_station import LayerExchange
-from model_side.inference import TokenRecord
+from model_side.serving import TokenRecord
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
@@ -207,8 +207,8 @@ class Journal:
             ]
             for transfer, result in zip(record.transfers, outcome.transfers, strict=True)
         ]
-        routing = [record.tokens, record.probabilities.shape[1], record.gate_indices.shape[1]] + [
-            np.ascontiguousarray(array, dtype).tobytes()
+        routing = [record.tokens, record.experts, record.gate_indices.shape[1]] + [
+            None if array is None else np.ascontiguousarray(array, dtype).tobytes()
             for array, dtype in (
                 (record.probabilities, "<f4"),
                 (record.gate_weights, "<f4"),

@@ -55,15 +55,18 @@ class RooflineTimes:
         return self._seconds([*self._dense(len(shape.moe_layers), tokens, context), head])
 
     def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Seconds [D] that each device computes when its experts get `tokens_per_expert` [E]."""
+        """Seconds [D] that each device computes when its experts get `tokens_per_expert` [E]; [X, D] for [X, E]."""
         shape = self._shape
         work = expert_work(
             tokens_per_expert, shape.hidden, shape.intermediate, shape.element_bytes, self._device_weight_bits
         )
-        expert_s = np.zeros(len(tokens_per_expert))
+        expert_s = np.zeros(tokens_per_expert.shape)
         for hardware, here in self._kinds:
-            expert_s[here] = hardware.latency_s(*work)[here]
-        return np.asarray(np.bincount(self._placement.device_of, expert_s, self._placement.devices), np.float64)
+            expert_s[..., here] = hardware.latency_s(*work)[..., here]
+        devices, layers = self._placement.devices, tokens_per_expert.size // len(self._placement.device_of)
+        bins = np.arange(layers)[:, None] * devices + self._placement.device_of
+        device_s = np.bincount(bins.ravel(), expert_s.ravel(), layers * devices)
+        return np.asarray(device_s.reshape(*tokens_per_expert.shape[:-1], devices))
 
     def _dense(self, layer: int, tokens: int, context: int) -> list[Work]:
         """The decoder layers without experts that come before MoE layer `layer`."""

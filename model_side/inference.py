@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model_side.base_station import BaseStation, Phase
-from model_side.moe import SplitModel
-from model_side.quality import PassQuality, compare
+from model_side.moe import GateOutput, Route, SplitModel
+from model_side.quality import compare
+from model_side.routing import Gate, Probabilities
+from model_side.serving import TokenRecord
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,25 @@ class Request:
     new_tokens: int
 
 
-@dataclass(frozen=True)
-class TokenRecord:
-    """One generated token: it stands at `position` of request number `request`.
+def routed_by(base_station: BaseStation) -> Route:
+    """A base station's decisions for `SplitModel.routed`: tensors to its arrays, and back.
 
-    It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
-    `quality` compares the forward pass that gave it with the reference, where that was asked for.
+    Where policy and network leave the model's own choice alone, its tensors are returned as they came.
     """
 
-    request: int
-    position: int
-    token_id: int
-    start_ns: int
-    end_ns: int
-    quality: PassQuality | None
+    def route(output: GateOutput) -> tuple[Tensor, Tensor]:
+        gate = Gate(
+            output.layer,
+            _softmax(output.logits.detach().float().cpu().numpy()),
+            output.weights.detach().float().cpu().numpy(),
+            output.indices.cpu().numpy().astype(np.int64, copy=False),
+        )
+        weights, indices = base_station.route(gate)
+        if weights is gate.weights and indices is gate.indices:
+            return output.weights, output.indices
+        return torch.from_numpy(weights).to(output.weights), torch.from_numpy(indices).to(output.indices)
+
+    return route
 
 
 def generate(
@@ -62,7 +70,7 @@ def _serve(
     for _ in range(request.new_tokens):
         phase = Phase.DECODE if position else Phase.PREFILL
         start_ns = base_station.begin(phase, number, position)
-        with split.routed(base_station.route):
+        with split.routed(routed_by(base_station)):
             logits, cache = _forward(split.model, tokens, cache)
         end_ns = base_station.finish()
         quality = None
@@ -79,3 +87,10 @@ def _forward(model: Any, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
     """Logits [N, V] of `tokens` [1, N] after what `cache` holds, and the cache grown by them."""
     output = model(input_ids=tokens, past_key_values=cache, use_cache=True)
     return output.logits[0], output.past_key_values
+
+
+def _softmax(logits: Probabilities) -> Probabilities:
+    """Softmax of each row, in NumPy: for arrays this small PyTorch's threads cost more than they save."""
+    powers: Probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers

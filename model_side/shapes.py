@@ -6,9 +6,12 @@ operation is counted as if its layers had the profile's sizes.
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bridge.network import RequestError
-from model_side.moe import SplitModel
+
+if TYPE_CHECKING:
+    from model_side.moe import SplitModel
 
 OWN = "own"
 
@@ -71,7 +74,7 @@ WIRE_PROFILES = {
 }
 
 
-def shape_of(split: SplitModel) -> ModelShape:
+def shape_of(split: "SplitModel") -> ModelShape:
     """The shape of a running model: attention and vocabulary from its configuration, the rest from its weights.
 
     An expert has three matrices (gate, up, down); shared experts are whatever a block holds beside router
