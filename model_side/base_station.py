@@ -60,9 +60,9 @@ class LayerExchange:
     computed for `bs_compute_ns` up to `depart_ns`. `gate_weights`, `gate_indices` [N, k] are the model's
     own choice out of `experts` E and the router's `probabilities` [N, E] (softmax of its logits; None where
     a recording lacks them), `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), and
-    `delivered` [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens, `predicted_s` [D] is what the BS expected
-    of each device under the model's own choice. Everything but `network_wall_s`, the wall-clock seconds
-    within the network, is the same in every run.
+    `delivered` [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens,
+    `predicted_s` [D] is what the BS expected of each device under the model's own choice. Everything but
+    `network_wall_s`, the wall-clock seconds within the network, is the same in every run.
     """
 
     phase: Phase

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model_side.base_station import BaseStation, Phase
 from model_side.moe import GateOutput, Route, SplitModel
 from model_side.quality import compare
-from model_side.routing import Gate, Probabilities
+from model_side.record_routing import gate_arrays
+from model_side.routing import Gate
 from model_side.serving import TokenRecord
 
 
@@ -35,12 +35,7 @@ def routed_by(base_station: BaseStation) -> Route:
     """
 
     def route(output: GateOutput) -> tuple[Tensor, Tensor]:
-        gate = Gate(
-            output.layer,
-            _softmax(output.logits.detach().float().cpu().numpy()),
-            output.weights.detach().float().cpu().numpy(),
-            output.indices.cpu().numpy().astype(np.int64, copy=False),
-        )
+        gate = Gate(output.layer, *gate_arrays(output.logits, output.weights, output.indices))
         weights, indices = base_station.route(gate)
         if weights is gate.weights and indices is gate.indices:
             return output.weights, output.indices
@@ -87,10 +82,3 @@ def _forward(model: Any, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
     """Logits [N, V] of `tokens` [1, N] after what `cache` holds, and the cache grown by them."""
     output = model(input_ids=tokens, past_key_values=cache, use_cache=True)
     return output.logits[0], output.past_key_values
-
-
-def _softmax(logits: Probabilities) -> Probabilities:
-    """Softmax of each row, in NumPy: for arrays this small PyTorch's threads cost more than they save."""
-    powers: Probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from bridge.network import RequestError
 from model_side.base_station import Phase
+from model_side.record_routing import FORMAT, VERSION
 from model_side.routing import Probabilities, Weights
 from model_side.shapes import ModelShape
 
-FORMAT = "wdmoe_routing"
-"""The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`."""
-VERSION = 1
 _INTEGERS = ("request", "pass", "position", "layer")
 
 
@@ -51,10 +49,10 @@ class RoutingTrace:
     def read(cls, path: Path) -> "RoutingTrace":
         """Read and check a file. Raises `RequestError` naming `model.routing`, and file, column and row."""
         try:
-            from pyarrow import parquet  # noqa: PLC0415  (only who replays routing needs it)
+            from pyarrow import compute, parquet  # noqa: PLC0415  (only who replays routing needs it)
         except ModuleNotFoundError:
             raise RequestError("model.routing", "needs pyarrow; pip install 'wdmoe-cosim[tables]'") from None
-        return _Reader(path, parquet).read()
+        return _Reader(path, parquet, compute).read()
 
     def phase(self, pass_: int) -> Phase:
         """The phase of a pass."""
@@ -79,13 +77,13 @@ class RoutingTrace:
 class _Reader:
     """Reads one file column by column; every check is over a whole column."""
 
-    def __init__(self, path: Path, parquet: Any):
+    def __init__(self, path: Path, parquet: Any, compute: Any):
         self._path = path
+        self._compute = compute
         if not path.is_file():
             self._refuse(f"{path} does not exist")
         try:
             self._file = parquet.ParquetFile(path, memory_map=True)
-            self._table = None
         except (OSError, ValueError) as error:
             self._refuse(f"{path} is no Parquet file: {str(error).splitlines()[0]}")
 
@@ -107,7 +105,7 @@ class _Reader:
         if "probabilities" in self._file.schema_arrow.names:
             probabilities = self._lists("probabilities", shape.experts, np.dtype(np.float32))
             self._expect("probabilities", (probabilities >= 0) & (probabilities <= 1), "does not lie in 0 to 1")
-        firsts = begin[:-1 : len(shape.moe_layers)]
+        firsts = begin[: -1 : len(shape.moe_layers)]
         lasts = begin[1 :: len(shape.moe_layers)] - 1
         return RoutingTrace(
             model,
@@ -146,8 +144,10 @@ class _Reader:
                 self._refuse(f"{self._path}, metadata {FORMAT}: {name} is {getattr(shape, name)}")
         layers = shape.moe_layers
         if not layers or list(layers) != sorted(set(layers) & set(range(shape.decoder_layers))):
-            self._refuse(f"{self._path}, metadata {FORMAT}: moe_layers {list(layers)} are not ascending layers of "
-                         f"the {shape.decoder_layers} of the model")
+            self._refuse(
+                f"{self._path}, metadata {FORMAT}: moe_layers {list(layers)} are not ascending layers of "
+                f"the {shape.decoder_layers} of the model"
+            )
         if not shape.top_k <= shape.experts <= np.iinfo(np.int16).max:
             self._refuse(f"{self._path}, metadata {FORMAT}: top_k {shape.top_k} of {shape.experts} experts")
         return shape
@@ -207,7 +207,7 @@ class _Reader:
         self._no_nulls(name, column)
         if not hasattr(column, "flatten"):
             self._refuse(f"{self._path}, column {name}: holds {column.type}, not lists")
-        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        lengths = self._compute.list_value_length(column).to_numpy(zero_copy_only=False)
         self._expect(name, lengths == length, f"is not a list of {length}")
         values = column.flatten()
         self._check_type(name, values.type, dtype.kind)
