@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from model_side.base_station import LayerExchange
 from model_side.serving import TokenRecord
+from model_side.shapes import ModelShape
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
@@ -179,6 +181,12 @@ class Journal:
                     for device, name in enumerate(info.devices)
                 ],
             )
+
+    def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
+        """Record whose routing follows, its own sizes, and whether the router's probabilities are known."""
+        described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
+        with self._transaction():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", [described])
 
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""

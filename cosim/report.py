@@ -124,7 +124,7 @@ _EXPERTS: list[Row] = [
 def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
     """Quality where a model ran, its proxy where none did; never one under the other's heading."""
     if any(variant.proxy for variant in variants):
-        return [("proxy for quality: no model ran, its routing was replayed", _PROXY)]
+        return [("quality by proxy only: no model ran", _PROXY)]
     return [("quality against the unmodified model", _QUALITY)]
 
 

@@ -158,6 +158,8 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, side: Ns
     first = network(*pending[0][:2])  # what the scenario refuses is said before a model is loaded
     try:
         serving = _serving(config)
+        if side is not None:
+            journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
         raise

@@ -37,7 +37,9 @@ class ModelRun:
         tokenizer = load_tokenizer(path)
         self._requests = make_requests(self._split, tokenizer, requests, prompt_tokens, new_tokens, seed, text)
         self._reference = reference
+        self.model = path
         self.shape = shape_of(self._split)
+        self.probabilities = True
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:

@@ -29,7 +29,9 @@ class RoutingReplay:
     def __init__(self, path: Path, requests: int, proxy: bool):
         self._trace = RoutingTrace.read(path).first(requests)
         self._proxy = proxy
+        self.model = self._trace.model
         self.shape = self._trace.shape
+        self.probabilities = self._trace.probabilities is not None
         self.exchanges = len(self._trace.begin) - 1
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:

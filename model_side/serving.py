@@ -30,10 +30,13 @@ class TokenRecord:
 class Serving(Protocol):
     """Requests and what answers them, the same ones again at each call of `serve`.
 
-    `shape`: the model's own sizes. `exchanges`: how many exchanges all requests take.
+    `model` names it, `shape` has its own sizes, `probabilities` says whether the router's are known.
+    `exchanges`: how many exchanges all requests take.
     """
 
+    model: str
     shape: ModelShape
+    probabilities: bool
     exchanges: int
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
