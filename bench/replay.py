@@ -115,6 +115,7 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
             folder.mkdir()
             journal = Journal.create(folder, Config(), {})
             stack.callback(journal.close)
+            stack.enter_context(journal.batched())
             network = JournaledNetwork(journal, 1, policy, Here())
         placement = place(SHAPE.experts, DEVICES)
         hardware = [PROFILES["jetson-agx-orin"]] * DEVICES

@@ -41,6 +41,7 @@ from model_side.shapes import ModelShape
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
+BATCH = 256
 UNREPEATABLE = ("meta", "costs", "events")
 
 TABLES = (
@@ -86,6 +87,8 @@ class Journal:
         self.db = connection
         self._fresh = fresh
         self._lock = lock
+        self._batch = 1
+        self._pending = 0
 
     @classmethod
     def create(cls, folder: Path, config: Config, versions: dict[str, str]) -> "Journal":
@@ -330,15 +333,37 @@ class Journal:
         return digest.hexdigest()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def batched(self) -> Iterator[None]:
+        """Inside, what is added is committed a few hundred pieces at a time.
+
+        For networks in this process, whose exchanges take less time than a commit: what a kill may cost is done again
+        as quickly. What is on record stays a beginning of the run without gaps.
+        """
+        self._batch = BATCH
         try:
-            self.db.execute("BEGIN")
             yield
-            self.db.execute("COMMIT")
+        finally:
+            self._batch = 1
+            if self.db.in_transaction:
+                with self._transaction():
+                    pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        finished = False
+        try:
+            if not self.db.in_transaction:
+                self._pending = 0
+                self.db.execute("BEGIN")
+            yield
+            self._pending += 1
+            if self._pending >= self._batch:
+                self.db.execute("COMMIT")
+            finished = True
         except sqlite3.OperationalError as error:
             raise JournalUnwritable(f"the journal {self.path} cannot be written: {error}") from error
         finally:
-            if self.db.in_transaction:
+            if not finished and self.db.in_transaction:
                 self.db.execute("ROLLBACK")
 
     def _put(self, table: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import Network, Outcome, Status, Transfer, Wait
+from bridge.network import NS_PER_S, Network, Outcome, Status, Transfer, Wait
 from model_side.hardware import to_ns
 from model_side.latency import LatencyPredictor
 from model_side.placement import Placement
@@ -127,8 +127,7 @@ class BaseStation:
     def finish(self) -> int:
         """End the forward pass: the BS computes the next token. Return the virtual time when it has it."""
         _, _, position = self._pass
-        head_ns = int(to_ns(self._compute.head_s(self._tokens, position + self._tokens)))
-        self._ready_ns += head_ns
+        self._ready_ns += round(self._compute.head_s(self._tokens, position + self._tokens) * NS_PER_S)
         return self._ready_ns
 
     def route(self, gate: Gate, load: Load | None = None) -> tuple[Weights, Indices]:
@@ -139,7 +138,8 @@ class BaseStation:
         """
         phase, request, position = self._pass
         self._tokens = len(gate.indices)
-        bs_compute_ns = int(to_ns(self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)))
+        bs_compute_s = self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)
+        bs_compute_ns = round(bs_compute_s * NS_PER_S)
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
@@ -158,7 +158,8 @@ class BaseStation:
         self._ready_ns = outcome.now_ns
         self.predictor.observe(transfers, outcome, depart_ns, deadline_ns)
 
-        delivered = self._delivered(indices, outcome)
+        arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
+        delivered = indices < layer.experts if arrived else self._delivered(indices, outcome)
         if self._on_exchange is not None:
             self._on_exchange(
                 LayerExchange(
@@ -184,6 +185,8 @@ class BaseStation:
                     network_wall_s=network_wall_s,
                 )
             )
+        if arrived:
+            return weights, indices
         return leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
 
     def load(self, indices: Indices) -> Load:

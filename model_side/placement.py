@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,11 @@ class Placement:
 
     def slot_devices(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The device of each slot [N, k]; `devices` stands for a slot that is left out."""
-        return np.asarray(np.append(self.device_of, self.devices)[indices])
+        return np.asarray(self._of_slot[indices])
+
+    @cached_property
+    def _of_slot(self) -> NDArray[np.int64]:
+        return np.append(self.device_of, self.devices)
 
     def tokens_per_device(
         self, indices: NDArray[np.int64], starts: NDArray[np.int64] | None = None

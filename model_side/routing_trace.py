@@ -182,7 +182,7 @@ class _Reader:
     def _next_tokens(self, lasts: NDArray[np.int64]) -> NDArray[np.int64]:
         column = self._column("next_token").take(lasts)
         missing = column.is_null().to_numpy(zero_copy_only=False)
-        self._expect("next_token", ~missing, "is null, but the last token of a pass has one", lasts)
+        self._expect("next_token", ~missing, "is null, but a pass gives a token", lasts)
         ids = np.asarray(column.cast("int64"))
         self._expect("next_token", ids >= 0, "is negative", lasts)
         return ids
