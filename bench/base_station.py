@@ -18,6 +18,7 @@ from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, Tr
 from model_side.base_station import BaseStation, LayerExchange, Phase
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES
+from model_side.inference import routed_by
 from model_side.moe import GateOutput
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
@@ -74,11 +75,12 @@ def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) ->
     logits = torch.randn(tokens, experts, generator=torch.Generator().manual_seed(1))
     gate = GateOutput(0, logits, *logits.softmax(dim=-1).topk(top_k))
     base_station.begin(Phase.DECODE, 0, 100)
+    route = routed_by(base_station)
     spent_us = []
     with torch.inference_mode():
         for _ in range(REPEATS):
             began = time.perf_counter()
-            base_station.route(gate)
+            route(gate)
             spent_us.append(1e6 * (time.perf_counter() - began - records[-1].network_wall_s))
     return float(np.median(spent_us)), float(np.percentile(spent_us, 99))
 

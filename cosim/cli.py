@@ -169,6 +169,17 @@ def traces(
 
 
 @app.command()
+def routing(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="A new file.")],
+) -> None:
+    """Write how a run's model routed, to be replayed without it (model.routing)."""
+    from cosim.recorded_routing import write_routing  # noqa: PLC0415
+
+    print(f"{file}: {write_routing(run, file)} forward passes")
+
+
+@app.command()
 def serve(
     listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
     allow_remote: Annotated[

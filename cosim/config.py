@@ -26,11 +26,13 @@ NETWORKS = ("live", "analytic")
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
 
+    `routing`: a Parquet file that tells how a model routed (docs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
     """
 
     path: str = "shipped"
+    routing: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
@@ -69,7 +71,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model is asked: `requests` prompts of `prompt_tokens`, each answered with `new_tokens`.
 
-    `text`: the shipped held-out text, or a UTF-8 text file.
+    `text`: the shipped held-out text, or a UTF-8 text file. Of recorded routing the first `requests` are taken.
     """
 
     text: str = "shipped"
@@ -158,7 +160,21 @@ def convert(values: dict[str, Any]) -> Config:
     for name in config.networks:
         if name not in NETWORKS:
             raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}")
+    if config.model.routing is not None:
+        _check_routing(config)
     return config
+
+
+def _check_routing(config: Config) -> None:
+    """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
+    for section, names in (
+        ("model", ("path", "dtype", "threads")),
+        ("workload", ("text", "prompt_tokens", "new_tokens")),
+    ):
+        given = getattr(config, section)
+        for name in names:
+            if getattr(given, name) != getattr(type(given)(), name):
+                raise RequestError(f"{section}.{name}", "says how a model runs, but model.routing replays one that ran")
 
 
 def _merge_names(values: dict[str, Any]) -> None:

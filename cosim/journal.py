@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +35,13 @@ from bridge.network import (
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from model_side.base_station import LayerExchange
-from model_side.inference import TokenRecord
+from model_side.serving import TokenRecord
+from model_side.shapes import ModelShape
 
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
+BATCH = 256
 UNREPEATABLE = ("meta", "costs", "events")
 
 TABLES = (
@@ -85,6 +88,8 @@ class Journal:
         self.db = connection
         self._fresh = fresh
         self._lock = lock
+        self._batch = 1
+        self._pending = 0
 
     @classmethod
     def create(cls, folder: Path, config: Config, versions: dict[str, str]) -> "Journal":
@@ -182,6 +187,12 @@ class Journal:
                 ],
             )
 
+    def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
+        """Record whose routing follows, its own sizes, and whether the router's probabilities are known."""
+        described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
+        with self._transaction():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", [described])
+
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
         key = (variant, number)
@@ -209,8 +220,8 @@ class Journal:
             ]
             for transfer, result in zip(record.transfers, outcome.transfers, strict=True)
         ]
-        routing = [record.tokens, record.probabilities.shape[1], record.gate_indices.shape[1]] + [
-            np.ascontiguousarray(array, dtype).tobytes()
+        routing = [record.tokens, record.experts, record.gate_indices.shape[1]] + [
+            None if array is None else np.ascontiguousarray(array, dtype).tobytes()
             for array, dtype in (
                 (record.probabilities, "<f4"),
                 (record.gate_weights, "<f4"),
@@ -333,15 +344,37 @@ class Journal:
         return digest.hexdigest()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def batched(self) -> Iterator[None]:
+        """Inside, what is added is committed a few hundred pieces at a time.
+
+        For networks in this process, whose exchanges take less time than a commit: what a kill may cost is done again
+        as quickly. What is on record stays a beginning of the run without gaps.
+        """
+        self._batch = BATCH
         try:
-            self.db.execute("BEGIN")
             yield
-            self.db.execute("COMMIT")
+        finally:
+            self._batch = 1
+            if self.db.in_transaction:
+                with self._transaction():
+                    pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        finished = False
+        try:
+            if not self.db.in_transaction:
+                self._pending = 0
+                self.db.execute("BEGIN")
+            yield
+            self._pending += 1
+            if self._pending >= self._batch:
+                self.db.execute("COMMIT")
+            finished = True
         except sqlite3.OperationalError as error:
             raise JournalUnwritable(f"the journal {self.path} cannot be written: {error}") from error
         finally:
-            if self.db.in_transaction:
+            if not finished and self.db.in_transaction:
                 self.db.execute("ROLLBACK")
 
     def _put(self, table: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bridge.network import Status
 from cosim.summary import Series, VariantSummary
+from model_side.quality import GateProxy
 
 Row = tuple[str, Callable[[VariantSummary], str]]
 
@@ -23,7 +24,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         *_beside_live(variants),
         ("where the virtual time went", _share_rows(variants)),
         ("experts", _EXPERTS),
-        ("quality against the unmodified model", _QUALITY),
+        *_quality_sections(variants),
         ("wall-clock cost", _cost_rows(variants)),
     ]
     table = Table(title="co-simulation", title_justify="left", show_edge=False, pad_edge=False)
@@ -139,6 +140,27 @@ _EXPERTS: list[Row] = [
     ("left out by the policy", lambda variant: _dropped(variant.dropped_by_policy, variant)),
     ("not back in time", lambda variant: _dropped(variant.dropped_by_network, variant)),
     ("transfers", _statuses),
+]
+
+
+def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
+    """Quality where a model ran, its proxy where none did; never one under the other's heading."""
+    if any(variant.proxy for variant in variants):
+        return [("quality by proxy only: no model ran", _PROXY)]
+    return [("quality against the unmodified model", _QUALITY)]
+
+
+def _proxy(figure: Callable[[GateProxy], str]) -> Callable[[VariantSummary], str]:
+    return lambda variant: "-" if variant.proxy is None else figure(variant.proxy)
+
+
+def _part(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+_PROXY: list[Row] = [
+    ("gate weight kept (proxy)", _proxy(lambda proxy: _part(proxy.proxy_kept_weight, proxy.proxy_gate_weight))),
+    ("best expert lost (proxy)", _proxy(lambda proxy: _part(proxy.proxy_best_lost, proxy.proxy_token_layers))),
 ]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: the model here, ns-3 in its own process, every policy on every network, all of it journaled.
+"""One run: the model (or its recorded routing) here, ns-3 in its own process, every policy on every network, journaled.
 
 A variant is one policy on one network, always with the same seed. They run one after another and are numbered so:
 network after network in the order given, and on each policy after policy.
@@ -11,12 +11,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-
-import torch
 
 from bridge.network import NS_PER_S, RequestError
 from cosim.analytic import AnalyticSource, band_of
@@ -30,16 +28,15 @@ from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES, Hardware
-from model_side.inference import Request, generate
-from model_side.loading import load_model, load_tokenizer
-from model_side.moe import SplitModel
 from model_side.placement import place
 from model_side.policies import Policy, make_policy
-from model_side.quality import PassQuality
-from model_side.shapes import ModelShape, shape_of, wire_shape
-from model_side.workload import make_requests
+from model_side.quality import GateProxy, PassQuality
+from model_side.routing_replay import RoutingReplay
+from model_side.serving import Serving
+from model_side.shapes import wire_shape
 
-_VERSIONED = ("wdmoe-cosim", "torch", "transformers", "tokenizers", "numpy", "pyzmq", "msgspec")
+_VERSIONED = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
+_VERSIONED_MODEL = ("torch", "transformers", "tokenizers")
 
 
 def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
@@ -54,7 +51,7 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     recorded = False
     try:
-        journal = Journal.create(folder, config, _versions())
+        journal = Journal.create(folder, config, _versions(config))
         try:
             _live(config, policies, journal, place_, display)
         finally:
@@ -76,12 +73,12 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
     try:
         if journal.is_finished():
             raise RequestError("RUN", f"{run_} came to its end; there is nothing to resume")
-        written, here = json.loads(journal.meta("versions")), _versions()
+        config = convert(journal.config)
+        written, here = json.loads(journal.meta("versions")), _versions(config)
         changed = [f"{name} {written[name]} (here {here[name]})" for name in here if written.get(name) != here[name]]
         if changed:
             raise RequestError("RUN", f"{run_} was made with {', '.join(changed)}; go on with the same versions")
         with _where_it_ran(journal):
-            config = convert(journal.config)
             _live(config, _policies(config), journal, place_, display)
     finally:
         journal.close()
@@ -150,7 +147,8 @@ def _run(
     config: Config, policies: dict[str, Policy], journal: Journal, sources: Mapping[str, Source], display: Display
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
-    display.say("starting ns-3 and loading the model" if sources else "loading the model")
+    source = "model" if config.model.routing is None else "routing"
+    display.say(f"starting ns-3 and loading the {source}" if sources else f"loading the {source}")
     began_s = time.perf_counter()
 
     def network(number: int, kind: str, name: str) -> JournaledNetwork:
@@ -171,26 +169,30 @@ def _run(
     try:
         if "analytic" in config.networks:
             band_of(first.info)
-        torch.set_num_threads(config.model.threads)
-        split = load_model(config.model.path, config.model.dtype)
-        requests = _requests(config, split)
-        shape = wire_shape(config.model.wire_profile, shape_of(split))
+        serving = _serving(config)
+        if sources:
+            journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
         raise
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
-            variant = _Variant(config, number, kind, name, policies[name], journal, journaled, shape, split, display)
-            costs = variant.run(requests, time.perf_counter() - began_s)
+            variant = _Variant(config, number, kind, name, policies[name], journal, journaled, serving, display)
+            costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
         began_s = time.perf_counter()
 
 
-def _requests(config: Config, split: SplitModel) -> list[Request]:
-    work = config.workload
-    tokenizer = load_tokenizer(config.model.path)
-    return make_requests(split, tokenizer, work.requests, work.prompt_tokens, work.new_tokens, config.seed, work.text)
+def _serving(config: Config) -> Serving:
+    """What answers the requests: recorded routing, or a model that runs here."""
+    model, work = config.model, config.workload
+    if model.routing is not None:
+        return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
+    from model_side.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+    sizes = (work.requests, work.prompt_tokens, work.new_tokens)
+    return ModelRun(model.path, model.dtype, model.threads, *sizes, config.seed, work.text, config.quality)
 
 
 class _Variant:
@@ -205,12 +207,12 @@ class _Variant:
         policy: Policy,
         journal: Journal,
         network: JournaledNetwork,
-        shape: ModelShape,
-        split: SplitModel,
+        serving: Serving,
         display: Display,
     ):
         devices = network.info.devices
-        placement = place(split.num_experts, len(devices), config.placement.experts)
+        shape = wire_shape(config.model.wire_profile, serving.shape)
+        placement = place(shape.experts, len(devices), config.placement.experts)
         named = config.devices.hardware
         names = [named] if isinstance(named, str) else named
         hardware = [names[device % len(names)] for device in range(len(devices))]
@@ -239,19 +241,18 @@ class _Variant:
         self._config = config
         self._journal = journal
         self._network = network
-        self._split = split
+        self._serving = serving
         self._display = display
         self._exchanges = 0
         self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "model", "journal and display"), 0.0)
 
-    def run(self, requests: list[Request], set_up_s: float) -> dict[str, float]:
+    def run(self, set_up_s: float) -> dict[str, float]:
         """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
-        layers = len(self._split.blocks)
-        total = layers * sum(request.new_tokens for request in requests)
-        self._display.begin(self._title, self._network.info, total, layers)
+        layers = len(self._serving.shape.moe_layers)
+        self._display.begin(self._title, self._network.info, self._serving.exchanges, layers)
         began_s = time.perf_counter()
-        passes: dict[int, list[PassQuality]] = {}
-        for token in generate(self._split, self.base_station, requests, self._config.quality):
+        passes: dict[int, list[PassQuality | GateProxy]] = {}
+        for token in self._serving.serve(self.base_station):
             with self._cost("journal and display"):
                 self._journal.add_token(self._number, token)
                 if token.quality is not None:
@@ -286,11 +287,12 @@ def _hardware(name: str, field: str) -> Hardware:
     return PROFILES[name]
 
 
-def _metrics(passes: list[PassQuality]) -> dict[str, float]:
-    """The sums of `PassQuality` over a request's passes, as the journal keeps them."""
-    names = PassQuality.__dataclass_fields__
+def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
+    """The sums of quality, or of its proxy, over a request's passes, as the journal keeps them."""
+    names = type(passes[0]).__dataclass_fields__
     return {name: float(sum(getattr(part, name) for part in passes)) for name in names}
 
 
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _VERSIONED}
+def _versions(config: Config) -> dict[str, str]:
+    names = _VERSIONED if config.model.routing is not None else _VERSIONED + _VERSIONED_MODEL
+    return {name: importlib.metadata.version(name) for name in names}

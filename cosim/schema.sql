@@ -90,7 +90,7 @@ CREATE TABLE routing (
     tokens INTEGER NOT NULL,
     experts INTEGER NOT NULL,
     top_k INTEGER NOT NULL,
-    probabilities BLOB NOT NULL,
+    probabilities BLOB,
     gate_weights BLOB NOT NULL,
     gate_experts BLOB NOT NULL,
     chosen_weights BLOB NOT NULL,

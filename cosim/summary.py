@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, Status
 from cosim.journal import Journal
-from model_side.quality import PassQuality, Quality, pool
+from model_side.quality import GateProxy, PassQuality, Quality, pool
 
 Series = NDArray[np.float64]
 
@@ -52,6 +52,7 @@ class VariantSummary:
     dropped_by_network: int
     statuses: dict[str, int]
     quality: Quality | None
+    proxy: GateProxy | None
     costs_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -100,6 +101,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         dropped_by_network=dropped_by_network,
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
         quality=_quality(journal, variant),
+        proxy=_proxy(journal, variant),
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
     )
 
@@ -170,7 +172,9 @@ def _devices(journal: Journal, variant: int) -> list[DeviceSummary]:
 def _quality(journal: Journal, variant: int) -> Quality | None:
     requests: dict[int, dict[str, float]] = {}
     for request, metric, value in journal.rows(
-        "SELECT request, metric, value FROM quality WHERE variant = ? ORDER BY request, metric", variant
+        "SELECT request, metric, value FROM quality WHERE variant = ? AND metric NOT LIKE 'proxy%' "
+        "ORDER BY request, metric",
+        variant,
     ):
         requests.setdefault(request, {})[metric] = value
     counts = {"positions", "agreements", "scored"}
@@ -178,3 +182,15 @@ def _quality(journal: Journal, variant: int) -> Quality | None:
         PassQuality(**{name: int(value) if name in counts else value for name, value in metrics.items()})  # type: ignore[arg-type]
         for metrics in requests.values()
     )
+
+
+def _proxy(journal: Journal, variant: int) -> GateProxy | None:
+    sums = dict(
+        journal.rows(
+            "SELECT metric, sum(value) FROM quality WHERE variant = ? AND metric LIKE 'proxy%' GROUP BY metric", variant
+        )
+    )
+    if not sums:
+        return None
+    counts = {"proxy_token_layers", "proxy_best_lost"}
+    return GateProxy(**{name: int(value) if name in counts else value for name, value in sums.items()})

@@ -56,7 +56,7 @@ def load(run: Path | str) -> dict[str, pd.DataFrame]:
     routing = tables["routing"]
     for name, (dtype, width) in _ARRAYS.items():
         routing[name] = [
-            np.frombuffer(blob, dtype).reshape(tokens, columns)
+            None if blob is None else np.frombuffer(blob, dtype).reshape(tokens, columns)
             for blob, tokens, columns in zip(routing[name], routing["tokens"], routing[width], strict=True)
         ]
     routing["predicted_s"] = [np.frombuffer(blob, "<f8") for blob in routing["predicted_s"]]
@@ -107,8 +107,8 @@ def _is_array(column: str) -> bool:
 
 def _lists(arrays: "pd.Series[Any]") -> pa.Array:
     """Arrays [N, k] as lists of N lists of k, or arrays [D] as lists of D."""
-    if not len(arrays):
-        return pa.array([], pa.list_(pa.float64()))
+    if not len(arrays) or arrays.iloc[0] is None:  # a recording without the router's probabilities has none at all
+        return pa.nulls(len(arrays), pa.list_(pa.float64()))
     values = pa.array(np.concatenate([array.ravel() for array in arrays]))
     if arrays.iloc[0].ndim == 2:
         widths = np.concatenate([np.full(len(array), array.shape[1]) for array in arrays])

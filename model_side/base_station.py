@@ -3,7 +3,8 @@
 
 For each MoE layer: the BS computes, the policy chooses among the gate's experts, the hidden states travel
 to the devices and the answers back, and what did not come back in time is left out of the sum. So the
-links decide what the model says next.
+links decide what the model says next. All of it is arithmetic on arrays: whether a model runs behind the
+gate, or a recording, is not known here.
 """
 
 import time
@@ -13,17 +14,14 @@ from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bridge.network import Network, Outcome, Status, Transfer, Wait
+from bridge.network import NS_PER_S, Network, Outcome, Status, Transfer, Wait
 from model_side.hardware import to_ns
 from model_side.latency import LatencyPredictor
-from model_side.moe import GateOutput
 from model_side.placement import Placement
 from model_side.policies import Policy
-from model_side.routing import Indices, LayerRouting, Mask, Weights, leave_out
+from model_side.routing import Gate, Indices, LayerRouting, Mask, Probabilities, Weights, leave_out
 
 
 class Phase(StrEnum):
@@ -43,7 +41,15 @@ class ComputeTimes(Protocol):
         """The BS's work from the answers of the last MoE layer to the next token."""
 
     def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Each device's work [D] for its experts, which compute `tokens_per_expert` [E]."""
+        """Each device's work [D] for its experts, which compute `tokens_per_expert` [E]; or [X, D] for [X, E]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a layer's routing asks of the devices: distinct `tokens` [D] for each, and `compute_s` [D]."""
+
+    tokens: NDArray[np.int64]
+    compute_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,11 @@ class LayerExchange:
 
     `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS
     computed for `bs_compute_ns` up to `depart_ns`. `gate_weights`, `gate_indices` [N, k] are the model's
-    own choice out of the router's `probabilities` [N, E] (softmax of its logits), `chosen_weights`,
-    `chosen_indices` [N, k] the policy's (index E: left out), and `delivered` [N, k] tells which of these
-    came back. `tokens_per_device` [D] counts distinct tokens, `predicted_s` [D] is what the BS expected
-    of each device under the model's own choice. Everything but `network_wall_s`, the wall-clock seconds
-    within the network, is the same in every run.
+    own choice out of `experts` E and the router's `probabilities` [N, E] (softmax of its logits; None where
+    a recording lacks them), `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), and
+    `delivered` [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens,
+    `predicted_s` [D] is what the BS expected of each device under the model's own choice. Everything but
+    `network_wall_s`, the wall-clock seconds within the network, is the same in every run.
     """
 
     phase: Phase
@@ -67,7 +73,8 @@ class LayerExchange:
     depart_ns: int
     deadline_ns: int
     bs_compute_ns: int
-    probabilities: NDArray[np.float32]
+    experts: int
+    probabilities: Probabilities | None
     gate_weights: Weights
     gate_indices: Indices
     chosen_weights: Weights
@@ -81,7 +88,7 @@ class LayerExchange:
 
 
 class BaseStation:
-    """Routes a model's MoE layers over `network`: use `route` within `SplitModel.routed`.
+    """Routes MoE layers over `network`, one call of `route` a layer.
 
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
     distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
@@ -120,32 +127,39 @@ class BaseStation:
     def finish(self) -> int:
         """End the forward pass: the BS computes the next token. Return the virtual time when it has it."""
         _, _, position = self._pass
-        head_ns = int(to_ns(self._compute.head_s(self._tokens, position + self._tokens)))
-        self._ready_ns += head_ns
+        self._ready_ns += round(self._compute.head_s(self._tokens, position + self._tokens) * NS_PER_S)
         return self._ready_ns
 
-    def route(self, gate: GateOutput) -> tuple[Tensor, Tensor]:
+    def route(self, gate: Gate, load: Load | None = None) -> tuple[Weights, Indices]:
         """Choose experts for one layer, exchange with their devices, and return what is to be combined.
 
-        Where policy and network leave the model's own choice alone, it is returned as it came.
+        Where policy and network leave the model's own choice alone, its arrays are returned as they came.
+        `load` is what that choice asks of the devices, for who knows it already (see `load`).
         """
         phase, request, position = self._pass
         self._tokens = len(gate.indices)
-        bs_compute_ns = int(to_ns(self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)))
+        bs_compute_s = self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)
+        bs_compute_ns = round(bs_compute_s * NS_PER_S)
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
-        layer, predicted_s = self._read(gate, depart_ns)
+        load = load or self.load(gate.indices)
+        predicted_s = self._predict(load, depart_ns)
+        layer = LayerRouting(
+            gate.layer, gate.probabilities, gate.weights, gate.indices, predicted_s[self.placement.device_of]
+        )
         weights, indices = self._policy(layer)
-        tokens_per_device = self.placement.tokens_per_device(indices)
-        transfers = self._transfers(tokens_per_device, indices)
+        if indices is not gate.indices:
+            load = self.load(indices)
+        transfers = self._transfers(load)
         began = time.perf_counter()
         outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait)
         network_wall_s = time.perf_counter() - began
         self._ready_ns = outcome.now_ns
         self.predictor.observe(transfers, outcome, depart_ns, deadline_ns)
 
-        delivered = self._delivered(indices, outcome)
+        arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
+        delivered = indices < layer.experts if arrived else self._delivered(indices, outcome)
         if self._on_exchange is not None:
             self._on_exchange(
                 LayerExchange(
@@ -157,43 +171,43 @@ class BaseStation:
                     depart_ns=depart_ns,
                     deadline_ns=deadline_ns,
                     bs_compute_ns=bs_compute_ns,
-                    probabilities=layer.probabilities,
-                    gate_weights=layer.weights,
-                    gate_indices=layer.indices,
+                    experts=layer.experts,
+                    probabilities=gate.probabilities,
+                    gate_weights=gate.weights,
+                    gate_indices=gate.indices,
                     chosen_weights=weights,
                     chosen_indices=indices,
                     delivered=delivered,
                     transfers=transfers,
-                    tokens_per_device=tokens_per_device,
+                    tokens_per_device=load.tokens,
                     predicted_s=predicted_s,
                     outcome=outcome,
                     network_wall_s=network_wall_s,
                 )
             )
-        weights, indices = leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
-        if weights is layer.weights and indices is layer.indices:
-            return gate.weights, gate.indices
-        return torch.from_numpy(weights).to(gate.weights), torch.from_numpy(indices).to(gate.indices)
+        if arrived:
+            return weights, indices
+        return leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
 
-    def _read(self, gate: GateOutput, depart_ns: int) -> tuple[LayerRouting, NDArray[np.float64]]:
-        """What the policy gets to see, and the latency [D] that is expected of each device.
-
-        A device to which the model's own choice sends nothing is expected to take as long as one token does.
-        """
-        weights = gate.weights.detach().float().cpu().numpy()
-        indices = gate.indices.cpu().numpy().astype(np.int64, copy=False)
-        probabilities = _softmax(gate.logits.detach().float().cpu().numpy())
-        size = np.maximum(self.placement.tokens_per_device(indices), 1) * self._token_bytes
+    def load(self, indices: Indices) -> Load:
+        """What a routing [N, k] asks of the devices."""
         compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
-        predicted_s = self.predictor.predict(depart_ns, size, compute_s, size)
-        latency_s = predicted_s[self.placement.device_of]
-        return LayerRouting(gate.layer, probabilities, weights, indices, latency_s), predicted_s
+        return Load(self.placement.tokens_per_device(indices), compute_s)
 
-    def _transfers(self, tokens_per_device: NDArray[np.int64], indices: Indices) -> tuple[Transfer, ...]:
-        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
-        busy = np.flatnonzero(tokens_per_device)
-        sizes = (tokens_per_device[busy] * self._token_bytes).tolist()
-        compute_ns = to_ns(compute_s[busy]).tolist()
+    def loads(self, indices: Indices, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """`load` of many layers at once, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
+        tokens = self.placement.tokens_per_device(indices, starts)
+        return tokens, self._compute.devices_s(self.placement.tokens_per_expert(indices, starts))
+
+    def _predict(self, load: Load, depart_ns: int) -> NDArray[np.float64]:
+        """The latency [D] that is expected of each device; one that gets nothing, as if it got one token."""
+        size = np.maximum(load.tokens, 1) * self._token_bytes
+        return self.predictor.predict(depart_ns, size, load.compute_s, size)
+
+    def _transfers(self, load: Load) -> tuple[Transfer, ...]:
+        busy = np.flatnonzero(load.tokens)
+        sizes = (load.tokens[busy] * self._token_bytes).tolist()
+        compute_ns = to_ns(load.compute_s[busy]).tolist()
         return tuple(
             Transfer(device, size, busy_ns, size)
             for device, size, busy_ns in zip(busy.tolist(), sizes, compute_ns, strict=True)
@@ -204,10 +218,3 @@ class BaseStation:
         answered = np.zeros(self.placement.devices + 1, dtype=bool)
         answered[[transfer.device for transfer in outcome.transfers if transfer.status is Status.DONE]] = True
         return np.asarray(answered[self.placement.slot_devices(indices)])
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Softmax of each row, in NumPy: for arrays this small PyTorch's threads cost more than they save."""
-    powers: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers

@@ -2,6 +2,7 @@
 """How long BS and devices compute in virtual time, by roofline from their hardware and the model's shape."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class RooflineTimes:
         self._placement = placement
         self._base_station_weight_bits = base_station_weight_bits
         self._device_weight_bits = device_weight_bits
+        self._layer_s = lru_cache(16)(self._uncached_layer_s)  # most layers of a pass take the same time
         kinds = list(dict.fromkeys(devices))
         of_device = np.array([kinds.index(device) for device in devices])
         self._kinds = [(kind, of_device[placement.device_of] == number) for number, kind in enumerate(kinds)]
@@ -43,32 +45,40 @@ class RooflineTimes:
         `tokens` new tokens, the last of `context`. Shared experts of the layer are counted here too: they
         are done before the hidden states depart.
         """
+        return self._layer_s(self._shape.dense_layers_before(layer), tokens, context)
+
+    def _uncached_layer_s(self, dense_layers: int, tokens: int, context: int) -> float:
         shape, bits = self._shape, self._base_station_weight_bits
         router = lm_head_work(tokens, shape.hidden, shape.experts, shape.element_bytes, bits)
         shared = self._feed_forward(tokens, shape.shared_intermediate)
-        return self._seconds([*self._dense(layer, tokens, context), self._attention(tokens, context), router, shared])
+        return self._seconds(
+            [*self._dense(dense_layers, tokens, context), self._attention(tokens, context), router, shared]
+        )
 
     def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token: logits of one position."""
         shape = self._shape
         head = lm_head_work(1, shape.hidden, shape.vocab, shape.element_bytes, self._base_station_weight_bits)
-        return self._seconds([*self._dense(len(shape.moe_layers), tokens, context), head])
+        return self._seconds([*self._dense(shape.dense_layers_before(len(shape.moe_layers)), tokens, context), head])
 
     def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Seconds [D] that each device computes when its experts get `tokens_per_expert` [E]."""
+        """Seconds [D] that each device computes when its experts get `tokens_per_expert` [E]; [X, D] for [X, E]."""
         shape = self._shape
         work = expert_work(
             tokens_per_expert, shape.hidden, shape.intermediate, shape.element_bytes, self._device_weight_bits
         )
-        expert_s = np.zeros(len(tokens_per_expert))
+        expert_s = np.zeros(tokens_per_expert.shape)
         for hardware, here in self._kinds:
-            expert_s[here] = hardware.latency_s(*work)[here]
-        return np.asarray(np.bincount(self._placement.device_of, expert_s, self._placement.devices), np.float64)
+            expert_s[..., here] = hardware.latency_s(*work)[..., here]
+        devices, layers = self._placement.devices, tokens_per_expert.size // len(self._placement.device_of)
+        bins = np.arange(layers)[:, None] * devices + self._placement.device_of
+        device_s = np.bincount(bins.ravel(), expert_s.ravel(), layers * devices)
+        return np.asarray(device_s.reshape(*tokens_per_expert.shape[:-1], devices))
 
-    def _dense(self, layer: int, tokens: int, context: int) -> list[Work]:
-        """The decoder layers without experts that come before MoE layer `layer`."""
+    def _dense(self, layers: int, tokens: int, context: int) -> list[Work]:
+        """So many decoder layers without experts."""
         one = [self._attention(tokens, context), self._feed_forward(tokens, self._shape.dense_intermediate)]
-        return self._shape.dense_layers_before(layer) * one
+        return layers * one
 
     def _attention(self, tokens: int, context: int) -> Work:
         shape = self._shape

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 
 from model_side.base_station import BaseStation, Phase
-from model_side.moe import SplitModel
-from model_side.quality import PassQuality, compare
+from model_side.moe import GateOutput, Route, SplitModel
+from model_side.quality import compare
+from model_side.record_routing import gate_arrays
+from model_side.routing import Gate
+from model_side.serving import TokenRecord
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,20 @@ class Request:
     new_tokens: int
 
 
-@dataclass(frozen=True)
-class TokenRecord:
-    """One generated token: it stands at `position` of request number `request`.
+def routed_by(base_station: BaseStation) -> Route:
+    """A base station's decisions for `SplitModel.routed`: tensors to its arrays, and back.
 
-    It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
-    `quality` compares the forward pass that gave it with the reference, where that was asked for.
+    Where policy and network leave the model's own choice alone, its tensors are returned as they came.
     """
 
-    request: int
-    position: int
-    token_id: int
-    start_ns: int
-    end_ns: int
-    quality: PassQuality | None
+    def route(output: GateOutput) -> tuple[Tensor, Tensor]:
+        gate = Gate(output.layer, *gate_arrays(output.logits, output.weights, output.indices))
+        weights, indices = base_station.route(gate)
+        if weights is gate.weights and indices is gate.indices:
+            return output.weights, output.indices
+        return torch.from_numpy(weights).to(output.weights), torch.from_numpy(indices).to(output.indices)
+
+    return route
 
 
 def generate(
@@ -62,7 +65,7 @@ def _serve(
     for _ in range(request.new_tokens):
         phase = Phase.DECODE if position else Phase.PREFILL
         start_ns = base_station.begin(phase, number, position)
-        with split.routed(base_station.route):
+        with split.routed(routed_by(base_station)):
             logits, cache = _forward(split.model, tokens, cache)
         end_ns = base_station.finish()
         quality = None

@@ -33,12 +33,9 @@ class LatencyPredictor:
     """
 
     def __init__(self, devices: int):
-        self._seen = np.zeros((2, devices), dtype=bool)
-        self._mean_bytes = np.zeros((2, devices))
-        self._mean_s = np.zeros((2, devices))
-        self._variance = np.zeros((2, devices))
-        self._covariance = np.zeros((2, devices))
-        self._rate_bps = np.full((2, devices), DEFAULT_RATE_BPS)
+        self._learned = np.zeros((4, 2, devices))  # mean bytes, mean seconds, their variance and covariance
+        self._slope = np.full((2, devices), 8 / DEFAULT_RATE_BPS)  # seconds a byte
+        self._fresh = np.ones(devices)  # the weight of the next observation
         self._connected = np.ones(devices, dtype=bool)
         self._missed_s = np.zeros(devices)
         self._missed_ns = np.zeros(devices, dtype=np.int64)
@@ -49,15 +46,10 @@ class LatencyPredictor:
         `compute_s` [D] is what the device itself announces for the work. The result is above 0 and finite.
         """
         size = np.array([downlink_bytes, uplink_bytes], dtype=np.float64)
-        nominal = 8 / self._rate_bps
-        spread = self._variance + ZERO * self._mean_bytes**2
-        rise = self._covariance + ZERO * self._mean_bytes * self._mean_s
-        slope = np.divide(rise, spread, out=nominal, where=self._seen)
-        steepest = np.divide(self._mean_s, self._mean_bytes, out=slope.copy(), where=self._seen)
-        slope = np.clip(slope, 0, steepest)  # neither rate nor overhead is negative
-        network_s = (self._mean_s + slope * (size - self._mean_bytes)).sum(axis=0)
-        waited_in_vain_s = self._fading_s(now_ns) + np.where(self._connected, 0, UNREACHABLE_S)
-        expected_s: Array = np.maximum(network_s + np.asarray(compute_s), 1e-9) + waited_in_vain_s
+        mean_bytes, mean_s = self._learned[:2]
+        down_s, up_s = mean_s + self._slope * (size - mean_bytes)
+        waited_in_vain_s = self._fading_s(now_ns) + UNREACHABLE_S * ~self._connected
+        expected_s: Array = np.maximum(down_s + up_s + compute_s, 1e-9) + waited_in_vain_s
         return expected_s
 
     def observe(self, transfers: Sequence[Transfer], outcome: Outcome, depart_ns: int, deadline_ns: int) -> None:
@@ -81,22 +73,29 @@ class LatencyPredictor:
 
     def _learn(self, devices: NDArray[np.int64], size: Array, seconds: Array) -> None:
         """Move means, variance and covariance by one observation of each of `devices` (values [2, len])."""
-        at = (slice(None), devices)
-        fresh = np.where(self._seen[at], 1 - MEMORY, 1.0)
-        off_bytes, off_s = size - self._mean_bytes[at], seconds - self._mean_s[at]
-        self._variance[at] = (1 - fresh) * (self._variance[at] + fresh * off_bytes**2)
-        self._covariance[at] = (1 - fresh) * (self._covariance[at] + fresh * off_bytes * off_s)
-        self._mean_bytes[at] += fresh * off_bytes
-        self._mean_s[at] += fresh * off_s
-        self._seen[at] = True
+        fresh = self._fresh[devices]
+        mean_bytes, mean_s, variance, covariance = learned = self._learned[:, :, devices]
+        off_bytes, off_s = size - mean_bytes, seconds - mean_s
+        moved = fresh * off_bytes
+        variance += moved * off_bytes
+        covariance += moved * off_s
+        learned[2:] *= 1 - fresh
+        mean_bytes += moved
+        mean_s += fresh * off_s
+        self._learned[:, :, devices] = learned
+        self._fresh[devices] = 1 - MEMORY
+        slope = (covariance + ZERO * mean_bytes * mean_s) / (variance + ZERO * mean_bytes**2)
+        # Neither rate nor overhead is negative.
+        self._slope[:, devices] = np.maximum(np.minimum(slope, mean_s / mean_bytes), 0)
 
     def _read(self, links: Sequence[LinkState]) -> None:
         for link in links:
-            self._connected[link.device] = link.connected
-            if link.downlink_rate_bps:
-                self._rate_bps[0, link.device] = link.downlink_rate_bps
-            if link.uplink_rate_bps:
-                self._rate_bps[1, link.device] = link.uplink_rate_bps
+            device = link.device
+            self._connected[device] = link.connected
+            if self._fresh[device] == 1:
+                for direction, rate_bps in enumerate((link.downlink_rate_bps, link.uplink_rate_bps)):
+                    if rate_bps:
+                        self._slope[direction, device] = 8 / rate_bps
 
     def _fading_s(self, now_ns: int) -> Array:
         age_s = (now_ns - self._missed_ns) / NS_PER_S

@@ -4,9 +4,10 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,29 @@ class Quality:
     mean_kl_nats: float
 
 
-def compare(logits: Tensor, reference: Tensor, tokens: Tensor) -> PassQuality:
+@dataclass(frozen=True)
+class GateProxy:
+    """What stands for quality where no model ran, as sums over forward passes: it is none.
+
+    Over `proxy_token_layers` (one token in one MoE layer each) the model's own gate weights sum to
+    `proxy_gate_weight`, those of the experts whose answers came back to `proxy_kept_weight`, whatever weight a
+    policy gave them instead. In `proxy_best_lost` of them the expert that the gate weighed most was not among those.
+    """
+
+    proxy_token_layers: int
+    proxy_gate_weight: float
+    proxy_kept_weight: float
+    proxy_best_lost: int
+
+
+def compare(logits: "Tensor", reference: "Tensor", tokens: "Tensor") -> PassQuality:
     """Compare `logits` [N, V] with those of the reference, both after reading `tokens` [N]."""
     log_p, log_q = (part.double().log_softmax(dim=-1) for part in (reference, logits))
     following = tokens[1:, None]
     return PassQuality(
         positions=len(tokens),
         agreements=int((logits.argmax(dim=-1) == reference.argmax(dim=-1)).sum()),
-        kl_nats=float(torch.sum(log_p.exp() * (log_p - log_q))),
+        kl_nats=float((log_p.exp() * (log_p - log_q)).sum()),
         scored=len(following),
         nll_nats=-float(log_q[:-1].gather(1, following).sum()),
         reference_nll_nats=-float(log_p[:-1].gather(1, following).sum()),

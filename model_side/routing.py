@@ -7,22 +7,42 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.network import RequestError
+
 Weights: TypeAlias = NDArray[np.float32]
 Indices: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class LayerRouting:
-    """What a policy decides on: N tokens, E experts, the router's k for each token.
+Probabilities: TypeAlias = NDArray[np.float32]
 
-    `probabilities` [N, E]: softmax of the router's logits. `weights`, `indices` [N, k]: the model's own
-    choice; its weights may sum to anything. `latency_s` [E]: what the BS expects from asking each expert
-    now, in seconds and above 0, if its device serves the tokens that the model's own choice gives it.
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the router of one MoE layer gives for N tokens.
+
+    `layer` counts the MoE layers from 0. `weights`, `indices` [N, k]: the model's own choice out of E experts.
+    `probabilities` [N, E]: softmax of the router's logits, None in a recording without them.
     """
 
     layer: int
-    probabilities: NDArray[np.float32]
+    probabilities: Probabilities | None
+    weights: Weights
+    indices: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRouting:
+    """What a policy decides on: N tokens, E experts, the router's k for each token.
+
+    `router` [N, E]: softmax of the router's logits, None in a recording without them. `weights`, `indices`
+    [N, k]: the model's own choice; its weights may sum to anything. `latency_s` [E]: what the BS expects
+    from asking each expert now, in seconds and above 0, if its device serves the tokens that the model's own
+    choice gives it.
+    """
+
+    layer: int
+    router: Probabilities | None
     weights: Weights
     indices: Indices
     latency_s: NDArray[np.float64]
@@ -30,7 +50,14 @@ class LayerRouting:
     @property
     def experts(self) -> int:
         """The number of experts, E, which also is the index of a slot that is left out."""
-        return int(self.probabilities.shape[1])
+        return len(self.latency_s)
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """`router`. Raises `RequestError` where it was not recorded."""
+        if self.router is None:
+            raise RequestError("model.routing", "has no column probabilities, which the policy needs; record them")
+        return self.router
 
 
 def leave_out(weights: Weights, indices: Indices, keep: Mask, experts: int) -> tuple[Weights, Indices]:

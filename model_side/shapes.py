@@ -6,9 +6,13 @@ operation is counted as if its layers had the profile's sizes.
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bridge.network import RequestError
-from model_side.moe import SplitModel
+from model_side.record_routing import sizes
+
+if TYPE_CHECKING:
+    from model_side.moe import SplitModel
 
 OWN = "own"
 
@@ -71,34 +75,9 @@ WIRE_PROFILES = {
 }
 
 
-def shape_of(split: SplitModel) -> ModelShape:
-    """The shape of a running model: attention and vocabulary from its configuration, the rest from its weights.
-
-    An expert has three matrices (gate, up, down); shared experts are whatever a block holds beside router
-    and experts. Attention counts as grouped-query attention with the configuration's heads.
-    """
-    config = split.model.config.get_text_config()
-    experts, block = split.blocks[0].experts, split.blocks[0]
-    hidden = int(config.hidden_size)
-    routed = sum(parameter.numel() for part in (block.router, experts) for parameter in part.parameters())
-    beside = sum(parameter.numel() for parameter in block.block.parameters()) - routed
-    heads = int(config.num_attention_heads)
-    layer_names = [name.split(".") for name in (block.name for block in split.blocks)]
-    return ModelShape(
-        hidden=hidden,
-        intermediate=experts.down_proj.numel() // (split.num_experts * hidden),
-        heads=heads,
-        kv_heads=int(getattr(config, "num_key_value_heads", None) or heads),
-        head_dim=int(getattr(config, "head_dim", None) or hidden // heads),
-        vocab=int(config.vocab_size),
-        element_bytes=experts.down_proj.element_size(),
-        decoder_layers=int(config.num_hidden_layers),
-        moe_layers=tuple(next(int(part) for part in parts if part.isdigit()) for parts in layer_names),
-        experts=split.num_experts,
-        top_k=split.top_k,
-        shared_intermediate=beside // (3 * hidden),
-        dense_intermediate=int(getattr(config, "intermediate_size", 0) or 0),
-    )
+def shape_of(split: "SplitModel") -> ModelShape:
+    """The shape of a running model; attention counts as grouped-query attention with the configuration's heads."""
+    return ModelShape(**sizes(split.model, split.blocks, split.top_k))
 
 
 def wire_shape(name: str, own: ModelShape) -> ModelShape:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bridge.network import Status, Wait
 from model_side.base_station import BaseStation, LayerExchange, Phase
+from model_side.inference import routed_by
 from model_side.moe import GateOutput, SplitModel
 from model_side.placement import place
 from model_side.policies import Policy, make_policy
@@ -75,7 +76,7 @@ class Bench:
     def read(self, prompt: tuple[int, ...] = PROMPT) -> torch.Tensor:
         """One prefill; logits."""
         self.base_station.begin(Phase.PREFILL, 0, 0)
-        with self.split.routed(self.base_station.route):
+        with self.split.routed(routed_by(self.base_station)):
             logits: torch.Tensor = self.split.model(torch.tensor([prompt])).logits
         self.base_station.finish()
         return logits
@@ -163,7 +164,7 @@ def test_a_layer_without_tokens():
         bench = Bench(policy=policy)
         bench.base_station.begin(Phase.PREFILL, 0, 0)
         nothing = GateOutput(0, torch.zeros(0, 8), torch.zeros(0, 2), torch.zeros(0, 2, dtype=torch.long))
-        weights, indices = bench.base_station.route(nothing)
+        weights, indices = routed_by(bench.base_station)(nothing)
         assert weights.shape == indices.shape == (0, 2)
         assert bench.records[0].transfers == ()
 
@@ -173,7 +174,7 @@ def test_bytes_and_computing_count_a_token_once_a_device_and_each_expert_apart()
     bench.base_station.begin(Phase.PREFILL, 0, 0)
     indices = torch.tensor([[0, 1], [0, 2], [3, 2], [6, 0]])
     gate = GateOutput(0, torch.zeros(4, 8), torch.full((4, 2), 0.5), indices)
-    bench.base_station.route(gate)
+    routed_by(bench.base_station)(gate)
     record = bench.records[0]
     assert record.tokens_per_device.tolist() == [3, 2, 0, 1]
     ms = 1_000_000

@@ -33,6 +33,7 @@ def records(network: FixedNetwork, exchanges: int) -> list[LayerExchange]:
                 depart_ns=depart_ns,
                 deadline_ns=depart_ns + 1000 * MS,
                 bs_compute_ns=MS,
+                experts=2,
                 probabilities=nothing,
                 gate_weights=nothing,
                 gate_indices=nothing,

@@ -12,11 +12,12 @@ from torch import nn
 from model_side.base_station import BaseStation, LayerExchange, Phase
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES
-from model_side.inference import Request, TokenRecord, generate
+from model_side.inference import Request, generate
 from model_side.moe import SplitModel
 from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.quality import compare, pool
+from model_side.serving import TokenRecord
 from model_side.shapes import shape_of, wire_shape
 from tests.fixed_network import FixedNetwork
 from tests.small_models import FAMILIES, random_prompt, small_model

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 from model_side.base_station import BaseStation, Phase
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES
-from model_side.inference import generate
+from model_side.inference import generate, routed_by
 from model_side.loading import SHIPPED_FOLDER, load_model, load_tokenizer
 from model_side.placement import place
 from model_side.policies import make_policy
@@ -31,7 +31,7 @@ def test_logits_and_greedy_tokens_are_the_unmodified_models():
     for number, request in enumerate(requests):
         prompt = torch.tensor([request.prompt])
         base_station.begin(Phase.PREFILL, number, 0)
-        with split.routed(base_station.route):
+        with split.routed(routed_by(base_station)):
             assert torch.equal(split.model(prompt).logits, stock(prompt).logits)
         expected = stock.generate(prompt, max_new_tokens=12, do_sample=False, eos_token_id=-1)[0, 48:]
         np.testing.assert_array_equal([token.token_id for token in tokens if token.request == number], expected)

@@ -52,6 +52,7 @@ def run(tmp_path):
             depart_ns=depart_ns,
             deadline_ns=depart_ns + 10**9,
             bs_compute_ns=5,
+            experts=EXPERTS,
             probabilities=floats[0],
             gate_weights=floats[1],
             gate_indices=indices[0],

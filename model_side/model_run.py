@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that a model answers here."""
+
+from collections.abc import Iterator
+
+import torch
+
+from model_side.base_station import BaseStation
+from model_side.inference import generate
+from model_side.loading import load_model, load_tokenizer
+from model_side.serving import TokenRecord
+from model_side.shapes import shape_of
+from model_side.workload import make_requests
+
+
+class ModelRun:
+    """The model at `path`, computing in `dtype` on `threads` CPU threads, and the prompts drawn for it by `seed`.
+
+    `reference`: whether the unmodified model runs in lockstep. Raises `ModelError`, and `RequestError` naming the
+    `workload` field that asks for too much.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        dtype: str,
+        threads: int,
+        requests: int,
+        prompt_tokens: int,
+        new_tokens: int,
+        seed: int,
+        text: str,
+        reference: bool,
+    ):
+        torch.set_num_threads(threads)
+        self._split = load_model(path, dtype)
+        tokenizer = load_tokenizer(path)
+        self._requests = make_requests(self._split, tokenizer, requests, prompt_tokens, new_tokens, seed, text)
+        self._reference = reference
+        self.model = path
+        self.shape = shape_of(self._split)
+        self.probabilities = True
+        self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
+
+    def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
+        """See `model_side.serving.Serving`."""
+        return generate(self._split, base_station, self._requests, self._reference)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a base station serves: requests, whether a model answers them or a recording of one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from model_side.base_station import BaseStation
+from model_side.quality import GateProxy, PassQuality
+from model_side.shapes import ModelShape
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """One generated token: it stands at `position` of request number `request`.
+
+    It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
+    `quality` compares the forward pass that gave it with the unmodified model, where that was asked for;
+    where no model ran, it holds a proxy.
+    """
+
+    request: int
+    position: int
+    token_id: int
+    start_ns: int
+    end_ns: int
+    quality: PassQuality | GateProxy | None
+
+
+class Serving(Protocol):
+    """Requests and what answers them, the same ones again at each call of `serve`.
+
+    `model` names it, `shape` has its own sizes, `probabilities` says whether the router's are known.
+    `exchanges`: how many exchanges all requests take.
+    """
+
+    model: str
+    shape: ModelShape
+    probabilities: bool
+    exchanges: int
+
+    def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
+        """Serve all requests over `base_station`; yields each token as soon as it is there."""
