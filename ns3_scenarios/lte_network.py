@@ -162,6 +162,8 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             radio.AddEnb(bs.Get(i))
         for i in range(nodes.GetN()):
             radio.AddUe(radios.Get(i))
+        for i in range(nodes.GetN(), users.GetN()):
+            radio.AddOther(radios.Get(i))
         if cells.GetN() == 1:
             lte.Attach(radios, bs.Get(0))
         else:

@@ -2,6 +2,7 @@
 #ifndef COSIM_BUFFER_REPORT_H
 #define COSIM_BUFFER_REPORT_H
 
+#include "ns3/event-id.h"
 #include "ns3/lte-mac-sap.h"
 #include "ns3/lte-rlc-am.h"
 #include "ns3/object.h"
@@ -10,25 +11,43 @@ namespace ns3::cosim
 {
 
 /**
- * Sits between an RLC AM entity and the MAC below, and corrects what the entity says is available for transmission.
+ * Sits between an RLC AM entity and the MAC below, so that the MAC knows what is available for transmission by
+ * TS 36.322 clause 4.5.
  *
- * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again, and the
- * schedulers grant resources that stay empty. TS 36.322 clause 4.5 counts PDUs pending for retransmission alone.
+ * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again; the schedulers
+ * then grant resources that stay empty. And it is silent where what is available has changed: a STATUS PDU may be
+ * sent when t-StatusProhibit has expired, or must be when t-Reordering has; a STATUS PDU came that asks for
+ * retransmissions; RLC headers took more of the grants than the MAC reckoned with. The MAC then hears of it only by
+ * ns-3's timer of 20 ms, and a STATUS PDU of which it does not know takes a whole grant that was meant for data.
  */
 class BufferReport : public Object, public LteMacSapProvider
 {
   public:
     static TypeId GetTypeId();
 
-    /// Correct the reports of this entity for as long as it lives.
-    static void Correct(Ptr<LteRlcAm> rlc);
+    /// Correct the reports of this entity for as long as it lives, if it is one of RLC AM.
+    static void Correct(Ptr<LteRlc> rlc);
+
+    /// Tell the MAC what is available for transmission, also that nothing is, which ns-3 does not say.
+    void Report();
 
     void TransmitPdu(TransmitPduParameters params) override;
     void ReportBufferStatus(ReportBufferStatusParameters params) override;
 
+  protected:
+    void DoDispose() override;
+
   private:
+    void HandlePdu(uint16_t rnti, uint8_t channel, uint32_t bytes, uint64_t delayNs);
+    void FollowSoon();
+    void Follow();
+
     LteRlcAm* m_rlc{nullptr}; // owns this
     LteMacSapProvider* m_mac{nullptr};
+    ReportBufferStatusParameters m_told{}; // what the MAC believes to be left of the last report
+    EventId m_soon;
+    EventId m_prohibit;
+    EventId m_reordering;
 };
 
 } // namespace ns3::cosim

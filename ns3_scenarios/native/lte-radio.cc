@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-radio.h"
 
+#include "buffer-report.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
 #include "x2-gate.h"
@@ -125,6 +126,14 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
 }
 
+void
+LteRadio::AddOther(Ptr<NetDevice> device)
+{
+    auto ue = DynamicCast<LteUeNetDevice>(device);
+    NS_ABORT_MSG_UNLESS(ue && !m_enbs.empty(), "LteRadio needs AddEnb first, then LteUeNetDevices");
+    ue->GetRrc()->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleOther, this, ue));
+}
+
 LteRadio::Link*
 LteRadio::Find(Address address)
 {
@@ -133,16 +142,16 @@ LteRadio::Find(Address address)
 }
 
 Ptr<UeManager>
-LteRadio::GetManager(const Link& link) const
+LteRadio::GetManager(Ptr<LteUeNetDevice> ue) const
 {
-    auto rrc = link.ue->GetRrc();
+    auto rrc = ue->GetRrc();
     auto found = m_enbs.find(rrc->GetCellId());
     if (found == m_enbs.end() || !found->second->GetRrc()->HasUeManager(rrc->GetRnti()))
     {
         return nullptr;
     }
     auto manager = found->second->GetRrc()->GetUeManager(rrc->GetRnti());
-    return manager->GetImsi() == link.ue->GetImsi() ? manager : nullptr;
+    return manager->GetImsi() == ue->GetImsi() ? manager : nullptr;
 }
 
 bool
@@ -150,7 +159,7 @@ LteRadio::IsConnected(uint32_t device) const
 {
     const auto& link = m_links[device];
     auto state = link.ue->GetRrc()->GetState();
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     if (!manager || (state != LteUeRrc::CONNECTED_NORMALLY && state != LteUeRrc::CONNECTED_HANDOVER))
     {
         return false;
@@ -183,7 +192,7 @@ LteRadio::GetLink(uint32_t device) const
             sample.bsrBytes = std::max<int64_t>(sample.bsrBytes, 0) + bytes;
         }
     }
-    if (auto manager = GetManager(link))
+    if (auto manager = GetManager(link.ue))
     {
         auto bearer = GetDataBearer(manager);
         sample.cell = link.ue->GetRrc()->GetCellId();
@@ -196,7 +205,7 @@ bool
 LteRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     const auto& link = m_links[device];
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     return atBs && atDevice && GetQueueBytes(atBs->m_rlc) == 0 && GetQueueBytes(atDevice->m_rlc) == 0 &&
@@ -209,7 +218,7 @@ LteRadio::Discard(uint32_t device, uint32_t exchange)
 {
     auto& link = m_links[device];
     link.discarded = exchange;
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     for (const auto& bearer : {atBs, atDevice})
@@ -269,7 +278,7 @@ LteRadio::Arrive(uint32_t device, Address address, bool isHandover)
 void
 LteRadio::HandOver(Link& link)
 {
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     auto deviceTap = atDevice ? atDevice->m_rlc->GetObject<BearerTap>() : nullptr;
@@ -295,7 +304,7 @@ void
 LteRadio::Tap(uint32_t device)
 {
     auto& link = m_links[device];
-    auto manager = GetManager(link);
+    auto manager = GetManager(link.ue);
     auto atDevice = GetDataBearer(link.ue->GetRrc());
     auto atBs = manager ? GetDataBearer(manager) : nullptr;
     if (!atDevice || !atBs)
@@ -306,6 +315,25 @@ LteRadio::Tap(uint32_t device)
     for (const auto& sdu : std::exchange(link.uplink, {}))
     {
         link.ue->GetNas()->Send(sdu, Ipv4L3Protocol::PROT_NUMBER);
+    }
+}
+
+void
+LteRadio::HandleOther(Ptr<LteUeNetDevice> ue, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel)
+{
+    Simulator::ScheduleNow(&LteRadio::CorrectReports, this, ue);
+}
+
+void
+LteRadio::CorrectReports(Ptr<LteUeNetDevice> ue)
+{
+    auto manager = GetManager(ue);
+    auto atUser = GetDataBearer(ue->GetRrc());
+    auto atBs = manager ? GetDataBearer(manager) : nullptr;
+    if (atUser && atBs)
+    {
+        BufferReport::Correct(atUser->m_rlc);
+        BufferReport::Correct(atBs->m_rlc);
     }
 }
 

@@ -47,6 +47,9 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
+    /// The LteUeNetDevice of another user, whose RLC is to report its buffers as the devices' does.
+    void AddOther(Ptr<NetDevice> ue);
+
     /**
      * True if the device is RRC connected with a data bearer, on its way between two cells included, where data
      * waits for it, and not out of sync: an LTE receiver is that
@@ -81,7 +84,7 @@ class LteRadio : public Radio
 
     void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);
     Link* Find(Address address);
-    Ptr<UeManager> GetManager(const Link& link) const;
+    Ptr<UeManager> GetManager(Ptr<LteUeNetDevice> ue) const;
     void HandleState(uint32_t device,
                      uint64_t imsi,
                      uint16_t cell,
@@ -92,6 +95,8 @@ class LteRadio : public Radio
     void HandOver(Link& link);
     void HandleBearer(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
     void Tap(uint32_t device);
+    void HandleOther(Ptr<LteUeNetDevice> ue, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
+    void CorrectReports(Ptr<LteUeNetDevice> ue);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
     void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
     void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
