@@ -23,7 +23,6 @@ COSIM_EXPOSE(Unacknowledged, &LteRlcAm::m_txedBufferSize)
 COSIM_EXPOSE(IsStatusTriggered, &LteRlcAm::m_statusPduRequested)
 COSIM_EXPOSE(StatusSize, &LteRlcAm::m_statusPduBufferSize)
 COSIM_EXPOSE(StatusProhibit, &LteRlcAm::m_statusProhibitTimer)
-COSIM_EXPOSE(Reordering, &LteRlcAm::m_reorderingTimer)
 COSIM_EXPOSE(DoReport, &LteRlcAm::DoReportBufferStatus)
 
 constexpr uint32_t STATUS_BYTES = 4;   // that ns-3 asks for
@@ -115,19 +114,14 @@ void
 BufferReport::Follow()
 {
     const auto& prohibit = m_rlc->*Get(StatusProhibit{});
-    const auto& reordering = m_rlc->*Get(Reordering{});
     if (prohibit.IsPending() && !m_prohibit.IsPending())
     {
         m_prohibit = Simulator::Schedule(Simulator::GetDelayLeft(prohibit), &BufferReport::Follow, this);
     }
-    if (reordering.IsPending() && !m_reordering.IsPending())
-    {
-        m_reordering = Simulator::Schedule(Simulator::GetDelayLeft(reordering), &BufferReport::Follow, this);
-    }
     bool mayStatus = m_rlc->*Get(IsStatusTriggered{}) && !prohibit.IsPending();
     if (mayStatus)
     {
-        m_rlc->*Get(StatusSize{}) = STATUS_BYTES; // ns-3 sets it only where a poll is received
+        m_rlc->*Get(StatusSize{}) = STATUS_BYTES; // ns-3 sets it for a poll, not at the end of t-Reordering
     }
     bool isStatusNew = mayStatus && m_told.statusPduSize == 0;
     bool isRetransmissionNew = m_rlc->*Get(ToSendAgain{}) != m_told.retxQueueSize;
@@ -143,7 +137,6 @@ BufferReport::DoDispose()
 {
     m_soon.Cancel();
     m_prohibit.Cancel();
-    m_reordering.Cancel();
     Object::DoDispose();
 }
 

@@ -15,10 +15,10 @@ namespace ns3::cosim
  * TS 36.322 clause 4.5.
  *
  * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again; the schedulers
- * then grant resources that stay empty. And it is silent where what is available has changed: a STATUS PDU may be
- * sent when t-StatusProhibit has expired, or must be when t-Reordering has; a STATUS PDU came that asks for
- * retransmissions; RLC headers took more of the grants than the MAC reckoned with. The MAC then hears of it only by
- * ns-3's timer of 20 ms, and a STATUS PDU of which it does not know takes a whole grant that was meant for data.
+ * then grant resources that stay empty. And it is silent where what is available has changed: t-StatusProhibit has
+ * expired and a STATUS PDU may be sent; one came that asks for retransmissions; RLC headers took more of the grants than
+ * the MAC reckons with; nothing is left. The MAC then hears of it only by ns-3's timer of 20 ms, if at all, and a STATUS
+ * PDU of which it does not know takes a whole grant that was meant for data.
  */
 class BufferReport : public Object, public LteMacSapProvider
 {
@@ -47,7 +47,6 @@ class BufferReport : public Object, public LteMacSapProvider
     ReportBufferStatusParameters m_told{}; // what the MAC believes to be left of the last report
     EventId m_soon;
     EventId m_prohibit;
-    EventId m_reordering;
 };
 
 } // namespace ns3::cosim
