@@ -11,20 +11,25 @@ namespace ns3::cosim
 {
 
 /**
- * Sits between an RLC AM entity and the MAC below, and corrects what the entity says is available for transmission.
+ * Sits between an RLC AM entity and the MAC below, so that the MAC knows what is available for transmission by
+ * TS 36.322 clause 4.5.
  *
- * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again, and the
- * schedulers grant resources that stay empty. TS 36.322 clause 4.5 counts PDUs pending for retransmission alone.
- * And ns-3 forgets a status report that was requested while t-StatusProhibit ran, until t-PollRetransmit of the other end
- * expires and all is sent again; by clause 5.2.3 the report follows when t-StatusProhibit has expired.
+ * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again; the schedulers
+ * then grant resources that stay empty. And it is silent where what is available has changed: t-StatusProhibit has
+ * expired and a STATUS PDU may be sent; one came that asks for retransmissions; RLC headers took more of the grants than
+ * the MAC reckons with; nothing is left. The MAC then hears of it only by ns-3's timer of 20 ms, if at all, and a STATUS
+ * PDU of which it does not know takes a whole grant that was meant for data.
  */
 class BufferReport : public Object, public LteMacSapProvider
 {
   public:
     static TypeId GetTypeId();
 
-    /// Correct the reports of this entity for as long as it lives.
-    static void Correct(Ptr<LteRlcAm> rlc);
+    /// Correct the reports of this entity for as long as it lives, if it is one of RLC AM.
+    static void Correct(Ptr<LteRlc> rlc);
+
+    /// Tell the MAC what is available for transmission, also that nothing is, which ns-3 does not say.
+    void Report();
 
     void TransmitPdu(TransmitPduParameters params) override;
     void ReportBufferStatus(ReportBufferStatusParameters params) override;
@@ -33,11 +38,15 @@ class BufferReport : public Object, public LteMacSapProvider
     void DoDispose() override;
 
   private:
-    void HandleStatusAllowed();
+    void HandlePdu(uint16_t rnti, uint8_t channel, uint32_t bytes, uint64_t delayNs);
+    void FollowSoon();
+    void Follow();
 
     LteRlcAm* m_rlc{nullptr}; // owns this
     LteMacSapProvider* m_mac{nullptr};
-    EventId m_prohibition;
+    ReportBufferStatusParameters m_told{}; // what the MAC believes to be left of the last report
+    EventId m_soon;
+    EventId m_prohibit;
 };
 
 } // namespace ns3::cosim

@@ -25,7 +25,6 @@ COSIM_EXPOSE(UeBearers, &LteUeRrc::m_drbMap)
 COSIM_EXPOSE(AmBuffer, &LteRlcAm::m_txonBuffer)
 COSIM_EXPOSE(AmBufferSize, &LteRlcAm::m_txonBufferSize)
 COSIM_EXPOSE(AmRetxSize, &LteRlcAm::m_retxBufferSize)
-COSIM_EXPOSE(AmReport, &LteRlcAm::DoReportBufferStatus)
 COSIM_EXPOSE(UmBuffer, &LteRlcUm::m_txBuffer)
 COSIM_EXPOSE(UmBufferSize, &LteRlcUm::m_txBufferSize)
 COSIM_EXPOSE(UmReport, &LteRlcUm::DoReportBufferStatus)
@@ -68,7 +67,7 @@ DiscardSdus(LteRlc* rlc, bool all)
     if (auto am = dynamic_cast<LteRlcAm*>(rlc))
     {
         untouched = DropUntouched(am->*Get(AmBuffer{}), am->*Get(AmBufferSize{}), all);
-        (am->*Get(AmReport{}))();
+        am->GetObject<BufferReport>()->Report();
     }
     else if (auto um = dynamic_cast<LteRlcUm*>(rlc))
     {
@@ -146,10 +145,7 @@ BearerTap::Install(Ptr<LteDataRadioBearerInfo> bearer, Shared sent, Shared expec
     bearer->m_rlc->AggregateObject(tap);
     bearer->m_pdcp->SetLteRlcSapProvider(PeekPointer(tap));
     bearer->m_rlc->SetLteRlcSapUser(PeekPointer(tap));
-    if (auto am = DynamicCast<LteRlcAm>(bearer->m_rlc))
-    {
-        BufferReport::Correct(am);
-    }
+    BufferReport::Correct(bearer->m_rlc);
 }
 
 void

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lte-radio.h"
 
+#include "buffer-report.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
 #include "x2-gate.h"
@@ -142,10 +143,12 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
 }
 
 void
-LteRadio::AddOther(Ptr<NetDevice> ue)
+LteRadio::AddOther(Ptr<NetDevice> device)
 {
-    m_others.push_back(DynamicCast<LteUeNetDevice>(ue));
-    NS_ABORT_MSG_UNLESS(m_others.back(), "LteRadio's others are LteUeNetDevices");
+    auto ue = DynamicCast<LteUeNetDevice>(device);
+    NS_ABORT_MSG_UNLESS(ue && !m_enbs.empty(), "LteRadio needs AddEnb first, then LteUeNetDevices");
+    m_others.push_back(ue);
+    ue->GetRrc()->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleOther, this, ue));
 }
 
 void
@@ -423,6 +426,25 @@ LteRadio::Tap(uint32_t device)
     for (const auto& sdu : std::exchange(link.uplink, {}))
     {
         link.ue->GetNas()->Send(sdu, Ipv4L3Protocol::PROT_NUMBER);
+    }
+}
+
+void
+LteRadio::HandleOther(Ptr<LteUeNetDevice> ue, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel)
+{
+    Simulator::ScheduleNow(&LteRadio::CorrectReports, this, ue);
+}
+
+void
+LteRadio::CorrectReports(Ptr<LteUeNetDevice> ue)
+{
+    auto manager = GetManager(ue);
+    auto atUser = GetDataBearer(ue->GetRrc());
+    auto atBs = manager ? GetDataBearer(manager) : nullptr;
+    if (atUser && atBs)
+    {
+        BufferReport::Correct(atUser->m_rlc);
+        BufferReport::Correct(atBs->m_rlc);
     }
 }
 

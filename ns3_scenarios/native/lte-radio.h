@@ -48,7 +48,7 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
-    /// The LteUeNetDevice of a user that is no device, but shares the cells with them.
+    /// The LteUeNetDevice of a user that is no device, but shares the cells with them and reports its buffers as they do.
     void AddOther(Ptr<NetDevice> ue);
 
     /**
@@ -115,6 +115,8 @@ class LteRadio : public Radio
     void HandOver(Link& link);
     void HandleBearer(uint32_t device, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
     void Tap(uint32_t device);
+    void HandleOther(Ptr<LteUeNetDevice> ue, uint64_t imsi, uint16_t cell, uint16_t rnti, uint8_t channel);
+    void CorrectReports(Ptr<LteUeNetDevice> ue);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
     void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
     void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
