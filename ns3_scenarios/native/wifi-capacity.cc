@@ -6,7 +6,7 @@
 #include "ns3/channel.h"
 #include "ns3/double.h"
 #include "ns3/interference-helper.h"
-#include "ns3/mobility-model.h"
+#include "ns3/node.h"
 #include "ns3/pointer.h"
 #include "ns3/wifi-mac.h"
 #include "ns3/wifi-phy.h"
@@ -50,7 +50,6 @@ WifiCapacity::FindLoss(Ptr<Channel> channel)
                                                 "ns3::LogDistancePropagationLossModel",
                                                 "ns3::ThreeLogDistancePropagationLossModel",
                                                 "ns3::FixedRssLossModel",
-                                                "ns3::MatrixPropagationLossModel",
                                                 "ns3::RangePropagationLossModel"};
     PointerValue loss;
     if (!channel || !channel->GetAttributeFailSafe("PropagationLossModel", loss))
@@ -73,13 +72,30 @@ WifiCapacity::WifiCapacity(Ptr<PropagationLossModel> loss)
 {
 }
 
+bool
+WifiCapacity::Add(Ptr<WifiNetDevice> device)
+{
+    auto mobility = device->GetNode()->GetObject<MobilityModel>();
+    if (mobility)
+    {
+        m_courses[device->GetMac()->GetAddress()] = std::make_unique<Course>(mobility);
+    }
+    return !!mobility;
+}
+
+Ptr<MobilityModel>
+WifiCapacity::GetPlace(Ptr<WifiNetDevice> device) const
+{
+    return m_courses.at(device->GetMac()->GetAddress())->GetPlace();
+}
+
 Capacity
 WifiCapacity::Get(Ptr<WifiNetDevice> from, Ptr<WifiNetDevice> to)
 {
     auto sender = from->GetPhy();
     auto receiver = to->GetPhy();
     auto sentDbm = sender->GetTxPowerEnd() + sender->GetTxGain();
-    auto receivedDbm = m_loss->CalcRxPower(sentDbm, sender->GetMobility(), receiver->GetMobility());
+    auto receivedDbm = m_loss->CalcRxPower(sentDbm, GetPlace(from), GetPlace(to));
     Capacity found;
     found.sinrDb = receivedDbm + receiver->GetRxGain() - GetNoiseDbm(receiver);
     for (const auto& rate : GetRates(from, to))

@@ -2,6 +2,7 @@
 #ifndef COSIM_WIFI_CAPACITY_H
 #define COSIM_WIFI_CAPACITY_H
 
+#include "course.h"
 #include "radio.h"
 
 #include "ns3/mac48-address.h"
@@ -9,6 +10,7 @@
 #include "ns3/wifi-net-device.h"
 
 #include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -28,7 +30,10 @@ class WifiCapacity
 
     explicit WifiCapacity(Ptr<PropagationLossModel> loss);
 
-    /// In pool 0, without others.
+    /// Follow where a device is, from before it moves. False if it has no place yet.
+    bool Add(Ptr<WifiNetDevice> device);
+
+    /// Between two that were added; in pool 0, without others.
     Capacity Get(Ptr<WifiNetDevice> from, Ptr<WifiNetDevice> to);
 
   private:
@@ -39,9 +44,11 @@ class WifiCapacity
         double bps;
     };
 
+    Ptr<MobilityModel> GetPlace(Ptr<WifiNetDevice> device) const;
     const std::vector<Rate>& GetRates(Ptr<WifiNetDevice> from, Ptr<WifiNetDevice> to);
 
     Ptr<PropagationLossModel> m_loss;
+    std::map<Mac48Address, std::unique_ptr<Course>> m_courses;
     std::map<std::pair<Mac48Address, Mac48Address>, std::vector<Rate>> m_rates; // by sender and receiver
 };
 

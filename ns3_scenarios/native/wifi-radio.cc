@@ -138,6 +138,7 @@ WifiRadio::SetAccessPoint(Ptr<NetDevice> accessPoint)
     NS_ABORT_MSG_UNLESS(m_accessPoint, "WifiRadio needs a WifiNetDevice");
     auto loss = WifiCapacity::FindLoss(m_accessPoint->GetPhy()->GetChannel());
     m_capacity = loss ? std::make_unique<WifiCapacity>(loss) : nullptr;
+    Follow(m_accessPoint);
     m_accessPoint->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                                     MakeCallback(&WifiRadio::HandleUplink, this));
     m_accessPoint->GetMac()->TraceConnectWithoutContext("AckedMpdu", MakeCallback(&WifiRadio::HandleAnswer, this));
@@ -155,9 +156,19 @@ WifiRadio::AddStation(Ptr<NetDevice> station)
     NS_ABORT_MSG_UNLESS(mac && m_accessPoint, "WifiRadio needs SetAccessPoint first, then stations");
     m_links.push_back({wifi, mac, {}});
     m_byAddress[mac->GetAddress()] = device;
+    Follow(wifi);
     Introduce(station);
     wifi->GetPhy()->GetState()->TraceConnectWithoutContext("RxOutcome",
                                                            MakeCallback(&WifiRadio::HandleDownlink, this, device));
+}
+
+void
+WifiRadio::Follow(Ptr<WifiNetDevice> device)
+{
+    if (m_capacity && !m_capacity->Add(device))
+    {
+        m_capacity = nullptr;
+    }
 }
 
 void

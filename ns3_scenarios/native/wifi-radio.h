@@ -87,6 +87,7 @@ class WifiRadio : public Radio
                       RxSignalInfo signal,
                       const WifiTxVector& vector,
                       const std::vector<bool>& outcomes);
+    void Follow(Ptr<WifiNetDevice> device);
     Link* Find(Mac48Address station);
     uint32_t GetWaitingBytes(Ptr<WifiMac> mac, Mac48Address receiver) const;
 
