@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 160
 
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
@@ -33,6 +33,10 @@ Scenario = Annotated[
     str | None, typer.Option(metavar="NAME", help="A built-in scenario, or FILE.py or FILE.py:CLASS of your own.")
 ]
 Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
+]
 
 
 @app.command()
@@ -41,6 +45,7 @@ def run(
     scenario: Scenario = None,
     settings: Settings = None,
     policy: Policies = None,
+    network: Networks = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
     listen: Annotated[
@@ -56,7 +61,7 @@ def run(
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
     console = _console()
-    experiment = configuration.load(config, settings or [], policy, scenario)
+    experiment = configuration.load(config, settings or [], policy, scenario, network)
     folder = out or dated_folder(Path("runs"))
     with _telling(folder, console) as display:
         run_experiment(experiment, folder, Place(connect, listen), display)

@@ -19,6 +19,9 @@ from bridge.network import RequestError, Wait
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
+NETWORKS = ("live", "analytic")
+"""The packets of ns-3, and Shannon's formula on the channel that ns-3 shows."""
+
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
@@ -76,10 +79,11 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One experiment. `policies` run one after another on the same `seed`."""
+    """One experiment. `policies` run one after another on the same `seed`, all of them on each of `networks`."""
 
     seed: Annotated[int, Meta(ge=1, lt=2**32)] = 1
     policies: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["top-k"])
+    networks: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["live"])
     quality: bool = True
     radio: dict[str, Any] = field(default_factory=dict)
     model: Model = field(default_factory=Model)
@@ -109,12 +113,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def load(
-    path: Path | None, settings: list[str], policies: list[str] | None = None, scenario: str | None = None
+    path: Path | None,
+    settings: list[str],
+    policies: list[str] | None = None,
+    scenario: str | None = None,
+    networks: list[str] | None = None,
 ) -> Config:
     """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
 
-    A value is read as TOML, or as a string if it is none. `policies` and the radio's `scenario` go over both.
-    Raises `RequestError` naming the field.
+    A value is read as TOML, or as a string if it is none. `policies`, the radio's `scenario` and
+    `networks` go over both. Raises `RequestError` naming the field.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -131,6 +139,8 @@ def load(
     _merge_names(values)
     if policies:
         values["policies"] = policies
+    if networks:
+        values["networks"] = networks
     if scenario is not None:
         _lay_over(values, "radio.scenario", scenario)
     return convert(values)
@@ -142,8 +152,12 @@ def convert(values: dict[str, Any]) -> Config:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
         raise _named(str(error)) from None
-    if len(set(config.policies)) < len(config.policies):
-        raise RequestError("policies", "each policy can be named once")
+    for what, names in (("policies", config.policies), ("networks", config.networks)):
+        if len(set(names)) < len(names):
+            raise RequestError(what, "each can be named once")
+    for name in config.networks:
+        if name not in NETWORKS:
+            raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}")
     return config
 
 

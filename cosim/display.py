@@ -24,8 +24,8 @@ class Display(Protocol):
     def say(self, line: str) -> None:
         """Show a line that stays."""
 
-    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
-        """A variant begins: how many exchanges it will have, over how many MoE layers a token."""
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        """A variant begins: what to call it, how many exchanges it will have, over how many MoE layers a token."""
 
     def exchanged(self, record: LayerExchange) -> None:
         """One more exchange is done."""
@@ -44,24 +44,24 @@ class PlainDisplay:
 
     def __init__(self, console: Console):
         self._console = console
-        self._policy = ""
+        self._title = ""
         self._total = self._done = 0
         self._shown_s = 0.0
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
 
-    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
-        self._policy, self._total, self._done = policy, exchanges, 0
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        self._title, self._total, self._done = title, exchanges, 0
         self._shown_s = 0.0
-        self.say(f"{policy}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
+        self.say(f"{title}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:
         self._done += 1
         now_s = time.monotonic()
         if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
             self._shown_s = now_s
-            self.say(f"{self._policy}: {self._done}/{self._total}, {_where(record)}, {_links(record.outcome.links)}")
+            self.say(f"{self._title}: {self._done}/{self._total}, {_where(record)}, {_links(record.outcome.links)}")
 
     def end(self) -> None:
         """Lines need no end."""
@@ -83,9 +83,9 @@ class LiveDisplay:
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False)
 
-    def begin(self, policy: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._info = info
-        self._progress.reset(self._task, total=exchanges, description=policy, visible=True)
+        self._progress.reset(self._task, total=exchanges, description=title, visible=True)
         self._live = Live(self._progress, console=self._console, auto_refresh=False)
         self._live.start()
 

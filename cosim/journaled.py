@@ -9,14 +9,14 @@ them to a new one. Each outcome that ns-3 gives again is compared with the recor
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import zip_longest
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import asdict
 
-from bridge.client import RemoteNetwork
 from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.journal import Asked, Journal
+from cosim.source import Session, Source
 
 Answer = TypeVar("Answer")
 
@@ -24,20 +24,10 @@ MOST_DEATHS = 3
 """An ns-3 side that is lost so often at one exchange would be lost there for ever."""
 
 
-class Live(Protocol):
-    """Where live networks come from."""
-
-    def open(self, policy: str) -> RemoteNetwork:
-        """A session with a fresh simulation for a policy; raises `PartnerLost` if there is none to be had."""
-
-    def abandon(self) -> None:
-        """Have done with what was lost, so that `open` gives something new."""
-
-
 class JournaledNetwork:
     """The `Network` of one variant of a journal.
 
-    Without `live` there is no other network than the record. `tell` hears what befell the live network, in a word and
+    Without `source` there is no other network than the record. `tell` hears what befell the live network, in a word and
     in words.
 
     `exchange` raises `Diverged` for a request that is not the recorded one, for one beyond the record where there is
@@ -48,26 +38,26 @@ class JournaledNetwork:
         self,
         journal: Journal,
         variant: int,
-        policy: str,
-        live: Live | None,
+        name: str,
+        source: Source | None,
         tell: Callable[[str, str], None] = lambda kind, message: None,
     ):
         self._journal = journal
         self._variant = variant
-        self._policy = policy
-        self._live = live
+        self._name = name
+        self._source = source
         self._tell = tell
-        self._session: RemoteNetwork | None = None
+        self._session: Session | None = None
         self._number = 0
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took for the latest exchange; 0 for one out of the record."""
         self._recorded_info = journal.network_info(variant)
         if self._recorded_info is None:
-            if live is None:
+            if source is None:
                 raise Diverged(f"variant {variant} was never recorded")
             if journal.is_empty():  # what fails at the very first would as a rule fail again
-                self._session = live.open(self._policy)
-            self._recorded_info = self._persist(live, lambda session: session.info)
+                self._session = source.open(self._name)
+            self._recorded_info = self._persist(source, lambda session: session.info)
         self.info = self._recorded_info
         self.now_ns = self.info.now_ns
 
@@ -103,18 +93,18 @@ class JournaledNetwork:
             self._session.close()
 
     def _ask(self, asked: Asked) -> Outcome:
-        if self._live is None:
+        if self._source is None:
             raise Diverged(f"{self._place(self._number + 1)}: the record ends before it")
-        return self._persist(self._live, lambda session: session.exchange(*asked))
+        return self._persist(self._source, lambda session: session.exchange(*asked))
 
-    def _persist(self, live: Live, ask: Callable[[RemoteNetwork], Answer]) -> Answer:
+    def _persist(self, source: Source, ask: Callable[[Session], Answer]) -> Answer:
         """What the live network answers, by a new session each time that one is lost."""
         place = self._place(self._number + 1)
         deaths = 0
         while True:
             try:
                 if self._session is None:
-                    self._session = live.open(self._policy)
+                    self._session = source.open(self._name)
                     self._catch_up(self._session)
                 answer = ask(self._session)
             except PartnerLost as error:
@@ -124,14 +114,14 @@ class JournaledNetwork:
                     with suppress(PartnerLost):
                         self._session.close()
                 self._session = None
-                live.abandon()
+                source.abandon()
                 if deaths == MOST_DEATHS:
                     raise PartnerLost(f"{error}\n{deaths} times at {place}; resume will try again") from error
             else:
                 self.busy_ns = self._session.busy_ns
                 return answer
 
-    def _catch_up(self, session: RemoteNetwork) -> None:
+    def _catch_up(self, session: Session) -> None:
         """Play all recorded exchanges up to now to a new session."""
         wanted = self._recorded_info or session.info
         if session.info != wanted:

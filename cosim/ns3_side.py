@@ -40,11 +40,11 @@ class Ns3Side:
         self._patience_s = PATIENCE_S
         self._endpoint = place.connect or self._start()
 
-    def open(self, policy: str) -> RemoteNetwork:
+    def open(self, name: str) -> RemoteNetwork:
         """A session with a fresh simulation of the configured scenario.
 
-        ns-3's own outputs, if any are asked for, go to `ns3/POLICY` beside the log, those of a later session for the
-        same policy to `ns3/POLICY-2` and so on. Raises `RequestError` for what the scenario refuses, `PartnerLost` if
+        ns-3's own outputs, if any are asked for, go to `ns3/NAME` beside the log, those of a later session of the
+        same name to `ns3/NAME-2` and so on. Raises `RequestError` for what the scenario refuses, `PartnerLost` if
         nothing answers.
         """
         if self._place.connect is None and self._process is None:
@@ -54,7 +54,7 @@ class Ns3Side:
             self._config.scenario,
             self._config.radio_parameters,
             self._config.seed,
-            folder=self._free_folder(policy),
+            folder=self._free_folder(name),
             patience_s=self._patience_s,
             check_partner=self._process.check if self._process else lambda: None,
         )
@@ -72,8 +72,8 @@ class Ns3Side:
         self._process = None
         self._stack.close()
 
-    def _free_folder(self, policy: str) -> Path:
-        names = [policy, *(f"{policy}-{number}" for number in range(2, 100))]
+    def _free_folder(self, name: str) -> Path:
+        names = [name, *(f"{name}-{number}" for number in range(2, 100))]
         folders = (self._log.parent / "ns3" / name for name in names)
         return next(folder for folder in folders if not folder.exists())
 

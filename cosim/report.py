@@ -20,6 +20,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         return
     sections: list[tuple[str, list[Row]]] = [
         ("latency (median / 95th percentile)", _LATENCY),
+        *_beside_live(variants),
         ("where the virtual time went", _share_rows(variants)),
         ("experts", _EXPERTS),
         ("quality against the unmodified model", _QUALITY),
@@ -39,14 +40,16 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
 
 
 def _device_table(variants: Sequence[VariantSummary]) -> Table:
+    all_live = all(variant.network == "live" for variant in variants)
     table = Table(title="devices", title_justify="left", show_edge=False, pad_edge=False)
     for heading in ("policy", "device", "experts", "SINR", "tokens", "MB down", "MB up", "failed"):
         table.add_column(heading, justify="left" if heading in ("policy", "device", "experts") else "right")
     for variant in variants:
         table.add_section()
+        name = variant.policy if all_live else f"{variant.policy} ({variant.network})"
         for index, device in enumerate(variant.devices):
             table.add_row(
-                variant.policy if index == 0 else "",
+                name if index == 0 else "",
                 device.name,
                 _short(device.experts),
                 "-" if device.downlink_sinr_db is None else f"{device.downlink_sinr_db:.1f} dB",
@@ -72,6 +75,25 @@ def _median_p95(series: Series | None) -> str:
 
 def _layer(phase: str) -> Callable[[VariantSummary], str]:
     return lambda variant: _median_p95(variant.layer_s.get(phase))
+
+
+def _beside_live(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
+    """How far each variant on another network is from the same policy's on the live one; nothing without a pair."""
+    live = {variant.policy: variant for variant in variants if variant.network == "live"}
+
+    def row(phase: str) -> Row:
+        def figure(variant: VariantSummary) -> str:
+            packets_s = live[variant.policy].layer_s.get(phase) if variant.policy in live else None
+            layer_s = variant.layer_s.get(phase)
+            if variant.network == "live" or packets_s is None or layer_s is None:
+                return ""
+            return f"{np.median(layer_s) / np.median(packets_s):.2f} of live"
+
+        return f"layer, {phase}", figure
+
+    if not any(variant.policy in live and variant.network != "live" for variant in variants):
+        return []
+    return [("median latency against the live network", [row("prefill"), row("decode")])]
 
 
 def _share(part: float, whole: float) -> str:

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: the model here, ns-3 in its own process, policy after policy on the same seed, all of it journaled."""
+"""One run: the model here, ns-3 in its own process, every policy on every network, all of it journaled.
+
+A variant is one policy on one network, always with the same seed. They run one after another and are numbered so:
+network after network in the order given, and on each policy after policy.
+"""
 
 import importlib.metadata
+import itertools
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +19,14 @@ from pathlib import Path
 import torch
 
 from bridge.network import NS_PER_S, RequestError
+from cosim.analytic import AnalyticSource, band_of
 from cosim.config import Config, convert
 from cosim.display import Display
 from cosim.errors import JournalUnwritable
 from cosim.journal import Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
+from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES, Hardware
@@ -36,7 +43,7 @@ _VERSIONED = ("wdmoe-cosim", "torch", "transformers", "tokenizers", "numpy", "py
 
 
 def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
-    """Run every policy of `config` and journal it in `folder`, which is made.
+    """Run every policy of `config` on each of its networks and journal it in `folder`, which is made.
 
     An ns-3 side that is lost is started anew and brought to where it was. Raises `RequestError` for bad input,
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
@@ -89,7 +96,7 @@ def replay(run_: Path, display: Display) -> None:
     try:
         with _where_it_ran(journal):
             config = convert(journal.config)
-            _run(config, _policies(config), journal, None, display)
+            _run(config, _policies(config), journal, {}, display)
     finally:
         journal.close()
 
@@ -125,7 +132,7 @@ def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_:
     try:
         side = Ns3Side(config, place_, journal.path.resolve().with_name("ns3.log"))
         try:
-            _run(config, policies, journal, side, display)
+            _run(config, policies, journal, {"live": side, "analytic": AnalyticSource(side)}, display)
         finally:
             side.close()
         journal.add_event(None, "finished", "all variants ran to their end")
@@ -139,26 +146,31 @@ def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_:
         raise
 
 
-def _run(config: Config, policies: dict[str, Policy], journal: Journal, side: Ns3Side | None, display: Display) -> None:
-    display.say("loading the model" if side is None else "starting ns-3 and loading the model")
+def _run(
+    config: Config, policies: dict[str, Policy], journal: Journal, sources: Mapping[str, Source], display: Display
+) -> None:
+    """Run what is not finished; without `sources`, all of it on the record alone."""
+    display.say("starting ns-3 and loading the model" if sources else "loading the model")
     began_s = time.perf_counter()
 
-    def network(number: int, name: str) -> JournaledNetwork:
-        def tell(kind: str, message: str) -> None:
-            journal.add_event(number, kind, message)
-            display.say(f"{kind}: {message}")
+    def network(number: int, kind: str, name: str) -> JournaledNetwork:
+        def tell(event: str, message: str) -> None:
+            journal.add_event(number, event, message)
+            display.say(f"{event}: {message}")
 
-        return JournaledNetwork(journal, number, name, side, tell)
+        return JournaledNetwork(journal, number, name, sources.get(kind), tell)
 
     pending = [
-        (number, name, policy)
-        for number, (name, policy) in enumerate(policies.items(), 1)
-        if side is None or not journal.is_finished(number)
+        (number, kind, name)
+        for number, (kind, name) in enumerate(itertools.product(config.networks, policies), 1)
+        if not sources or not journal.is_finished(number)
     ]
     if not pending:
         return
-    first = network(*pending[0][:2])  # what the scenario refuses is said before a model is loaded
+    first = network(*pending[0])  # what the scenario refuses is said before a model is loaded
     try:
+        if "analytic" in config.networks:
+            band_of(first.info)
         torch.set_num_threads(config.model.threads)
         split = load_model(config.model.path, config.model.dtype)
         requests = _requests(config, split)
@@ -166,11 +178,11 @@ def _run(config: Config, policies: dict[str, Policy], journal: Journal, side: Ns
     except BaseException:
         first.close()
         raise
-    for number, name, policy in pending:
-        with closing(first if number == pending[0][0] else network(number, name)) as journaled:
-            variant = _Variant(config, number, name, policy, journal, journaled, shape, split, display)
+    for number, kind, name in pending:
+        with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
+            variant = _Variant(config, number, kind, name, policies[name], journal, journaled, shape, split, display)
             costs = variant.run(requests, time.perf_counter() - began_s)
-        if side is not None:
+        if sources:
             journal.add_costs(number, costs)
         began_s = time.perf_counter()
 
@@ -182,12 +194,13 @@ def _requests(config: Config, split: SplitModel) -> list[Request]:
 
 
 class _Variant:
-    """One policy's pass over the workload, on one network."""
+    """One policy's pass over the workload, on a network of one kind."""
 
     def __init__(
         self,
         config: Config,
         number: int,
+        kind: str,
         policy_name: str,
         policy: Policy,
         journal: Journal,
@@ -220,9 +233,9 @@ class _Variant:
             self._exchanged,
         )
         experts = [[int(e) for e in (placement.device_of == device).nonzero()[0]] for device in range(len(devices))]
-        journal.add_variant(number, policy_name, "live", network.info, hardware, experts)
+        journal.add_variant(number, policy_name, kind, network.info, hardware, experts)
         self._number = number
-        self._policy_name = policy_name
+        self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config
         self._journal = journal
         self._network = network
@@ -235,7 +248,7 @@ class _Variant:
         """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
         layers = len(self._split.blocks)
         total = layers * sum(request.new_tokens for request in requests)
-        self._display.begin(self._policy_name, self._network.info, total, layers)
+        self._display.begin(self._title, self._network.info, total, layers)
         began_s = time.perf_counter()
         passes: dict[int, list[PassQuality]] = {}
         for token in generate(self._split, self.base_station, requests, self._config.quality):

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the networks of a run come from, one after the other."""
+
+from typing import Protocol
+
+from bridge.network import Network
+
+
+class Session(Network, Protocol):
+    """A network that was opened for a variant."""
+
+    busy_ns: int
+    """Wall-clock nanoseconds that ns-3 took for the latest exchange."""
+
+
+class Source(Protocol):
+    """A kind of network of a run. One session at a time is open."""
+
+    def open(self, name: str) -> Session:
+        """A session with a fresh network; `name` is that of the variant, for files of the network's own.
+
+        Raises `RequestError` for what the network refuses, `PartnerLost` if there is none to be had.
+        """
+
+    def abandon(self) -> None:
+        """Have done with what was lost, so that `open` gives something new."""
