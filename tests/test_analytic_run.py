@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 import cosim as library
@@ -78,7 +79,8 @@ def test_the_links_say_what_the_formula_gives_for_the_rows(tables):
     links = tables["links"].query("variant == 1")
     assert len(links) == DEVICES * len(ends)
     for direction, way, band in (("down", "downlink", band_hz[0]), ("up", "uplink", band_hz[1])):
-        rows = tables["channel"].query("variant == 1 and direction == @direction")
+        rows = tables["channel"].query("variant == 1")
+        rows = rows[rows["direction"] == direction]
         for exchange, device, sinr_db, rate_bps in links[
             ["exchange", "device", f"{way}_sinr_db", f"{way}_rate_bps"]
         ].itertuples(index=False):
@@ -150,8 +152,6 @@ def test_a_killed_run_is_resumed_in_either_network(whole, small, tmp_path, varia
 
 
 def test_a_lost_ns3_is_replaced_under_the_formula_too(whole, small, tmp_path):
-    import psutil  # noqa: PLC0415
-
     arguments = ["run", "--out", str(tmp_path / "run"), *small, *BOTH, "--policy", "top-k", "--policy", "wdmoe"]
     with subprocess.Popen([*COSIM, *arguments], stdout=subprocess.PIPE, text=True) as run:
         next(line for line in run.stdout if "(analytic)" in line and "virtual time" in line)
