@@ -2,7 +2,7 @@
 """The network as the model side sees it: devices, a virtual clock, and one verb.
 
 Everything that can carry hidden states between the base station (BS) and the devices implements
-`Network`: ns-3 itself, the ZeroMQ client in front of it, and later a replayed record or a formula.
+`Network`: ns-3 itself, the ZeroMQ client in front of it, a replayed record, a formula.
 Virtual time belongs to the network and is an integer count of nanoseconds since the simulation began.
 """
 

@@ -20,6 +20,8 @@ def test_settings_are_laid_over_the_file_and_policies_over_both(tmp_path):
     assert read.radio == {"devices": 16, "fading": "none"}
     assert read.radio_parameters == {"devices": 16, "fading": "none"}
     assert (read.workload.requests, read.workload.new_tokens) == (3, 5)
+    assert read.networks == ["live"]
+    assert config.load(file, ["networks=['live']"], networks=["analytic", "live"]).networks == ["analytic", "live"]
     assert (read.model.path, read.devices.hardware) == ("owner/name", ["a", "b"])
 
 
@@ -63,6 +65,9 @@ def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkey
         ("placement.experts=[0, -1]", "placement.experts[1]"),
         ("policies=[]", "policies"),
         ("policies=['top-k', 'top-k']", "policies"),
+        ("networks=[]", "networks"),
+        ("networks=['live', 'live']", "networks"),
+        ("networks=['live', 'shannon']", "networks"),
         ("seed", "--set"),
         (".seed=1", "--set"),
         ("seed.deep=1", "--set"),
