@@ -282,4 +282,8 @@ def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
 
 def _versions(config: Config) -> dict[str, str]:
     names = _VERSIONED if config.model.routing is not None else _VERSIONED + _VERSIONED_MODEL
-    return {name: importlib.metadata.version(name) for name in names}
+    try:
+        return {name: importlib.metadata.version(name) for name in names}
+    except importlib.metadata.PackageNotFoundError as error:
+        reason = f"a model needs the package {error.name}, which is not installed; recorded routing does not"
+        raise RequestError("model.path", f"{reason} (docs/routing.md)") from None
