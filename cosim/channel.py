@@ -6,23 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import CHANNEL_ROW, RequestError
+from bridge.network import RequestError
+from cosim.channel_row import ROW
 from cosim.fluid import Channel
 from cosim.journal import Journal
-
-ROW = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("device", "<u2"),
-        ("direction", "u1"),
-        ("others", "u1"),
-        ("pool", "<u4"),
-        ("capacity_bps", "<f4"),
-        ("sinr_db", "<f4"),
-    ]
-)
-"""`bridge.network.CHANNEL_ROW` for NumPy."""
-assert ROW.itemsize == CHANNEL_ROW.size
 
 
 class Record(NamedTuple):

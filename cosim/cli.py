@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -83,12 +83,28 @@ def resume(
 
 
 @app.command()
-def replay(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
-    """Do a run again on its recorded outcomes, without ns-3, and say whether all is as recorded."""
+def replay(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    policy: Annotated[list[str] | None, typer.Option(help="What if this policy ran? (repeatable)")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What if this were so? (repeatable)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A what-if's run folder; else runs/DATE.")] = None,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Run the what-if live as well, in its folder, and print its error.")
+    ] = False,
+) -> None:
+    """Do a run again on its recorded outcomes and compare; with --policy or --set, ask it what would have been."""
     from cosim.display import make_display  # noqa: PLC0415
     from cosim.journal import Journal  # noqa: PLC0415
+    from cosim.run import dated_folder  # noqa: PLC0415
     from cosim.run import replay as replay_run  # noqa: PLC0415
 
+    if policy or settings or validate:
+        _what_if(run, policy, settings or [], out or dated_folder(Path("runs")), validate)
+        return
+    if out is not None:
+        raise RequestError("--out", "an exact replay writes nothing; give --policy or --set with it")
     console = _console()
     display = make_display(console)
     try:
@@ -99,6 +115,32 @@ def replay(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder
     ((exchanges, tokens),) = journal.rows("SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM tokens)")
     print(f"as recorded: {exchanges} exchanges, {tokens} tokens; fingerprint {journal.fingerprint()[:16]}")
     journal.close()
+
+
+def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder: Path, validate: bool) -> None:
+    from msgspec.structs import replace  # noqa: PLC0415
+
+    from cosim.display import make_display  # noqa: PLC0415
+    from cosim.journal import Journal  # noqa: PLC0415
+    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.report import print_errors  # noqa: PLC0415
+    from cosim.run import run as run_live  # noqa: PLC0415
+    from cosim.run import what_if  # noqa: PLC0415
+
+    console = _console()
+    display = make_display(console)
+    try:
+        asked = what_if(run, settings, policies, folder, display)
+    finally:
+        display.end()
+    show(folder)
+    if validate:
+        live = folder / "live"
+        with _telling(live, console) as display:
+            run_live(replace(asked, networks=["live"]), live, Place(), display)
+        show(live)
+        with closing(Journal.open(folder)) as predicted, closing(Journal.open(live)) as measured:
+            print_errors(predicted, measured, console)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Every section refuses keys that it does not know. `[radio]`, or `[scenario]` by 
 scenario, which checks it on the ns-3 side; only which scenario it is, is read here.
 """
 
+import json
 import os.path
 import re
 import tomllib
@@ -21,6 +22,8 @@ Count = Annotated[int, Meta(ge=1)]
 
 NETWORKS = ("live", "analytic")
 """The packets of ns-3, and Shannon's formula on the channel that ns-3 shows."""
+WHAT_IF = "what-if"
+"""The network of a run that was answered from the record of another; not to be asked for but by `changed`."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,6 +148,29 @@ def load(
         values["networks"] = networks
     if scenario is not None:
         _lay_over(values, "radio.scenario", scenario)
+    config = convert(values)
+    if WHAT_IF in config.networks:
+        raise RequestError("networks", "a what-if is asked of a recorded run: cosim replay RUN --policy …")
+    return config
+
+
+def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] | None) -> Config:
+    """A recorded configuration as a what-if: with `--set` settings and policies laid over it.
+
+    Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks.
+    """
+    values = json.loads(json.dumps(recorded))
+    parsed = [_parse(setting) for setting in settings]
+    for name, value in parsed:
+        if name.split(".")[0] in ("seed", "radio", "scenario", "networks"):
+            raise RequestError(name, "is the recorded channel's, which a what-if cannot change; record another run")
+        _lay_over(values, name, value)
+    if policies:
+        values["policies"] = policies
+    asked = {name.split(".")[1] for name, _ in parsed if name.startswith("policy.")}
+    options = values["policy"]
+    values["policy"] = {name: options[name] for name in options if name in values["policies"] or name in asked}
+    values["networks"] = [WHAT_IF]
     return convert(values)
 
 
@@ -158,7 +184,7 @@ def convert(values: dict[str, Any]) -> Config:
         if len(set(names)) < len(names):
             raise RequestError(what, "each can be named once")
     for name in config.networks:
-        if name not in NETWORKS:
+        if name not in (*NETWORKS, WHAT_IF):
             raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}")
     if config.model.routing is not None:
         _check_routing(config)

@@ -4,20 +4,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.channel_row import ROW
 from cosim.source import Session
-
-ROW = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("device", "<u2"),
-        ("direction", "u1"),
-        ("others", "u1"),
-        ("pool", "<u4"),
-        ("capacity_bps", "<f4"),
-        ("sinr_db", "<f4"),
-    ]
-)
-"""`bridge.network.CHANNEL_ROW` for NumPy."""
 
 DOWN, UP = 0, 1
 STEP_NS = 20_000_000

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib.resources import files
@@ -92,8 +92,13 @@ class Journal:
         self._pending = 0
 
     @classmethod
-    def create(cls, folder: Path, config: Config, versions: dict[str, str]) -> "Journal":
-        """Begin the journal of a run in `folder`. Raises `RequestError` if there is one already."""
+    def create(
+        cls, folder: Path, config: Config, versions: dict[str, str], record: Mapping[str, str] | None = None
+    ) -> "Journal":
+        """Begin the journal of a run in `folder`. Raises `RequestError` if there is one already.
+
+        `record`: of a what-if, more for the table `meta`: what it was answered from.
+        """
         path = folder / FILE_NAME
         if path.exists():
             raise RequestError("--out", f"{folder} holds a journal already; choose another folder")
@@ -102,6 +107,7 @@ class Journal:
             "config": msgspec.json.encode(config).decode(),
             "versions": json.dumps(versions, sort_keys=True),
             "folder": os.getcwd(),
+            **(record or {}),
         }
         schema = files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
         partial = path.with_suffix(".partial")  # so that there is a whole journal or none

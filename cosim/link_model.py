@@ -40,11 +40,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class LinkModel:
-    """All that answers a what-if. `loss_per_byte` [2]: how often a byte of a downlink, of an uplink, ends a transfer."""
+    """All that answers a what-if: the record of a variant, and what was fitted. `loss_per_byte` [2]: how often a byte of a downlink, of an uplink, ends a transfer."""
 
+    variant: int
     record: Record
     constants: Constants
     loss_per_byte: Floats
+
+    def describe(self) -> dict[str, object]:
+        """The constants as plain values, by link (2 * device + direction), for the record."""
+        fitted = {name: values.tolist() for name, values in self.constants._asdict().items()}
+        return {"variant": self.variant, **fitted, "loss_per_byte": self.loss_per_byte.tolist()}
 
 
 def fit(journal: Journal) -> LinkModel:
@@ -57,7 +63,7 @@ def fit(journal: Journal) -> LinkModel:
         raise RequestError("RUN", "holds no exchange of a live network, which a what-if would be answered from")
     wait = Wait(journal.config["exchange"]["wait"])
     parts = [(read_record(journal, variant), observe(journal, variant, wait)) for (variant,) in found]
-    return LinkModel(parts[0][0], fit_constants(parts), _losses(journal))
+    return LinkModel(found[0][0], parts[0][0], fit_constants(parts), _losses(journal))
 
 
 def observe(journal: Journal, variant: int, wait: Wait) -> Observed:

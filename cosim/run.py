@@ -18,13 +18,15 @@ from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
 from cosim.analytic import AnalyticSource, band_of
-from cosim.config import Config, convert
+from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
 from cosim.errors import JournalUnwritable
 from cosim.journal import Journal
 from cosim.journaled import JournaledNetwork
+from cosim.link_model import fit
 from cosim.ns3_side import Ns3Side, Place
 from cosim.source import Source
+from cosim.what_if import WhatIfSource
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES, Hardware
@@ -74,6 +76,8 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
         if journal.is_finished():
             raise RequestError("RUN", f"{run_} came to its end; there is nothing to resume")
         config = convert(journal.config)
+        if WHAT_IF in config.networks:
+            raise RequestError("RUN", f"{run_} is a what-if, which takes seconds; ask again with cosim replay")
         written, here = json.loads(journal.meta("versions")), _versions(config)
         changed = [f"{name} {written[name]} (here {here[name]})" for name in here if written.get(name) != here[name]]
         if changed:
@@ -96,6 +100,39 @@ def replay(run_: Path, display: Display) -> None:
             _run(config, _policies(config), journal, {}, display)
     finally:
         journal.close()
+
+
+def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder: Path, display: Display) -> Config:
+    """Ask a recorded run what would have been, and journal that in `folder`, which is made; what was asked.
+
+    The links are those of the record, by the link model that is fitted to it; seed and radio stay as they are. Raises
+    `RequestError` for bad input, and naming RUN for a run that cannot answer.
+    """
+    recorded = Journal.open(run_)
+    try:
+        config = changed(recorded.config, settings, policies)
+        chosen = _policies(config)
+        display.say("fitting the links to the record")
+        model = fit(recorded)
+        info = recorded.network_info(model.variant)
+        assert info is not None
+        record = {
+            "record": str(run_.resolve()),
+            "record_fingerprint": recorded.fingerprint(),
+            "links": json.dumps(model.describe()),
+        }
+        folder = folder.resolve()
+        with _where_it_ran(recorded):
+            folder.mkdir(parents=True, exist_ok=True)
+            journal = Journal.create(folder, config, _versions(config), record)
+            try:
+                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
+                journal.add_event(None, "finished", "all variants ran to their end")
+            finally:
+                journal.close()
+    finally:
+        recorded.close()
+    return config
 
 
 def dated_folder(parent: Path) -> Path:
@@ -148,7 +185,7 @@ def _run(
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
     source = "model" if config.model.routing is None else "routing"
-    display.say(f"starting ns-3 and loading the {source}" if sources else f"loading the {source}")
+    display.say(f"starting ns-3 and loading the {source}" if "live" in sources else f"loading the {source}")
     began_s = time.perf_counter()
 
     def network(number: int, kind: str, name: str) -> JournaledNetwork:
@@ -295,4 +332,8 @@ def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
 
 def _versions(config: Config) -> dict[str, str]:
     names = _VERSIONED if config.model.routing is not None else _VERSIONED + _VERSIONED_MODEL
-    return {name: importlib.metadata.version(name) for name in names}
+    try:
+        return {name: importlib.metadata.version(name) for name in names}
+    except importlib.metadata.PackageNotFoundError as error:
+        reason = f"a model needs the package {error.name}, which is not installed; recorded routing does not"
+        raise RequestError("model.path", f"{reason} (docs/routing.md)") from None

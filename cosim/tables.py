@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.folders import make_empty
+from cosim.channel_row import ROW
 from cosim.journal import TABLES, Journal
 
 UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}
@@ -28,18 +29,6 @@ _ARRAYS = {
     "chosen_experts": ("<i2", "top_k"),
     "delivered": ("?", "top_k"),
 }
-# Of a row of `bridge.network.CHANNEL_ROW`.
-_CHANNEL = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("device", "<u2"),
-        ("direction", "u1"),
-        ("others", "u1"),
-        ("pool", "<u4"),
-        ("capacity_bps", "<f4"),
-        ("sinr_db", "<f4"),
-    ]
-)
 _DIRECTIONS = np.array(["down", "up"])
 _DTYPES = {"INTEGER": "Int64", "REAL": "Float64", "TEXT": "str"}
 
@@ -91,10 +80,10 @@ def _frame(journal: Journal, table: str) -> pd.DataFrame:
 
 def _channel(recorded: pd.DataFrame) -> pd.DataFrame:
     """The rows of all exchanges one below the other."""
-    counts = [len(rows) // _CHANNEL.itemsize for rows in recorded["rows"]]
-    rows = np.frombuffer(b"".join(recorded["rows"]), _CHANNEL)
+    counts = [len(rows) // ROW.itemsize for rows in recorded["rows"]]
+    rows = np.frombuffer(b"".join(recorded["rows"]), ROW)
     frame = recorded[["variant", "exchange"]].iloc[np.repeat(np.arange(len(recorded)), counts)].reset_index(drop=True)
-    for name in _CHANNEL.names or ():
+    for name in ROW.names or ():
         real = name in ("capacity_bps", "sinr_db")
         frame[name] = pd.array(rows[name].astype("f8" if real else "i8"), dtype="Float64" if real else "Int64")
     frame["direction"] = pd.Series(_DIRECTIONS[rows["direction"]], dtype="str")

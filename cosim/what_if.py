@@ -2,6 +2,7 @@
 """What-if: other questions than those recorded, answered by the link model of a recorded run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -24,6 +25,22 @@ from cosim.link_model import WAITS, LinkModel, vanishes
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)  # in the order of cosim.fluid
 
 
+@dataclass(frozen=True)
+class WhatIfSource:
+    """Opens what-if networks on the record of a live one."""
+
+    model: LinkModel
+    info: NetworkInfo
+    seed: int
+
+    def open(self, name: str) -> "WhatIfNetwork":
+        """As `cosim.source.Source.open`; a network for each policy."""
+        return WhatIfNetwork(self.model, self.info, self.seed)
+
+    def abandon(self) -> None:
+        """As `cosim.source.Source.abandon`; nothing can be lost."""
+
+
 class WhatIfNetwork:
     """A `Network` that the link model answers for, from the virtual time at which the recorded one was ready.
 
@@ -31,6 +48,8 @@ class WhatIfNetwork:
     connected, SINR, and the capacity as its rate. Raises `RequestError` for what makes no sense, and for bandwidth
     shares, which no record can answer.
     """
+
+    busy_ns = 0
 
     def __init__(self, model: LinkModel, info: NetworkInfo, seed: int):
         self.info = info

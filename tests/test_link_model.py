@@ -105,7 +105,7 @@ def test_noise_does_not_mislead_the_fit():
 
 def test_losses_follow_the_bytes():
     constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
-    model = LinkModel(record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
+    model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
     draws = np.random.default_rng(4).random((200_000, 2))
     for size in (1_000, 100_000):
         transfers = np.broadcast_to(np.array([0, size, 0, size]), (len(draws), 4))

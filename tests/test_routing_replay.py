@@ -87,6 +87,17 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
     assert whole[:16] in done.stdout
 
 
+def test_without_pytorch_a_model_is_refused_in_words(tmp_path):
+    """`importlib.metadata` is what a run asks first; here it finds no torch, as where none is installed."""
+    missing = "import importlib.metadata as m; known = m.version\n"
+    missing += (
+        "def version(name):\n    if name == 'torch': raise m.PackageNotFoundError(name)\n    return known(name)\n"
+    )
+    done = cosim("run", "--out", tmp_path / "run", program=f"{missing}m.version = version")
+    assert (done.returncode, "model.path: a model needs the package torch" in done.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory) -> Path:
     """The shipped model's routing over the workload of a small run, by the recorder."""
