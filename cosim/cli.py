@@ -123,9 +123,9 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     from cosim.display import make_display  # noqa: PLC0415
     from cosim.journal import Journal  # noqa: PLC0415
     from cosim.ns3_side import Place  # noqa: PLC0415
-    from cosim.report import print_errors  # noqa: PLC0415
     from cosim.run import run as run_live  # noqa: PLC0415
     from cosim.run import what_if  # noqa: PLC0415
+    from cosim.validation import print_errors  # noqa: PLC0415
 
     console = _console()
     display = make_display(console)

@@ -8,9 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import Status
-from cosim.journal import Journal
 from cosim.summary import Series, VariantSummary
-from cosim.validation import Error, device_errors, mean_layer_s, policy_errors, ranking
 from model_side.quality import GateProxy
 
 Row = tuple[str, Callable[[VariantSummary], str]]
@@ -185,24 +183,3 @@ _QUALITY: list[Row] = [
         _quality(lambda variant: f"{variant.quality.mean_kl_nats:.4f} nats" if variant.quality else "-"),
     ),
 ]
-
-
-def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
-    """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
-    table = Table(title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False)
-    for column in ("", "latency of", "median", "95th percentile", "bias", "compared"):
-        table.add_column(column, justify="left" if column in ("", "latency of") else "right")
-    for policy, errors in policy_errors(predicted, live).items():
-        for error in errors:
-            table.add_row(policy, error.what, *_error(error))
-    for error in device_errors(predicted, live):
-        table.add_row("all policies", f"transfers of {error.what}", *_error(error))
-    console.print(table)
-    what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
-    if len(what_if) > 1:
-        tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])
-        console.print(f"ranking of the policies by mean latency of a layer: Kendall's tau {tau:.2f}", highlight=False)
-
-
-def _error(error: Error) -> tuple[str, ...]:
-    return f"{error.median:.1%}", f"{error.p95:.1%}", f"{error.bias:+.1%}", str(len(error.relative))

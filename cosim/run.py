@@ -23,10 +23,8 @@ from cosim.display import Display
 from cosim.errors import JournalUnwritable
 from cosim.journal import Journal
 from cosim.journaled import JournaledNetwork
-from cosim.link_model import fit
 from cosim.ns3_side import Ns3Side, Place
 from cosim.source import Source
-from cosim.what_if import WhatIfSource
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES, Hardware
@@ -108,6 +106,9 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     The links are those of the record, by the link model that is fitted to it; seed and radio stay as they are. Raises
     `RequestError` for bad input, and naming RUN for a run that cannot answer.
     """
+    from cosim.link_model import fit  # noqa: PLC0415  (numba and SciPy take a second to load)
+    from cosim.what_if import WhatIfSource  # noqa: PLC0415
+
     recorded = Journal.open(run_)
     try:
         config = changed(recorded.config, settings, policies)

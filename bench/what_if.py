@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What-if against live: `python -m bench.what_if [FOLDER]`, about ten minutes on 2 cores.
+
+For each seed one run is recorded: `top-k`, 64 tokens a prompt. From that record alone come the answers for other
+policies and loads, and each is held against a live run of the same configuration. FOLDER keeps the journals.
+"""
+
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from cosim import config
+from cosim.display import make_display
+from cosim.journal import Journal
+from cosim.ns3_side import Place
+from cosim.run import run, what_if
+from cosim.validation import mean_layer_s, policy_errors, ranking
+
+SEEDS = (1, 2, 3, 4)
+LOADS = {"64 tokens": [], "24 tokens": ["workload.prompt_tokens=24"], "128 tokens": ["workload.prompt_tokens=128"]}
+POLICIES = {
+    "top-k": ("top-k", []),
+    "wdmoe 0.1": ("wdmoe", ["policy.wdmoe.threshold=0.1"]),
+    "wdmoe 0.25": ("wdmoe", ["policy.wdmoe.threshold=0.25"]),
+    "wdmoe 0.5": ("wdmoe", ["policy.wdmoe.threshold=0.5"]),
+    "wdmoe 1": ("wdmoe", ["policy.wdmoe.threshold=1.0"]),
+}
+BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
+
+
+def main(folder: Path) -> None:
+    """Print the errors of every pair, and the ranking of the policies at each seed and load."""
+    quiet = make_display(Console(quiet=True))
+    table = Table(title="latency per layer, what-if against live", title_justify="left", show_edge=False)
+    for column in ("seed", "load", "policy", "median", "95th percentile", "bias", "token, median"):
+        table.add_column(column, justify="left" if column in ("load", "policy") else "right")
+    everything, taus = [], []
+    for seed in SEEDS:
+        record = folder / f"{seed}-record"
+        run(config.load(None, [*BASE, f"seed={seed}"], ["top-k"]), record, Place(), quiet)
+        for load, of_load in LOADS.items():
+            means: dict[str, tuple[float, float]] = {}
+            for name, (policy, options) in POLICIES.items():
+                if load == "64 tokens" and name == "top-k":
+                    continue  # that is the record
+                asked, live = (folder / f"{seed}-{load}-{name}-{kind}".replace(" ", "-") for kind in ("asked", "live"))
+                what_if(record, [*of_load, *options], [policy], asked, quiet)
+                run(config.load(None, [*BASE, f"seed={seed}", *of_load, *options], [policy]), live, Place(), quiet)
+                with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
+                    errors = {error.what: error for error in policy_errors(predicted, measured)[policy]}
+                    means[name] = (mean_layer_s(predicted)[policy], mean_layer_s(measured)[policy])
+                layers, tokens = errors["layer, all"], errors["token"]
+                everything.append(layers.relative)
+                figures = (layers.median, layers.p95, layers.bias, tokens.median)
+                table.add_row(str(seed), load, name, *(f"{figure:.1%}" for figure in figures))
+            taus.append(ranking(*zip(*means.values(), strict=True)))
+            table.add_section()
+    console = Console(width=100)
+    console.print(table)
+    amounts = np.abs(np.concatenate(everything))
+    print(f"{len(everything)} pairs, {len(amounts)} layers: median {np.median(amounts):.1%}, "
+          f"95th percentile {np.quantile(amounts, 0.95):.1%}")  # fmt: skip
+    print("Kendall's tau of the policies, by seed and load: " + ", ".join(f"{tau:.2f}" for tau in taus))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            main(Path(temporary))
