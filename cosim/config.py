@@ -29,7 +29,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     path: str = "shipped"
-    routing: str | None = None
+    routing: str = ""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
@@ -146,7 +146,7 @@ def convert(values: dict[str, Any]) -> Config:
         raise _named(str(error)) from None
     if len(set(config.policies)) < len(config.policies):
         raise RequestError("policies", "each policy can be named once")
-    if config.model.routing is not None:
+    if config.model.routing:
         _check_routing(config)
     return config
 
