@@ -22,6 +22,7 @@ bench: $(READY)
 	$(VENV)/bin/python -m bench.radio
 	$(VENV)/bin/python -m bench.handover
 	$(VENV)/bin/python -m bench.base_station
+	$(VENV)/bin/python -m bench.replay
 	$(VENV)/bin/python -m bench.run
 
 $(READY): pyproject.toml constraints.txt | prerequisites

@@ -38,7 +38,7 @@ from model_side.shapes import WIRE_PROFILES
 DEVICES = 8
 AIM_TOKEN_LAYERS_PER_S = 1e6
 SHAPE = WIRE_PROFILES["mixtral-8x7b"]
-WORKLOADS = {"prefill, 512 tokens": (24, 512, 1), "decode": (4, 1, 128), "512 tokens, then 64": (2, 512, 64)}
+WORKLOADS = {"prefill, 512 tokens": (64, 512, 1), "decode": (4, 1, 128), "512 tokens, then 64": (2, 512, 64)}
 """Requests, prompt tokens, new tokens."""
 
 

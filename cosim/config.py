@@ -35,7 +35,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     path: str = "shipped"
-    routing: str | None = None
+    routing: str = ""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
@@ -186,7 +186,7 @@ def convert(values: dict[str, Any]) -> Config:
     for name in config.networks:
         if name not in (*NETWORKS, WHAT_IF):
             raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}")
-    if config.model.routing is not None:
+    if config.model.routing:
         _check_routing(config)
     return config
 

@@ -185,7 +185,7 @@ def _run(
     config: Config, policies: dict[str, Policy], journal: Journal, sources: Mapping[str, Source], display: Display
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
-    source = "model" if config.model.routing is None else "routing"
+    source = "routing" if config.model.routing else "model"
     display.say(f"starting ns-3 and loading the {source}" if "live" in sources else f"loading the {source}")
     began_s = time.perf_counter()
 
@@ -225,7 +225,7 @@ def _run(
 def _serving(config: Config) -> Serving:
     """What answers the requests: recorded routing, or a model that runs here."""
     model, work = config.model, config.workload
-    if model.routing is not None:
+    if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
     from model_side.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
@@ -332,7 +332,7 @@ def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
 
 
 def _versions(config: Config) -> dict[str, str]:
-    names = _VERSIONED if config.model.routing is not None else _VERSIONED + _VERSIONED_MODEL
+    names = _VERSIONED if config.model.routing else _VERSIONED + _VERSIONED_MODEL
     try:
         return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
