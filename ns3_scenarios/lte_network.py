@@ -198,7 +198,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             "ns3::PointToPointEpcHelper::S1uLinkDataRate": CORE_LINK_RATE,
             "ns3::NoBackhaulEpcHelper::X2LinkDataRate": CORE_LINK_RATE,
             "ns3::DropTailQueue<Packet>::MaxSize": "4294967295p",
-            "ns3::LteRlcAm::PollRetransmitTimer": "80ms",
+            "ns3::LteRlcAm::PollRetransmitTimer": "40ms",
         }
         numbers = {
             "ns3::LteEnbRrc::SrsPeriodicity": srs,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What LTE's schedulers grant against what there is to send, from ns-3's statistics of MAC, RLC and PDCP."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,14 +104,14 @@ def test_what_the_headers_leave_over_does_not_wait(ns3, direction):
 
 
 def test_what_was_lost_in_the_air_is_sent_again_as_soon_as_the_receiver_asks(ns3):
-    """The end of t-PollRetransmit, and a status report there and back for what that did not bring, twice at most."""
-    leaves_ms, away_ms = 32, 20
+    """A STATUS PDU names one lost PDU, for ns-3 gives it 4 bytes, and t-StatusProhibit parts two of them."""
+    leaves_ms, away_ms, size = 32, 20, 100_000
     away = {"leaves_s": (200.5 + leaves_ms) / 1000, "returns_s": (200.5 + leaves_ms + away_ms) / 1000}
-    steps = [Step([], 200 * MS), Step([Transfer(0, 100_000, 0, 1)])]
-    played = ns3(play_leaving, steps, {"distances_m": [40.0, 50.0], **away})
+    steps = [Step([], 200 * MS), Step([Transfer(0, size, 0, 1)])]
+    played = ns3(play_leaving, steps, {"distances_m": [NEAR_M, NEAR_M], **away})
     took_ns = played.outcomes[1].transfers[0].downlink_end_ns - played.departed_ns[1]
-    poll_ms, report_ms = 80, 20
-    assert leaves_ms + away_ms < took_ns / MS < leaves_ms + away_ms + poll_ms + 2 * report_ms
+    pdus, prohibit_ms, there_and_back_ms = math.ceil(8 * size / BLOCK_BITS[100]), 10, 20
+    assert leaves_ms + away_ms < took_ns / MS < leaves_ms + away_ms + pdus * prohibit_ms + there_and_back_ms
 
 
 def test_other_users_get_one_grant_for_each_packet(ns3, tmp_path):

@@ -89,7 +89,7 @@ Configure(const Settings& s)
     Config::SetDefault("ns3::DropTailQueue<Packet>::MaxSize", StringValue("4294967295p"));
     Config::SetDefault("ns3::LteEnbRrc::SrsPeriodicity", UintegerValue(srs));
     Config::SetDefault("ns3::LteEnbRrc::DefaultTransmissionMode", UintegerValue(s.transmissionMode - 1));
-    Config::SetDefault("ns3::LteRlcAm::PollRetransmitTimer", StringValue("80ms"));
+    Config::SetDefault("ns3::LteRlcAm::PollRetransmitTimer", StringValue("40ms"));
     Config::SetDefault("ns3::LteRlcAm::MaxTxBufferSize", UintegerValue(0));
     Config::SetDefault("ns3::LteRlcUm::MaxTxBufferSize", UintegerValue(UINT32_MAX));
     Config::SetDefault("ns3::LteEnbPhy::TxPower", DoubleValue(40));
