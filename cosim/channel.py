@@ -47,8 +47,9 @@ def extended(record: Record) -> Record:
     """The record twice as long: from its end on it repeats."""
     channel, period_ns = record.channel, record.end_ns - record.begin_ns
     size = np.diff(channel.first)
-    again = np.concatenate([np.tile(np.arange(a, b), 2) for a, b in zip(channel.first[:-1], channel.first[1:])])
-    second = np.concatenate([np.repeat([0, 1], count) for count in size])
+    spans = zip(channel.first, size, strict=False)
+    again = np.concatenate([np.tile(np.arange(begin, begin + n), 2) for begin, n in spans])
+    second = np.concatenate([np.repeat([0, 1], n) for n in size])
     begin_ns = channel.begin_ns[again] + second * period_ns
     twice = Channel(
         2 * channel.first, begin_ns, channel.capacity_bps[again], channel.pool[again], channel.others[again]

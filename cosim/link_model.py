@@ -40,7 +40,10 @@ class Observed:
 
 @dataclass(frozen=True)
 class LinkModel:
-    """All that answers a what-if: the record of a variant, and what was fitted. `loss_per_byte` [2]: how often a byte of a downlink, of an uplink, ends a transfer."""
+    """All that answers a what-if: the record of a variant, and what was fitted.
+
+    `loss_per_byte` [2]: how often a byte of a downlink, of an uplink, ends a transfer.
+    """
 
     variant: int
     record: Record
@@ -138,14 +141,14 @@ def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants) -
         depart_ns = np.repeat(asked.depart_ns, np.diff(asked.first))
         off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns))
         off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns) for end in (0, 2)]
-    return np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE)
+    return np.asarray(np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE))
 
 
 def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats) -> Floats:
     """By how much latencies are off; 0 where nothing was observed, 1 where what was observed is not predicted."""
     latency = np.maximum(observed_ns - depart_ns, 1.0)
     off = np.log(np.maximum(predicted_ns - depart_ns, 1.0) / latency)
-    return np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -1, 1)))
+    return np.asarray(np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -1, 1))))
 
 
 def _losses(journal: Journal) -> Floats:

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cosim.folders import make_empty
 from cosim.channel_row import ROW
+from cosim.folders import make_empty
 from cosim.journal import TABLES, Journal
 
 UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}

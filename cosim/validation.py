@@ -53,7 +53,9 @@ class Error:
 
 def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
     """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
-    table = Table(title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(
+        title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False
+    )
     for column in ("", "latency of", "median", "95th percentile", "bias", "compared"):
         table.add_column(column, justify="left" if column in ("", "latency of") else "right")
     for policy, errors in policy_errors(predicted, live).items():
@@ -89,7 +91,8 @@ def device_errors(predicted: Journal, live: Journal) -> list[Error]:
     for device, name in enumerate(names):
         query = f"{_OF_DEVICES} AND device = {device}"
         series = [
-            _relative(predicted, number, live, numbers[policy], query) for policy, number in _variants(predicted).items()
+            _relative(predicted, number, live, numbers[policy], query)
+            for policy, number in _variants(predicted).items()
         ]
         errors.append(Error(name, np.concatenate(series)))
     return [error for error in errors if len(error.relative)]

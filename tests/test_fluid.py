@@ -183,9 +183,7 @@ def test_a_device_out_of_reach_is_not_waited_for():
 def test_what_vanishes_is_waited_for_until_the_deadline():
     links = channel(*[[(0, 8e6)]] * 4)
     asked = [(0, 1000, 0, 1000), (1, 1000, 0, 1000)]
-    end, times, status = run(
-        links, constants(4), asked, deadline_ns=9_000_000, vanishes=[(True, False), (False, True)]
-    )
+    end, times, status = run(links, constants(4), asked, deadline_ns=9_000_000, vanishes=[(True, False), (False, True)])
     assert (end, status) == (9e6, [LOST, LOST])
     assert times[0].max() == -1
     assert times[1] == pytest.approx([1e6, 1e6, -1])
