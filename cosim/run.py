@@ -127,7 +127,8 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
             folder.mkdir(parents=True, exist_ok=True)
             journal = Journal.create(folder, config, _versions(config), record)
             try:
-                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
+                with journal.batched():
+                    _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
                 journal.add_event(None, "finished", "all variants ran to their end")
             finally:
                 journal.close()
