@@ -76,8 +76,15 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     // A TCP connection takes a fresh port, so that nothing of one that was reset can reach the next.
     bool isStream = protocol == TcpSocketFactory::GetTypeId();
     auto life = CreateObject<DeviceLife>();
-    life->SetSinks([this, index](bool absent) { absent ? Leave(index) : Join(index); },
-                   [this, device](bool cut) { m_obstruction->SetCut(device, cut); });
+    life->SetSinks(
+        [this, index](bool absent) {
+            absent ? Leave(index) : Join(index);
+            HandleLife();
+        },
+        [this, device](bool cut) {
+            m_obstruction->SetCut(device, cut);
+            HandleLife();
+        });
     m_ends.push_back({install(server, true, atServer, atDevice),
                       install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
                       device,
@@ -121,9 +128,15 @@ ExchangeEngine::Attach(int64_t untilNs)
 {
     Simulator::ScheduleNow(&ExchangeEngine::PollAttach, this, untilNs);
     Simulator::Run();
-    if (m_channelPeriod.IsStrictlyPositive())
+    if (!m_channelPeriod.IsStrictlyPositive())
     {
-        Sample();
+        return;
+    }
+    m_isAttached = true;
+    NoteChannel(m_channelPeriod);
+    if (m_radio->IsChanging())
+    {
+        Simulator::Schedule(m_channelPeriod, &ExchangeEngine::Sample, this);
     }
 }
 
@@ -148,10 +161,8 @@ ExchangeEngine::PollAttach(int64_t untilNs)
 }
 
 void
-ExchangeEngine::Sample()
+ExchangeEngine::NoteChannel(Time interval)
 {
-    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
-    auto interval = m_channelPeriod * (int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE));
     for (uint32_t device = 0; device < m_ends.size(); device++)
     {
         uint8_t direction = 0;
@@ -160,7 +171,24 @@ ExchangeEngine::Sample()
             m_channel.Note(GetNow(), device, direction++, capacity);
         }
     }
+}
+
+void
+ExchangeEngine::Sample()
+{
+    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
+    auto interval = m_channelPeriod * (int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE));
+    NoteChannel(interval);
     Simulator::Schedule(interval, &ExchangeEngine::Sample, this);
+}
+
+void
+ExchangeEngine::HandleLife()
+{
+    if (m_channelPeriod.IsStrictlyPositive() && m_isAttached)
+    {
+        NoteChannel(m_channelPeriod);
+    }
 }
 
 std::vector<Capacity>

@@ -128,7 +128,9 @@ class ExchangeEngine : public Object
     };
 
     void PollAttach(int64_t untilNs);
+    void NoteChannel(Time interval);
     void Sample();
+    void HandleLife();
     std::vector<Capacity> GetCapacity(uint32_t device, Time interval) const;
     void Depart();
     void Begin(Pipeline& pipeline);
@@ -159,6 +161,7 @@ class ExchangeEngine : public Object
     EventId m_departure;
     EventId m_deadline;
     bool m_running{false};
+    bool m_isAttached{false};
     std::atomic<bool> m_interrupt{false};
 
     mutable std::mutex m_lifetime; // of ns-3's simulator, against threads that look at its clock

@@ -229,6 +229,12 @@ LteRadio::GetLink(uint32_t device) const
     return sample;
 }
 
+bool
+LteRadio::IsChanging() const
+{
+    return true;
+}
+
 std::vector<Capacity>
 LteRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {

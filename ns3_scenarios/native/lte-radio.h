@@ -66,6 +66,7 @@ class LteRadio : public Radio
      * the wide-band CQI), up at the MCS of the worst resource block.
      */
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
+    bool IsChanging() const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;

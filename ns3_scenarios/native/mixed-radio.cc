@@ -42,6 +42,12 @@ MixedRadio::GetLink(uint32_t device) const
     return member.radio->GetLink(member.device);
 }
 
+bool
+MixedRadio::IsChanging() const
+{
+    return true;
+}
+
 std::vector<Capacity>
 MixedRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {

@@ -42,6 +42,12 @@ Radio::Discard(uint32_t device, uint32_t exchange)
 {
 }
 
+bool
+Radio::IsChanging() const
+{
+    return false;
+}
+
 std::vector<Ptr<Channel>>
 Radio::GetChannels(uint32_t device) const
 {

@@ -63,6 +63,9 @@ class Radio : public Object
     /// Drop what waits below IP of the device's transfers up to exchange number `exchange`, both ways.
     virtual void Discard(uint32_t device, uint32_t exchange);
 
+    /// True if capacities change by more than the life of devices: the channel record then looks time and again.
+    virtual bool IsChanging() const;
+
     /// The channels on which the device's signals travel that its net devices do not name themselves.
     virtual std::vector<Ptr<Channel>> GetChannels(uint32_t device) const;
 };

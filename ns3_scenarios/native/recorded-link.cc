@@ -293,6 +293,12 @@ RecordedRadio::GetLink(uint32_t device) const
     return sample;
 }
 
+bool
+RecordedRadio::IsChanging() const
+{
+    return true;
+}
+
 std::vector<Capacity>
 RecordedRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {

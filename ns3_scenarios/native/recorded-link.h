@@ -137,6 +137,7 @@ class RecordedRadio : public Radio
     bool IsConnected(uint32_t device) const override;
     LinkSample GetLink(uint32_t device) const override;
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
+    bool IsChanging() const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 
   protected:

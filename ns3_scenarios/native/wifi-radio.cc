@@ -206,6 +206,12 @@ WifiRadio::GetLink(uint32_t device) const
     return sample;
 }
 
+bool
+WifiRadio::IsChanging() const
+{
+    return true;
+}
+
 std::vector<Capacity>
 WifiRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {

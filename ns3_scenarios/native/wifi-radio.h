@@ -56,6 +56,7 @@ class WifiRadio : public Radio
 
     /// As WifiCapacity says, both directions in one pool.
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
+    bool IsChanging() const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 

@@ -63,6 +63,12 @@ WiredRadio::GetCapacity(uint32_t device, int64_t forNs) const
     return {{0, 0, cable.rateBps}, {0, others, cable.rateBps}};
 }
 
+bool
+WiredRadio::IsChanging() const
+{
+    return !m_others.empty();
+}
+
 void
 WiredRadio::DoDispose()
 {

@@ -28,6 +28,7 @@ class WiredRadio : public Radio
     void AddOther(Ptr<NetDevice> station);
 
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
+    bool IsChanging() const override;
 
   protected:
     void DoDispose() override;
