@@ -25,7 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_PLAIN_WIDTH = 160
+_PLAIN_WIDTH = 120
+_REPORT_WIDTH = 160  # for every policy on a few networks side by side
 
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
@@ -175,7 +176,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     from cosim.summary import summarise  # noqa: PLC0415
 
     journal = Journal.open(run)
-    print_report(summarise(journal), _console())
+    print_report(summarise(journal), _console(_REPORT_WIDTH))
     for kind, message in journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event"):
         print(f"{kind}: {message}")
     print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
@@ -306,9 +307,9 @@ def main() -> NoReturn:
     sys.exit(code or 0)
 
 
-def _console() -> Console:
-    """Standard output; where it is no terminal, lines wide enough for a few policies side by side."""
-    return Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
+def _console(plain_width: int = _PLAIN_WIDTH) -> Console:
+    """Standard output; where it is no terminal, with lines so wide."""
+    return Console() if sys.stdout.isatty() else Console(width=plain_width)
 
 
 def _say(message: str, code: int) -> int:
