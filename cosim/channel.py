@@ -36,10 +36,10 @@ def read_record(journal: Journal, variant: int) -> Record:
         raise RequestError("RUN", "its scenario keeps no channel record, which a what-if would be answered from")
     order = np.argsort(link, kind="stable")
     rows, link = rows[order], link[order]
-    _, pool = np.unique(rows["pool"], return_inverse=True)
+    pools, pool = np.unique(rows["pool"], return_inverse=True)
     first = np.searchsorted(link, np.arange(2 * devices + 1)).astype(np.int64)
     others, capacity, begin = (rows[name].astype(np.float64) for name in ("others", "capacity_bps", "time_ns"))
-    channel = Channel(first, begin, capacity, pool.astype(np.int64), others)
+    channel = Channel(first, begin, capacity, pool.astype(np.int64), others, len(pools))
     return Record(channel, rows["sinr_db"].astype(np.float64), int(begin_ns), int(end_ns))
 
 
@@ -52,6 +52,11 @@ def extended(record: Record) -> Record:
     second = np.concatenate([np.repeat([0, 1], n) for n in size])
     begin_ns = channel.begin_ns[again] + second * period_ns
     twice = Channel(
-        2 * channel.first, begin_ns, channel.capacity_bps[again], channel.pool[again], channel.others[again]
+        2 * channel.first,
+        begin_ns,
+        channel.capacity_bps[again],
+        channel.pool[again],
+        channel.others[again],
+        channel.pools,
     )
     return Record(twice, record.sinr_db[again], record.begin_ns, record.end_ns + period_ns)

@@ -29,8 +29,8 @@ _WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = ra
 class Channel(NamedTuple):
     """A channel record by link: the rows of link l are those from `first[l]` up to `first[l + 1]`, in order of time.
 
-    Row r holds from `begin_ns[r]` until the link's next one. A `capacity_bps` below 0: not connected. Pools are
-    numbered from 0.
+    Row r holds from `begin_ns[r]` until the link's next one. A `capacity_bps` below 0: not connected. The
+    `pools` pools are numbered from 0.
     """
 
     first: Integers
@@ -38,6 +38,7 @@ class Channel(NamedTuple):
     capacity_bps: Floats
     pool: Integers
     others: Floats
+    pools: int
 
 
 class Constants(NamedTuple):
@@ -63,18 +64,8 @@ class Exchanges(NamedTuple):
     wait: int
 
 
-class _Flight(NamedTuple):
-    """Where the transfers of the exchange under way are; room for those of the largest exchange."""
-
-    state: Integers
-    until_ns: Floats  # the end of waiting or computing
-    left_bits: Floats
-    rate: Floats  # bits a ns
-    sharing: Floats  # by pool: how many transfers flow
-
-
 @njit(cache=True)
-def carry(
+def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     channel: Channel,
     constants: Constants,
     cursor: Integers,
@@ -91,166 +82,118 @@ def carry(
     """
     size = asked.first[1:] - asked.first[:-1]
     most = size.max() if len(size) else 0
-    flight = _Flight(
-        np.empty(most, np.int64), np.empty(most), np.empty(most), np.empty(most), np.zeros(channel.pool.max() + 1)
-    )
+    state = np.empty(most, np.int64)
+    until = np.empty(most)  # the end of waiting or computing
+    left = np.empty(most)  # bits
+    rate = np.empty(most)  # bits a ns
+    sharing = np.zeros(channel.pools)
     before = cursor.copy()
     for exchange in range(len(size)):
-        end_ns[exchange] = _carry_one(channel, constants, cursor, asked, exchange, flight, times)
-        for i in range(size[exchange]):
-            status[asked.first[exchange] + i] = _status(flight.state[i])
+        begin = asked.first[exchange]
+        count = size[exchange]
+        now = asked.depart_ns[exchange]
+        deadline_ns = asked.deadline_ns[exchange]
+        pending = 0
+        for i in range(count):
+            link = 2 * asked.transfers[begin + i, 0]
+            times[begin + i] = -1
+            if _is_connected(channel, cursor, link, now):
+                state[i] = _WAITING_DOWN
+                until[i] = now + constants.floor_ns[link]
+                pending += 1
+            else:
+                state[i] = _GONE
+        is_any_done = False
+        while now < deadline_ns and (asked.wait == DEADLINE or pending > 0) and not (asked.wait == ANY and is_any_done):
+            sharing[:] = 0
+            for i in range(count):
+                if state[i] == _DOWN or state[i] == _UP:
+                    sharing[channel.pool[cursor[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
+            soonest = deadline_ns
+            for i in range(count):
+                link = 2 * asked.transfers[begin + i, 0]
+                if state[i] == _DOWN or state[i] == _UP:
+                    flowing = link + (state[i] == _UP)
+                    row = cursor[flowing]
+                    n = sharing[channel.pool[row]]
+                    shares = n + constants.overhead[flowing] * (n - 1) + channel.others[row]
+                    rate[i] = constants.efficiency[flowing] * channel.capacity_bps[row] / shares / 1e9
+                    if rate[i] > 0:
+                        soonest = min(soonest, now + left[i] / rate[i])
+                elif state[i] < _OVER:
+                    soonest = min(soonest, until[i])
+                if state[i] < _OVER:
+                    soonest = min(soonest, _next_row_ns(channel, cursor, link), _next_row_ns(channel, cursor, link + 1))
+            for i in range(count):
+                if state[i] == _DOWN or state[i] == _UP:
+                    is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
+                    left[i] = 0.0 if is_through else left[i] - rate[i] * (soonest - now)
+            now = soonest
+            for i in range(count):
+                at = begin + i
+                link = 2 * asked.transfers[at, 0]
+                if state[i] >= _OVER:
+                    continue
+                if state[i] == _DOWN and left[i] <= 0:
+                    if asked.vanishes[at, 0]:
+                        state[i] = _VANISHED
+                        continue
+                    times[at, 0] = now
+                    until[i] = now + asked.transfers[at, 2]
+                    state[i] = _COMPUTING
+                elif state[i] == _UP and left[i] <= 0:
+                    if asked.vanishes[at, 1]:
+                        state[i] = _VANISHED
+                        continue
+                    times[at, 2] = now
+                    state[i] = _OVER
+                    pending -= 1
+                    is_any_done = True
+                    continue
+                if state[i] == _COMPUTING and until[i] <= now:
+                    times[at, 1] = until[i]
+                    until[i] += constants.floor_ns[link + 1]
+                    state[i] = _WAITING_UP
+                if state[i] == _WAITING_DOWN and until[i] <= now:
+                    left[i] = 8.0 * asked.transfers[at, 1]
+                    state[i] = _DOWN
+                elif state[i] == _WAITING_UP and until[i] <= now:
+                    left[i] = 8.0 * asked.transfers[at, 3]
+                    state[i] = _UP
+                if not _is_connected(channel, cursor, link, now):
+                    state[i] = _GONE
+                    pending -= 1
+        end_ns[exchange] = now
+        for i in range(count):
+            if state[i] == _OVER:
+                status[begin + i] = DONE
+            elif state[i] == _GONE:
+                status[begin + i] = UNREACHABLE
+            elif state[i] == _VANISHED:
+                status[begin + i] = LOST
+            else:
+                status[begin + i] = LATE
         for link in range(len(cursor)):
-            _seek(channel, cursor, link, end_ns[exchange])
+            _seek(channel, cursor, link, now)
     return bool((cursor != before).any())
 
 
 @njit(cache=True)
-def _carry_one(
-    channel: Channel,
-    constants: Constants,
-    cursor: Integers,
-    asked: Exchanges,
-    exchange: int,
-    flight: _Flight,
-    times: Floats,
-) -> float:
-    """One exchange, from its departure to its end."""
-    begin, count = asked.first[exchange], asked.first[exchange + 1] - asked.first[exchange]
-    now_ns, deadline_ns = asked.depart_ns[exchange], asked.deadline_ns[exchange]
-    for i in range(count):
-        link = 2 * asked.transfers[begin + i, 0]
-        times[begin + i] = -1
-        flight.state[i] = _WAITING_DOWN if _is_connected(channel, cursor, link, now_ns) else _GONE
-        flight.until_ns[i] = now_ns + constants.floor_ns[link]
-    while now_ns < deadline_ns and not _is_over(flight.state[:count], asked.wait):
-        _share(channel, constants, cursor, asked, begin, count, flight)
-        soonest_ns = deadline_ns
-        for i in range(count):
-            soonest_ns = min(
-                soonest_ns, _next_ns(channel, cursor, 2 * asked.transfers[begin + i, 0], i, flight, now_ns)
-            )
-        for i in range(count):
-            if _flows(flight.state[i]):
-                is_through = flight.rate[i] > 0 and now_ns + flight.left_bits[i] / flight.rate[i] <= soonest_ns
-                flowed = flight.rate[i] * (soonest_ns - now_ns)
-                flight.left_bits[i] = 0.0 if is_through else flight.left_bits[i] - flowed
-        now_ns = soonest_ns
-        for i in range(count):
-            if flight.state[i] < _OVER:
-                _move_on(constants, asked, begin + i, i, flight, times, now_ns)
-            if flight.state[i] < _OVER and not _is_connected(
-                channel, cursor, 2 * asked.transfers[begin + i, 0], now_ns
-            ):
-                flight.state[i] = _GONE
-    return float(now_ns)
-
-
-@njit(cache=True)
-def _is_over(state: Integers, wait: int) -> bool:
-    """Whether an exchange ends before its deadline. What vanished is waited for: nobody knows."""
-    if wait == DEADLINE:
-        return False
-    if wait == ANY and (state == _OVER).any():
-        return True
-    return not ((state < _OVER) | (state == _VANISHED)).any()
-
-
-@njit(cache=True)
-def _share(
-    channel: Channel,
-    constants: Constants,
-    cursor: Integers,
-    asked: Exchanges,
-    begin: int,
-    count: int,
-    flight: _Flight,
-) -> None:
-    """Give each transfer that flows its rate."""
-    flight.sharing[:] = 0
-    for i in range(count):
-        if _flows(flight.state[i]):
-            link = 2 * asked.transfers[begin + i, 0] + (flight.state[i] == _UP)
-            flight.sharing[channel.pool[cursor[link]]] += 1
-    for i in range(count):
-        if _flows(flight.state[i]):
-            link = 2 * asked.transfers[begin + i, 0] + (flight.state[i] == _UP)
-            row = cursor[link]
-            n = flight.sharing[channel.pool[row]]
-            shares = n + constants.overhead[link] * (n - 1) + channel.others[row]
-            flight.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] / shares / 1e9
-
-
-@njit(cache=True)
-def _next_ns(channel: Channel, cursor: Integers, downlink: int, i: int, flight: _Flight, now_ns: float) -> float:
-    """When next something happens to a transfer, or to one of its links."""
-    if flight.state[i] >= _OVER:
-        return float(np.inf)
-    soonest_ns = np.inf
-    if not _flows(flight.state[i]):
-        soonest_ns = flight.until_ns[i]
-    elif flight.rate[i] > 0:
-        soonest_ns = now_ns + flight.left_bits[i] / flight.rate[i]
-    for link in (downlink, downlink + 1):
-        row = cursor[link] + 1
-        if row < channel.first[link + 1]:
-            soonest_ns = min(soonest_ns, channel.begin_ns[row])
-    return float(soonest_ns)
-
-
-@njit(cache=True)
-def _move_on(
-    constants: Constants, asked: Exchanges, at: int, i: int, flight: _Flight, times: Floats, now_ns: float
-) -> None:
-    """Take a transfer through every state that has ended by now."""
-    link = 2 * asked.transfers[at, 0]
-    if _flows(flight.state[i]) and flight.left_bits[i] <= 0:
-        is_up = flight.state[i] == _UP
-        if asked.vanishes[at, int(is_up)]:
-            flight.state[i] = _VANISHED
-        elif is_up:
-            times[at, 2] = now_ns
-            flight.state[i] = _OVER
-        else:
-            times[at, 0] = now_ns
-            flight.until_ns[i] = now_ns + asked.transfers[at, 2]
-            flight.state[i] = _COMPUTING
-    if flight.state[i] == _COMPUTING and flight.until_ns[i] <= now_ns:
-        times[at, 1] = flight.until_ns[i]
-        flight.until_ns[i] += constants.floor_ns[link + 1]
-        flight.state[i] = _WAITING_UP
-    if flight.state[i] == _WAITING_DOWN and flight.until_ns[i] <= now_ns:
-        flight.left_bits[i] = 8.0 * asked.transfers[at, 1]
-        flight.state[i] = _DOWN
-    elif flight.state[i] == _WAITING_UP and flight.until_ns[i] <= now_ns:
-        flight.left_bits[i] = 8.0 * asked.transfers[at, 3]
-        flight.state[i] = _UP
-
-
-@njit(cache=True)
-def _flows(state: int) -> bool:
-    return state in (_DOWN, _UP)
-
-
-@njit(cache=True)
-def _status(state: int) -> int:
-    """Of a transfer whose exchange has ended."""
-    if state == _OVER:
-        return DONE
-    if state == _GONE:
-        return UNREACHABLE
-    return LOST if state == _VANISHED else LATE
-
-
-@njit(cache=True)
-def _is_connected(channel: Channel, cursor: Integers, downlink: int, now_ns: float) -> bool:
-    """Whether a device is, both ways."""
-    _seek(channel, cursor, downlink, now_ns)
-    _seek(channel, cursor, downlink + 1, now_ns)
-    return bool(channel.capacity_bps[cursor[downlink]] >= 0 and channel.capacity_bps[cursor[downlink + 1]] >= 0)
-
-
-@njit(cache=True)
 def _seek(channel: Channel, cursor: Integers, link: int, now_ns: float) -> None:
-    """Move a link on to the row that holds now."""
+    """Move a link on to the row that holds at `now_ns`."""
     while cursor[link] + 1 < channel.first[link + 1] and channel.begin_ns[cursor[link] + 1] <= now_ns:
         cursor[link] += 1
+
+
+@njit(cache=True)
+def _is_connected(channel: Channel, cursor: Integers, link: int, now_ns: float) -> bool:
+    """Whether a device is, both ways; `link` is its downlink."""
+    _seek(channel, cursor, link, now_ns)
+    _seek(channel, cursor, link + 1, now_ns)
+    return bool(channel.capacity_bps[cursor[link]] >= 0 and channel.capacity_bps[cursor[link + 1]] >= 0)
+
+
+@njit(cache=True)
+def _next_row_ns(channel: Channel, cursor: Integers, link: int) -> float:
+    row = cursor[link] + 1
+    return float(channel.begin_ns[row]) if row < channel.first[link + 1] else np.inf

@@ -24,6 +24,7 @@ def channel(*links, pools=None, others=None):
         np.array([float(rate) for _, rate in rows]),
         np.repeat(np.asarray(pools), sizes),
         np.repeat(np.asarray(others, dtype=float), sizes),
+        int(np.max(pools)) + 1,
     )
 
 

@@ -16,7 +16,9 @@ def record(*, shared, devices=4, end_ns=60e9):
     links = np.arange(2 * devices)
     capacity = np.repeat([RATES_BPS[device % 4] for device in range(devices)], 2)
     pool = links % 2 if shared else links
-    channel = Channel(np.arange(2 * devices + 1), np.zeros(2 * devices), capacity, pool, np.zeros(2 * devices))
+    channel = Channel(
+        np.arange(2 * devices + 1), np.zeros(2 * devices), capacity, pool, np.zeros(2 * devices), 2 * devices
+    )
     return Record(channel, np.full(2 * devices, 20.0), 0, int(end_ns))
 
 
@@ -115,7 +117,7 @@ def test_losses_follow_the_bytes():
 
 def test_a_record_that_is_extended_repeats():
     channel = Channel(
-        np.array([0, 2, 3]), np.array([5.0, 30.0, 5.0]), np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.zeros(3)
+        np.array([0, 2, 3]), np.array([5.0, 30.0, 5.0]), np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.zeros(3), 2
     )
     twice = extended(Record(channel, np.array([10.0, 20.0, 30.0]), 5, 105))
     assert twice.end_ns == 205

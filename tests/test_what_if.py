@@ -62,7 +62,7 @@ def network(capacity_bps=(8e6, 8e6), loss=(0.0, 0.0), sinr_db=20.0, rows=None):
         else (np.array([0, len(rows), len(rows) + 1]), *np.array([*rows, (0, 8e6)], dtype=float).T)
     )
     pool = np.repeat([0, 1], np.diff(first))
-    channel = Channel(first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)))
+    channel = Channel(first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)), 2)
     constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
     model = LinkModel(1, Record(channel, np.full(len(begin), sinr_db), 0, 10**9), constants, np.array(loss))
     return WhatIfNetwork(model, NetworkInfo("made", ("ue0",), 0, {}, {}), seed=1)
