@@ -2,8 +2,9 @@
 """Kills at random moments: `python -m bench.chaos [KILLS] [SEED]`.
 
 A short run of both policies on LTE is made once in peace. Then runs of the same are struck at random moments of wall
-clock, ns-3's process, the model's, both at once, by SIGKILL, or ns-3's by SIGSTOP for good; one that died is resumed,
-and struck again at every second time. Each has to end with the journal of the peaceful one.
+clock: ns-3's process, the model's (which is ns-3's parent), both at once, by SIGKILL, or one of the two by SIGSTOP,
+ns-3's for good and the model's for longer than the time-out; one that died is resumed, and struck again at every second
+time. Each has to end with the journal of the peaceful one.
 """
 
 import random
@@ -20,16 +21,19 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bridge.server import CLIENT_TIMEOUT_S
 from cosim.journal import Journal
 
 SETTINGS = ("workload.requests=2", "workload.prompt_tokens=16", "workload.new_tokens=8", "radio.devices=4")
 STROKES = {
     "ns-3 killed": ("ns3", signal.SIGKILL),
-    "model process killed": ("model", signal.SIGKILL),
+    "model, the parent, killed": ("model", signal.SIGKILL),
     "both killed": ("both", signal.SIGKILL),
     "ns-3 stopped for good": ("ns3", signal.SIGSTOP),
+    "model, the parent, stopped for a while": ("model", signal.SIGSTOP),
 }
 MOST_RESUMES = 6
+STOPPED_S = CLIENT_TIMEOUT_S + 2.0
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -53,6 +57,9 @@ def strike(process: "subprocess.Popen[str]", whom: str, number: signal.Signals, 
         for struck in {"ns3": ns3, "model": [model], "both": [model, *ns3]}[whom]:
             with suppress(psutil.NoSuchProcess):
                 struck.send_signal(number)
+        if number == signal.SIGSTOP and whom == "model":
+            time.sleep(STOPPED_S)
+            model.send_signal(signal.SIGCONT)
     return True
 
 
