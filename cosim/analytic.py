@@ -26,7 +26,8 @@ from bridge.network import (
     Wait,
     check_request,
 )
-from cosim.idle_channel import DOWN, UP, IdleChannel, Rows
+from cosim.channel_row import DOWN, UP
+from cosim.idle_channel import IdleChannel, Rows
 from cosim.source import Session, Source
 
 NEVER = 1 << 62

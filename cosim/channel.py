@@ -13,12 +13,10 @@ from cosim.journal import Journal
 
 
 class Record(NamedTuple):
-    """The record of a variant, from `begin_ns` to `end_ns` in virtual time: by link, with SINR in dB [rows]."""
+    """The record of a variant by link, with SINR in dB [rows]; where it ends it begins again."""
 
     channel: Channel
     sinr_db: NDArray[np.float64]
-    begin_ns: int
-    end_ns: int
 
 
 def read_record(journal: Journal, variant: int) -> Record:
@@ -39,24 +37,5 @@ def read_record(journal: Journal, variant: int) -> Record:
     pools, pool = np.unique(rows["pool"], return_inverse=True)
     first = np.searchsorted(link, np.arange(2 * devices + 1)).astype(np.int64)
     others, capacity, begin = (rows[name].astype(np.float64) for name in ("others", "capacity_bps", "time_ns"))
-    channel = Channel(first, begin, capacity, pool.astype(np.int64), others, len(pools))
-    return Record(channel, rows["sinr_db"].astype(np.float64), int(begin_ns), int(end_ns))
-
-
-def extended(record: Record) -> Record:
-    """The record twice as long: from its end on it repeats."""
-    channel, period_ns = record.channel, record.end_ns - record.begin_ns
-    size = np.diff(channel.first)
-    spans = zip(channel.first, size, strict=False)
-    again = np.concatenate([np.tile(np.arange(begin, begin + n), 2) for begin, n in spans])
-    second = np.concatenate([np.repeat([0, 1], n) for n in size])
-    begin_ns = channel.begin_ns[again] + second * period_ns
-    twice = Channel(
-        2 * channel.first,
-        begin_ns,
-        channel.capacity_bps[again],
-        channel.pool[again],
-        channel.others[again],
-        channel.pools,
-    )
-    return Record(twice, record.sinr_db[again], record.begin_ns, record.end_ns + period_ns)
+    channel = Channel(first, begin, capacity, pool.astype(np.int64), others, len(pools), float(end_ns - begin_ns))
+    return Record(channel, rows["sinr_db"].astype(np.float64))

@@ -17,3 +17,7 @@ ROW = np.dtype(
     ]
 )
 assert ROW.itemsize == CHANNEL_ROW.size
+
+DIRECTIONS = ("down", "up")
+DOWN, UP = range(2)
+"""As a row numbers them."""

@@ -5,7 +5,7 @@ Every section refuses keys that it does not know. `[radio]`, or `[scenario]` by 
 scenario, which checks it on the ns-3 side; only which scenario it is, is read here.
 """
 
-import json
+import copy
 import os.path
 import re
 import tomllib
@@ -159,7 +159,7 @@ def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] |
 
     Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks.
     """
-    values = json.loads(json.dumps(recorded))
+    values = copy.deepcopy(recorded)
     parsed = [_parse(setting) for setting in settings]
     for name, value in parsed:
         if name.split(".")[0] in ("seed", "radio", "scenario", "networks"):

@@ -30,7 +30,7 @@ class Channel(NamedTuple):
     """A channel record by link: the rows of link l are those from `first[l]` up to `first[l + 1]`, in order of time.
 
     Row r holds from `begin_ns[r]` until the link's next one. A `capacity_bps` below 0: not connected. The
-    `pools` pools are numbered from 0.
+    `pools` pools are numbered from 0. Every `period_ns` from a link's first row on it begins again; inf for never.
     """
 
     first: Integers
@@ -39,6 +39,7 @@ class Channel(NamedTuple):
     pool: Integers
     others: Floats
     pools: int
+    period_ns: float
 
 
 class Constants(NamedTuple):
@@ -64,6 +65,12 @@ class Exchanges(NamedTuple):
     wait: int
 
 
+def at_begin(channel: Channel) -> Integers:
+    """A cursor that stands at the first row of each link."""
+    first = channel.first[:-1]
+    return np.stack([first, np.zeros_like(first)], axis=1)
+
+
 @njit(cache=True)
 def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     channel: Channel,
@@ -76,7 +83,8 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 ) -> bool:
     """Carry out exchanges whose times of departure are given and rise; whether the channel changed meanwhile.
 
-    `cursor` [links] holds the row at which each link stands, and is moved on to the end. Written to:
+    `cursor` [links, 2] holds the row at which each link stands, and how often its record has begun again; it is moved
+    on to the end. Written to:
     `end_ns` [exchanges]; `times` [transfers, 3], the ends of downlink, computing and uplink in ns, -1 for what did
     not happen; `status` [transfers], DONE, LATE, LOST or UNREACHABLE.
     """
@@ -108,13 +116,13 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
             sharing[:] = 0
             for i in range(count):
                 if state[i] == _DOWN or state[i] == _UP:
-                    sharing[channel.pool[cursor[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
+                    sharing[channel.pool[cursor[2 * asked.transfers[begin + i, 0] + (state[i] == _UP), 0]]] += 1
             soonest = deadline_ns
             for i in range(count):
                 link = 2 * asked.transfers[begin + i, 0]
                 if state[i] == _DOWN or state[i] == _UP:
                     flowing = link + (state[i] == _UP)
-                    row = cursor[flowing]
+                    row = cursor[flowing, 0]
                     n = sharing[channel.pool[row]]
                     shares = n + constants.overhead[flowing] * (n - 1) + channel.others[row]
                     rate[i] = constants.efficiency[flowing] * channel.capacity_bps[row] / shares / 1e9
@@ -181,8 +189,16 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 @njit(cache=True)
 def _seek(channel: Channel, cursor: Integers, link: int, now_ns: float) -> None:
     """Move a link on to the row that holds at `now_ns`."""
-    while cursor[link] + 1 < channel.first[link + 1] and channel.begin_ns[cursor[link] + 1] <= now_ns:
-        cursor[link] += 1
+    first = channel.first[link]
+    begin_ns = channel.begin_ns[first]
+    if now_ns >= begin_ns + (cursor[link, 1] + 1) * channel.period_ns:
+        cursor[link, 0], cursor[link, 1] = first, int((now_ns - begin_ns) // channel.period_ns)
+    while _next_row_ns(channel, cursor, link) <= now_ns:
+        if cursor[link, 0] + 1 < channel.first[link + 1]:
+            cursor[link, 0] += 1
+        else:
+            cursor[link, 0] = first
+            cursor[link, 1] += 1
 
 
 @njit(cache=True)
@@ -190,10 +206,14 @@ def _is_connected(channel: Channel, cursor: Integers, link: int, now_ns: float) 
     """Whether a device is, both ways; `link` is its downlink."""
     _seek(channel, cursor, link, now_ns)
     _seek(channel, cursor, link + 1, now_ns)
-    return bool(channel.capacity_bps[cursor[link]] >= 0 and channel.capacity_bps[cursor[link + 1]] >= 0)
+    return bool(channel.capacity_bps[cursor[link, 0]] >= 0 and channel.capacity_bps[cursor[link + 1, 0]] >= 0)
 
 
 @njit(cache=True)
 def _next_row_ns(channel: Channel, cursor: Integers, link: int) -> float:
-    row = cursor[link] + 1
-    return float(channel.begin_ns[row]) if row < channel.first[link + 1] else np.inf
+    """When the row after that at which a link stands begins to hold; inf if there is only this one."""
+    row, laps = cursor[link, 0], cursor[link, 1]
+    first, after = channel.first[link], channel.first[link + 1]
+    if row + 1 < after:
+        return float(channel.begin_ns[row + 1] + laps * channel.period_ns if laps else channel.begin_ns[row + 1])
+    return float(channel.begin_ns[first] + (laps + 1) * channel.period_ns if after - first > 1 else np.inf)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from cosim.channel_row import ROW
 from cosim.source import Session
 
-DOWN, UP = 0, 1
 STEP_NS = 20_000_000
 """How far an idle network is moved at once: short beside a layer's exchange, long beside a round trip to ns-3."""
 

@@ -14,7 +14,7 @@ import scipy.optimize
 
 from bridge.network import RequestError, Status, Wait
 from cosim.channel import Record, read_record
-from cosim.fluid import ALL, ANY, DEADLINE, Channel, Constants, Exchanges, Flags, Floats, Integers, carry
+from cosim.fluid import ALL, ANY, DEADLINE, Channel, Constants, Exchanges, Flags, Floats, Integers, at_begin, carry
 from cosim.journal import Journal
 
 WAITS = {Wait.ALL: ALL, Wait.ANY: ANY, Wait.DEADLINE: DEADLINE}
@@ -99,7 +99,7 @@ def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[F
     """End of each exchange, and the times [transfers, 3] within, each exchange departing when it did."""
     end_ns = np.empty(len(asked.depart_ns))
     times = np.empty((len(asked.transfers), 3))
-    carry(channel, constants, channel.first[:-1].copy(), asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
+    carry(channel, constants, at_begin(channel), asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
     return end_ns, times
 
 

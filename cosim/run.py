@@ -47,19 +47,8 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     readable, and `resume` goes on with it; a new folder in which nothing was recorded is removed.
     """
     policies = _policies(config)
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    recorded = False
-    try:
-        journal = Journal.create(folder, config, _versions(config))
-        try:
-            _live(config, policies, journal, place_, display)
-        finally:
-            recorded = not journal.is_empty()
-            journal.close()
-    finally:
-        if made and not recorded:
-            shutil.rmtree(folder)
+    with _new_journal(folder, config) as journal:
+        _live(config, policies, journal, place_, display)
 
 
 def resume(run_: Path, place_: Place, display: Display) -> None:
@@ -104,7 +93,8 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     """Ask a recorded run what would have been, and journal that in `folder`, which is made; what was asked.
 
     The links are those of the record, by the link model that is fitted to it; seed and radio stay as they are. Raises
-    `RequestError` for bad input, and naming RUN for a run that cannot answer.
+    `RequestError` for bad input, and naming RUN for a run that cannot answer; a new folder in which nothing was
+    recorded is removed.
     """
     from cosim.link_model import fit  # noqa: PLC0415  (numba and SciPy take a second to load)
     from cosim.what_if import WhatIfSource  # noqa: PLC0415
@@ -123,15 +113,10 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
             "links": json.dumps(model.describe()),
         }
         folder = folder.resolve()
-        with _where_it_ran(recorded):
-            folder.mkdir(parents=True, exist_ok=True)
-            journal = Journal.create(folder, config, _versions(config), record)
-            try:
-                with journal.batched():
-                    _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
-                journal.add_event(None, "finished", "all variants ran to their end")
-            finally:
-                journal.close()
+        with _where_it_ran(recorded), _new_journal(folder, config, record) as journal:
+            with journal.batched():
+                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
+            journal.add_event(None, "finished", "all variants ran to their end")
     finally:
         recorded.close()
     return config
@@ -149,6 +134,24 @@ def _policies(config: Config) -> dict[str, Policy]:
         if name not in config.policies:
             raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
     return {name: make_policy(name, config.policy.get(name)) for name in config.policies}
+
+
+@contextmanager
+def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None = None) -> Iterator[Journal]:
+    """A journal in `folder`, which is made; a new folder in which nothing came to be recorded is removed."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    recorded = False
+    try:
+        journal = Journal.create(folder, config, _versions(config), record)
+        try:
+            yield journal
+        finally:
+            recorded = not journal.is_empty()
+            journal.close()
+    finally:
+        if made and not recorded:
+            shutil.rmtree(folder)
 
 
 @contextmanager

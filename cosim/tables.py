@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cosim.channel_row import ROW
+from cosim.channel_row import DIRECTIONS, ROW
 from cosim.folders import make_empty
 from cosim.journal import TABLES, Journal
 
@@ -29,7 +29,6 @@ _ARRAYS = {
     "chosen_experts": ("<i2", "top_k"),
     "delivered": ("?", "top_k"),
 }
-_DIRECTIONS = np.array(["down", "up"])
 _DTYPES = {"INTEGER": "Int64", "REAL": "Float64", "TEXT": "str"}
 
 
@@ -86,7 +85,7 @@ def _channel(recorded: pd.DataFrame) -> pd.DataFrame:
     for name in ROW.names or ():
         real = name in ("capacity_bps", "sinr_db")
         frame[name] = pd.array(rows[name].astype("f8" if real else "i8"), dtype="Float64" if real else "Int64")
-    frame["direction"] = pd.Series(_DIRECTIONS[rows["direction"]], dtype="str")
+    frame["direction"] = pd.Series(np.array(DIRECTIONS)[rows["direction"]], dtype="str")
     return frame
 
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, RequestError
+from cosim.channel_row import DIRECTIONS
 from cosim.folders import make_empty
 from cosim.journal import Journal
 
-DIRECTIONS = ("down", "up")  # as `CHANNEL_ROW` numbers them
 NS_PER_MS = 1_000_000
 OPPORTUNITY_BITS = 8 * 1500
 

@@ -18,8 +18,7 @@ from bridge.network import (
     Wait,
     check_request,
 )
-from cosim.channel import extended
-from cosim.fluid import Exchanges, Flags, Integers, carry
+from cosim.fluid import UNREACHABLE, Exchanges, Flags, Integers, at_begin, carry
 from cosim.link_model import WAITS, LinkModel, vanishes
 
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)  # in the order of cosim.fluid
@@ -50,6 +49,7 @@ class WhatIfNetwork:
     """
 
     busy_ns = 0
+    """No ns-3 works for it."""
 
     def __init__(self, model: LinkModel, info: NetworkInfo, seed: int):
         self.info = info
@@ -60,7 +60,7 @@ class WhatIfNetwork:
         self._number = 0
         self._is_lossy = bool(model.loss_per_byte.any())
         devices = len(info.devices)
-        self._cursor = self._record.channel.first[:-1].copy()
+        self._cursor = at_begin(self._record.channel)
         self._links = self._link_states()
         self._never = np.zeros((devices, 2), dtype=bool)
         self._first = np.zeros(2, np.int64)
@@ -81,8 +81,6 @@ class WhatIfNetwork:
         if bandwidth_shares is not None:
             raise RequestError("bandwidth_shares", "a record has no answer to them; leave them out")
         self._number += 1
-        while self._record.end_ns < deadline_ns:
-            self._extend()
         count = len(transfers)
         asked = np.array([msgspec.structs.astuple(transfer) for transfer in transfers], np.int64).reshape(count, 4)
         self._first[1], self._depart_ns[0], self._deadline_ns[0] = count, depart_ns, deadline_ns
@@ -100,7 +98,7 @@ class WhatIfNetwork:
             TransferOutcome(
                 transfer.device,
                 _STATUSES[status],
-                None if status == 3 and times[0] < 0 else depart_ns,
+                None if status == UNREACHABLE and times[0] < 0 else depart_ns,
                 *(None if ns < 0 else round(ns) for ns in times),
             )
             for transfer, status, times in zip(
@@ -120,13 +118,9 @@ class WhatIfNetwork:
         draws = np.random.Generator(np.random.Philox(key=self._seed, counter=self._number))
         return vanishes(self._model, asked, draws.random((len(asked), 2)))
 
-    def _extend(self) -> None:
-        offset = self._cursor - self._record.channel.first[:-1]
-        self._record = extended(self._record)
-        self._cursor = self._record.channel.first[:-1] + offset
-
     def _link_states(self) -> tuple[LinkState, ...]:
-        capacity, sinr = self._record.channel.capacity_bps[self._cursor], self._record.sinr_db[self._cursor]
+        rows = self._cursor[:, 0]
+        capacity, sinr = self._record.channel.capacity_bps[rows], self._record.sinr_db[rows]
         connected = (capacity[0::2] >= 0) & (capacity[1::2] >= 0)
         figures = [None if value != value else value for value in sinr.tolist()]  # NaN  # noqa: PLR0124
         rates = [rate if rate > 0 else None for rate in capacity.tolist()]

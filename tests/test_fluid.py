@@ -6,13 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.fluid import ALL, ANY, DEADLINE, DONE, LATE, LOST, UNREACHABLE, Channel, Constants, Exchanges, carry
+from cosim.fluid import (
+    ALL,
+    ANY,
+    DEADLINE,
+    DONE,
+    LATE,
+    LOST,
+    UNREACHABLE,
+    Channel,
+    Constants,
+    Exchanges,
+    at_begin,
+    carry,
+)
 
 NEVER_NS = 10**15
 ALONE = Constants(np.zeros(2), np.ones(2), np.zeros(2))
 
 
-def channel(*links, pools=None, others=None):
+def channel(*links, pools=None, others=None, period_ns=np.inf):
     """A channel of links, each a list of (begin in ns, bit/s); by default each link has a pool of its own."""
     rows = [row for link in links for row in link]
     sizes = [len(link) for link in links]
@@ -25,6 +38,7 @@ def channel(*links, pools=None, others=None):
         np.repeat(np.asarray(pools), sizes),
         np.repeat(np.asarray(others, dtype=float), sizes),
         int(np.max(pools)) + 1,
+        period_ns,
     )
 
 
@@ -44,7 +58,7 @@ def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, v
         wait,
     )
     end, times, status = np.empty(1), np.empty((count, 3)), np.empty(count, np.int64)
-    carry(links, fitted, links.first[:-1].copy(), asked, end, times, status)
+    carry(links, fitted, at_begin(links), asked, end, times, status)
     return end[0], times, status.tolist()
 
 
@@ -193,3 +207,24 @@ def test_what_vanishes_is_waited_for_until_the_deadline():
 def test_a_link_that_carries_nothing_is_late():
     _, _, status = run(channel([(0, 0)], [(0, 8e6)]), ALONE, [(0, 1000, 0, 1000)], deadline_ns=10**9)
     assert status == [LATE]
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=5),
+    size=st.integers(1, 4000),
+    depart_ns=st.integers(0, 200),
+)
+def test_a_record_that_begins_again_is_one_that_repeats(rows, size, depart_ns):
+    """The same as a record in which the same rows stand many times over."""
+    lasts = np.array([10 * lasts_ns for lasts_ns, _ in rows])
+    begins, period_ns = np.cumsum([0, *lasts[:-1]]), int(lasts.sum())
+    rates = [1e9 * rate for _, rate in rows]
+    once = [[*zip(begins.tolist(), rates, strict=True)]] * 2
+    often = [[(lap * period_ns + begin, rate) for lap in range(400) for begin, rate in line] for line in once]
+    asked = [(0, size, 35, size // 3)]
+    end_ns = 300 * period_ns
+    short = run(channel(*once, period_ns=float(period_ns)), ALONE, asked, depart_ns, end_ns)
+    long = run(channel(*often), ALONE, asked, depart_ns, end_ns)
+    assert short[0] == pytest.approx(long[0], abs=1e-6)
+    assert short[1] == pytest.approx(long[1], abs=1e-6)
+    assert short[2] == long[2]

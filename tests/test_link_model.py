@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from cosim.channel import Record, extended
+from cosim.channel import Record
 from cosim.fluid import ALL, Channel, Constants, Exchanges
 from cosim.link_model import LinkModel, Observed, fit_constants, predict, vanishes
 
@@ -17,9 +17,9 @@ def record(*, shared, devices=4, end_ns=60e9):
     capacity = np.repeat([RATES_BPS[device % 4] for device in range(devices)], 2)
     pool = links % 2 if shared else links
     channel = Channel(
-        np.arange(2 * devices + 1), np.zeros(2 * devices), capacity, pool, np.zeros(2 * devices), 2 * devices
+        np.arange(2 * devices + 1), np.zeros(2 * devices), capacity, pool, np.zeros(2 * devices), 2 * devices, end_ns
     )
-    return Record(channel, np.full(2 * devices, 20.0), 0, int(end_ns))
+    return Record(channel, np.full(2 * devices, 20.0))
 
 
 def asked(draw, exchanges, devices=4):
@@ -113,16 +113,3 @@ def test_losses_follow_the_bytes():
         transfers = np.broadcast_to(np.array([0, size, 0, size]), (len(draws), 4))
         lost = vanishes(model, transfers, draws).mean(axis=0)
         assert lost == pytest.approx([1 - np.exp(-1e-5 * size), 0], abs=0.005)
-
-
-def test_a_record_that_is_extended_repeats():
-    channel = Channel(
-        np.array([0, 2, 3]), np.array([5.0, 30.0, 5.0]), np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.zeros(3), 2
-    )
-    twice = extended(Record(channel, np.array([10.0, 20.0, 30.0]), 5, 105))
-    assert twice.end_ns == 205
-    assert twice.channel.first.tolist() == [0, 4, 6]
-    assert twice.channel.begin_ns.tolist() == [5, 30, 105, 130, 5, 105]
-    assert twice.channel.capacity_bps.tolist() == [1, 2, 1, 2, 3, 3]
-    assert twice.sinr_db.tolist() == [10, 20, 10, 20, 30, 30]
-    assert extended(twice).channel.begin_ns[:8].tolist() == [5, 30, 105, 130, 205, 230, 305, 330]

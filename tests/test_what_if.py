@@ -62,9 +62,11 @@ def network(capacity_bps=(8e6, 8e6), loss=(0.0, 0.0), sinr_db=20.0, rows=None):
         else (np.array([0, len(rows), len(rows) + 1]), *np.array([*rows, (0, 8e6)], dtype=float).T)
     )
     pool = np.repeat([0, 1], np.diff(first))
-    channel = Channel(first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)), 2)
+    channel = Channel(
+        first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)), 2, 1e9
+    )
     constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
-    model = LinkModel(1, Record(channel, np.full(len(begin), sinr_db), 0, 10**9), constants, np.array(loss))
+    model = LinkModel(1, Record(channel, np.full(len(begin), sinr_db)), constants, np.array(loss))
     return WhatIfNetwork(model, NetworkInfo("made", ("ue0",), 0, {}, {}), seed=1)
 
 
@@ -208,6 +210,13 @@ def test_the_record_begins_again_where_it_ends():
     made = network(rows=[(0, 8e6), (5e8, 0)])
     outcome = made.exchange([Transfer(0, 1000, 0, 1)], 3_700_000_000, 9 * 10**9)
     assert outcome.transfers[0].downlink_end_ns == 4_001_000_000
+
+
+def test_a_far_time_costs_no_more_than_a_near_one():
+    """A million seconds on, with a deadline a year later."""
+    made = network(rows=[(0, 8e6), (5e8, 0)])
+    outcome = made.exchange([Transfer(0, 1000, 0, 1)], 10**15 + 700_000_000, 3 * 10**16)
+    assert outcome.transfers[0].downlink_end_ns == pytest.approx(10**15 + 1_001_000_000, abs=1)
 
 
 def test_links_that_come_and_go():
