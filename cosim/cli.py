@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_INTERRUPTED = 130  # what Typer makes of Ctrl-C
 _PLAIN_WIDTH = 120
 _REPORT_WIDTH = 160  # for every policy on a few networks side by side
 
@@ -161,8 +162,6 @@ def _telling(folder: Path, console: Console) -> "Iterator[Display]":
             console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
             if not isinstance(error, Diverged):
                 console.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(_say("stopped by the user", 130)) from None
         raise
     finally:
         display.end()
@@ -304,6 +303,8 @@ def main() -> NoReturn:
         code = exit_.exit_code
     except typer.TyperException as error:
         code = _say(error.format_message(), 2)
+    if code == _INTERRUPTED:
+        _say("stopped by the user", code)
     sys.exit(code or 0)
 
 
