@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from bridge.endpoint import check_endpoint, control_endpoint
+from bridge.keys import Keys
 from bridge.messages import (
     MAX_MESSAGE_BYTES,
     Beat,
@@ -42,6 +44,7 @@ STUCK_S = 20.0
 RESEND_S = 2.0
 
 _TICK_MS = 250
+_MISMATCH = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
 class RemoteNetwork:
@@ -49,8 +52,9 @@ class RemoteNetwork:
 
     `endpoint`: the server's. `scenario`, `parameters`, `seed`, `run`: what to open there. `name` says who
     asks. `folder`: where on the server's host the network puts files of its own, if its parameters ask for
-    any. `patience_s`: how long a server may stay silent before it greets. `check_partner`, called a few
-    times a second while waiting, raises `PartnerLost` when the caller knows that the server is gone.
+    any.
+    `keys`: this side's, if the server has keys. `patience_s`: how long a server may stay silent before it greets.
+    `check_partner`, called a few times a second while waiting, raises `PartnerLost` when the caller knows that the server is gone.
 
     Raises `RequestError` naming what the server refused, `PartnerLost` if it does not answer.
     """
@@ -67,6 +71,7 @@ class RemoteNetwork:
         *,
         name: str | None = None,
         folder: Path | None = None,
+        keys: Keys | None = None,
         patience_s: float = 30.0,
         check_partner: Callable[[], None] = lambda: None,
     ):
@@ -80,8 +85,9 @@ class RemoteNetwork:
         self._check_partner = check_partner
         self._closed = False
         self._context = zmq.Context()
-        self._data = _connect(self._context, endpoint)
-        self._heart = _Heart(self._context, control_endpoint(endpoint), self.session)
+        self._data = _connect(self._context, endpoint, keys)
+        self._monitor = self._data.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | _MISMATCH)
+        self._heart = _Heart(self._context, control_endpoint(endpoint), self.session, keys)
         client = name or f"{socket.gethostname()}:{os.getpid()}"
         place = None if folder is None else str(folder.absolute())
         hello = Hello(self.session, client, scenario, parameters, seed, run, place)
@@ -132,11 +138,12 @@ class RemoteNetwork:
         with suppress(zmq.ZMQError):
             self._send(Goodbye(self.session))
         self._heart.stop()
+        self._data.disable_monitor()
         self._context.destroy(linger=500)
 
     def _ask(self, frame: bytes) -> Reply | Refused:
         """Send a request until its answer comes. The server carries a request out once however often it comes."""
-        self._data.send(frame)
+        self._put(frame)
         sent_s = moved_s = time.monotonic()
         progress_ns = self._now_ns
         while True:
@@ -165,16 +172,24 @@ class RemoteNetwork:
             elif now_s - moved_s > STUCK_S:
                 raise self._lost(f"it runs, but its virtual clock has stood still for {STUCK_S:g} s")
             if pulse.running != self._sequence and now_s - sent_s > RESEND_S:
-                self._data.send(frame)
+                self._put(frame)
                 sent_s = now_s
 
     def _greet(self, hello: Hello, patience_s: float) -> NetworkInfo:
         """Send a hello until a server answers it."""
         sent_s = -RESEND_S
         self._heart.heard_s = time.monotonic()
+        mismatch = False
         while True:
+            mismatch |= self._handshake_failed()
             now_s = time.monotonic()
             if now_s - self._heart.heard_s > patience_s:
+                if mismatch:
+                    raise RequestError(
+                        "--keys",
+                        f"no agreement with {self.endpoint}: network.key is not that side's, or one side has keys "
+                        "and the other has none",
+                    )
                 raise PartnerLost(
                     f"no ns-3 side answers at {self.endpoint} since {patience_s:g} s; is `cosim serve` running there?"
                 )
@@ -187,6 +202,18 @@ class RemoteNetwork:
                     return message.info
                 case Refused() if message.session in (self.session, ""):
                     raise RequestError(message.field, message.reason)
+
+    def _handshake_failed(self) -> bool:
+        """Whether a handshake has failed since the last look; `RequestError` if the network's side refused our key."""
+        failed = False
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                raise RequestError(
+                    "--keys", f"the network's side at {self.endpoint} refused our key: its model.key is another"
+                )
+            failed = True
+        return failed
 
     def _receive(self) -> ToClient | None:
         """The next message, or None after a tick without one."""
@@ -206,7 +233,12 @@ class RemoteNetwork:
             raise self._lost(f"it talks nonsense: {error}") from None
 
     def _send(self, message: ToServer) -> None:
-        self._data.send(encode(message))
+        self._put(encode(message))
+
+    def _put(self, frame: bytes) -> None:
+        """Send, unless there is nobody to send to: it is sent again until it is answered."""
+        with suppress(zmq.Again):
+            self._data.send(frame, zmq.NOBLOCK)
 
     def _lost(self, why: str) -> PartnerLost:
         return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: {why}")
@@ -218,13 +250,13 @@ class _Heart:
     `heard_s`: monotonic time of that pulse. `foreign`: a pulse named another session after one had named ours.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, session: str):
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, session: str, keys: Keys | None):
         self.pulse = Pulse("", 0, 0, 0)
         self.heard_s = time.monotonic()
         self.foreign = False
         self._stopped = False
         self._session = session
-        self._channel = _connect(context, endpoint)
+        self._channel = _connect(context, endpoint, keys)
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
 
@@ -249,11 +281,15 @@ class _Heart:
                     self.pulse, self.heard_s = message, time.monotonic()
 
 
-def _connect(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> "zmq.Socket[bytes]":
+def _connect(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None) -> "zmq.Socket[bytes]":
     channel = context.socket(zmq.DEALER)
     channel.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     channel.setsockopt(zmq.RCVTIMEO, _TICK_MS)
     channel.setsockopt(zmq.LINGER, 500)
     channel.setsockopt(zmq.IPV6, 1)
+    if keys is not None:
+        channel.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+        channel.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+        channel.setsockopt(zmq.CURVE_SERVERKEY, keys.other)
     channel.connect(endpoint)
     return channel

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints: `ipc://` in a private folder by default, `tcp://` on loopback, further only when told so.
+"""Endpoints: `ipc://` in a private folder by default, `tcp://` with keys or when told to do without.
 
 The control channel's endpoint follows from the data channel's: `PATH.control` for ipc, the next port for tcp.
 """
@@ -57,17 +57,13 @@ def check_endpoint(endpoint: str, field: str) -> None:
         raise RequestError(field, f"{endpoint!r} needs a host and a port from 1 to 65534 (the next port is used too)")
 
 
-def check_listen(endpoint: str, allow_remote: bool) -> None:
-    """Raise `RequestError` unless a server may bind `endpoint`: well-formed, local unless allowed, and not in use."""
+def check_listen(endpoint: str) -> None:
+    """Raise `RequestError` unless a server may bind `endpoint`: well-formed and not in use."""
     check_endpoint(endpoint, "listen")
     in_use = RequestError("listen", f"{endpoint} is in use by another server; stop it or choose another")
     if endpoint.startswith("tcp://"):
         parts = urlsplit(endpoint)
         host, port = parts.hostname or "", parts.port or 0
-        if not allow_remote and not _is_loopback(host):
-            raise RequestError(
-                "listen", f"{host} is not a loopback address; add --allow-remote to open it to other hosts"
-            )
         if _is_loopback(host) and any(map(partial(_listens, host), (port, port + 1))):
             raise in_use
         return

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 from bridge.endpoint import check_listen, control_endpoint, remove_sockets
+from bridge.keys import Keys
 from bridge.messages import (
     MAX_MESSAGE_BYTES,
     Beat,
@@ -43,6 +45,7 @@ CLIENT_TIMEOUT_S = 6.0
 
 _TICK_MS = 250
 _SOURCES_NAMED = 64
+_ZAP_DOMAIN = b"cosim"
 
 log = logging.getLogger("bridge")
 
@@ -65,7 +68,8 @@ class Server:
     """Serves networks made by `open_network` on `endpoint`, one session after another, until told to stop.
 
     `once` ends it after the first session. `parent_fd` is a file descriptor whose end of file means that the
-    process which started this one is gone. Raises `RequestError` naming `listen` if it cannot bind.
+    process which started this one is gone. With `keys`, only the client that holds the other pair gets in;
+    over tcp `plain_tcp` says that there are to be none. Raises `RequestError` naming `listen` if it cannot bind.
     """
 
     def __init__(
@@ -74,15 +78,20 @@ class Server:
         open_network: OpenNetwork,
         *,
         once: bool = False,
-        allow_remote: bool = False,
+        keys: Keys | None = None,
+        plain_tcp: bool = False,
         parent_fd: int | None = None,
     ):
-        check_listen(endpoint, allow_remote)
+        check_listen(endpoint)
+        if keys is None and not plain_tcp and endpoint.startswith("tcp://"):
+            raise RequestError("listen", f"{endpoint} needs --keys, or --plain-tcp to do without")
         self.endpoint = endpoint
         self._open_network = open_network
         self._once = once
         self._parent_fd = parent_fd
         self._context = zmq.Context()
+        self._keys = keys
+        self._gate = None if keys is None else _Gate(self._context, keys.other)
         self._data = self._bind(endpoint)
         self._control = self._bind(control_endpoint(endpoint))
         self._stop_reason: str | None = None
@@ -116,7 +125,7 @@ class Server:
                 signal.signal(number, handler)
             os.close(wake_read)
             os.close(wake_write)
-            self._context.destroy(linger=200)
+            self._destroy(linger_ms=200)
             remove_sockets(self.endpoint)
 
     def stop(self, reason: str) -> None:
@@ -301,11 +310,36 @@ class Server:
         channel.setsockopt(zmq.RCVTIMEO, _TICK_MS)
         channel.setsockopt(zmq.LINGER, 200)
         channel.setsockopt(zmq.IPV6, 1)
+        if self._keys is not None:
+            channel.setsockopt(zmq.CURVE_SERVER, 1)
+            channel.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+            channel.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN)
+            channel.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         try:
             channel.bind(endpoint)
         except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
+            self._destroy(linger_ms=0)
             used = error.errno == errno.EADDRINUSE
             reason = "is in use; stop who uses it or choose another" if used else f"cannot be bound: {error.strerror}"
             raise RequestError("listen", f"{endpoint} {reason}") from None
         return channel
+
+    def _destroy(self, linger_ms: int) -> None:
+        if self._gate is not None:
+            self._gate.stop()
+        self._context.destroy(linger=linger_ms)
+
+
+class _Gate:
+    """Lets in the holder of one key alone (ZAP, ZeroMQ RFC 27), from a thread of its own until `stop`."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", public: bytes):
+        self._public = public
+        self._authenticator = ThreadAuthenticator(context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(_ZAP_DOMAIN.decode(), self)
+        self.stop = self._authenticator.stop
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Whether the client with this public key (Z85) may come in."""
+        return key == self._public

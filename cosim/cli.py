@@ -40,6 +40,13 @@ Networks = Annotated[
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
 
+KeysFolder = Annotated[
+    Path | None, typer.Option("--keys", metavar="FOLDER", help="This side's keys, for tcp; `cosim keys` makes them.")
+]
+PlainTcp = Annotated[
+    bool, typer.Option("--plain-tcp", help="tcp without keys: whoever can reach the address can use it.")
+]
+
 
 @app.command()
 def run(
@@ -53,6 +60,8 @@ def run(
     listen: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="Where the ns-3 side started here listens.")
     ] = None,
+    keys: KeysFolder = None,
+    plain_tcp: PlainTcp = False,
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
@@ -66,7 +75,7 @@ def run(
     experiment = configuration.load(config, settings or [], policy, scenario, network)
     folder = out or dated_folder(Path("runs"))
     with _telling(folder, console) as display:
-        run_experiment(experiment, folder, Place(connect, listen), display)
+        run_experiment(experiment, folder, Place(connect, listen, keys, plain_tcp), display)
     show(folder)
 
 
@@ -74,13 +83,15 @@ def run(
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that did not come to its end.")],
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
+    keys: KeysFolder = None,
+    plain_tcp: PlainTcp = False,
 ) -> None:
     """Go on with a run that was interrupted, however that was."""
     from cosim.ns3_side import Place  # noqa: PLC0415
     from cosim.run import resume as resume_run  # noqa: PLC0415
 
     with _telling(run, _console()) as display:
-        resume_run(run, Place(connect), display)
+        resume_run(run, Place(connect, None, keys, plain_tcp), display)
     show(run)
 
 
@@ -224,9 +235,8 @@ def routing(
 @app.command()
 def serve(
     listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
-    allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Bind an address other hosts can reach.")
-    ] = False,
+    keys: KeysFolder = None,
+    plain_tcp: PlainTcp = False,
     once: Annotated[bool, typer.Option("--once", help="End after the first session.")] = False,
     scripts: Annotated[
         list[Path] | None,
@@ -235,10 +245,20 @@ def serve(
 ) -> None:
     """Run the ns-3 side alone, for another terminal or host."""
     command = [sys.executable, "-m", "ns3_scenarios", "--listen", listen]
-    command += ["--allow-remote"] * allow_remote + ["--once"] * once
+    command += ["--plain-tcp"] * plain_tcp + ["--once"] * once
+    command += [] if keys is None else ["--keys", str(keys)]
     command += [word for place in scripts or [] for word in ("--scripts", str(place))]
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+@app.command()
+def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
+    """Make the keys with which the two sides know each other over tcp (docs/architecture.md)."""
+    from bridge.keys import make_keys  # noqa: PLC0415
+
+    for path in make_keys(folder):
+        print(path)
 
 
 @app.command()

@@ -4,7 +4,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,15 +35,18 @@ class Ns3Process:
 
 
 @contextmanager
-def ns3_process(endpoint: str, log: Path, script: Path | None = None) -> Iterator[Ns3Process]:
+def ns3_process(
+    endpoint: str, log: Path, script: Path | None = None, security: Sequence[str] = ()
+) -> Iterator[Ns3Process]:
     """Start the ns-3 side at `endpoint`, its output in `log`; at the end stop it, by force after a few seconds.
 
-    `script` is the one file, or a folder, that it may run scenarios from, beside the built-in ones.
+    `script` is the one file, or a folder, that it may run scenarios from, beside the built-in ones;
+    `security` is its --keys FOLDER or --plain-tcp, for tcp.
 
     It runs in a session of its own, so that Ctrl-C reaches this process alone, and ends by itself when its
     standard input does, which happens however this process ends.
     """
-    command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child"]
+    command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint, "--child", *security]
     if script is not None:
         command += ["--scripts", str(script)]
     with log.open("ab") as output:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import check_endpoint, check_listen, private_ipc
+from bridge.keys import keys_for
+from bridge.network import RequestError
 from cosim.config import Config
 from cosim.ns3_process import Ns3Process, ns3_process
 
@@ -18,10 +20,15 @@ PATIENCE_AGAIN_S = 10.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where the ns-3 side is: `connect` to one that runs, or start one that listens at `listen` (None: private ipc)."""
+    """Where the ns-3 side is: `connect` to one that runs, or start one that listens at `listen` (None: private ipc).
+
+    Over tcp either `keys` is the folder of the keys, or `plain_tcp` says that there are none.
+    """
 
     connect: str | None = None
     listen: str | None = None
+    keys: Path | None = None
+    plain_tcp: bool = False
 
 
 class Ns3Side:
@@ -31,7 +38,11 @@ class Ns3Side:
         if place.connect is not None:
             check_endpoint(place.connect, "--connect")
         if place.listen is not None:
-            check_listen(place.listen, allow_remote=False)
+            check_listen(place.listen)
+        endpoint = place.connect or place.listen
+        if endpoint is None and (place.keys or place.plain_tcp):
+            raise RequestError("--keys" if place.keys else "--plain-tcp", "is for tcp; give --connect with it")
+        self._keys = None if endpoint is None else keys_for(endpoint, "model", place.keys, place.plain_tcp)
         self._config = config
         self._place = place
         self._log = log
@@ -55,6 +66,7 @@ class Ns3Side:
             self._config.radio_parameters,
             self._config.seed,
             folder=self._free_folder(name),
+            keys=self._keys,
             patience_s=self._patience_s,
             check_partner=self._process.check if self._process else lambda: None,
         )
@@ -79,5 +91,7 @@ class Ns3Side:
 
     def _start(self) -> str:
         endpoint = self._place.listen or self._stack.enter_context(private_ipc())
-        self._process = self._stack.enter_context(ns3_process(endpoint, self._log, self._config.script))
+        security = ["--plain-tcp"] * self._place.plain_tcp
+        security += [] if self._place.keys is None else ["--keys", str(self._place.keys)]
+        self._process = self._stack.enter_context(ns3_process(endpoint, self._log, self._config.script, security))
         return endpoint

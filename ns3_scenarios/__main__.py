@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bridge.keys import keys_for
 from bridge.network import RequestError
 from bridge.server import Server
 from ns3_scenarios.script import refuse_foreign
@@ -17,7 +18,8 @@ def main() -> int:
     """Serve simulations until stopped. Exit code 0 after a clean stop, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="cosim serve", description="Serve ns-3 simulations to one client at a time.")
     parser.add_argument("--listen", required=True, metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")
-    parser.add_argument("--allow-remote", action="store_true", help="bind an address that other hosts can reach")
+    parser.add_argument("--keys", type=Path, metavar="FOLDER", help="this side's keys, for tcp")
+    parser.add_argument("--plain-tcp", action="store_true", help="tcp without keys, for whoever can reach it")
     parser.add_argument("--once", action="store_true", help="end after the first session")
     parser.add_argument(
         "--scripts",
@@ -42,7 +44,8 @@ def main() -> int:
             arguments.listen,
             open_allowed,
             once=arguments.once,
-            allow_remote=arguments.allow_remote,
+            keys=keys_for(arguments.listen, "network", arguments.keys, arguments.plain_tcp),
+            plain_tcp=arguments.plain_tcp,
             parent_fd=sys.stdin.fileno() if arguments.child else None,
         )
     except RequestError as error:

@@ -136,7 +136,17 @@ def open_fixed(
 if __name__ == "__main__":
     import logging
 
+    from bridge.keys import keys_for
     from bridge.server import Server
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="server: %(message)s")
-    Server(sys.argv[1], open_fixed, once="once" in sys.argv, parent_fd=0 if "child" in sys.argv else None).serve()
+    folder = next((Path(word.removeprefix("keys=")) for word in sys.argv if word.startswith("keys=")), None)
+    plain_tcp = folder is None and sys.argv[1].startswith("tcp://")
+    Server(
+        sys.argv[1],
+        open_fixed,
+        once="once" in sys.argv,
+        keys=keys_for(sys.argv[1], "network", folder, plain_tcp),
+        plain_tcp=plain_tcp,
+        parent_fd=0 if "child" in sys.argv else None,
+    ).serve()

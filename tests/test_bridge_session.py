@@ -167,12 +167,12 @@ def test_no_server_at_all_is_said_by_name(ipc):
 
 def test_an_endpoint_in_use_is_refused(endpoint):
     with server(endpoint), connected(endpoint), pytest.raises(RequestError, match="in use"):
-        Server(endpoint, open_fixed)
+        Server(endpoint, open_fixed, plain_tcp=True)
 
 
-def test_only_loopback_unless_told_otherwise():
-    with pytest.raises(RequestError, match="--allow-remote"):
-        Server("tcp://0.0.0.0:5990", open_fixed)
+def test_tcp_without_keys_only_when_told_so():
+    with pytest.raises(RequestError, match="--plain-tcp"):
+        Server(free_tcp_endpoint(), open_fixed)
 
 
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "SIGKILL"), (signal.SIGSTOP, "hangs")])
