@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bridge.server import CLIENT_TIMEOUT_S
+from bridge.messages import CLIENT_TIMEOUT_S
 from cosim.journal import Journal
 
 SETTINGS = ("workload.requests=2", "workload.prompt_tokens=16", "workload.new_tokens=8", "radio.devices=4")

@@ -14,10 +14,15 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from bridge.channel import open_channel
 from bridge.endpoint import check_endpoint, control_endpoint
 from bridge.keys import Keys
 from bridge.messages import (
-    MAX_MESSAGE_BYTES,
+    BEAT_S,
+    CLIENT_TIMEOUT_S,
+    MAX_CONTROL_BYTES,
+    MAX_TO_CLIENT_BYTES,
+    MAX_TO_SERVER_BYTES,
     Beat,
     Garbage,
     Goodbye,
@@ -36,14 +41,14 @@ from bridge.messages import (
 )
 from bridge.network import NS_PER_S, NetworkInfo, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 
-BEAT_S = 0.5
 SERVER_TIMEOUT_S = 5.0
 """A server that has not answered a beat for so long is lost."""
 STUCK_S = 20.0
 """A server whose virtual clock stands still in an exchange for so long is stuck, though it answers beats."""
 RESEND_S = 2.0
+BUSY_S = CLIENT_TIMEOUT_S + RESEND_S
+"""How long a server that is busy with another client is asked again: that client may be dead, but not yet lost."""
 
-_TICK_MS = 250
 _MISMATCH = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
@@ -52,11 +57,12 @@ class RemoteNetwork:
 
     `endpoint`: the server's. `scenario`, `parameters`, `seed`, `run`: what to open there. `name` says who
     asks. `folder`: where on the server's host the network puts files of its own, if its parameters ask for
-    any.
-    `keys`: this side's, if the server has keys. `patience_s`: how long a server may stay silent before it greets.
-    `check_partner`, called a few times a second while waiting, raises `PartnerLost` when the caller knows that the server is gone.
+    any. `keys`: this side's, if the server has keys. `patience_s`: how long a server may stay silent before
+    it greets. `check_partner`, called a few times a second while waiting, raises `PartnerLost` when the caller
+    knows that the server is gone.
 
-    Raises `RequestError` naming what the server refused, `PartnerLost` if it does not answer.
+    Raises `RequestError` naming what the server refused (also if it stays busy with another client),
+    `PartnerLost` if it does not answer.
     """
 
     info: NetworkInfo
@@ -85,7 +91,7 @@ class RemoteNetwork:
         self._check_partner = check_partner
         self._closed = False
         self._context = zmq.Context()
-        self._data = _connect(self._context, endpoint, keys)
+        self._data = _connect(self._context, endpoint, keys, MAX_TO_CLIENT_BYTES)
         self._monitor = self._data.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | _MISMATCH)
         self._heart = _Heart(self._context, control_endpoint(endpoint), self.session, keys)
         client = name or f"{socket.gethostname()}:{os.getpid()}"
@@ -123,7 +129,7 @@ class RemoteNetwork:
         self._sequence += 1
         shares = None if bandwidth_shares is None else tuple(bandwidth_shares)
         request = Request(self.session, self._sequence, tuple(transfers), depart_ns, deadline_ns, wait, shares)
-        reply = self._ask(encode(request))
+        reply = self._ask(_checked(request, "transfers"))
         if isinstance(reply, Refused):
             raise RequestError(reply.field, reply.reason)
         self._now_ns = reply.outcome.now_ns
@@ -136,7 +142,7 @@ class RemoteNetwork:
             return
         self._closed = True
         with suppress(zmq.ZMQError):
-            self._send(Goodbye(self.session))
+            self._put(encode(Goodbye(self.session)))
         self._heart.stop()
         self._data.disable_monitor()
         self._context.destroy(linger=500)
@@ -177,8 +183,10 @@ class RemoteNetwork:
 
     def _greet(self, hello: Hello, patience_s: float) -> NetworkInfo:
         """Send a hello until a server answers it."""
+        frame = _checked(hello, "radio")
         sent_s = -RESEND_S
         self._heart.heard_s = time.monotonic()
+        busy_s: float | None = None
         mismatch = False
         while True:
             mismatch |= self._handshake_failed()
@@ -193,15 +201,17 @@ class RemoteNetwork:
                 raise PartnerLost(
                     f"no ns-3 side answers at {self.endpoint} since {patience_s:g} s; is `cosim serve` running there?"
                 )
-            if now_s - sent_s > RESEND_S and self._heart.pulse.session != self.session:
-                self._send(hello)
+            if now_s - sent_s > RESEND_S:
+                self._put(frame)
                 sent_s = now_s
             message = self._receive()
             match message:
                 case Welcome() if message.session == self.session:
                     return message.info
                 case Refused() if message.session in (self.session, ""):
-                    raise RequestError(message.field, message.reason)
+                    busy_s = now_s if busy_s is None else busy_s
+                    if message.final or now_s - busy_s > BUSY_S:
+                        raise RequestError(message.field, message.reason)
 
     def _handshake_failed(self) -> bool:
         """Whether a handshake has failed since the last look; `RequestError` if the network's side refused our key."""
@@ -232,9 +242,6 @@ class RemoteNetwork:
         except Garbage as error:
             raise self._lost(f"it talks nonsense: {error}") from None
 
-    def _send(self, message: ToServer) -> None:
-        self._put(encode(message))
-
     def _put(self, frame: bytes) -> None:
         """Send, unless there is nobody to send to: it is sent again until it is answered."""
         with suppress(zmq.Again):
@@ -247,16 +254,16 @@ class RemoteNetwork:
 class _Heart:
     """Beats on the control channel from a thread of its own, and keeps the latest pulse.
 
-    `heard_s`: monotonic time of that pulse. `foreign`: a pulse named another session after one had named ours.
+    `heard_s`: monotonic time of that pulse. `foreign`: our session was served, and is no longer.
     """
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, session: str, keys: Keys | None):
-        self.pulse = Pulse("", 0, 0, 0)
+        self.pulse = Pulse(False, 0, 0, 0)
         self.heard_s = time.monotonic()
         self.foreign = False
         self._stopped = False
         self._session = session
-        self._channel = _connect(context, endpoint, keys)
+        self._channel = _connect(context, endpoint, keys, MAX_CONTROL_BYTES)
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
 
@@ -276,20 +283,27 @@ class _Heart:
             with suppress(zmq.Again, Garbage, WrongVersion):
                 message = decode(self._channel.recv(), to_client)
                 if isinstance(message, Pulse):
-                    ours = self.pulse.session == self._session
-                    self.foreign |= ours and message.session != self._session
+                    self.foreign |= self.pulse.served and not message.served
                     self.pulse, self.heard_s = message, time.monotonic()
 
 
-def _connect(context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None) -> "zmq.Socket[bytes]":
-    channel = context.socket(zmq.DEALER)
-    channel.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-    channel.setsockopt(zmq.RCVTIMEO, _TICK_MS)
-    channel.setsockopt(zmq.LINGER, 500)
-    channel.setsockopt(zmq.IPV6, 1)
+def _connect(
+    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None, max_bytes: int
+) -> "zmq.Socket[bytes]":
+    channel = open_channel(context, zmq.DEALER, max_bytes)
     if keys is not None:
         channel.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
         channel.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
         channel.setsockopt(zmq.CURVE_SERVERKEY, keys.other)
     channel.connect(endpoint)
     return channel
+
+
+def _checked(message: ToServer, field: str) -> bytes:
+    """The frame of a message, if it is not too large for the server."""
+    frame = encode(message)
+    if len(frame) > MAX_TO_SERVER_BYTES:
+        raise RequestError(
+            field, f"takes {len(frame)} bytes as a message, at most {MAX_TO_SERVER_BYTES} are sent; put less into it"
+        )
+    return frame

@@ -9,30 +9,42 @@ Two channels: on the *data* channel the client greets, asks and says goodbye; on
 sends beats and gets pulses, so that a long simulation step is told from a dead partner.
 """
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 3
-MAX_MESSAGE_BYTES = 8 << 20
-"""A frame above this is dropped by ZeroMQ with its connection. 128 transfers take about 4 KiB; the rest is room for the
-channel record: 24 bytes a row, so some 340,000 rows, or eight devices that change each millisecond for 20 s."""
+PROTOCOL_VERSION = 4
+MAX_TO_SERVER_BYTES = 64 << 10
+"""On the data channel. 128 transfers take about 4 KiB; a scenario's parameters are rarely larger."""
+MAX_TO_CLIENT_BYTES = 8 << 20
+"""On the data channel. 128 transfers take about 4 KiB; the rest is room for the channel record: 24 bytes a row, so some
+340,000 rows, or eight devices that change each millisecond for 20 s."""
+MAX_CONTROL_BYTES = 1 << 10
+"""On the control channel, both ways."""
+
+BEAT_S = 0.5
+"""Between two beats of a client."""
+CLIENT_TIMEOUT_S = 6.0
+"""A client that has not beaten for so long is lost: its place may be taken."""
 
 _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 
+Session = Annotated[str, Meta(min_length=1, max_length=64)]
+"""The name of a session, chosen by its client at random. Whoever knows it is that client: the server never tells it."""
+
 
 class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fields=True):
-    """Client: open a session on a network of this scenario. `client` is for people: who is asking.
+    """Client: open a session on a network of this scenario. `client`, plain ASCII, is for people: who is asking.
 
     `folder` is where, on the server's host, the network puts files of its own; None for nowhere.
     """
 
-    session: str
-    client: str
+    session: Session
+    client: Annotated[str, Meta(pattern="^[ -~]{1,128}$")]
     scenario: str
     parameters: dict[str, Any]
     seed: int
@@ -43,8 +55,8 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
 class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknown_fields=True):
     """Client: carry out an exchange. `sequence` counts from 1; the same number is the same request."""
 
-    session: str
-    sequence: int
+    session: Session
+    sequence: Annotated[int, Meta(ge=1)]
     transfers: tuple[Transfer, ...]
     depart_ns: int
     deadline_ns: int
@@ -55,7 +67,7 @@ class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknow
 class Goodbye(Struct, frozen=True, tag="goodbye", array_like=True, forbid_unknown_fields=True):
     """Client: the session is over."""
 
-    session: str
+    session: Session
 
 
 class Welcome(Struct, frozen=True, tag="welcome", array_like=True, forbid_unknown_fields=True):
@@ -68,7 +80,8 @@ class Welcome(Struct, frozen=True, tag="welcome", array_like=True, forbid_unknow
 class Refused(Struct, frozen=True, tag="refused", array_like=True, forbid_unknown_fields=True):
     """Server: no. `sequence` is the request's, 0 for a hello; `field` names what was refused and `reason` why.
 
-    `final` ends the session (it is unknown here, or the network broke); otherwise the next request may be sent.
+    `final` ends the session (it is unknown here, or the network broke); otherwise the next request may be sent, or
+    the hello again: the server is busy with another client, which may be gone soon.
     """
 
     session: str
@@ -88,16 +101,16 @@ class Reply(Struct, frozen=True, tag="reply", array_like=True, forbid_unknown_fi
 
 
 class Beat(Struct, frozen=True, tag="beat", array_like=True, forbid_unknown_fields=True):
-    """Client, control channel: I live."""
+    """Client, control channel: I live. `session` is "" for who has none and only asks whether the server lives."""
 
-    session: str
+    session: Annotated[str, Meta(max_length=64)]
 
 
 class Pulse(Struct, frozen=True, tag="pulse", array_like=True, forbid_unknown_fields=True):
-    """Server, control channel: so do I. The session served ("" for none), virtual time, and the sequence
-    numbers of the request under way (0 for none) and of the latest one answered."""
+    """Server, control channel: so do I. Whether the beat's session is `served`, and if so (else 0) the virtual time
+    and the sequence numbers of the request under way (0 for none) and of the latest one answered."""
 
-    session: str
+    served: bool
     now_ns: int
     running: int
     answered: int
@@ -138,5 +151,5 @@ def decode(frame: bytes, decoder: msgspec.msgpack.Decoder[M]) -> M:
         raise Garbage(f"{len(frame)} bytes that do not begin with {MAGIC!r}")
     try:
         return decoder.decode(memoryview(frame)[len(_HEADER) :])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Garbage(f"{len(frame)} bytes that are no message: {error}") from None

@@ -6,7 +6,6 @@ beats while the main thread simulates, and it is the one that notices a lost cli
 a parent process, and then interrupts the network.
 """
 
-import errno
 import logging
 import os
 import signal
@@ -16,36 +15,28 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
+from bridge.channel import TICK_S
+from bridge.door import Door, Visit
 from bridge.endpoint import check_listen, control_endpoint, remove_sockets
+from bridge.gate import Gate
 from bridge.keys import Keys
 from bridge.messages import (
-    MAX_MESSAGE_BYTES,
+    CLIENT_TIMEOUT_S,
+    MAX_CONTROL_BYTES,
+    MAX_TO_SERVER_BYTES,
     Beat,
-    Garbage,
     Goodbye,
     Hello,
     Pulse,
     Refused,
     Reply,
     Request,
-    ToClient,
-    ToServer,
     Welcome,
-    WrongVersion,
-    decode,
     encode,
-    to_server,
 )
 from bridge.network import NS_PER_S, Network, RequestError
-
-CLIENT_TIMEOUT_S = 6.0
-"""A client that has not beaten for so long is lost. Clients beat twice a second."""
-
-_TICK_MS = 250
-_SOURCES_NAMED = 64
-_ZAP_DOMAIN = b"cosim"
+from bridge.strangers import Strangers
 
 log = logging.getLogger("bridge")
 
@@ -90,10 +81,14 @@ class Server:
         self._once = once
         self._parent_fd = parent_fd
         self._context = zmq.Context()
-        self._keys = keys
-        self._gate = None if keys is None else _Gate(self._context, keys.other)
-        self._data = self._bind(endpoint)
-        self._control = self._bind(control_endpoint(endpoint))
+        self._strangers = Strangers()
+        self._gate = None if keys is None else Gate(self._context, keys)
+        try:
+            self._data = self._door(endpoint, MAX_TO_SERVER_BYTES, "data")
+            self._control = self._door(control_endpoint(endpoint), MAX_CONTROL_BYTES, "control")
+        except RequestError:
+            self._destroy(linger_ms=0)
+            raise
         self._stop_reason: str | None = None
         self._session = ""
         self._client = ""
@@ -103,7 +98,6 @@ class Server:
         self._last_answer = b""
         self._last_beat_s = 0.0
         self._client_lost = False
-        self._named_sources: set[tuple[str, bytes]] = set()
 
     def serve(self) -> None:
         """Serve until stopped by `stop`, SIGINT, SIGTERM or the parent's end; leaves no socket file behind."""
@@ -140,36 +134,37 @@ class Server:
         if self._client_lost:
             self._end_session(f"client {self._client} was lost{self._at()}: no beat for {CLIENT_TIMEOUT_S:g} s")
         try:
-            identity, frame = self._data.recv_multipart(copy=True)
+            visit = self._data.receive()
         except zmq.Again:
             return
-        except ValueError:
-            return  # not one frame behind the identity: no client of ours sends that
-        message = self._decode(identity, frame, self._data)
-        match message:
-            case Request():
-                self._answer(identity, message)
-            case Hello():
-                self._greet(identity, message)
-            case Goodbye() if message.session == self._session:
+        if visit is None:
+            return
+        match visit.message:
+            case Request() as request:
+                self._answer(visit, request)
+            case Hello() as hello:
+                self._greet(visit, hello)
+            case Goodbye(session) if session == self._session:
                 self._end_session("")
-            case _:
-                return
+            case Goodbye() | Beat() as message:
+                self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} that was not due")
 
-    def _answer(self, identity: bytes, request: Request) -> None:
+    def _answer(self, visit: Visit, request: Request) -> None:
         if request.session != self._session or self._network is None:
-            reason = f"session {request.session} is unknown here: the server was started anew, or gave the session up"
-            self._send(identity, Refused(request.session, request.sequence, "session", reason, final=True))
+            reason = "this session is unknown here: the server was started anew, or gave the session up"
+            self._strangers.name("session", visit.source, "a request of a session that is not the present one")
+            self._data.send(visit.peer, Refused(request.session, request.sequence, "session", reason, final=True))
             return
         if request.sequence != self._answered:  # else it was sent again: the same answer, not the same work
             if request.sequence != self._answered + 1:
                 reason = f"request {request.sequence} came after request {self._answered}"
-                self._send(identity, Refused(request.session, request.sequence, "sequence", reason, final=False))
+                self._strangers.name("sequence", visit.source, reason)
+                self._data.send(visit.peer, Refused(request.session, request.sequence, "sequence", reason, final=False))
                 return
             self._running = request.sequence
             self._last_answer = encode(self._carry_out(self._network, request))
             self._answered, self._running = request.sequence, 0
-        self._data.send_multipart((identity, self._last_answer))
+        self._data.send_frame(visit.peer, self._last_answer)
 
     def _carry_out(self, network: InterruptibleNetwork, request: Request) -> Reply | Refused:
         began_ns = time.perf_counter_ns()
@@ -188,13 +183,14 @@ class Server:
             return Refused(request.session, request.sequence, "network", reason, final=True)
         return Reply(request.session, request.sequence, outcome, time.perf_counter_ns() - began_ns)
 
-    def _greet(self, identity: bytes, hello: Hello) -> None:
+    def _greet(self, visit: Visit, hello: Hello) -> None:
         if hello.session == self._session and self._network is not None:
-            self._send(identity, Welcome(self._session, self._network.info))
+            self._data.send(visit.peer, Welcome(self._session, self._network.info))
             return
         if self._session:
-            reason = f"this server is busy with session {self._session} of {self._client}; wait or start another server"
-            self._send(identity, Refused(hello.session, 0, "session", reason, final=True))
+            self._strangers.name("busy", visit.source, f"{hello.client}, while {self._client} is served")
+            reason = f"this server is busy with {self._client}; wait for its end or start another server"
+            self._data.send(visit.peer, Refused(hello.session, 0, "session", reason, final=False))
             return
         self._client, self._last_beat_s, self._client_lost = hello.client, time.monotonic(), False
         self._answered = self._running = 0
@@ -205,19 +201,19 @@ class Server:
             if isinstance(error, RequestError):
                 field, reason = error.field, error.reason
             else:
-                log.exception("scenario %s failed", hello.scenario)
+                log.exception("scenario %r failed", hello.scenario)
                 field, reason = "radio.scenario", f"{hello.scenario} failed: {type(error).__name__}: {error}"
-            self._send(identity, Refused(hello.session, 0, field, reason, final=True))
+            self._data.send(visit.peer, Refused(hello.session, 0, field, reason, final=True))
             self._end_session(f"{field}: {reason}")
             return
-        log.info("serving session %s of %s", self._session, self._client)
-        self._send(identity, Welcome(self._session, self._network.info))
+        log.info("serving %s to %s", self._network.info.scenario, self._client)
+        self._data.send(visit.peer, Welcome(self._session, self._network.info))
 
     def _end_session(self, why: str) -> None:
         if not self._session:
             return
         if why:
-            log.warning("session %s ended: %s", self._session, why)
+            log.warning("the session of %s ended: %s", self._client, why)
         network, self._network = self._network, None
         self._session, self._client_lost = "", False
         if network is not None:
@@ -236,12 +232,16 @@ class Server:
 
     def _watch_until_stopped(self, wake_fd: int) -> None:
         poller = zmq.Poller()
-        poller.register(self._control, zmq.POLLIN)
+        poller.register(self._control.channel, zmq.POLLIN)
         poller.register(wake_fd, zmq.POLLIN)
+        for door in (self._data, self._control):
+            poller.register(door.connections.monitor, zmq.POLLIN)
         if self._parent_fd is not None:
             poller.register(self._parent_fd, zmq.POLLIN)
         while self._stop_reason is None:
-            ready = dict(poller.poll(_TICK_MS))
+            ready = dict(poller.poll(round(1e3 * TICK_S)))
+            for door in (self._data, self._control):
+                door.connections.look()
             if wake_fd in ready:
                 signals = ", ".join(signal.Signals(number).name for number in os.read(wake_fd, 64))
                 log.warning("stopping%s: %s", self._at(), signals)
@@ -249,45 +249,27 @@ class Server:
             if self._parent_fd is not None and self._parent_fd in ready and not os.read(self._parent_fd, 64):
                 log.warning("stopping%s: the process that started this one is gone", self._at())
                 self.stop("parent gone")
-            if self._control in ready:
+            if self._control.channel in ready:
                 self._answer_beat()
             if self._session and not self._client_lost and time.monotonic() - self._last_beat_s > CLIENT_TIMEOUT_S:
                 self._client_lost = True
                 self._interrupt()
 
     def _answer_beat(self) -> None:
-        try:
-            identity, frame = self._control.recv_multipart(zmq.NOBLOCK)
-        except (ValueError, zmq.Again):
+        visit = self._control.receive(zmq.NOBLOCK)
+        if visit is None:
             return
-        message = self._decode(identity, frame, self._control)
-        if isinstance(message, Beat):
-            if message.session == self._session:
-                self._last_beat_s = time.monotonic()
-            pulse = Pulse(self._session, self._now_ns(), self._running, self._answered)
-            self._control.send_multipart((identity, encode(pulse)))
+        match visit.message:
+            case Beat(session):
+                pulse = Pulse(False, 0, 0, 0)
+                if session and session == self._session:
+                    self._last_beat_s = time.monotonic()
+                    pulse = Pulse(True, self._now_ns(), self._running, self._answered)
+                self._control.send(visit.peer, pulse)
+            case Hello() | Request() | Goodbye() as message:
+                self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} on the control channel")
 
     # Both.
-
-    def _decode(self, identity: bytes, frame: bytes, channel: "zmq.Socket[bytes]") -> ToServer | None:
-        try:
-            return decode(frame, to_server)
-        except WrongVersion as error:
-            reason = f"{error}; install the same version of wdmoe-cosim on both sides"
-            channel.send_multipart((identity, encode(Refused("", 0, "protocol", reason, final=True))))
-            self._name_source(channel, identity, reason)
-        except Garbage as error:
-            self._name_source(channel, identity, str(error))
-        return None
-
-    def _name_source(self, channel: "zmq.Socket[bytes]", identity: bytes, what: str) -> None:
-        source = ("data" if channel is self._data else "control", identity)
-        if source not in self._named_sources and len(self._named_sources) < _SOURCES_NAMED:
-            self._named_sources.add(source)
-            log.warning("ignored from %s source %s: %s", source[0], identity.hex(), what)
-
-    def _send(self, identity: bytes, message: ToClient) -> None:
-        self._data.send_multipart((identity, encode(message)))
 
     def _interrupt(self) -> None:
         network = self._network
@@ -304,42 +286,10 @@ class Server:
     def _on_signal(self, number: int, frame: object) -> None:
         """Nothing to do here: the wake-up pipe has told the control thread already."""
 
-    def _bind(self, endpoint: str) -> "zmq.Socket[bytes]":
-        channel = self._context.socket(zmq.ROUTER)
-        channel.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        channel.setsockopt(zmq.RCVTIMEO, _TICK_MS)
-        channel.setsockopt(zmq.LINGER, 200)
-        channel.setsockopt(zmq.IPV6, 1)
-        if self._keys is not None:
-            channel.setsockopt(zmq.CURVE_SERVER, 1)
-            channel.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
-            channel.setsockopt(zmq.ZAP_DOMAIN, _ZAP_DOMAIN)
-            channel.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-        try:
-            channel.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._destroy(linger_ms=0)
-            used = error.errno == errno.EADDRINUSE
-            reason = "is in use; stop who uses it or choose another" if used else f"cannot be bound: {error.strerror}"
-            raise RequestError("listen", f"{endpoint} {reason}") from None
-        return channel
+    def _door(self, endpoint: str, max_bytes: int, domain: str) -> Door:
+        return Door(self._context, endpoint, max_bytes, self._strangers, self._gate, domain)
 
     def _destroy(self, linger_ms: int) -> None:
         if self._gate is not None:
             self._gate.stop()
         self._context.destroy(linger=linger_ms)
-
-
-class _Gate:
-    """Lets in the holder of one key alone (ZAP, ZeroMQ RFC 27), from a thread of its own until `stop`."""
-
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", public: bytes):
-        self._public = public
-        self._authenticator = ThreadAuthenticator(context)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback(_ZAP_DOMAIN.decode(), self)
-        self.stop = self._authenticator.stop
-
-    def callback(self, domain: str, key: bytes) -> bool:
-        """Whether the client with this public key (Z85) may come in."""
-        return key == self._public
