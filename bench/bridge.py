@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from importlib.util import find_spec
+from pathlib import Path
 from socket import create_server
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +32,7 @@ from bench.rivals import DEADLINE_NS, DEVICES, NOW_NS, OUTCOME, TRANSFERS, answe
 from bench.turns import More, Running, cpu_s, partner
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
+from bridge.keys import keys_for, make_keys
 from bridge.network import NetworkInfo, Outcome, Transfer
 from bridge.server import Server
 
@@ -45,21 +48,34 @@ def bridge_ipc(more: More) -> None:
 
 
 def bridge_tcp(more: More) -> None:
-    """Our client and server over loopback."""
+    """Our client and server over loopback, without keys."""
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     bridge(more, f"tcp://127.0.0.1:{port}")
 
 
-def bridge(more: More, endpoint: str) -> None:
+def bridge_curve(more: More) -> None:
+    """Our client and server over loopback, with keys."""
+    with TemporaryDirectory() as folder:
+        make_keys(Path(folder))
+        with create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        bridge(more, f"tcp://127.0.0.1:{port}", Path(folder))
+
+
+def bridge(more: More, endpoint: str, folder: Path | None = None) -> None:
     """The whole bridge as a run has it: session, sequence numbers, checks, beats and pulses."""
-    with partner(bridge_network, endpoint), closing(RemoteNetwork(endpoint, "still", {}, 1)) as network:
+    keys = None if folder is None else keys_for(endpoint, "model", folder, plain_tcp=False)
+    with (
+        partner(bridge_network, endpoint, folder),
+        closing(RemoteNetwork(endpoint, "still", {}, 1, keys=keys)) as network,
+    ):
         while more():
             outcome = network.exchange(TRANSFERS, NOW_NS, DEADLINE_NS)
             assert len(outcome.transfers) == len(outcome.links) == len(DEVICES)
 
 
-def bridge_network(endpoint: str) -> None:
+def bridge_network(endpoint: str, folder: Path | None = None) -> None:
     """Our server before a network that answers at once; an exchange without transfers it holds for `HOLD_S`."""
 
     def exchange(transfers: Sequence[Transfer], *_: Any) -> Outcome:
@@ -71,7 +87,8 @@ def bridge_network(endpoint: str) -> None:
     network: Any = SimpleNamespace(
         info=info, exchange=exchange, interrupt=lambda: None, progress_ns=lambda: NOW_NS, close=lambda: None
     )
-    Server(endpoint, lambda *_: network, once=True).serve()
+    keys = None if folder is None else keys_for(endpoint, "network", folder, plain_tcp=False)
+    Server(endpoint, lambda *_: network, once=True, keys=keys, plain_tcp=keys is None).serve()
 
 
 def held_cpu() -> float:
@@ -91,6 +108,7 @@ CONTESTANTS: dict[str, Callable[[More], None]] = {
     "bare pyzmq echo, ipc": echo,
     "bridge, ipc": bridge_ipc,
     "bridge, tcp loopback": bridge_tcp,
+    "bridge, tcp with keys": bridge_curve,
     "HELICS, ipc": helics,
     "mosaik, remote": mosaik,
 }

@@ -126,10 +126,11 @@ class RemoteNetwork:
         check_request(self.info, self._now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         if self._closed:
             raise PartnerLost("the session with the network is closed")
-        self._sequence += 1
         shares = None if bandwidth_shares is None else tuple(bandwidth_shares)
-        request = Request(self.session, self._sequence, tuple(transfers), depart_ns, deadline_ns, wait, shares)
-        reply = self._ask(_checked(request, "transfers"))
+        request = Request(self.session, self._sequence + 1, tuple(transfers), depart_ns, deadline_ns, wait, shares)
+        frame = _checked(request, "transfers")
+        self._sequence += 1
+        reply = self._ask(frame)
         if isinstance(reply, Refused):
             raise RequestError(reply.field, reply.reason)
         self._now_ns = reply.outcome.now_ns

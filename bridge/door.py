@@ -10,7 +10,7 @@ from bridge.channel import open_channel
 from bridge.gate import Gate
 from bridge.messages import Garbage, Refused, ToClient, ToServer, WrongVersion, decode, encode, to_server
 from bridge.network import RequestError
-from bridge.strangers import Connections, Strangers
+from bridge.strangers import Connections, Strangers, source_of
 
 
 class Visit(NamedTuple):
@@ -22,8 +22,8 @@ class Visit(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The peer's address, for people."""
-        return source_of(self.frame)
+        """Where it came from, for people."""
+        return source_of(self.frame.get("Peer-Address"))
 
 
 class Door:
@@ -59,24 +59,22 @@ class Door:
         peer, *frames = self.channel.recv_multipart(flags, copy=False)
         frame = frames[-1]
         if len(frames) > 1:
-            self._strangers.name("garbage", source_of(frame), f"{len(frames)} frames where one is due")
-            return None
-        if len(frame) > self._max_bytes:
-            what = f"{len(frame)} bytes, where a message has at most {self._max_bytes}"
-            self._strangers.name("oversized", source_of(frame), what)
-            return None
-        try:
-            message = decode(frame.bytes, to_server)
-        except Garbage as error:
-            self._strangers.name("garbage", source_of(frame), str(error))
-            return None
-        except WrongVersion as error:
-            reason = f"{error}; install the same version of wdmoe-cosim on both sides"
-            self._strangers.name("version", source_of(frame), reason)
-            self.send(peer.bytes, Refused("", 0, "protocol", reason, final=True))
-            return None
-        self.connections.heard(frame.get(zmq.SRCFD))
-        return Visit(peer.bytes, message, frame)
+            kind, what = "frames", f"{len(frames)} frames where one is due"
+        elif len(frame) > self._max_bytes:
+            kind, what = "size", f"{len(frame)} bytes, where a message has at most {self._max_bytes}"
+        else:
+            try:
+                message = decode(frame.bytes, to_server)
+            except Garbage as error:
+                kind, what = "garbage", str(error)
+            except WrongVersion as error:
+                kind, what = "version", f"{error}; install the same version of wdmoe-cosim on both sides"
+                self.send(peer.bytes, Refused("", 0, "protocol", what, final=True))
+            else:
+                self.connections.heard(frame.get(zmq.SRCFD))
+                return Visit(peer.bytes, message, frame)
+        self._strangers.name(kind, source_of(frame.get("Peer-Address")), what)
+        return None
 
     def send(self, peer: bytes, message: ToClient) -> None:
         """Send a message to a peer; it is dropped if that is gone, or does not read."""
@@ -85,11 +83,3 @@ class Door:
     def send_frame(self, peer: bytes, frame: bytes) -> None:
         """Likewise, encoded already."""
         self.channel.send_multipart((peer, frame))
-
-
-def source_of(frame: "zmq.Frame") -> str:
-    """Where a received frame came from: its peer's address without the port."""
-    try:
-        return str(frame.get("Peer-Address")) or "this host"
-    except zmq.ZMQError:
-        return "this host"

@@ -84,7 +84,7 @@ class Connections:
         self._heard.discard(descriptor)
         self._sources[descriptor] = "a connection that was gone at once"
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-            self._sources[descriptor] = _source(connection.getpeername())
+            self._sources[descriptor] = source_of(connection.getpeername())
             if len(self._sources) > MAX_CONNECTIONS:
                 connection.shutdown(socket.SHUT_RDWR)
                 what = f"more than {MAX_CONNECTIONS} connections; the newest were hung up on"
@@ -104,7 +104,7 @@ class Connections:
         self._heard.discard(descriptor)
 
 
-def _source(address: object) -> str:
-    """The peer's address without the port, as IPv4 where it is one."""
-    host = address[0] if isinstance(address, tuple) else ""
-    return str(host).removeprefix("::ffff:") or "this host"
+def source_of(address: object) -> str:
+    """A peer for people, from its socket address or ZeroMQ's `Peer-Address`: the host without the port."""
+    host = str(address[0] if isinstance(address, tuple) else address).removeprefix("::ffff:")
+    return "this host" if not host or host.startswith("localhost:") else host  # a Unix socket names the process

@@ -11,8 +11,9 @@ from zmq.auth import load_certificate
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import control_endpoint, private_ipc
-from bridge.keys import keys_for, make_keys
-from bridge.messages import Hello, encode
+from bridge.health import lives
+from bridge.keys import Keys, keys_for, make_keys
+from bridge.messages import Beat, Hello, encode
 from bridge.network import PartnerLost, RequestError
 from tests.test_bridge_session import SECOND_NS, TRANSFERS, free_tcp_endpoint, server
 
@@ -101,6 +102,8 @@ def test_only_the_right_key_gets_in_and_the_others_disturb_nobody(keys, tmp_path
         undisturbed.close()
         process.terminate()
         log = process.communicate(timeout=10)[1]
+    assert log.count("ignored from 127.0.0.1: its key is not model.key") == 1
+    assert log.count("ignored from 127.0.0.1: its handshake does not fit") == 1
     secrets = [load_certificate(keys / f"{side}.key_secret")[1] for side in ("network", "model")]
     assert not any(secret is not None and secret.decode() in log for secret in secrets)
 
@@ -117,5 +120,18 @@ def test_a_stranger_gets_no_word_on_either_channel(keys, channel):
             stranger.curve_serverkey = load_certificate(keys / "network.key")[0]
             stranger.linger = 0
             stranger.connect(place)
-            stranger.send(encode(Hello("s", "stranger", "fixed", {}, 1, 1, None)))
+            stranger.send(encode(Hello("s", "a", "fixed", {}, 1, 1, None) if channel == "data" else Beat("")))
             assert not stranger.poll(1500)
+
+
+def test_health_gets_in_with_the_networks_own_key_and_no_further(keys):
+    endpoint = free_tcp_endpoint()
+    own = keys_for(endpoint, "network", keys, False)
+    assert own is not None
+    with server(endpoint, f"keys={keys}"):
+        connect(endpoint, keys).close()
+        assert lives(endpoint, own)
+        with pytest.raises(RequestError, match="refused our key"):
+            RemoteNetwork(endpoint, "fixed", {}, 1, keys=Keys(own.public, own.secret, own.public))
+        public, secret = zmq.curve_keypair()
+        assert not lives(endpoint, Keys(public, secret, own.public))

@@ -24,8 +24,8 @@ int64 = st.integers(min_value=0, max_value=2**63 - 1)
 transfers = st.builds(Transfer, device=int64, downlink_bytes=int64, compute_ns=int64, uplink_bytes=int64)
 requests = st.builds(
     Request,
-    session=st.text(),
-    sequence=int64,
+    session=st.text(min_size=1, max_size=64),
+    sequence=st.integers(1, 2**63 - 1),
     transfers=st.lists(transfers, max_size=20).map(tuple),
     depart_ns=int64,
     deadline_ns=int64,

@@ -20,9 +20,24 @@ from hypothesis import strategies as st
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import control_endpoint, private_ipc
-from bridge.messages import MAGIC, MAX_MESSAGE_BYTES, Hello, Refused, Request, decode, encode, to_client
+from bridge.health import lives
+from bridge.messages import (
+    MAGIC,
+    MAX_CONTROL_BYTES,
+    MAX_TO_SERVER_BYTES,
+    Beat,
+    Goodbye,
+    Hello,
+    Pulse,
+    Refused,
+    Request,
+    decode,
+    encode,
+    to_client,
+)
 from bridge.network import PartnerLost, RequestError, Transfer, Wait
 from bridge.server import Server
+from bridge.strangers import MAX_CONNECTIONS
 from tests.fixed_network import FixedNetwork, open_fixed
 
 TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
@@ -141,12 +156,97 @@ def test_unknown_scenarios_and_parameters_are_refused(ipc):
             RemoteNetwork(ipc, "fixed", {"devices": -1}, 1)
 
 
-def test_a_second_client_is_refused_by_name_and_served_after_the_first(ipc):
+def test_a_second_client_is_refused_by_name_and_served_after_the_first(ipc, monkeypatch):
+    monkeypatch.setattr("bridge.client.BUSY_S", 1.0)
     with server(ipc):
-        with connected(ipc), pytest.raises(RequestError, match=f"busy with session .* of {socket.gethostname()}"):
-            RemoteNetwork(ipc, "fixed", {}, 1)
+        with connected(ipc) as first, pytest.raises(RequestError, match="busy with") as refused:
+            RemoteNetwork(ipc, "fixed", {}, 1, name="second")
+        assert f"{socket.gethostname()}:{os.getpid()}" in str(refused.value)
+        assert first.session not in str(refused.value)
         with connected(ipc) as later:
             assert later.now_ns == 0
+
+
+def test_a_dead_clients_place_is_taken_by_one_that_waits(ipc):
+    client = (
+        "from bridge.client import RemoteNetwork\n"
+        f"RemoteNetwork({ipc!r}, 'fixed', {{}}, 1, name='first')\n"
+        "print('in', flush=True); input()"
+    )
+    with server(ipc) as process:
+        victim = subprocess.Popen([sys.executable, "-c", client], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with victim:
+            assert victim.stdout is not None
+            assert victim.stdout.readline() == b"in\n"
+            victim.kill()
+        with connected(ipc) as second:
+            assert second.exchange(TRANSFERS, 0, SECOND_NS).transfers
+        process.terminate()
+        assert "the session of first ended: client first was lost" in said(process)
+
+
+def test_a_session_is_told_to_nobody_and_ended_by_nobody_else(ipc):
+    with server(ipc) as process, connected(ipc) as remote, _raw(control_endpoint(ipc)) as other, _raw(ipc) as data:
+        remote.exchange(TRANSFERS, 0, SECOND_NS)
+        for session in ("", "guess"):
+            assert _say(other, Beat(session)) == Pulse(False, 0, 0, 0)
+        assert _say(other, Beat(remote.session)) == Pulse(True, remote.now_ns, 0, 1)
+        data.send(encode(Goodbye("guess")))
+        assert isinstance(_say(data, Request("guess", 2, (), 0, 1, Wait.ALL, None)), Refused)
+        refused = _say(data, Hello("mine", "other", "fixed", {}, 1, 1, None))
+        assert isinstance(refused, Refused)
+        assert not refused.final
+        assert remote.session not in str(refused)
+        assert remote.exchange(TRANSFERS, remote.now_ns, remote.now_ns + SECOND_NS).transfers
+        remote.close()
+        process.terminate()
+        log = said(process)
+        assert remote.session not in log
+        kinds = ("a Goodbye that was not due", "a request of a session", "other, while")
+        assert all(log.count(f"ignored from this host: {kind}") == 1 for kind in kinds)
+
+
+def test_too_large_a_message_is_refused_before_it_is_sent(ipc):
+    with server(ipc):
+        with pytest.raises(RequestError, match=f"radio: takes .* at most {MAX_TO_SERVER_BYTES}"):
+            RemoteNetwork(ipc, "fixed", {"text": "x" * MAX_TO_SERVER_BYTES}, 1)
+        with connected(ipc, devices=MAX_TO_SERVER_BYTES) as remote:
+            with pytest.raises(RequestError, match=f"transfers: takes .* at most {MAX_TO_SERVER_BYTES}"):
+                remote.exchange([Transfer(device, 1, 0, 1) for device in range(MAX_TO_SERVER_BYTES)], 0, 1)
+            assert remote.exchange([Transfer(0, 1, 0, 1)], 0, SECOND_NS).transfers  # the session goes on
+
+
+def test_health_asks_the_bridge_itself(endpoint):
+    with server(endpoint) as process:
+        assert eventually(lambda: lives(endpoint, None))
+        with connected(endpoint, hold_s=4) as remote:  # also in mid-exchange
+            thread = threading.Thread(target=remote.exchange, args=(TRANSFERS, 0, SECOND_NS))
+            thread.start()
+            assert lives(endpoint, None)
+            thread.join()
+        os.kill(process.pid, signal.SIGSTOP)
+        assert not lives(endpoint, None)
+
+
+def test_connections_are_bounded_and_those_that_were_there_stay():
+    endpoint = free_tcp_endpoint()
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    with server(endpoint) as process, connected(endpoint) as remote:
+        crowd = [socket.create_connection((host, int(port))) for _ in range(MAX_CONNECTIONS + 50)]
+        descriptors = Path(f"/proc/{process.pid}/fd")
+        try:
+            assert eventually(lambda: len(list(descriptors.iterdir())) < MAX_CONNECTIONS + 40)
+            assert remote.exchange(TRANSFERS, 0, SECOND_NS).transfers
+            assert eventually(lambda: len(list(descriptors.iterdir())) < 40)  # without a handshake they are dropped
+        finally:
+            for one in crowd:
+                one.close()
+        assert remote.exchange(TRANSFERS, remote.now_ns, remote.now_ns + SECOND_NS).transfers
+        remote.close()
+        process.terminate()
+        log = said(process)
+        assert log.count(f"more than {MAX_CONNECTIONS} connections") == 1
+        assert log.count("no handshake") == 1
 
 
 def test_a_client_waits_for_a_server_that_starts_later(endpoint):
@@ -237,7 +337,7 @@ def test_a_killed_client_is_named_with_the_virtual_time_and_nothing_stays(ipc):
     with server(ipc, "once") as process:
         victim = subprocess.Popen([sys.executable, "-c", client])
         assert process.stderr is not None
-        while "serving session" not in process.stderr.readline():
+        while "serving fixed to" not in process.stderr.readline():
             assert process.poll() is None
         victim.kill()
         victim.wait()
@@ -294,7 +394,9 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
                     channel.send_multipart([noise, noise, b"more"])
                 channel.send(MAGIC + b"\x00")
                 assert isinstance(decode(channel.recv(), to_client), Refused)  # so it has read all before
-                channel.send(bytes(MAX_MESSAGE_BYTES + 1))
+                most = MAX_TO_SERVER_BYTES if place == endpoint else MAX_CONTROL_BYTES
+                for too_many in (most + 1, 1 << 24):
+                    channel.send(bytes(too_many))
                 assert remote.exchange(TRANSFERS, remote.now_ns, remote.now_ns + SECOND_NS).transfers
         if endpoint.startswith("tcp"):
             host, port = endpoint.removeprefix("tcp://").split(":")
@@ -303,9 +405,12 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
         assert remote.exchange(TRANSFERS, remote.now_ns, remote.now_ns + SECOND_NS).transfers
         remote.close()
         process.terminate()
-        sources = re.findall(r"ignored from (data|control) source (\w+)", said(process))
-        assert len(set(sources)) == len(sources)
-        assert {channel for channel, _ in sources} == {"data", "control"}
+        ignored = [line for line in said(process).splitlines() if "ignored from" in line]
+        source = "127.0.0.1" if endpoint.startswith("tcp") else "this host"
+        assert all(f"ignored from {source}: " in line or "gone at once" in line for line in ignored)
+        kinds = ("do not begin with", "3 frames", "partner speaks protocol version 0", "where a message has at most")
+        assert [sum(kind in line for line in ignored) for kind in kinds] == [1, 1, 1, 1]
+        assert len(ignored) <= 7
 
 
 def test_an_old_protocol_version_is_refused_by_name(ipc):
