@@ -56,10 +56,12 @@ class Door:
 
     def receive(self, flags: int = 0) -> Visit | None:
         """The next message, or None for anything that is no message of ours. Raises `zmq.Again` without one."""
-        peer, *frames = self.channel.recv_multipart(flags, copy=False)
-        frame = frames[-1]
-        if len(frames) > 1:
-            kind, what = "frames", f"{len(frames)} frames where one is due"
+        peer = self.channel.recv(flags)
+        frame = self.channel.recv(copy=False)
+        if frame.more:
+            while self.channel.get(zmq.RCVMORE):
+                self.channel.recv(copy=False)
+            kind, what = "frames", "several frames where one is due"
         elif len(frame) > self._max_bytes:
             kind, what = "size", f"{len(frame)} bytes, where a message has at most {self._max_bytes}"
         else:
@@ -69,10 +71,10 @@ class Door:
                 kind, what = "garbage", str(error)
             except WrongVersion as error:
                 kind, what = "version", f"{error}; install the same version of wdmoe-cosim on both sides"
-                self.send(peer.bytes, Refused("", 0, "protocol", what, final=True))
+                self.send(peer, Refused("", 0, "protocol", what, final=True))
             else:
                 self.connections.heard(frame.get(zmq.SRCFD))
-                return Visit(peer.bytes, message, frame)
+                return Visit(peer, message, frame)
         self._strangers.name(kind, source_of(frame.get("Peer-Address")), what)
         return None
 
