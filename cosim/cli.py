@@ -254,7 +254,7 @@ def serve(
 
 @app.command()
 def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
-    """Make the keys with which the two sides know each other over tcp (docs/architecture.md)."""
+    """Make the keys with which the two sides know each other over tcp (docs/security.md)."""
     from bridge.keys import make_keys  # noqa: PLC0415
 
     for path in make_keys(folder):
