@@ -42,6 +42,14 @@ class Channel(NamedTuple):
     period_ns: float
 
 
+class Cursor(NamedTuple):
+    """Where each link stands [links]: its row, how often its record has begun again, and when its next row begins."""
+
+    row: Integers
+    laps: Integers
+    next_ns: Floats
+
+
 class Constants(NamedTuple):
     """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload."""
 
@@ -65,17 +73,20 @@ class Exchanges(NamedTuple):
     wait: int
 
 
-def at_begin(channel: Channel) -> Integers:
-    """A cursor that stands at the first row of each link."""
+def at_begin(channel: Channel) -> Cursor:
+    """The links at the beginning of their record."""
     first = channel.first[:-1]
-    return np.stack([first, np.zeros_like(first)], axis=1)
+    cursor = Cursor(first.copy(), np.zeros_like(first), np.empty(len(first)))
+    for link in range(len(first)):
+        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
+    return cursor
 
 
 @njit(cache=True)
 def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     channel: Channel,
     constants: Constants,
-    cursor: Integers,
+    cursor: Cursor,
     asked: Exchanges,
     end_ns: Floats,
     times: Floats,
@@ -83,8 +94,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 ) -> bool:
     """Carry out exchanges whose times of departure are given and rise; whether the channel changed meanwhile.
 
-    `cursor` [links, 2] holds the row at which each link stands, and how often its record has begun again; it is moved
-    on to the end. Written to:
+    `cursor` is moved on to the end. Written to:
     `end_ns` [exchanges]; `times` [transfers, 3], the ends of downlink, computing and uplink in ns, -1 for what did
     not happen; `status` [transfers], DONE, LATE, LOST or UNREACHABLE.
     """
@@ -95,17 +105,22 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     left = np.empty(most)  # bits
     rate = np.empty(most)  # bits a ns
     sharing = np.zeros(channel.pools)
-    before = cursor.copy()
+    row_of, next_ns, capacity_bps, pool_of = cursor.row, cursor.next_ns, channel.capacity_bps, channel.pool
+    moved = False
     for exchange in range(len(size)):
         begin = asked.first[exchange]
         count = size[exchange]
         now = asked.depart_ns[exchange]
         deadline_ns = asked.deadline_ns[exchange]
         pending = 0
+        for link in range(len(row_of)):
+            if next_ns[link] <= now:
+                _seek(channel, cursor, link, now)
+                moved = True
         for i in range(count):
             link = 2 * asked.transfers[begin + i, 0]
             times[begin + i] = -1
-            if _is_connected(channel, cursor, link, now):
+            if capacity_bps[row_of[link]] >= 0 and capacity_bps[row_of[link + 1]] >= 0:
                 state[i] = _WAITING_DOWN
                 until[i] = now + constants.floor_ns[link]
                 pending += 1
@@ -116,22 +131,22 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
             sharing[:] = 0
             for i in range(count):
                 if state[i] == _DOWN or state[i] == _UP:
-                    sharing[channel.pool[cursor[2 * asked.transfers[begin + i, 0] + (state[i] == _UP), 0]]] += 1
+                    sharing[pool_of[row_of[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
             soonest = deadline_ns
             for i in range(count):
                 link = 2 * asked.transfers[begin + i, 0]
                 if state[i] == _DOWN or state[i] == _UP:
                     flowing = link + (state[i] == _UP)
-                    row = cursor[flowing, 0]
-                    n = sharing[channel.pool[row]]
+                    row = row_of[flowing]
+                    n = sharing[pool_of[row]]
                     shares = n + constants.overhead[flowing] * (n - 1) + channel.others[row]
-                    rate[i] = constants.efficiency[flowing] * channel.capacity_bps[row] / shares / 1e9
+                    rate[i] = constants.efficiency[flowing] * capacity_bps[row] / shares / 1e9
                     if rate[i] > 0:
                         soonest = min(soonest, now + left[i] / rate[i])
                 elif state[i] < _OVER:
                     soonest = min(soonest, until[i])
                 if state[i] < _OVER:
-                    soonest = min(soonest, _next_row_ns(channel, cursor, link), _next_row_ns(channel, cursor, link + 1))
+                    soonest = min(soonest, next_ns[link], next_ns[link + 1])
             for i in range(count):
                 if state[i] == _DOWN or state[i] == _UP:
                     is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
@@ -168,7 +183,11 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 elif state[i] == _WAITING_UP and until[i] <= now:
                     left[i] = 8.0 * asked.transfers[at, 3]
                     state[i] = _UP
-                if not _is_connected(channel, cursor, link, now):
+                for either in (link, link + 1):
+                    if next_ns[either] <= now:
+                        _seek(channel, cursor, either, now)
+                        moved = True
+                if capacity_bps[row_of[link]] < 0 or capacity_bps[row_of[link + 1]] < 0:
                     state[i] = _GONE
                     pending -= 1
         end_ns[exchange] = now
@@ -181,38 +200,34 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 status[begin + i] = LOST
             else:
                 status[begin + i] = LATE
-        for link in range(len(cursor)):
-            _seek(channel, cursor, link, now)
-    return bool((cursor != before).any())
+        for link in range(len(row_of)):
+            if next_ns[link] <= now:
+                _seek(channel, cursor, link, now)
+                moved = True
+    return moved
 
 
 @njit(cache=True)
-def _seek(channel: Channel, cursor: Integers, link: int, now_ns: float) -> None:
+def _seek(channel: Channel, cursor: Cursor, link: int, now_ns: float) -> None:
     """Move a link on to the row that holds at `now_ns`."""
     first = channel.first[link]
     begin_ns = channel.begin_ns[first]
-    if now_ns >= begin_ns + (cursor[link, 1] + 1) * channel.period_ns:
-        cursor[link, 0], cursor[link, 1] = first, int((now_ns - begin_ns) // channel.period_ns)
-    while _next_row_ns(channel, cursor, link) <= now_ns:
-        if cursor[link, 0] + 1 < channel.first[link + 1]:
-            cursor[link, 0] += 1
+    if now_ns >= begin_ns + (cursor.laps[link] + 1) * channel.period_ns:
+        cursor.row[link], cursor.laps[link] = first, int((now_ns - begin_ns) // channel.period_ns)
+        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
+    while cursor.next_ns[link] <= now_ns:
+        if cursor.row[link] + 1 < channel.first[link + 1]:
+            cursor.row[link] += 1
         else:
-            cursor[link, 0] = first
-            cursor[link, 1] += 1
+            cursor.row[link] = first
+            cursor.laps[link] += 1
+        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
 
 
 @njit(cache=True)
-def _is_connected(channel: Channel, cursor: Integers, link: int, now_ns: float) -> bool:
-    """Whether a device is, both ways; `link` is its downlink."""
-    _seek(channel, cursor, link, now_ns)
-    _seek(channel, cursor, link + 1, now_ns)
-    return bool(channel.capacity_bps[cursor[link, 0]] >= 0 and channel.capacity_bps[cursor[link + 1, 0]] >= 0)
-
-
-@njit(cache=True)
-def _next_row_ns(channel: Channel, cursor: Integers, link: int) -> float:
+def _next_row_ns(channel: Channel, cursor: Cursor, link: int) -> float:
     """When the row after that at which a link stands begins to hold; inf if there is only this one."""
-    row, laps = cursor[link, 0], cursor[link, 1]
+    row, laps = cursor.row[link], cursor.laps[link]
     first, after = channel.first[link], channel.first[link + 1]
     if row + 1 < after:
         return float(channel.begin_ns[row + 1] + laps * channel.period_ns if laps else channel.begin_ns[row + 1])

@@ -119,7 +119,7 @@ class WhatIfNetwork:
         return vanishes(self._model, asked, draws.random((len(asked), 2)))
 
     def _link_states(self) -> tuple[LinkState, ...]:
-        rows = self._cursor[:, 0]
+        rows = self._cursor.row
         capacity, sinr = self._record.channel.capacity_bps[rows], self._record.sinr_db[rows]
         connected = (capacity[0::2] >= 0) & (capacity[1::2] >= 0)
         figures = [None if value != value else value for value in sinr.tolist()]  # NaN  # noqa: PLR0124
