@@ -51,7 +51,8 @@ def main() -> int:
         print(f"cosim: {error}", file=sys.stderr)
         return 2
     alive = lives(arguments.endpoint, keys)
-    print(f"the network's side at {arguments.endpoint} " + ("answers" if alive else f"has been silent for {PATIENCE_S:g} s"))
+    verdict = "answers" if alive else f"has been silent for {PATIENCE_S:g} s"
+    print(f"the network's side at {arguments.endpoint} {verdict}")
     return 0 if alive else 1
 
 

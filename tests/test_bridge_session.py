@@ -408,7 +408,12 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
         ignored = [line for line in said(process).splitlines() if "ignored from" in line]
         source = "127.0.0.1" if endpoint.startswith("tcp") else "this host"
         assert all(f"ignored from {source}: " in line or "gone at once" in line for line in ignored)
-        kinds = ("do not begin with", "several frames", "partner speaks protocol version 0", "where a message has at most")
+        kinds = (
+            "do not begin with",
+            "several frames",
+            "partner speaks protocol version 0",
+            "where a message has at most",
+        )
         assert [sum(kind in line for line in ignored) for kind in kinds] == [1, 1, 1, 1]
         assert len(ignored) <= 7
 
