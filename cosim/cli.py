@@ -62,18 +62,32 @@ def run(
     ] = None,
     keys: KeysFolder = None,
     plain_tcp: PlainTcp = False,
+    or_resume: Annotated[
+        bool, typer.Option("--or-resume", help="Go on with the same run if --out holds it; a finished one is shown.")
+    ] = False,
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
     from cosim.ns3_side import Place  # noqa: PLC0415
-    from cosim.run import dated_folder  # noqa: PLC0415
+    from cosim.run import State, dated_folder, state  # noqa: PLC0415
     from cosim.run import run as run_experiment  # noqa: PLC0415
 
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
+    if or_resume and (out is None or listen):
+        raise RequestError("--or-resume", "needs --out, the run's folder" if out is None else "leave --listen away")
     console = _console()
     experiment = configuration.load(config, settings or [], policy, scenario, network)
     folder = out or dated_folder(Path("runs"))
+    if or_resume:
+        match state(folder, experiment):
+            case State.FINISHED:
+                print(f"{folder} came to its end before; remove it to run it again")
+                show(folder)
+                return
+            case State.BEGUN:
+                resume(folder, connect, keys, plain_tcp)
+                return
     with _telling(folder, console) as display:
         run_experiment(experiment, folder, Place(connect, listen, keys, plain_tcp), display)
     show(folder)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
@@ -21,7 +22,7 @@ from cosim.analytic import AnalyticSource, band_of
 from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
 from cosim.errors import JournalUnwritable
-from cosim.journal import Journal
+from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
 from cosim.source import Source
@@ -73,6 +74,24 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
             _live(config, _policies(config), journal, place_, display)
     finally:
         journal.close()
+
+
+class State(Enum):
+    """How far a run is."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    FINISHED = "finished"
+
+
+def state(folder: Path, config: Config) -> State:
+    """How far the run of `config` in `folder` is. Raises `RequestError` if that holds a run of another one."""
+    if not (folder / FILE_NAME).exists():
+        return State.NEW
+    with closing(Journal.open(folder)) as journal:
+        if convert(journal.config) != config:
+            raise RequestError("--out", f"{folder} holds a run of another configuration; choose another folder")
+        return State.FINISHED if journal.is_finished() else State.BEGUN
 
 
 def replay(run_: Path, display: Display) -> None:
