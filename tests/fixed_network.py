@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network with a closed form, for tests of everything that is not the radio: each device has its own fixed rates.
 
-Run as a program it is a server of such networks: `python -m tests.fixed_network ENDPOINT [once] [child] [keys=FOLDER]`;
-over tcp without keys it is a plain one. Parameters:
+Run as a program it is a server of such networks: `python -m tests.fixed_network ENDPOINT [once] [child] [keys=FOLDER]
+[clock=FILE]`; over tcp without keys it is a plain one; with a clock its time-outs are ahead by the seconds in that
+file.
+Parameters:
 `devices`, `rate_bps`, and for tests of failures `hold_s` (wall-clock seconds that an exchange takes), `stand_still`
 (virtual time does not show while it is held), `break_at` (the exchange that fails), `log` (a file that gets a line
 per exchange carried out).
@@ -136,14 +138,23 @@ def open_fixed(
 
 if __name__ == "__main__":
     import logging
+    import time
+    from types import SimpleNamespace
 
+    from bridge import server
     from bridge.keys import keys_for
-    from bridge.server import Server
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="server: %(message)s")
-    folder = next((Path(word.removeprefix("keys=")) for word in sys.argv if word.startswith("keys=")), None)
+    given = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
+    if "clock" in given:
+        clock: Any = SimpleNamespace(
+            monotonic=lambda: time.monotonic() + float(Path(given["clock"]).read_text()),
+            perf_counter_ns=time.perf_counter_ns,
+        )
+        server.time = clock
+    folder = Path(given["keys"]) if "keys" in given else None
     plain_tcp = folder is None and sys.argv[1].startswith("tcp://")
-    Server(
+    server.Server(
         sys.argv[1],
         open_fixed,
         once="once" in sys.argv,
