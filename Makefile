@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: run test lint bench prerequisites clean
+.PHONY: run test lint bench containers prerequisites clean
 
 run: $(READY)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
@@ -24,6 +24,9 @@ bench: $(READY)
 	$(VENV)/bin/python -m bench.base_station
 	$(VENV)/bin/python -m bench.replay
 	$(VENV)/bin/python -m bench.run
+
+containers: $(READY)
+	$(VENV)/bin/python docker/containers.py
 
 $(READY): pyproject.toml constraints.txt | prerequisites
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Print the project's dependencies for pip, but for those that are named: one side's image lacks the other's.
 
-    python docker/requirements.py pyproject.toml torch transformers
+python docker/requirements.py pyproject.toml torch transformers
 """
 
 import re
