@@ -246,7 +246,7 @@ class RemoteNetwork:
     def _put(self, frame: bytes) -> None:
         """Send, unless there is nobody to send to: it is sent again until it is answered."""
         with suppress(zmq.Again):
-            self._data.send(frame, zmq.NOBLOCK)
+            self._data.send(frame)
 
     def _lost(self, why: str) -> PartnerLost:
         return PartnerLost(f"the ns-3 side was lost at virtual time {self.progress_ns / NS_PER_S:.6f} s: {why}")

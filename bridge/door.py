@@ -2,6 +2,7 @@
 """A door: a bound channel of the server, which lets in messages of ours and names who brings anything else."""
 
 import errno
+from contextlib import suppress
 from typing import NamedTuple
 
 import zmq
@@ -10,7 +11,7 @@ from bridge.channel import open_channel
 from bridge.gate import Gate
 from bridge.messages import Garbage, Refused, ToClient, ToServer, WrongVersion, decode, encode, to_server
 from bridge.network import RequestError
-from bridge.strangers import Connections, Strangers, source_of
+from bridge.strangers import GONE, Connections, Strangers, source_of
 
 
 class Visit(NamedTuple):
@@ -23,7 +24,7 @@ class Visit(NamedTuple):
     @property
     def source(self) -> str:
         """Where it came from, for people."""
-        return source_of(self.frame.get("Peer-Address"))
+        return _source(self.frame)
 
 
 class Door:
@@ -73,9 +74,10 @@ class Door:
                 kind, what = "version", f"{error}; install the same version of wdmoe-cosim on both sides"
                 self.send(peer, Refused("", 0, "protocol", what, final=True))
             else:
-                self.connections.heard(frame.get(zmq.SRCFD))
+                with suppress(zmq.ZMQError):  # it is gone already
+                    self.connections.heard(frame.get(zmq.SRCFD))
                 return Visit(peer, message, frame)
-        self._strangers.name(kind, source_of(frame.get("Peer-Address")), what)
+        self._strangers.name(kind, _source(frame), what)
         return None
 
     def send(self, peer: bytes, message: ToClient) -> None:
@@ -85,3 +87,10 @@ class Door:
     def send_frame(self, peer: bytes, frame: bytes) -> None:
         """Likewise, encoded already."""
         self.channel.send_multipart((peer, frame))
+
+
+def _source(frame: "zmq.Frame") -> str:
+    try:
+        return source_of(frame.get("Peer-Address"))
+    except zmq.ZMQError:
+        return GONE

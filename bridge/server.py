@@ -198,13 +198,14 @@ class Server:
         try:
             self._network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run, hello.folder)
         except Exception as error:
+            field, reason = "radio.scenario", f"{hello.scenario} failed: {type(error).__name__}: {error}"
             if isinstance(error, RequestError):
                 field, reason = error.field, error.reason
-            else:
+            first = self._strangers.name("hello", visit.source, f"{hello.client}, since {field}: {reason}")
+            if first and not isinstance(error, RequestError):
                 log.exception("scenario %r failed", hello.scenario)
-                field, reason = "radio.scenario", f"{hello.scenario} failed: {type(error).__name__}: {error}"
             self._data.send(visit.peer, Refused(hello.session, 0, field, reason, final=True))
-            self._end_session(f"{field}: {reason}")
+            self._end_session("")
             return
         log.info("serving %s to %s", self._network.info.scenario, self._client)
         self._data.send(visit.peer, Welcome(self._session, self._network.info))

@@ -13,6 +13,8 @@ from bridge.channel import HANDSHAKE_S
 
 MAX_CONNECTIONS = 256
 """Of one channel. The newest above that are hung up on."""
+GONE = "a connection that was gone at once"
+"""A source whose address can no longer be had."""
 MAX_NAMED = 256
 """Lines in the log about strangers, in the life of a server."""
 
@@ -25,6 +27,7 @@ _EVENTS = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
+_EVENTS_AT_ONCE = 32
 _FAILURES: dict[int, tuple[str, str]] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: ("key", "its key is not model.key"),
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: (
@@ -33,7 +36,7 @@ _FAILURES: dict[int, tuple[str, str]] = {
     ),
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: (
         "handshake",
-        f"no handshake: it does not speak ZeroMQ, hung up, waited for {HANDSHAKE_S:g} s, or one side has no keys",
+        f"no handshake: it speaks no ZeroMQ, hung up, let {HANDSHAKE_S:g} s pass, or only one side has keys",
     ),
 }
 
@@ -44,14 +47,15 @@ class Strangers:
     def __init__(self) -> None:
         self._named: set[tuple[str, str]] = set()
 
-    def name(self, kind: str, source: str, what: str) -> None:
-        """Log `what` a source did, if it is the first of this kind from there."""
+    def name(self, kind: str, source: str, what: str) -> bool:
+        """Log `what` a source did, if it is the first of this kind from there; whether it was."""
         if (kind, source) in self._named or len(self._named) >= MAX_NAMED:
-            return
+            return False
         self._named.add((kind, source))
         log.warning("ignored from %s: %s", source, what)
         if len(self._named) == MAX_NAMED:
-            log.warning("that were %d strangers; no more are named", MAX_NAMED)
+            log.warning("that were %d lines of this kind; there will be no more", MAX_NAMED)
+        return True
 
 
 class Connections:
@@ -69,8 +73,10 @@ class Connections:
         self._heard.add(descriptor)
 
     def look(self) -> None:
-        """Take note of what has happened since the last look."""
-        while self.monitor.poll(0):
+        """Take note of what has happened since the last look, as much of it as is due at once."""
+        for _ in range(_EVENTS_AT_ONCE):
+            if not self.monitor.poll(0):
+                return
             event = recv_monitor_message(self.monitor)
             kind, value = event["event"], event["value"]
             if kind == zmq.EVENT_ACCEPTED:
@@ -82,7 +88,7 @@ class Connections:
 
     def _accepted(self, descriptor: int) -> None:
         self._heard.discard(descriptor)
-        self._sources[descriptor] = "a connection that was gone at once"
+        self._sources[descriptor] = GONE
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
             self._sources[descriptor] = source_of(connection.getpeername())
             if len(self._sources) > MAX_CONNECTIONS:

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.fuzz_decoder import SEEDS, check, mutate
 from bridge.endpoint import check_endpoint, control_endpoint
 from bridge.messages import (
     MAGIC,
+    MAX_TO_SERVER_BYTES,
     PROTOCOL_VERSION,
     Garbage,
+    Hello,
     Request,
     WrongVersion,
     decode,
@@ -107,3 +110,20 @@ def test_a_wrong_endpoint_is_named(endpoint, part):
 def test_the_control_channel_follows_from_the_endpoint():
     assert control_endpoint("ipc:///tmp/a") == "ipc:///tmp/a.control"
     assert control_endpoint("tcp://[::1]:5555") == "tcp://[::1]:5556"
+
+
+@pytest.mark.parametrize(
+    "opening", [b"\x91", b"\x81\xa1a", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
+)
+def test_depths_and_lengths_without_end_are_garbage(opening):
+    """As a parameter of a hello, where any value may stand; once, and as deep as a message can be."""
+    empty = encode(Hello("s", "c", "lte", {"a": None}, 1, 1, None))
+    place = empty.index(b"\xa1a\xc0") + 2
+    for times in (1, 1000, (MAX_TO_SERVER_BYTES - len(empty)) // len(opening)):
+        with pytest.raises(Garbage):
+            decode(empty[:place] + opening * times + b"\xc1" + empty[place + 1 :], to_server)
+
+
+@given(st.sampled_from(SEEDS), st.randoms(use_true_random=False))
+def test_whatever_is_changed_in_a_message_it_is_one_or_it_is_garbage(message, chance):
+    check(mutate(encode(message), chance))

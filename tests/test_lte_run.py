@@ -11,6 +11,7 @@ import pytest
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
+from bridge.keys import make_keys
 from cosim.journal import Journal
 from cosim.summary import VariantSummary, summarise
 from tests.small_models import small_model
@@ -40,9 +41,9 @@ def summaries(model: Path, folder: Path, *extra: str) -> list[VariantSummary]:
 
 
 @contextmanager
-def served(endpoint: str) -> Iterator[None]:
+def served(endpoint: str, *security: str) -> Iterator[None]:
     """`cosim serve` in a terminal of its own."""
-    command = [sys.executable, "-m", "cosim.cli", "serve", "--listen", endpoint]
+    command = [sys.executable, "-m", "cosim.cli", "serve", "--listen", endpoint, *security]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -52,13 +53,16 @@ def served(endpoint: str) -> Iterator[None]:
 
 
 def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model, tmp_path):
-    """Own process over ipc and tcp, a served one over tcp twice in one process: to the nanosecond."""
+    """Own process over ipc and plain tcp, a served one over tcp with keys twice in one process: to the nanosecond."""
     policies = ("--policy", "top-k", "--policy", "wdmoe")
     tcp, ipc = free_tcp_endpoint(), ("--set", "radio.devices=8")
+    keys = tmp_path / "keys"
+    make_keys(keys)
     prints = []
-    with served(tcp):
-        ways = [ipc, ("--connect", tcp), ("--connect", tcp)]
-        for number, way in enumerate([*ways, ("--listen", free_tcp_endpoint()), ("--set", "seed=2")]):
+    with served(tcp, "--keys", str(keys)):
+        connect = ("--connect", tcp, "--keys", str(keys))
+        listen = ("--listen", free_tcp_endpoint(), "--plain-tcp")
+        for number, way in enumerate([ipc, connect, connect, listen, ("--set", "seed=2")]):
             folder = tmp_path / str(number)
             folder.mkdir()
             done = cosim(tiny_model, folder, *policies, *way)
@@ -137,8 +141,9 @@ def test_a_bad_radio_parameter_is_named_with_exit_code_2(tiny_model, tmp_path, s
 def test_an_endpoint_in_use_is_named_with_exit_code_2(tiny_model, tmp_path, kind):
     with private_ipc() as ipc:
         endpoint = ipc if kind == "ipc" else free_tcp_endpoint()
-        with served(endpoint):
+        plain = ["--plain-tcp"] if kind == "tcp" else []
+        with served(endpoint, *plain):
             RemoteNetwork(endpoint, "lte", {"devices": 1}, 1).close()
-            done = cosim(tiny_model, tmp_path, "--listen", endpoint)
+            done = cosim(tiny_model, tmp_path, "--listen", endpoint, *plain)
             assert (done.returncode, "in use" in done.stderr) == (2, True), done.stderr
             assert not (tmp_path / "run").exists()
