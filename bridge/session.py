@@ -2,7 +2,7 @@
 """The session under way on a server: one client, one network, requests numbered from 1."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.messages import CLIENT_TIMEOUT_S, Pulse
@@ -34,7 +34,10 @@ class Session:
     answered: int = 0
     answer: bytes = b""
     lost: bool = False
-    _beat_s: float = field(default_factory=time.monotonic)
+    _beat_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._beat_s = time.monotonic()
 
     def beat(self) -> Pulse:
         """Note a beat of the client; what to say to it."""
