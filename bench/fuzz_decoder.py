@@ -102,12 +102,15 @@ def mutate(frame: bytes, chance: random.Random) -> bytes:
         tree = msgspec.msgpack.decode(frame[len(HEADER) :])
     except (msgspec.DecodeError, ValueError, RecursionError):
         tree = msgspec.msgpack.decode(encode(chance.choice(SEEDS))[len(HEADER) :])
+    body = b""
     for _ in range(chance.randint(1, 3)):
         tree = _changed(tree, chance)
-    try:
-        body = msgspec.msgpack.encode(tree)
-    except (msgspec.EncodeError, TypeError, ValueError, OverflowError, RecursionError):
-        body = b""
+        try:
+            body = msgspec.msgpack.encode(tree)
+        except (msgspec.EncodeError, TypeError, ValueError, OverflowError, RecursionError):
+            break
+        if len(body) > MAX_TO_SERVER_BYTES:
+            break
     what = chance.random()
     if what < 0.1:  # a length that the bytes do not keep, or a type that there is not
         place = chance.randrange(len(body) + 1)

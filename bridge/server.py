@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 
@@ -35,20 +35,11 @@ from bridge.messages import (
     Welcome,
     encode,
 )
-from bridge.network import NS_PER_S, Network, RequestError
+from bridge.network import RequestError
+from bridge.session import InterruptibleNetwork, Session
 from bridge.strangers import Strangers
 
 log = logging.getLogger("bridge")
-
-
-class InterruptibleNetwork(Network, Protocol):
-    """A network whose exchange another thread can end, and whose clock another thread can read."""
-
-    def interrupt(self) -> None:
-        """Make the exchange under way, and any later one, end soon with `InterruptedError`. Safe from any thread."""
-
-    def progress_ns(self) -> int:
-        """Virtual time, also in the middle of an exchange. Safe from any thread."""
 
 
 OpenNetwork = Callable[[str, dict[str, Any], int, int, str | None], InterruptibleNetwork]
@@ -90,14 +81,7 @@ class Server:
             self._destroy(linger_ms=0)
             raise
         self._stop_reason: str | None = None
-        self._session = ""
-        self._client = ""
-        self._network: InterruptibleNetwork | None = None
-        self._running = 0
-        self._answered = 0
-        self._last_answer = b""
-        self._last_beat_s = 0.0
-        self._client_lost = False
+        self._session: Session | None = None
 
     def serve(self) -> None:
         """Serve until stopped by `stop`, SIGINT, SIGTERM or the parent's end; leaves no socket file behind."""
@@ -126,13 +110,16 @@ class Server:
         """Make `serve` return soon. Safe from any thread."""
         if self._stop_reason is None:
             self._stop_reason = reason
-        self._interrupt()
+        session = self._session
+        if session is not None:
+            session.interrupt()
 
     # The data channel: main thread.
 
     def _serve_one_message(self) -> None:
-        if self._client_lost:
-            self._end_session(f"client {self._client} was lost{self._at()}: no beat for {CLIENT_TIMEOUT_S:g} s")
+        if self._session is not None and self._session.lost:
+            silent = f"no beat for {CLIENT_TIMEOUT_S:g} s"
+            self._end_session(f"client {self._session.client} was lost{self._at()}: {silent}")
         try:
             visit = self._data.receive()
         except zmq.Again:
@@ -144,27 +131,28 @@ class Server:
                 self._answer(visit, request)
             case Hello() as hello:
                 self._greet(visit, hello)
-            case Goodbye(session) if session == self._session:
+            case Goodbye(name) if self._session is not None and name == self._session.name:
                 self._end_session("")
             case Goodbye() | Beat() as message:
                 self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} that was not due")
 
     def _answer(self, visit: Visit, request: Request) -> None:
-        if request.session != self._session or self._network is None:
+        session = self._session
+        if session is None or session.network is None or request.session != session.name:
             reason = "this session is unknown here: the server was started anew, or gave the session up"
             self._strangers.name("session", visit.source, "a request of a session that is not the present one")
             self._data.send(visit.peer, Refused(request.session, request.sequence, "session", reason, final=True))
             return
-        if request.sequence != self._answered:  # else it was sent again: the same answer, not the same work
-            if request.sequence != self._answered + 1:
-                reason = f"request {request.sequence} came after request {self._answered}"
+        if request.sequence != session.answered:  # else it was sent again: the same answer, not the same work
+            if request.sequence != session.answered + 1:
+                reason = f"request {request.sequence} came after request {session.answered}"
                 self._strangers.name("sequence", visit.source, reason)
                 self._data.send(visit.peer, Refused(request.session, request.sequence, "sequence", reason, final=False))
                 return
-            self._running = request.sequence
-            self._last_answer = encode(self._carry_out(self._network, request))
-            self._answered, self._running = request.sequence, 0
-        self._data.send_frame(visit.peer, self._last_answer)
+            session.running = request.sequence
+            session.answer = encode(self._carry_out(session.network, request))
+            session.answered, session.running = request.sequence, 0
+        self._data.send_frame(visit.peer, session.answer)
 
     def _carry_out(self, network: InterruptibleNetwork, request: Request) -> Reply | Refused:
         began_ns = time.perf_counter_ns()
@@ -184,19 +172,18 @@ class Server:
         return Reply(request.session, request.sequence, outcome, time.perf_counter_ns() - began_ns)
 
     def _greet(self, visit: Visit, hello: Hello) -> None:
-        if hello.session == self._session and self._network is not None:
-            self._data.send(visit.peer, Welcome(self._session, self._network.info))
+        present = self._session
+        if present is not None and present.network is not None and hello.session == present.name:
+            self._data.send(visit.peer, Welcome(present.name, present.network.info))
             return
-        if self._session:
-            self._strangers.name("busy", visit.source, f"{hello.client}, while {self._client} is served")
-            reason = f"this server is busy with {self._client}; wait for its end or start another server"
+        if present is not None:
+            self._strangers.name("busy", visit.source, f"{hello.client}, while {present.client} is served")
+            reason = f"this server is busy with {present.client}; wait for its end or start another server"
             self._data.send(visit.peer, Refused(hello.session, 0, "session", reason, final=False))
             return
-        self._client, self._last_beat_s, self._client_lost = hello.client, time.monotonic(), False
-        self._answered = self._running = 0
-        self._session = hello.session
+        self._session = session = Session(hello.session, hello.client)
         try:
-            self._network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run, hello.folder)
+            network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run, hello.folder)
         except Exception as error:
             field, reason = "radio.scenario", f"{hello.scenario} failed: {type(error).__name__}: {error}"
             if isinstance(error, RequestError):
@@ -207,18 +194,18 @@ class Server:
             self._data.send(visit.peer, Refused(hello.session, 0, field, reason, final=True))
             self._end_session("")
             return
-        log.info("serving %s to %s", self._network.info.scenario, self._client)
-        self._data.send(visit.peer, Welcome(self._session, self._network.info))
+        session.network = network
+        log.info("serving %s to %s", network.info.scenario, session.client)
+        self._data.send(visit.peer, Welcome(session.name, network.info))
 
     def _end_session(self, why: str) -> None:
-        if not self._session:
+        session, self._session = self._session, None
+        if session is None:
             return
         if why:
-            log.warning("the session of %s ended: %s", self._client, why)
-        network, self._network = self._network, None
-        self._session, self._client_lost = "", False
-        if network is not None:
-            network.close()
+            log.warning("the session of %s ended: %s", session.client, why)
+        if session.network is not None:
+            session.network.close()
         if self._once:
             self.stop("the session ended")
 
@@ -252,37 +239,27 @@ class Server:
                 self.stop("parent gone")
             if self._control.channel in ready:
                 self._answer_beat()
-            if self._session and not self._client_lost and time.monotonic() - self._last_beat_s > CLIENT_TIMEOUT_S:
-                self._client_lost = True
-                self._interrupt()
+            session = self._session
+            if session is not None:
+                session.look()
 
     def _answer_beat(self) -> None:
         visit = self._control.receive(zmq.NOBLOCK)
         if visit is None:
             return
         match visit.message:
-            case Beat(session):
-                pulse = Pulse(False, 0, 0, 0)
-                if session and session == self._session:
-                    self._last_beat_s = time.monotonic()
-                    pulse = Pulse(True, self._now_ns(), self._running, self._answered)
-                self._control.send(visit.peer, pulse)
+            case Beat(name):
+                session = self._session
+                served = session is not None and name == session.name
+                self._control.send(visit.peer, session.beat() if session and served else Pulse(False, 0, 0, 0))
             case Hello() | Request() | Goodbye() as message:
                 self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} on the control channel")
 
     # Both.
 
-    def _interrupt(self) -> None:
-        network = self._network
-        if network is not None:
-            network.interrupt()
-
-    def _now_ns(self) -> int:
-        network = self._network
-        return network.progress_ns() if network is not None else 0
-
     def _at(self) -> str:
-        return f" at virtual time {self._now_ns() / NS_PER_S:.6f} s" if self._network is not None else ""
+        session = self._session
+        return "" if session is None else session.at()
 
     def _on_signal(self, number: int, frame: object) -> None:
         """Nothing to do here: the wake-up pipe has told the control thread already."""

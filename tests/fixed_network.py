@@ -141,17 +141,14 @@ if __name__ == "__main__":
     import time
     from types import SimpleNamespace
 
-    from bridge import server
+    from bridge import server, session
     from bridge.keys import keys_for
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="server: %(message)s")
     given = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
     if "clock" in given:
-        clock: Any = SimpleNamespace(
-            monotonic=lambda: time.monotonic() + float(Path(given["clock"]).read_text()),
-            perf_counter_ns=time.perf_counter_ns,
-        )
-        server.time = clock
+        clock: Any = SimpleNamespace(monotonic=lambda: time.monotonic() + float(Path(given["clock"]).read_text()))
+        session.time = clock
     folder = Path(given["keys"]) if "keys" in given else None
     plain_tcp = folder is None and sys.argv[1].startswith("tcp://")
     server.Server(

@@ -85,7 +85,7 @@ class OneServer:
         self._ahead_s = 0.0
         self.pass_time(0)
         command = [sys.executable, "-m", "tests.fixed_network", self.endpoint, f"clock={self.clock}"]
-        self.process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE))
+        self.process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
         stack.callback(self.process.kill)
         context = stack.enter_context(zmq.Context())
         self.peers = [Peer(stack, context, self.endpoint) for _ in range(3)]
@@ -137,7 +137,7 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
             return {
                 "own": server.peers[peer].session,
                 "present": self.session or "nobody",
-                "former": self.former,
+                "former": self.former if self.former != self.session else "another",
                 "made up": "guess",
             }[whose]
 
