@@ -341,7 +341,7 @@ def locked_down(composed: Composed) -> str:
         }
         if bad := [what for what, good in wanted.items() if not good]:
             raise Failed(f"{service} is not locked down: {', '.join(bad)}")
-    return "read-only root, no capabilities, no new privileges, limits, one network without a way out, no published port"
+    return "read-only root, no capabilities, no new privileges, limits, a network without a way out, no published port"
 
 
 def peak_bytes(composed: Composed) -> int:
