@@ -32,8 +32,8 @@ IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
 PROJECT = "wdmoe-cosim-check"
 BUILD_S, RUN_S, CALL_S = 600.0, 180.0, 60.0
 MID_RUN = r": (1[0-9]{2}|[2-9][0-9])/[0-9]+, virtual time"
-ATTACK_S = 20
-LONGER = "--policy top-k --policy wdmoe"
+ATTACK_S = 8
+LONGER = "--policy top-k --policy wdmoe --set workload.new_tokens=48"
 LOG_LINES = 300
 GROWTH_BYTES = 192 << 20
 
@@ -240,7 +240,7 @@ def aside(composed: Composed, *command: str, options: Sequence[str] = (), limit_
     name = f"{PROJECT}-aside"
     try:
         return composed.docker(
-            *("run", "--rm", "--name", name, "--memory", "512m", "--pids-limit", "256", *locked, *options),
+            *("run", "--rm", "--name", name, "--memory", "1g", "--pids-limit", "256", *locked, *options),
             *("--entrypoint", command[0], IMAGES[0], *command[1:]),
             limit_s=limit_s,
         )
@@ -289,17 +289,18 @@ def attacked(composed: Composed) -> str:
     composed.until("model", "virtual time")
     locked_down(composed)
     before_bytes = peak_bytes(composed)
-    if (composed.clone / "tests/adversary.py").exists():
-        report = aside(
+    for keys in ([], ["--keys", "/keys"]):
+        said = aside(
             composed,
-            *("python", "tests/adversary.py", "tcp://network:5555", "--seconds", str(ATTACK_S), "--keys", "/keys"),
+            *("python", "-m", "tests.adversary", "tcp://network:5555", "--seconds", str(ATTACK_S), *keys),
             options=[
                 *("--network", f"{PROJECT}_bridge", "--volume", f"{PROJECT}_model-keys:/keys:ro"),
                 *("--volume", f"{composed.clone}:/clone:ro", "--workdir", "/clone", "--tmpfs", "/tmp"),
             ],
-            limit_s=ATTACK_S + RUN_S,
+            limit_s=ATTACK_S + CALL_S,
         )
-        print(report)
+        if said.endswith("got nothing\n") == bool(keys):
+            raise Failed(f"an adversary {'with' if keys else 'without'} keys says:\n{said}")
     still_running = composed.state("model", "State.Running")
     composed.wait_for_end()
     grown_bytes = peak_bytes(composed) - before_bytes
@@ -314,7 +315,7 @@ def attacked(composed: Composed) -> str:
         )
     if composed.state("network", "RestartCount") or composed.state("model", "RestartCount"):
         raise Failed(f"a container was restarted while it was attacked:\n{composed.log('network')[-2000:]}")
-    return f"{len(lines)} lines of log, {max(0, grown_bytes) >> 20} MiB more memory at its peak"
+    return f"without keys it got nothing; {len(lines)} lines of log, {max(0, grown_bytes) >> 20} MiB more memory at its peak"
 
 
 def locked_down(composed: Composed) -> str:

@@ -204,11 +204,11 @@ def _base(scratch: Path, environment: dict[str, str]) -> Iterator[bool]:
     if attempt(["docker", "image", "inspect", BASE], 30, environment=environment)[0] == 0:
         yield False
         return
-    code, _, errors = attempt(["docker", "pull", "--quiet", BASE], 180, environment=environment)
+    code, _, _ = attempt(["docker", "pull", "--quiet", BASE], 180, environment=environment)
     if code == 0:
         yield False
         return
-    print(f"{BASE} cannot be pulled ({errors.strip().splitlines()[-1][:120]}): making a stand-in")
+    print(f"{BASE} cannot be pulled: making a stand-in of Debian's packages")
     _install({"debootstrap": "debootstrap"})
     root = scratch / "base"
     run(["debootstrap", "--variant=minbase", _RELEASE, root, _mirror()], 300)
