@@ -315,7 +315,8 @@ def attacked(composed: Composed) -> str:
         )
     if composed.state("network", "RestartCount") or composed.state("model", "RestartCount"):
         raise Failed(f"a container was restarted while it was attacked:\n{composed.log('network')[-2000:]}")
-    return f"without keys it got nothing; {len(lines)} lines of log, {max(0, grown_bytes) >> 20} MiB more memory at its peak"
+    memory = f"{max(0, grown_bytes) >> 20} MiB more memory at its peak"
+    return f"without keys it got nothing; {len(lines)} lines of log, {memory}"
 
 
 def locked_down(composed: Composed) -> str:
