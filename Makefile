@@ -15,6 +15,7 @@ lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint docker/*.Dockerfile
 
 bench: $(READY)
 	$(VENV)/bin/pip install -qq -c constraints.txt -e '.[bench]'
