@@ -11,7 +11,7 @@ UNWANTED = {
     "a secret key": r"\.key_secret$|(^|/)id_(rsa|ed25519|ecdsa)$|(^|/)\.(netrc|pypirc|git-credentials)$",
     "git's history": r"(^|/)\.git/",
     "pip's cache or a wheel": r"(^|/)\.cache/pip/.|\.whl$",
-    "a compiler's cache or objects": r"(^|/)\.?ccache/.|\.o$",
+    "a compiler's cache or objects": r"(^|/)\.?ccache/.|^opt/.*\.o$",
     "apt's lists or packages": r"^var/lib/apt/lists/.*(Packages|Release)|^var/cache/apt/.*\.(deb|bin)$",
     "a static library of Python packages": r"^opt/.*\.a$",
     "a package's tests": r"^opt/.*/torch/test/",
