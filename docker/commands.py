@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands with a time limit, which say what went wrong."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -54,7 +55,8 @@ def attempt(
     try:
         output, errors = process.communicate(text, timeout=limit_s)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have come to its end meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise Failed(f"`{_shown(command)}` was not done within {limit_s:g} s") from None
