@@ -30,6 +30,7 @@ from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .mixed import Mixed
+from .nr import Nr
 from .outputs import Outputs
 from .recorded import Recorded
 from .scenario import Scenario, Topology
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "lte": Lte,
     "lte-multicell": LteMulticell,
     "mixed": Mixed,
+    "nr": Nr,
     "recorded": Recorded,
     "wifi": Wifi,
     "wired": Wired,

@@ -656,12 +656,7 @@ NrCell::ScheduleDownlink(int64_t slot)
             Transmit(link, false, index, slot, candidate.groups, 0, 0);
         }
     }
-    if (!m_arrivals.empty())
-    {
-        auto at = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
-        Simulator::Schedule(NanoSeconds(at) - Simulator::Now(), &NrCell::ArriveDown, this, std::move(m_arrivals));
-        m_arrivals = {};
-    }
+    Deliver(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
 }
 
 double
@@ -794,12 +789,7 @@ NrCell::SendUplink(int64_t slot)
     {
         UseConfiguredGrants(slot, busy);
     }
-    if (!m_arrivals.empty())
-    {
-        auto at = m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs;
-        Simulator::Schedule(NanoSeconds(at) - Simulator::Now(), &NrCell::ArriveUp, this, std::move(m_arrivals));
-        m_arrivals = {};
-    }
+    Deliver(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
 }
 
 void
@@ -931,25 +921,30 @@ NrCell::Transmit(Link& link,
 }
 
 void
-NrCell::ArriveDown(std::vector<Arrival> arrivals)
+NrCell::Deliver(bool isUplink, int64_t atNs)
 {
-    for (const auto& arrival : arrivals)
+    for (auto& arrival : m_arrivals)
     {
-        for (const auto& segment : arrival.content)
-        {
-            m_links[arrival.device].down.receiver.Receive(segment);
-        }
+        auto node = (isUplink ? m_gnb : m_links[arrival.device].net)->GetNode();
+        Simulator::ScheduleWithContext(node->GetId(),
+                                       NanoSeconds(atNs) - Simulator::Now(),
+                                       &NrCell::Arrive,
+                                       this,
+                                       arrival.device,
+                                       isUplink,
+                                       std::move(arrival.content));
     }
+    m_arrivals.clear();
 }
 
 void
-NrCell::ArriveUp(std::vector<Arrival> arrivals)
+NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content)
 {
-    for (const auto& arrival : arrivals)
+    if (device < m_links.size()) // and not disposed of
     {
-        for (const auto& segment : arrival.content)
+        for (const auto& segment : content)
         {
-            m_links[arrival.device].up.receiver.Receive(segment);
+            Get(m_links[device], isUplink).receiver.Receive(segment);
         }
     }
 }

@@ -262,8 +262,8 @@ class NrCell : public Object
     void CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end);
     void ReportAll();
     void MakeReport(Link& link, bool isUplink, int64_t slot);
-    void ArriveDown(std::vector<Arrival> arrivals);
-    void ArriveUp(std::vector<Arrival> arrivals);
+    void Deliver(bool isUplink, int64_t atNs);
+    void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
     void AddNews(int64_t knownNs, News news);
 
     // Attributes.
@@ -314,7 +314,7 @@ class NrCell : public Object
     int64_t m_lastSlot{-1};
     std::map<int64_t, std::vector<News>> m_news;     // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants;  // by uplink slot
-    std::vector<Arrival> m_arrivals;                 // of the block that is being sent
+    std::vector<Arrival> m_arrivals;                 // decoded blocks of the present slot
     std::vector<double> m_sinr;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;

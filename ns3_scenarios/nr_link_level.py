@@ -1,0 +1,3 @@
+def error_model(ns):
+    from . import loader
+    return loader.load((), ("nr-error-model.h",)).CreateObject[ns.cosim.NrErrorModel]()
