@@ -459,6 +459,8 @@ NrCell::Learn(int64_t slot)
             auto& link = m_links[news.device];
             if (news.kind == News::Kind::REQUEST)
             {
+                // It had no grant left then: what was granted for earlier slots was of no avail.
+                DropGranted(link, news.slot);
                 link.reported = std::max<uint64_t>(link.reported, m_requestGrantBytes);
             }
             else
@@ -520,7 +522,13 @@ NrCell::LearnStatus(Link& link, const Process& process)
     }
     link.reportedSlot = process.slot;
     link.reported = process.waiting;
-    while (!link.granted.empty() && link.granted.front().slot <= process.slot)
+    DropGranted(link, process.slot);
+}
+
+void
+NrCell::DropGranted(Link& link, int64_t slot)
+{
+    while (!link.granted.empty() && link.granted.front().slot <= slot)
     {
         link.granted.pop_front();
     }
@@ -742,7 +750,6 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         auto expected = GetExpectedDb(link.up, m_uplinkGrid, candidate.groups, GetUplinkPsdMw(link, prbs));
         MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
         link.granted.push_back({uplinkSlot, link.up.processes[index].bits / 8});
-        link.isRequesting = false;
         grants.push_back({link.device, index, candidate.groups});
     }
     for (const auto& grant : grants)
@@ -763,6 +770,7 @@ NrCell::Fill(Link& link, Process& process, int64_t slot)
     link.up.sender.Fill(bytes - std::min(bytes, STATUS_BYTES), byNs, process.content);
     process.waiting = GetStatus(link.up.sender.GetBytes(byNs));
     link.lastStatus = process.waiting;
+    link.isRequesting = false; // TS 38.321 clause 5.4.4: the status report is on its way
 }
 
 void
@@ -823,7 +831,7 @@ NrCell::RequestUplink(int64_t slot)
         if (!link.isRequesting && link.grants == 0 && !isTold && link.up.sender.GetBytes(now) > 0)
         {
             link.isRequesting = true;
-            AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0});
+            AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0, slot});
         }
     }
 }
@@ -910,13 +918,13 @@ NrCell::Transmit(Link& link,
     {
         link.lastSentNs = now;
         AddNews(m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs,
-                {News::Kind::UPLINK_RESULT, link.device, index});
+                {News::Kind::UPLINK_RESULT, link.device, index, slot});
     }
     else
     {
         auto decoded = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
         auto answer = m_frame.GetPucchSlotFrom(decoded);
-        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs, {News::Kind::DOWNLINK_RESULT, link.device, index});
+        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs, {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
     }
 }
 

@@ -201,11 +201,12 @@ class NrCell : public Object
         uint64_t reported{0};
         int64_t reportedSlot{-1};
         std::deque<Granted> granted; // since that report
-        bool isRequesting{false};    // a scheduling request is under way or not yet granted
+
         // What the device knows.
         uint64_t lastStatus{0};
         int64_t lastSentNs{-1};
         uint32_t grants{0}; // not yet used
+        bool isRequesting{false}; // since its last buffer status report
     };
 
     struct Grant
@@ -228,6 +229,7 @@ class NrCell : public Object
         Kind kind;
         uint32_t device;
         uint32_t process;
+        int64_t slot; // in which it was sent
     };
 
     struct Arrival
@@ -244,6 +246,7 @@ class NrCell : public Object
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
     void LearnStatus(Link& link, const Process& process);
+    void DropGranted(Link& link, int64_t slot);
     void ScheduleDownlink(int64_t slot);
     void GrantUplink(int64_t slot, int64_t uplinkSlot);
     void SendUplink(int64_t slot);
