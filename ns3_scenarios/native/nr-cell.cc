@@ -459,9 +459,11 @@ NrCell::Learn(int64_t slot)
             auto& link = m_links[news.device];
             if (news.kind == News::Kind::REQUEST)
             {
-                // It had no grant left then: what was granted for earlier slots was of no avail.
+                // Newer than any status report of an earlier slot that a retransmission still brings; and it had no
+                // grant left: what was granted before was of no avail.
                 DropGranted(link, news.slot);
-                link.reported = std::max<uint64_t>(link.reported, m_requestGrantBytes);
+                link.reported = m_requestGrantBytes;
+                link.reportedSlot = news.slot + 1;
             }
             else
             {
