@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """5G NR: one cell, the edge server behind it, and the devices."""
 
-import math
 from array import array
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,29 +11,24 @@ from bridge.network import RequestError
 
 from . import nr_frame, nr_link_level, propagation
 from .movement import HEADERS as MOVEMENT_HEADERS
-from .movement import Point, circle, stand
+from .movement import Point, stand
+from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
-from .scenario import Device, Positive, Scenario, Topology, create, fill
+from .scenario import Device, Topology, create
 
 NEAREST_M = 30.0
 FARTHEST_M = 250.0
-DEVICE_HEIGHT_M = 1.5
-MOST_DEVICES = 256
-ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
 FIRST_STREAM = 2_000_000_000  # of ns-3's random streams, apart from those that others draw
 Count = Annotated[int, Meta(ge=1, le=64)]
 MCS_TABLES = {"64qam": 1, "256qam": 2, "64qam-low": 3}
 
 
-class Nr(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Nr(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One 5G NR cell, and its devices.
 
-    `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the gNB, on a circle around it (default: 30 to 250 m, geometric).
     `positions_m`: x, y, z of each device instead; the gNB stands at x = y = 0, 10 m high (uma 25, rma 35, inh 3).
-    `other_users_distances_m`: of the other users of `background` from the gNB, taken in turn, in directions that go
-    evenly round it; they stay there (default: 30 to 250 m, geometric).
     `frequency_hz`: of the carrier; of its downlink with FDD.
     `duplex_spacing_hz`: by how much the uplink's carrier lies below the downlink's with FDD.
     `bandwidth_mhz`: of the carrier, one that TS 38.101 has for the numerology.
@@ -81,11 +75,8 @@ class Nr(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
+    most_devices: ClassVar[int] = 256
 
-    devices: Annotated[int, Meta(ge=1, le=MOST_DEVICES)] | None = None
-    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
-    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
-    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     frequency_hz: Annotated[float, Meta(ge=0.5e9, le=100e9)] = 3.5e9
     duplex_spacing_hz: Annotated[float, Meta(ge=0, le=1e9)] = 100e6
     bandwidth_mhz: int = 100
@@ -115,38 +106,23 @@ class Nr(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 0.8
 
     def __post_init__(self) -> None:
-        placed = self.positions_m if self.positions_m is not None else self.distances_m
-        if self.positions_m is not None and self.distances_m is not None:
-            raise RequestError("radio.distances_m", "give either distances_m or positions_m")
-        if placed is not None and self.devices not in (None, len(placed)):
-            raise RequestError("radio.devices", f"{self.devices} devices, but {len(placed)} are placed")
-        fill(self, devices=self.devices or (8 if placed is None else len(placed)))
-        if placed is None:
-            fill(self, distances_m=_spread(self.devices or 0))
+        self.count_devices()
         prbs = nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
         nr_frame.check_pattern(self.pattern, self.special_symbols)
-        users = (self.devices or 0) + self.other_users
-        if users > MOST_DEVICES:
-            reason = f"{self.devices} devices and {self.other_users} other users; one cell has room for {MOST_DEVICES}"
-            raise RequestError("radio.background", reason)
         if self.layers > self.polarizations:
             reason = f"{self.layers} layers need as many polarizations; there is {self.polarizations}"
             raise RequestError("radio.layers", reason)
+        users = (self.devices or 0) + self.other_users
         if self.configured_grant_prbs * users >= prbs:
             reason = f"{self.configured_grant_prbs} for each of {users} leave none of {prbs} PRBs to be granted"
             raise RequestError("radio.configured_grant_prbs", reason)
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
-        least_m = propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0)
-        for field, nearest_m in (
-            ("distances_m" if self.positions_m is None else "positions_m", self._nearest_m()),
-            ("other_users_distances_m", min(self.other_users_distances_m or (NEAREST_M,))),
-        ):
-            if nearest_m < least_m:
-                raise RequestError(f"radio.{field}", f"{nearest_m:g} m, but {self.path_loss} holds from {least_m:g} m on")
+        self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
-    def _nearest_m(self) -> float:
-        return min(math.hypot(x, y) for x, y, _ in self.places())
+    @classmethod
+    def spread(cls, devices: int) -> tuple[float, ...]:
+        return geometric(devices, NEAREST_M, FARTHEST_M)
 
     def build(self, ns: Any) -> Topology:
         server, gnb = ns.NodeContainer(1), ns.NodeContainer(1)
@@ -206,17 +182,6 @@ class Nr(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def prbs(self) -> int:
         """Of the carrier."""
         return nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
-
-    def places(self) -> tuple[Point, ...]:
-        """Where the devices are: as asked, or at their distances in directions that go round the gNB."""
-        if self.positions_m is not None:
-            return self.positions_m
-        return circle(self.distances_m or (), DEVICE_HEIGHT_M)
-
-    def other_places(self) -> tuple[Point, ...]:
-        """Where the other users are."""
-        distances_m = self.other_users_distances_m or _spread(self.other_users)
-        return circle([distances_m[i % len(distances_m)] for i in range(self.other_users)], DEVICE_HEIGHT_M)
 
     def _core(self, ns: Any, server: Any, gnb: Any) -> Any:
         link, addresses = ns.PointToPointHelper(), ns.Ipv4AddressHelper()
@@ -294,9 +259,3 @@ class Nr(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         mobility.Install(nodes)
         for i, place in enumerate(places_m):
             nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
-
-
-def _spread(devices: int) -> tuple[float, ...]:
-    """Distances in m from near to far, each the same factor beyond the one before."""
-    ratio = FARTHEST_M / NEAREST_M
-    return tuple(NEAREST_M * ratio ** (i / max(devices - 1, 1)) for i in range(devices))

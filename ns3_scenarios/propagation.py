@@ -57,7 +57,8 @@ def _plain(
     if kind == "log-distance":
         model = create(ns, "ns3::LogDistancePropagationLossModel", ns.PropagationLossModel)
         model.SetAttribute("Exponent", ns.DoubleValue(exponent))
-        model.SetAttribute("ReferenceLoss", ns.DoubleValue(20 * math.log10(4 * math.pi * frequency_hz / SPEED_OF_LIGHT)))
+        reference_db = 20 * math.log10(4 * math.pi * frequency_hz / SPEED_OF_LIGHT)
+        model.SetAttribute("ReferenceLoss", ns.DoubleValue(reference_db))
         return model, None
     condition = _line_of_sight(ns, kind, sight, is_moving)
     model = create(ns, f"ns3::ThreeGpp{NS3_NAME[kind]}PropagationLossModel", ns.PropagationLossModel)
