@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """LTE: one cell, its evolved packet core, the edge server beside the BS, and the devices."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from .lte_network import MOST_DEVICES, LteNetwork
+from msgspec import Meta
+
+from .lte_network import ANY_DEVICES, MOST_DEVICES, LteNetwork
+from .movement import Point
 from .one_cell import OneCell, geometric
-from .scenario import Topology
+from .scenario import Positive, Topology
 
 NEAREST_M = 30.0
 FARTHEST_M = 250.0
@@ -14,12 +17,20 @@ FARTHEST_M = 250.0
 class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One LTE cell, its evolved packet core, and its devices.
 
+    `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the BS, on a circle around it (default: 30 to 250 m, geometric).
     `positions_m`: x, y, z of each device instead; the BS stands at x = y = 0, 25 m high for uma, else 10 m.
+    `other_users_distances_m`: of the other users of `background` from the BS, taken in turn, in directions that go
+    evenly round it; they stay there (default: 30 to 250 m, geometric).
     """
 
     name: ClassVar[str] = "lte"
     most_devices: ClassVar[int] = MOST_DEVICES
+
+    devices: Annotated[int, Meta(ge=1, le=MOST_DEVICES)] | None = None
+    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()

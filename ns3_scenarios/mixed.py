@@ -12,6 +12,7 @@ from .lte import Lte
 from .lte_network import ANY_DEVICES as ANY_LTE_DEVICES
 from .lte_network import MOST_DEVICES as MOST_LTE_DEVICES
 from .scenario import Positive, Scenario, Topology, fill
+from .wifi import ANY_DEVICES as ANY_WIFI_DEVICES
 from .wifi import MOST_DEVICES as MOST_WIFI_DEVICES
 from .wifi import Wifi
 
@@ -49,9 +50,7 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lte_line_of_sight: Literal["random", "always", "never"] = "random"
     lte_core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
     wifi_devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_WIFI_DEVICES)] | None = None
-    wifi_distances_m: (
-        Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1, max_length=MOST_WIFI_DEVICES)] | None
-    ) = None
+    wifi_distances_m: Annotated[tuple[Positive, ...], ANY_WIFI_DEVICES] | None = None
     wifi_channel_width_mhz: Literal[20, 40, 80, 160] = 80
     wifi_mcs: Annotated[int, msgspec.Meta(ge=0, le=11)] | None = None
 

@@ -14,21 +14,26 @@ from .movement import HEADERS as MOVEMENT_HEADERS
 from .movement import Point, stand
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
-from .scenario import Device, Topology, create
+from .scenario import Device, Positive, Scenario, Topology, create
 
 NEAREST_M = 30.0
 FARTHEST_M = 250.0
+MOST_DEVICES = 256
+ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
 FIRST_STREAM = 2_000_000_000  # of ns-3's random streams, apart from those that others draw
 Count = Annotated[int, Meta(ge=1, le=64)]
 MCS_TABLES = {"64qam": 1, "256qam": 2, "64qam-low": 3}
 
 
-class Nr(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One 5G NR cell, and its devices.
 
+    `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the gNB, on a circle around it (default: 30 to 250 m, geometric).
     `positions_m`: x, y, z of each device instead; the gNB stands at x = y = 0, 10 m high (uma 25, rma 35, inh 3).
+    `other_users_distances_m`: of the other users of `background` from the gNB, taken in turn, in directions that go
+    evenly round it; they stay there (default: 30 to 250 m, geometric).
     `frequency_hz`: of the carrier; of its downlink with FDD.
     `duplex_spacing_hz`: by how much the uplink's carrier lies below the downlink's with FDD.
     `bandwidth_mhz`: of the carrier, one that TS 38.101 has for the numerology.
@@ -75,8 +80,12 @@ class Nr(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
-    most_devices: ClassVar[int] = 256
+    most_devices: ClassVar[int] = MOST_DEVICES
 
+    devices: Annotated[int, Meta(ge=1, le=MOST_DEVICES)] | None = None
+    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     frequency_hz: Annotated[float, Meta(ge=0.5e9, le=100e9)] = 3.5e9
     duplex_spacing_hz: Annotated[float, Meta(ge=0, le=1e9)] = 100e6
     bandwidth_mhz: int = 100
@@ -103,7 +112,7 @@ class Nr(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gnb_power_dbm: Annotated[float, Meta(ge=-30, le=60)] = 40.0
     device_power_dbm: Annotated[float, Meta(ge=-30, le=40)] = 23.0
     nominal_power_dbm: Annotated[float, Meta(ge=-202, le=24)] = -80.0
-    path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
     def __post_init__(self) -> None:
         self.count_devices()

@@ -1,36 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the scenarios with one cell share: devices around the BS, where they are asked to be or at distances of their own."""
+"""What the scenarios with one cell share: devices around a BS, placed as asked or at distances of their own."""
 
 import math
-from typing import Annotated, ClassVar
-
-from msgspec import Meta
+from typing import Any, ClassVar
 
 from bridge.network import RequestError
 
 from .movement import Point, circle
-from .scenario import Positive, Scenario, fill
-
-Some = Meta(min_length=1)
+from .scenario import Scenario, fill
 
 
-class OneCell(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Devices around one BS, which stands at x = y = 0.
+class OneCell:
+    """Devices around one BS, which stands at x = y = 0: a mix-in for a `Scenario` that has these parameters.
 
-    `devices`: how many (default: as many as distances or positions are given, else 8).
-    `distances_m`: of each device from the BS, on a circle around it (default: from near to far).
-    `positions_m`: x, y, z of each device instead.
-    `other_users_distances_m`: of the other users of `background` from the BS, taken in turn, in directions that go
-    evenly round it; they stay there (default: as the devices).
+    No struct of its own, since msgspec cannot join two that have fields.
     """
+
+    __slots__ = ()
 
     most_devices: ClassVar[int]
     device_height_m: ClassVar[float] = 1.5
 
-    devices: Annotated[int, Meta(ge=1)] | None = None
-    distances_m: Annotated[tuple[Positive, ...], Some] | None = None
-    positions_m: Annotated[tuple[Point, ...], Some] | None = None
-    other_users_distances_m: Annotated[tuple[Positive, ...], Some] | None = None
+    devices: int | None
+    distances_m: tuple[float, ...] | None
+    positions_m: tuple[Point, ...] | None
+    other_users_distances_m: tuple[float, ...] | None
+    other_users: Any
 
     @classmethod
     def spread(cls, devices: int) -> tuple[float, ...]:
@@ -50,6 +45,7 @@ class OneCell(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if devices + self.other_users > self.most_devices:
             users = f"{devices} devices and {self.other_users} other users"
             raise RequestError("radio.background", f"{users}; one cell has room for {self.most_devices}")
+        assert isinstance(self, Scenario)
         fill(self, devices=devices)
         if placed is None:
             fill(self, distances_m=self.spread(devices))

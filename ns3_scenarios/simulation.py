@@ -221,6 +221,11 @@ class Simulation:
             _counted(sample.rlcQueueBytes),
             _counted(sample.bsrBytes),
             _counted(sample.cell),
+            _counted(sample.rank),
+            _counted(sample.downlinkPrbs),
+            _counted(sample.uplinkPrbs),
+            _measured(sample.downlinkBler),
+            _measured(sample.uplinkBler),
         )
 
     def interrupt(self) -> None:

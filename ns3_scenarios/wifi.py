@@ -8,23 +8,25 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from .movement import HEADERS as MOVEMENT_HEADERS
-from .movement import stand
+from .movement import Point, stand
 from .one_cell import OneCell
-from .scenario import Device, Topology
+from .scenario import Device, Positive, Scenario, Topology
 
 NEAREST_M = 2.0
 FARTHEST_M = 10.0
 HEIGHT_M = 1.5
 MOST_DEVICES = 128
+ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
 # Of ns-3's path loss, which holds from 1 m on: Friis at 1 m and 5.15 GHz, where the band begins.
 REFERENCE_LOSS_DB = 20 * math.log10(4 * math.pi * 5.15e9 / 299792458)
 
 Power = Annotated[float, msgspec.Meta(ge=-30, le=40)]
 
 
-class Wifi(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Wifi(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One 802.11ax cell at 5 GHz.
 
+    `devices`: how many (default: as many as distances or positions are given, else 8).
     `distances_m`: of each device from the access point, on a circle around it (default: 2 to 10 m, evenly).
     `positions_m`: x, y, z of each device instead; the access point is at x = y = 0, 1.5 m high.
     `channel_width_mhz`: 20, 40, 80 or 160.
@@ -50,6 +52,10 @@ class Wifi(OneCell, frozen=True, kw_only=True, forbid_unknown_fields=True):
     most_devices: ClassVar[int] = MOST_DEVICES
 
     transport: Literal["udp", "tcp"] = "tcp"
+    devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
+    distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     channel_width_mhz: Literal[20, 40, 80, 160] = 80
     guard_interval_ns: Literal[800, 1600, 3200] = 3200
     mcs: Annotated[int, msgspec.Meta(ge=0, le=11)] | None = None

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <fstream>
 
 namespace ns3::cosim
 {
@@ -135,7 +136,7 @@ NrCell::GetTypeId()
                           MakeDoubleChecker<double>(-202, 24))
             .AddAttribute("PathLossFactor",
                           "alpha of uplink power control.",
-                          DoubleValue(0.8),
+                          DoubleValue(1),
                           MakeDoubleAccessor(&NrCell::m_pathLossFactor),
                           MakeDoubleChecker<double>(0, 1))
             .AddAttribute("McsTable",
@@ -568,6 +569,12 @@ NrCell::GetReport(Direction& direction, int64_t slot) const
     return direction.report;
 }
 
+const NrCell::Report&
+NrCell::GetLatest(const Direction& direction) const
+{
+    return direction.coming.from >= 0 ? direction.coming : direction.report;
+}
+
 double
 NrCell::GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const
 {
@@ -677,12 +684,11 @@ NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 }
 
 uint32_t
-NrCell::GetMostUplinkPrbs(const Link& link) const
+NrCell::GetMostUplinkPrbs(const Link& link, const Report& report) const
 {
-    const auto& report = link.up.report;
-    for (uint32_t prbs = m_prbs; prbs > 1; prbs = (prbs + 1) / 2)
+    for (uint32_t prbs = m_uplinkGrid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
     {
-        if (report.wideDb + link.up.offsetDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
+        if (report.wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
         {
             return prbs;
         }
@@ -737,7 +743,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         auto prbs = std::max(m_uplinkGrid.GetPrbs() / wanting, 1U);
         auto bits = candidate.neededBits;
         candidate = MakeCandidate(link, true, bits / 8, GetUplinkPsdMw(link, prbs));
-        candidate.mostPrbs = GetMostUplinkPrbs(link);
+        candidate.mostPrbs = GetMostUplinkPrbs(link, link.up.report);
     }
     m_uplinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
     for (const auto& candidate : candidates)
@@ -1050,17 +1056,35 @@ NrCell::GetCount(uint32_t device, bool isUplink) const
     return Get(m_links[device], isUplink).count;
 }
 
+bool
+NrCell::WriteCounts(const std::string& file) const
+{
+    std::ofstream out(file);
+    out << "% node\tdirection\tblocks\tfirstBlocks\tfirstErrors\tgivenUp\tdecodedBytes\tPRBs\tdroppedPackets\n";
+    for (const auto& link : m_links)
+    {
+        for (bool isUplink : {false, true})
+        {
+            const auto& count = Get(link, isUplink).count;
+            out << link.net->GetNode()->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
+                << count.firstBlocks << '\t' << count.firstErrors << '\t' << count.givenUp << '\t' << count.bytes
+                << '\t' << count.prbs << '\t' << count.dropped << '\n';
+        }
+    }
+    return out.flush().good();
+}
+
 NrLinkState
 NrCell::GetState(uint32_t device, bool isUplink) const
 {
     const auto& direction = Get(m_links[device], isUplink);
-    const auto& report = direction.coming.from >= 0 ? direction.coming : direction.report;
+    const auto& report = GetLatest(direction);
     NrLinkState state;
     state.queueBytes = direction.sender.GetBytes();
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
     state.bler = direction.bler;
-    if (report.from >= 0 || !report.groupDb.empty())
+    if (!report.groupDb.empty())
     {
         state.sinrDb = report.wideDb;
         state.rank = report.rank;
@@ -1075,14 +1099,14 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
 {
     const auto& link = m_links[device];
     const auto& direction = Get(link, isUplink);
-    const auto& report = direction.report.groupDb.empty() ? direction.coming : direction.report;
+    const auto& report = GetLatest(direction);
     if (report.groupDb.empty() || (!isUplink && report.cqi == OUT_OF_RANGE_CQI))
     {
         return 0;
     }
-    auto prbs = isUplink ? std::min(GetMostUplinkPrbs(link), m_uplinkGrid.GetPrbs()) : m_prbs;
+    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
-    auto expected = report.wideDb + direction.offsetDb + ToDb(psdMw / report.psdMw);
+    auto expected = report.wideDb + ToDb(psdMw / report.psdMw);
     double bits = 0;
     for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
     {

@@ -105,9 +105,13 @@ class NrCell : public Object
     Ptr<Channel> GetChannel() const;
     uint32_t CountDevices() const;
     NrCount GetCount(uint32_t device, bool isUplink) const;
+
+    /// Write all counts as a table, a line for each device and direction. False if the file cannot be written.
+    bool WriteCounts(const std::string& file) const;
+
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
-    /// What a device alone in the cell would be granted from now on, in bit/s.
+    /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
     double GetCapacityBps(uint32_t device, bool isUplink) const;
 
     /// True if the device's last report was in range (CQI above 0), or one within the last 200 ms was.
@@ -259,8 +263,9 @@ class NrCell : public Object
     NrCandidate MakeCandidate(Link& link, bool isUplink, double bytes, double psdMw) const;
     double GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const;
     const Report& GetReport(Direction& direction, int64_t slot) const;
+    const Report& GetLatest(const Direction& direction) const;
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
-    uint32_t GetMostUplinkPrbs(const Link& link) const;
+    uint32_t GetMostUplinkPrbs(const Link& link, const Report& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
     void CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end);
     void ReportAll();
@@ -280,7 +285,7 @@ class NrCell : public Object
     double m_gnbPowerDbm{40};
     double m_devicePowerDbm{23};
     double m_nominalPowerDbm{-80};
-    double m_pathLossFactor{0.8};
+    double m_pathLossFactor{1};
     uint32_t m_mcsTableIndex{2};
     bool m_isIncremental{true};
     uint32_t m_mostTransmissions{4};

@@ -64,6 +64,12 @@ NrNetDevice::DoDispose()
     NetDevice::DoDispose();
 }
 
+Ptr<NrCell>
+NrNetDevice::GetCell() const
+{
+    return m_cell;
+}
+
 bool
 NrNetDevice::Send(Ptr<Packet> packet, const Address& target, uint16_t protocol)
 {

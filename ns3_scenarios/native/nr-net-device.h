@@ -25,6 +25,9 @@ class NrNetDevice : public NetDevice
     /// Make this the gNB's end, or that of the device which is the cell's next.
     void Connect(Ptr<NrCell> cell, int64_t device);
 
+    /// The cell that it is an end of.
+    Ptr<NrCell> GetCell() const;
+
     /// A packet has come over the air.
     void Receive(Ptr<Packet> packet);
 

@@ -59,6 +59,11 @@ NrRadio::GetLink(uint32_t device) const
     sample.rlcQueueBytes = down.queueBytes;
     sample.bsrBytes = up.queueBytes;
     sample.cell = 1;
+    sample.rank = down.rank;
+    sample.downlinkPrbs = down.prbs;
+    sample.uplinkPrbs = up.prbs;
+    sample.downlinkBler = down.bler;
+    sample.uplinkBler = up.bler;
     return sample;
 }
 

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The NR cell against first principles: when packets can come, and how many."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from ns3_scenarios.nr import Nr
+from ns3_scenarios.nr_frame import PRBS
+from tests.nr_counts import counted
+from tests.ns3_worker import Call, Step, play, worker
+
+MS = 1_000_000
+STEADY = {"path_loss": "friis", "distances_m": [50.0]}
+N1 = {0: 8, 1: 10, 2: 17, 3: 20}  # TS 38.214 table 5.3-1
+N2 = {0: 10, 1: 12, 2: 23, 3: 36}  # TS 38.214 table 6.4-1
+PDCCH, PUCCH, SPECIAL = 2, 1, 10
+ROUNDING_NS = 2
+HOP_NS = 20  # at most, of the cable between edge server and gNB
+
+
+class Frame:
+    """Slots and symbols in fractions of ns, told without the simulator's code."""
+
+    def __init__(self, numerology: int, pattern: str):
+        self.numerology, self.pattern = numerology, "F" if pattern == "FDD" else pattern
+        self.slot_ns = Fraction(MS, 2**numerology)
+
+    def at(self, slot: int, symbol: int = 0) -> Fraction:
+        return slot * self.slot_ns + symbol * self.slot_ns / 14
+
+    def kind(self, slot: int) -> str:
+        return self.pattern[slot % len(self.pattern)]
+
+    def first(self, kinds: str, from_ns: Fraction) -> int:
+        slot = ceil(from_ns / self.slot_ns)
+        while self.kind(slot) not in kinds:
+            slot += 1
+        return slot
+
+    def processing(self) -> Fraction:
+        return N1[self.numerology] * self.slot_ns / 14
+
+    def downlink_end(self, from_ns: int) -> Fraction:
+        slot = self.first("DSF", from_ns + self.processing())
+        return self.at(slot, SPECIAL if self.kind(slot) == "S" else 14) + self.processing()
+
+    def uplink_end(self, from_ns: int) -> Fraction:
+        request = self.first("UF", Fraction(from_ns))
+        known = self.at(request + 1) + self.processing()
+        uplink = self.first("UF", known)
+        while self.grant(uplink) * self.slot_ns < known:
+            uplink = self.first("UF", self.at(uplink + 1))
+        return self.at(uplink, 14 - PUCCH) + self.processing()
+
+    def grant(self, uplink: int) -> int:
+        """The last slot whose PDCCH leaves the device its time before this uplink slot."""
+        slot = uplink
+        while self.kind(slot) == "U" or self.at(slot, PDCCH + N2[self.numerology]) > self.at(uplink):
+            slot -= 1
+        return slot
+
+
+CARRIERS = [
+    (0, "FDD", 20),
+    (1, "FDD", 100),
+    (2, "FDD", 100),
+    (0, "DDDSU", 20),
+    (1, "DDDSU", 100),
+    (2, "DDDSU", 100),
+    (1, "DSUUD", 40),
+    (2, "DDDDDDDSUU", 100),
+]
+
+
+@pytest.fixture(scope="module")
+def ns3() -> Iterator[Call]:
+    with worker() as call:
+        yield call
+
+
+def scattered(count: int) -> list[Step]:
+    """Exchanges of 1 KB each way that begin, down and up, anywhere in a slot."""
+    return [Step([Transfer(0, 1000, 5 * MS + 91_733 * i, 1000)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(count)]
+
+
+@pytest.mark.parametrize(("numerology", "pattern", "bandwidth_mhz"), CARRIERS)
+def test_an_idle_cell_takes_what_slots_and_processing_take(ns3, numerology, pattern, bandwidth_mhz):
+    frame = Frame(numerology, pattern)
+    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
+    for outcome in ns3(play, scattered(40), parameters, "nr").outcomes:
+        (came,) = outcome.transfers
+        assert came.status == Status.DONE
+        down_ns = [frame.downlink_end(came.downlink_begin_ns + late_ns) for late_ns in (0, HOP_NS)]
+        assert down_ns[0] - ROUNDING_NS <= came.downlink_end_ns <= down_ns[1] + ROUNDING_NS
+        up_ns = frame.uplink_end(came.compute_end_ns)
+        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
+
+
+def test_a_configured_grant_saves_the_request(ns3):
+    frame = Frame(1, "DDDSU")
+    for outcome in ns3(play, scattered(20), {"configured_grant_prbs": 20} | STEADY, "nr").outcomes:
+        (came,) = outcome.transfers
+        slot = frame.first("U", came.compute_end_ns + N2[1] * frame.slot_ns / 14)
+        up_ns = frame.at(slot, 14 - PUCCH) + frame.processing()
+        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
+
+
+@pytest.mark.parametrize(
+    ("numerology", "pattern", "bandwidth_mhz", "layers"),
+    [
+        (1, "DDDSU", 100, 2),
+        (1, "DDDSU", 100, 1),
+        (1, "DSUUD", 40, 2),
+        (0, "FDD", 20, 2),
+        (1, "FDD", 50, 1),
+        (2, "DDSUU", 100, 2),
+    ],
+)
+def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, pattern, bandwidth_mhz, layers):
+    """Clause 4.1.2 with 256QAM and the overheads that this configuration has, instead of its examples."""
+    parameters = STEADY | {
+        **{"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz, "layers": layers},
+        **{"gnb_power_dbm": 60.0, "device_power_dbm": 40.0, "nominal_power_dbm": 20.0},
+    }
+    per_prb_bits = layers * 8 * Fraction(948, 1024) * PRBS["FR1"][numerology][bandwidth_mhz]
+    kinds = "F" if pattern == "FDD" else pattern
+    dmrs = 12
+    down = {"D": (14 - PDCCH) * 12 - dmrs, "F": (14 - PDCCH) * 12 - dmrs, "S": (SPECIAL - PDCCH) * 12 - dmrs, "U": 0}
+    up = {"D": 0, "S": 0, "U": (14 - PUCCH) * 12 - dmrs, "F": (14 - PUCCH) * 12 - dmrs}
+    window_ns = 200 * MS
+    for is_uplink, elements in ((False, down), (True, up)):
+        sizes = (1, 60_000_000) if is_uplink else (60_000_000, 1)
+        asked = [Transfer(0, sizes[0], 0, sizes[1])]
+        # Two runs that differ in how long they last: between their ends the cell is saturated.
+        short, long = (
+            ns3(counted, [Step(asked, 50 * MS, limit_ns, Wait.DEADLINE)], parameters).during(0, 0, is_uplink).bytes
+            for limit_ns in (400 * MS, 400 * MS + window_ns)
+        )
+        wanted_bps = per_prb_bits * sum(map(elements.__getitem__, kinds)) / len(kinds) * 1000 * 2**numerology
+        assert 8 * (long - short) * NS_PER_S / window_ns == pytest.approx(float(wanted_bps), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"bandwidth_mhz": 3}, "bandwidth_mhz"),
+        ({"numerology": 4}, "numerology"),
+        ({"numerology": 3}, "numerology"),
+        ({"frequency_hz": 28e9, "numerology": 1}, "numerology"),
+        ({"pattern": "DDDS"}, "pattern"),
+        ({"pattern": "UUU"}, "pattern"),
+        ({"pattern": "DXU"}, "pattern"),
+        ({"special_symbols": [10, 2, 3]}, "special_symbols"),
+        ({"layers": 2, "polarizations": 1}, "layers"),
+        ({"layers": 3}, "layers"),
+        ({"configured_grant_prbs": 40}, "configured_grant_prbs"),
+        ({"path_loss": "friis", "fading": True}, "fading"),
+        ({"distances_m": [5.0]}, "distances_m"),
+        ({"devices": 300}, "devices"),
+        ({"devices": 3, "distances_m": [50.0]}, "devices"),
+        ({"scheduler": "max-rate"}, "scheduler"),
+    ],
+)
+def test_a_bad_configuration_is_refused_by_name(parameters, field):
+    with pytest.raises(RequestError) as refusal:
+        Nr.parse(parameters)
+    assert refusal.value.field == f"radio.{field}"
+
+
+@settings(deadline=None)
+@given(band=st.sampled_from(sorted(PRBS)), data=st.data())
+def test_a_carrier_fits_into_its_channel_with_guard_bands(band, data):
+    numerology = data.draw(st.sampled_from(sorted(PRBS[band])))
+    bandwidth_mhz = data.draw(st.sampled_from(sorted(PRBS[band][numerology])))
+    used_mhz = PRBS[band][numerology][bandwidth_mhz] * 12 * 0.015 * 2**numerology
+    assert 0.79 * bandwidth_mhz < used_mhz < bandwidth_mhz
