@@ -1,17 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
 #ifndef COSIM_NR_TABLES_H
 #define COSIM_NR_TABLES_H
+
 #include <cstdint>
 #include <vector>
-#include <algorithm>
-namespace ns3::cosim {
-struct NrMcs { uint8_t modulationOrder; double codeRate; };
-enum class NrMcsTable { QAM64 = 1, QAM256 = 2, QAM64_LOW_SE = 3 };
-inline const std::vector<NrMcs>& GetNrMcsTable(NrMcsTable) {
-  static std::vector<NrMcs> t = [] { std::vector<NrMcs> v; double r[] = {120,193,308,449,602,378,434,490,553,616,658,466,517,567,616,666,719,772,822,873,682.5,711,754,797,841,885,916.5,948};
-    int q[] = {2,2,2,2,2,4,4,4,4,4,4,6,6,6,6,6,6,6,6,6,8,8,8,8,8,8,8,8};
-    for (int i = 0; i < 28; i++) v.push_back({(uint8_t)q[i], r[i] / 1024}); return v; }();
-  return t; }
-inline uint32_t GetNrTbsBits(uint32_t prbs, uint32_t re, const NrMcs& m, uint32_t layers) {
-  return uint32_t(prbs * std::min(re, 156U) * m.codeRate * m.modulationOrder * layers) / 8 * 8; }
-}
+
+namespace ns3::cosim
+{
+
+/// A modulation of so many bits a symbol and a code of this rate.
+struct NrMcs
+{
+    uint8_t modulationOrder;
+    double codeRate;
+};
+
+/// By the number of the table in TS 38.214 clauses 5.1.3.1 and 5.2.2.1.
+enum class NrMcsTable
+{
+    QAM64 = 1,
+    QAM256 = 2,
+    QAM64_LOW_SE = 3
+};
+
+/// MCS index to MCS, without the reserved ones: TS 38.214 tables 5.1.3.1-1 to -3; also for PUSCH (clause 6.1.4.1).
+const std::vector<NrMcs>& GetNrMcsTable(NrMcsTable table);
+
+/// CQI index less one to MCS: TS 38.214 tables 5.2.2.1-2 to -4.
+const std::vector<NrMcs>& GetNrCqiTable(NrMcsTable table);
+
+/// Transport block size, TS 38.214 clause 5.1.3.2; the elements per PRB before the limit of 156.
+uint32_t GetNrTbsBits(uint32_t prbs, uint32_t elementsPerPrb, const NrMcs& mcs, uint32_t layers);
+
+/// Code blocks of a transport block, and the bits of each with its CRC: TS 38.212 clauses 5.2.2 and 7.2.1.
+struct NrCodeBlocks
+{
+    uint32_t count;
+    uint32_t bits;
+};
+
+NrCodeBlocks GetNrCodeBlocks(uint32_t tbsBits, double codeRate);
+
+/// The code rate below which further redundancy only repeats: that of the LDPC base graph, TS 38.212 clause 5.3.2.
+double GetNrMotherRate(uint32_t tbsBits, double codeRate);
+
+} // namespace ns3::cosim
+
 #endif
