@@ -40,7 +40,7 @@ GetShannonDb(const NrMcs& mcs)
 /// Of MCSs of this modulation order for which `has` holds, the one with the nearest code rate; -1 if there is none.
 template <class Has>
 int32_t
-FindNearest(const std::vector<NrMcs>& table, uint8_t modulationOrder, double codeRate, Has has)
+FindNearest(const std::vector<NrMcs>& table, uint32_t modulationOrder, double codeRate, Has has)
 {
     int32_t nearest = -1;
     auto least = std::numeric_limits<double>::infinity();
@@ -209,7 +209,7 @@ NrErrorModel::GetBler(bool isUplink, NrMcsTable table, uint32_t mcs, uint32_t tb
 double
 NrErrorModel::GetBlerAtRate(bool isUplink,
                             NrMcsTable table,
-                            uint8_t modulationOrder,
+                            uint32_t modulationOrder,
                             double codeRate,
                             NrCodeBlocks blocks,
                             double sinrDb) const

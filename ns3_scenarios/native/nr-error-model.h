@@ -104,7 +104,7 @@ class NrErrorModel : public Object
     double GetCodeBlockBler(const Curves& curves, double bits, double sinrDb) const;
     double GetBlerAtRate(bool isUplink,
                          NrMcsTable table,
-                         uint8_t modulationOrder,
+                         uint32_t modulationOrder,
                          double codeRate,
                          NrCodeBlocks blocks,
                          double sinrDb) const;

@@ -12,7 +12,7 @@ namespace ns3::cosim
 namespace
 {
 
-using Rates = std::vector<std::pair<uint8_t, std::vector<double>>>; // of 1024, by modulation order
+using Rates = std::vector<std::pair<uint32_t, std::vector<double>>>; // of 1024, by modulation order
 
 std::vector<NrMcs>
 MakeTable(const Rates& rates)

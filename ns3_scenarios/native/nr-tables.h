@@ -11,7 +11,7 @@ namespace ns3::cosim
 /// A modulation of so many bits a symbol and a code of this rate.
 struct NrMcs
 {
-    uint8_t modulationOrder;
+    uint32_t modulationOrder;
     double codeRate;
 };
 
