@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil
+from math import ceil, hypot, log10, pi
 
 import pytest
 from hypothesis import given, settings
@@ -180,3 +180,62 @@ def test_a_carrier_fits_into_its_channel_with_guard_bands(band, data):
     bandwidth_mhz = data.draw(st.sampled_from(sorted(PRBS[band][numerology])))
     used_mhz = PRBS[band][numerology][bandwidth_mhz] * 12 * 0.015 * 2**numerology
     assert 0.79 * bandwidth_mhz < used_mhz < bandwidth_mhz
+
+
+# Link adaptation: links of known SINR over -174 dBm/Hz and the noise figures of 7 and 5 dB
+
+DISTANCE_M = 50.0
+FRIIS_DB = 20 * log10(4 * pi * 3.5e9 * hypot(DISTANCE_M, 10 - 1.5) / 299792458)
+UMI_DB = 35.3 * log10(hypot(DISTANCE_M, 10 - 1.5)) + 22.4 + 21.3 * log10(3.5)  # TR 38.901 table 7.4.1-1, NLOS
+NOISE_DBM = -174 + 10 * log10(273 * 12 * 30e3)
+
+
+def of_sinr(sinr_db: float, is_uplink: bool, devices: int, fading: bool) -> dict[str, object]:
+    """Parameters by which so many devices have this SINR each, if one of them has the whole band to itself."""
+    power_dbm = sinr_db + (UMI_DB if fading else FRIIS_DB) + NOISE_DBM + (5 if is_uplink else 7)
+    return {
+        **({"path_loss": "umi", "line_of_sight": "never", "fading": True} if fading else {"path_loss": "friis"}),
+        **{"distances_m": [DISTANCE_M] * devices, "scheduler": "rr", "nominal_power_dbm": 24.0},
+        **{"layers": 1, "polarizations": 1, "gnb_antennas": [1, 1]},
+        "gnb_power_dbm": 60.0 if is_uplink else power_dbm,
+        "device_power_dbm": power_dbm if is_uplink else 40.0,
+    }
+
+
+def saturated(is_uplink: bool, devices: int, block_bytes: int, limit_ns: int) -> list[Step]:
+    sizes = (1, block_bytes) if is_uplink else (block_bytes, 1)
+    return [Step([Transfer(i, sizes[0], 0, sizes[1]) for i in range(devices)], 50 * MS, limit_ns)]
+
+
+@pytest.mark.parametrize("fading", [False, True])
+@pytest.mark.parametrize("is_uplink", [False, True])
+def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fading):
+    """Below the top MCS. Three devices take turns, and so the groups of PRBs that each has change from slot to slot."""
+    top_mcs, at_top, wrong = 27, 0, {}
+    for sinr_db in range(-4, 31):
+        steps = saturated(is_uplink, 3, 40_000_000, 1500 * MS)
+        played = ns3(counted, steps, of_sinr(sinr_db, is_uplink, 3, fading))
+        for device, link in enumerate(played.outcomes[0].links):
+            count = played.during(0, device, is_uplink)
+            mcs = link.uplink_mcs if is_uplink else link.downlink_mcs
+            if mcs == top_mcs and count.first_bler < 0.05:
+                at_top += 1
+            elif not 0.05 <= count.first_bler <= 0.15:
+                wrong[sinr_db, device] = (count.first_bler, count.first_blocks, mcs)
+    assert not wrong
+    assert at_top < 40
+
+
+@pytest.mark.parametrize("rlc", ["am", "um"])
+@pytest.mark.parametrize("scheduler", ["pf", "rr"])
+@pytest.mark.parametrize("devices", [1, 8, 16, 32])
+def test_nobody_starves_when_both_directions_are_saturated(ns3, devices, scheduler, rlc):
+    """800 KB each way for each device, from 30 to 250 m; goodput against what the physical layer has delivered."""
+    block_bytes = 800_000
+    both = [Transfer(i, block_bytes, 0, block_bytes) for i in range(devices)]
+    parameters = {"devices": devices, "scheduler": scheduler, "rlc": rlc, "line_of_sight": "always", "fading": True}
+    played = ns3(counted, [Step(both, 50 * MS, 60 * NS_PER_S)], parameters)
+    assert {came.status for came in played.outcomes[0].transfers} == {Status.DONE}
+    for is_uplink in (False, True):
+        delivered = sum(played.during(0, device, is_uplink).bytes for device in range(devices))
+        assert devices * block_bytes >= 0.93 * delivered - devices * 16_000
