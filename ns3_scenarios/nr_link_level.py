@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The link-level tables of sionna-no-rt: block error rates of NR's code blocks, and the beta of EESM.
 
-They are read from the installed distribution as data. It is never imported, since that would bring PyTorch.
+They are read from the installed distribution as data. It is never imported, since that would bring PyTorch. Its tables
+for PUSCH are of transform precoding, which is not simulated.
 """
 
 from array import array
@@ -14,7 +15,6 @@ import msgspec
 from bridge.network import RequestError
 
 DISTRIBUTION = "sionna-no-rt"
-UPLINK_BY_CATEGORY = {"0": True, "1": False}  # PUSCH, PDSCH
 
 
 class _Sizes(msgspec.Struct):
@@ -46,12 +46,12 @@ def error_model(ns: Any) -> Any:
     """Make an `ns.cosim.NrErrorModel` with those tables. Raises `RequestError` if they are not installed."""
     model = ns.CreateObject[ns.cosim.NrErrorModel]()
     folder = _folder()
-    for name in ("PDSCH_table1", "PDSCH_table2", "PDSCH_table3", "PUSCH_table1", "PUSCH_table2"):
+    for name in ("PDSCH_table1", "PDSCH_table2", "PDSCH_table3"):
         tables = msgspec.json.decode((folder / "bler_tables" / f"{name}.json").read_bytes(), type=_Bler)
-        for category, held in tables.category.items():
+        for held in tables.category.values():
             for table, mcss in held.index.items():
                 for mcs, curves in mcss.curves.items():
-                    _set_curves(model, UPLINK_BY_CATEGORY[category], int(table), int(mcs), curves)
+                    _set_curves(model, int(table), int(mcs), curves)
     betas = msgspec.json.decode((folder / "esm_params" / "eesm_beta_table.json").read_bytes(), type=_Betas)
     for table, values in betas.index.items():
         for mcs, beta in enumerate(values):
@@ -60,13 +60,13 @@ def error_model(ns: Any) -> Any:
     return model
 
 
-def _set_curves(model: Any, is_uplink: bool, table: int, mcs: int, curves: _Curves) -> None:
+def _set_curves(model: Any, table: int, mcs: int, curves: _Curves) -> None:
     sinr_db = curves.sinr_db
     step_db = (sinr_db[-1] - sinr_db[0]) / (len(sinr_db) - 1)
     sizes = sorted(curves.sizes, key=int)
     sizes_bits = array("d", map(float, sizes))
     bler = array("d", [value for size in sizes for value in curves.sizes[size].bler])
-    model.SetCurves(is_uplink, table, mcs, len(sinr_db), sinr_db[0], step_db, len(sizes), sizes_bits, bler)
+    model.SetCurves(table, mcs, len(sinr_db), sinr_db[0], step_db, len(sizes), sizes_bits, bler)
 
 
 def _folder() -> Path:

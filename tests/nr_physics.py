@@ -41,17 +41,17 @@ def blocks(cases: Sequence[tuple[int, int, int, int, int]]) -> list[tuple[int, i
     return found
 
 
-def bler(cases: Sequence[tuple[bool, int, int, int, float]]) -> list[float]:
-    """For each case (uplink, table, MCS, bits, SINR)."""
+def bler(cases: Sequence[tuple[int, int, int, float]]) -> list[float]:
+    """For each case (table, MCS, bits, SINR)."""
     ns, model = _model()
-    return [float(model.GetBler(up, _table(ns, table), mcs, bits, db)) for up, table, mcs, bits, db in cases]
+    return [float(model.GetBler(_table(ns, table), mcs, bits, db)) for table, mcs, bits, db in cases]
 
 
-def combined(cases: Sequence[tuple[bool, int, int, int, Sequence[float], bool]]) -> list[float]:
+def combined(cases: Sequence[tuple[int, int, int, Sequence[float], bool]]) -> list[float]:
     ns, model = _model()
     return [
-        float(model.GetCombinedBler(up, _table(ns, table), mcs, bits, array("d", dbs), len(dbs), incremental))
-        for up, table, mcs, bits, dbs, incremental in cases
+        float(model.GetCombinedBler(_table(ns, table), mcs, bits, array("d", dbs), len(dbs), incremental))
+        for table, mcs, bits, dbs, incremental in cases
     ]
 
 
@@ -59,19 +59,19 @@ def effective(cases: Sequence[tuple[int, int, Sequence[float]]]) -> list[float]:
     """For each case (table, MCS, linear SINRs), in dB."""
     ns, model = _model()
     return [
-        float(model.GetEffectiveSinrDb(False, _table(ns, table), mcs, array("d", sinr), len(sinr)))
+        float(model.GetEffectiveSinrDb(_table(ns, table), mcs, array("d", sinr), len(sinr)))
         for table, mcs, sinr in cases
     ]
 
 
-def threshold(cases: Sequence[tuple[bool, int, int, int, float]]) -> list[float]:
+def threshold(cases: Sequence[tuple[int, int, int, float]]) -> list[float]:
     ns, model = _model()
-    return [float(model.GetThresholdDb(up, _table(ns, t), mcs, bits, target)) for up, t, mcs, bits, target in cases]
+    return [float(model.GetThresholdDb(_table(ns, t), mcs, bits, target)) for t, mcs, bits, target in cases]
 
 
-def best_mcs(cases: Sequence[tuple[bool, int, float, int, int, int, float]]) -> list[int]:
+def best_mcs(cases: Sequence[tuple[int, float, int, int, int, float]]) -> list[int]:
     ns, model = _model()
-    return [int(model.GetBestMcs(up, _table(ns, table), *rest)) for up, table, *rest in cases]
+    return [int(model.GetBestMcs(_table(ns, table), *rest)) for table, *rest in cases]
 
 
 def cqi(cases: Sequence[tuple[int, float, int, int]]) -> list[int]:

@@ -223,7 +223,7 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
             elif not 0.05 <= count.first_bler <= 0.15:
                 wrong[sinr_db, device] = (count.first_bler, count.first_blocks, mcs)
     assert not wrong
-    assert at_top < 40
+    assert at_top < 30
 
 
 @pytest.mark.parametrize("rlc", ["am", "um"])

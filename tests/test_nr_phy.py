@@ -78,37 +78,37 @@ def test_transport_and_code_blocks_are_those_of_sionna(ns3, drawn):
         assert found == (int(size), int(count), int(block_bits))
 
 
-def _curves() -> Iterator[tuple[bool, int, int, list[float], list[int], np.ndarray]]:
+def _curves() -> Iterator[tuple[int, int, list[float], list[int], np.ndarray]]:
     folder = Path(str(distribution("sionna-no-rt").locate_file("sionna/sys/bler_tables")))
-    for name, up in (("PDSCH_table1", False), ("PDSCH_table2", False), ("PUSCH_table1", True)):
+    for name in ("PDSCH_table1", "PDSCH_table2", "PDSCH_table3"):
         (tables,) = json.loads((folder / f"{name}.json").read_text())["category"].values()
         for table, mcss in tables["index"].items():
             for mcs, held in mcss["MCS"].items():
                 sizes = sorted(map(int, held["CBS"]))
                 values = np.array([held["CBS"][str(size)]["BLER"] for size in sizes])
-                yield up, int(table), int(mcs), held["SNR_db"], sizes, np.minimum.accumulate(values, axis=1)
+                yield int(table), int(mcs), held["SNR_db"], sizes, np.minimum.accumulate(values, axis=1)
 
 
 def test_the_bler_is_that_of_the_tables(ns3):
     random = np.random.default_rng(1)
     cases, wanted = [], []
-    for up, table, mcs, sinrs_db, sizes, values in _curves():
+    for table, mcs, sinrs_db, sizes, values in _curves():
         between = RegularGridInterpolator((sizes, sinrs_db), values)
         for _ in range(10):
             bits, db = int(random.integers(32, 1900)), random.uniform(sinrs_db[0], sinrs_db[-1])
-            cases.append((up, table, mcs, bits, db))
+            cases.append((table, mcs, bits, db))
             wanted.append(float(between([[bits + 16, db]])[0]))  # one code block, with its CRC
     assert ns3(nr_physics.bler, cases) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_many_code_blocks_fail_together(ns3):
     mcs = 15
-    (db,) = ns3(nr_physics.threshold, [(False, 1, mcs, 8000, 0.3)])
+    (db,) = ns3(nr_physics.threshold, [(1, mcs, 8000, 0.3)])
     bits = ns3(nr_physics.blocks, [(273, 132, 1, mcs, 2)])[0]
     assert bits[1] > 5
-    one = ns3(nr_physics.bler, [(False, 1, mcs, 8000, db)])[0]  # of more than 2000 bits, the largest in the tables
+    one = ns3(nr_physics.bler, [(1, mcs, 8000, db)])[0]  # of more than 2000 bits, the largest in the tables
     assert one == pytest.approx(0.3, abs=0.01)
-    assert ns3(nr_physics.bler, [(False, 1, mcs, bits[0], db)])[0] == pytest.approx(1 - (1 - one) ** bits[1])
+    assert ns3(nr_physics.bler, [(1, mcs, bits[0], db)])[0] == pytest.approx(1 - (1 - one) ** bits[1])
 
 
 @pytest.mark.parametrize("table", [1, 2])
@@ -123,30 +123,28 @@ def test_the_effective_sinr_is_that_of_sionnas_eesm(ns3, table):
     assert ns3(nr_physics.effective, cases) == pytest.approx(wanted, abs=1e-6)
 
 
-@pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize("table", MCSS)
-def test_bler_falls_with_sinr_and_the_threshold_is_its_inverse(ns3, table, up):
+def test_bler_falls_with_sinr_and_the_threshold_is_its_inverse(ns3, table):
     for mcs in range(MCSS[table]):
         for bits in (96, 3000, 60_000):
-            sweep = ns3(nr_physics.bler, [(up, table, mcs, bits, db) for db in np.arange(-20, 32, 0.25).tolist()])
+            sweep = ns3(nr_physics.bler, [(table, mcs, bits, db) for db in np.arange(-20, 32, 0.25).tolist()])
             assert all(later <= earlier for earlier, later in pairwise(sweep))
             assert (sweep[0], sweep[-1]) == (1, 0)
-        (at_db,) = ns3(nr_physics.threshold, [(up, table, mcs, 3000, 0.1)])
-        around = ns3(nr_physics.bler, [(up, table, mcs, 3000, at_db + apart) for apart in (0, -0.01)])
+        (at_db,) = ns3(nr_physics.threshold, [(table, mcs, 3000, 0.1)])
+        around = ns3(nr_physics.bler, [(table, mcs, 3000, at_db + apart) for apart in (0, -0.01)])
         assert around[0] <= 0.1 < around[1]
 
 
 @pytest.mark.parametrize("table", MCSS)
-@pytest.mark.parametrize("up", [False, True])
-def test_the_mcs_chosen_is_the_highest_that_the_bler_allows(ns3, table, up):
+def test_the_mcs_chosen_is_the_highest_that_the_bler_allows(ns3, table):
     for prbs, elements, layers in ((273, 132, 2), (16, 132, 1), (4, 84, 1)):
         bits = [
             b for b, _, _ in ns3(nr_physics.blocks, [(prbs, elements, table, m, layers) for m in range(MCSS[table])])
         ]
         for db in np.arange(-8, 32, 1.0).tolist():
-            sweep = ns3(nr_physics.bler, [(up, table, mcs, bits[mcs], db) for mcs in range(MCSS[table])])
+            sweep = ns3(nr_physics.bler, [(table, mcs, bits[mcs], db) for mcs in range(MCSS[table])])
             wanted = max((mcs for mcs, value in enumerate(sweep) if value <= 0.1), default=0)
-            assert ns3(nr_physics.best_mcs, [(up, table, db, prbs, elements, layers, 0.1)]) == [wanted]
+            assert ns3(nr_physics.best_mcs, [(table, db, prbs, elements, layers, 0.1)]) == [wanted]
 
 
 @pytest.mark.parametrize("table", MCSS)
@@ -160,10 +158,10 @@ def test_the_cqi_rises_with_sinr_from_out_of_range_to_15(ns3, table):
 def test_retransmissions_help(ns3, mcs):
     bits = 20_000
     for db in np.arange(-5, 25, 0.5).tolist():
-        chase = [(False, 1, mcs, bits, [db] * count, False) for count in (1, 2, 4)]
-        redundant = [(False, 1, mcs, bits, [db] * count, True) for count in (1, 2, 4)]
+        chase = [(1, mcs, bits, [db] * count, False) for count in (1, 2, 4)]
+        redundant = [(1, mcs, bits, [db] * count, True) for count in (1, 2, 4)]
         gains_db = [10 * np.log10(count) for count in (1, 2, 4)]  # the energies add up: 3 dB for each doubling
-        single = ns3(nr_physics.bler, [(False, 1, mcs, bits, db + gain) for gain in gains_db])
+        single = ns3(nr_physics.bler, [(1, mcs, bits, db + gain) for gain in gains_db])
         combined = ns3(nr_physics.combined, chase)
         assert combined == pytest.approx(single, abs=1e-9)
         assert (np.array(ns3(nr_physics.combined, redundant)) <= np.array(combined) + 1e-12).all()
@@ -174,6 +172,6 @@ def test_incremental_redundancy_gains_most_where_the_code_rate_is_high(ns3):
     target_db = {}
     for incremental in (False, True):
         sweep_db = np.arange(0, 25, 0.05).tolist()
-        found = ns3(nr_physics.combined, [(False, 1, 28, 20_000, [db, db], incremental) for db in sweep_db])
+        found = ns3(nr_physics.combined, [(1, 28, 20_000, [db, db], incremental) for db in sweep_db])
         target_db[incremental] = next(db for db, value in zip(sweep_db, found, strict=True) if value <= 0.1)
     assert 4 < target_db[False] - target_db[True] < 7

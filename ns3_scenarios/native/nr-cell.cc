@@ -620,7 +620,7 @@ NrCell::MakeBlock(Direction& direction, bool isUplink, uint32_t index, double si
     process.prbs = prbs;
     process.slot = slot;
     process.content.clear();
-    process.mcs = std::max(m_errors->GetBestMcs(isUplink, m_table, sinrDb, prbs, elements, process.layers, m_targetBler), 0);
+    process.mcs = std::max(m_errors->GetBestMcs(m_table, sinrDb, prbs, elements, process.layers, m_targetBler), 0);
     process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[process.mcs], process.layers);
     direction.mcs = process.mcs;
     direction.prbs = prbs;
@@ -884,10 +884,9 @@ NrCell::Transmit(Link& link,
         auto from = grid.GetBegin(group);
         CollectSinr(gains, psdMw, process.layers, from, from + grid.GetSize(group));
     }
-    auto sinrDb = m_errors->GetEffectiveSinrDb(isUplink, m_table, process.mcs, m_sinr.data(), m_sinr.size());
+    auto sinrDb = m_errors->GetEffectiveSinrDb(m_table, process.mcs, m_sinr.data(), m_sinr.size());
     process.sinrDb[process.transmissions++] = sinrDb;
-    auto bler = m_errors->GetCombinedBler(isUplink,
-                                          m_table,
+    auto bler = m_errors->GetCombinedBler(m_table,
                                           process.mcs,
                                           process.bits,
                                           process.sinrDb.data(),
@@ -1113,7 +1112,7 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
         auto elements = GetElements(isUplink, slot);
         if (elements > 0 && (isUplink ? m_frame.HasUplink(slot) : m_frame.HasDownlink(slot)))
         {
-            auto mcs = m_errors->GetBestMcs(isUplink, m_table, expected, prbs, elements, report.rank, m_targetBler);
+            auto mcs = m_errors->GetBestMcs(m_table, expected, prbs, elements, report.rank, m_targetBler);
             bits += GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[std::max(mcs, 0)], report.rank);
         }
     }

@@ -67,14 +67,13 @@ NrErrorModel::GetTypeId()
 }
 
 const NrErrorModel::Table&
-NrErrorModel::GetTable(bool isUplink, NrMcsTable table) const
+NrErrorModel::GetTable(NrMcsTable table) const
 {
-    return m_tables[static_cast<size_t>(table) - 1][isUplink];
+    return m_tables[static_cast<size_t>(table) - 1];
 }
 
 void
-NrErrorModel::SetCurves(bool isUplink,
-                        uint32_t table,
+NrErrorModel::SetCurves(uint32_t table,
                         uint32_t mcs,
                         uint32_t sinrs,
                         double firstDb,
@@ -83,7 +82,7 @@ NrErrorModel::SetCurves(bool isUplink,
                         const double* sizesBits,
                         const double* bler)
 {
-    auto& curves = m_tables[table - 1][isUplink];
+    auto& curves = m_tables[table - 1];
     curves.resize(GetNrMcsTable(static_cast<NrMcsTable>(table)).size());
     auto& each = curves[mcs];
     each = {firstDb - stepDb, stepDb, sinrs + 2, {sizesBits, sizesBits + sizes}, {}};
@@ -110,62 +109,62 @@ NrErrorModel::Complete()
 {
     for (uint32_t index = 0; index < m_tables.size(); index++)
     {
-        const auto& table = GetNrMcsTable(static_cast<NrMcsTable>(index + 1));
-        for (auto isUplink : {false, true})
+        CompleteCurves(index);
+        CompleteBetas(index);
+    }
+}
+
+void
+NrErrorModel::CompleteCurves(uint32_t index)
+{
+    const auto& table = GetNrMcsTable(static_cast<NrMcsTable>(index + 1));
+    auto& curves = m_tables[index];
+    curves.resize(table.size());
+    auto given = curves;
+    auto has = [&given](size_t mcs) { return given[mcs].sinrs > 0; };
+    for (size_t mcs = 0; mcs < table.size(); mcs++)
+    {
+        auto from = FindNearest(table, table[mcs].modulationOrder, table[mcs].codeRate, has);
+        NS_ABORT_MSG_IF(from < 0, "NrErrorModel: no curves for table " << index + 1);
+        curves[mcs] = given[from];
+        curves[mcs].shiftDb = GetShannonDb(table[from]) - GetShannonDb(table[mcs]);
+    }
+    for (auto& each : curves)
+    {
+        each.leastDb = std::numeric_limits<double>::infinity();
+        for (auto bits : each.sizesBits)
         {
-            auto& curves = m_tables[index][isUplink];
-            curves.resize(table.size());
-            // The code is the same both ways (TS 38.212 clauses 6.2 and 7.2), and so are most MCSs of the tables.
-            if (isUplink)
+            for (uint32_t i = 0; i + 1 < each.sinrs; i++)
             {
-                for (size_t mcs = 0; mcs < table.size(); mcs++)
+                auto db = each.firstDb + i * each.stepDb - each.shiftDb;
+                if (GetCodeBlockBler(each, bits, db + each.stepDb) <= CQI_TARGET)
                 {
-                    curves[mcs] = curves[mcs].sinrs > 0 ? curves[mcs] : m_tables[index][false][mcs];
+                    each.leastDb = std::min(each.leastDb, db);
                 }
             }
-            auto given = curves;
-            for (size_t mcs = 0; mcs < table.size(); mcs++)
-            {
-                auto has = [&given](size_t i) { return given[i].sinrs > 0 && given[i].shiftDb == 0; };
-                auto from = FindNearest(table, table[mcs].modulationOrder, table[mcs].codeRate, has);
-                NS_ABORT_MSG_IF(from < 0, "NrErrorModel: no curves for table " << index + 1);
-                curves[mcs] = given[from];
-                curves[mcs].shiftDb = GetShannonDb(table[from]) - GetShannonDb(table[mcs]);
-            }
-            for (auto& each : curves)
-            {
-                auto least = std::numeric_limits<double>::infinity();
-                for (auto bits : each.sizesBits)
-                {
-                    for (uint32_t i = 1; i < each.sinrs; i++)
-                    {
-                        auto db = each.firstDb + (i - 1) * each.stepDb - each.shiftDb;
-                        if (GetCodeBlockBler(each, bits, db + each.stepDb) <= CQI_TARGET)
-                        {
-                            least = std::min(least, db);
-                        }
-                    }
-                }
-                each.leastDb = least;
-            }
-        }
-        auto& betas = m_betas[index];
-        auto source = betas.empty() ? 0 : index;
-        auto given = m_betas[source];
-        const auto& from = GetNrMcsTable(static_cast<NrMcsTable>(source + 1));
-        betas.resize(table.size(), 0);
-        for (size_t mcs = 0; mcs < table.size(); mcs++)
-        {
-            auto has = [&given](size_t i) { return given[i] > 0; };
-            auto nearest = FindNearest(from, table[mcs].modulationOrder, table[mcs].codeRate, has);
-            NS_ABORT_MSG_IF(nearest < 0, "NrErrorModel: no beta for table " << index + 1);
-            betas[mcs] = given[nearest];
         }
     }
 }
 
+void
+NrErrorModel::CompleteBetas(uint32_t index)
+{
+    const auto& table = GetNrMcsTable(static_cast<NrMcsTable>(index + 1));
+    auto source = m_betas[index].empty() ? 0 : index; // the library has none for low rates
+    const auto& from = GetNrMcsTable(static_cast<NrMcsTable>(source + 1));
+    auto given = m_betas[source];
+    auto has = [&given](size_t mcs) { return mcs < given.size() && given[mcs] > 0; };
+    m_betas[index].resize(table.size(), 0);
+    for (size_t mcs = 0; mcs < table.size(); mcs++)
+    {
+        auto nearest = FindNearest(from, table[mcs].modulationOrder, table[mcs].codeRate, has);
+        NS_ABORT_MSG_IF(nearest < 0, "NrErrorModel: no beta for table " << index + 1);
+        m_betas[index][mcs] = given[nearest];
+    }
+}
+
 double
-NrErrorModel::GetEffectiveSinrDb(bool isUplink, NrMcsTable table, uint32_t mcs, const double* sinr, size_t count) const
+NrErrorModel::GetEffectiveSinrDb(NrMcsTable table, uint32_t mcs, const double* sinr, size_t count) const
 {
     auto beta = m_betas[static_cast<size_t>(table) - 1][mcs];
     auto least = *std::min_element(sinr, sinr + count);
@@ -199,16 +198,15 @@ NrErrorModel::GetCodeBlockBler(const Curves& curves, double bits, double sinrDb)
 }
 
 double
-NrErrorModel::GetBler(bool isUplink, NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const
+NrErrorModel::GetBler(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const
 {
     auto blocks = GetNrCodeBlocks(tbsBits, GetNrMcsTable(table)[mcs].codeRate);
-    auto bler = GetCodeBlockBler(GetTable(isUplink, table)[mcs], blocks.bits, sinrDb);
+    auto bler = GetCodeBlockBler(GetTable(table)[mcs], blocks.bits, sinrDb);
     return 1 - std::pow(1 - bler, blocks.count);
 }
 
 double
-NrErrorModel::GetBlerAtRate(bool isUplink,
-                            NrMcsTable table,
+NrErrorModel::GetBlerAtRate(NrMcsTable table,
                             uint32_t modulationOrder,
                             double codeRate,
                             NrCodeBlocks blocks,
@@ -217,13 +215,12 @@ NrErrorModel::GetBlerAtRate(bool isUplink,
     const auto& mcss = GetNrMcsTable(table);
     auto mcs = FindNearest(mcss, modulationOrder, codeRate, [](size_t) { return true; });
     auto shiftDb = GetShannonDb(mcss[mcs]) - GetShannonDb({modulationOrder, codeRate});
-    auto bler = GetCodeBlockBler(GetTable(isUplink, table)[mcs], blocks.bits, sinrDb + shiftDb);
+    auto bler = GetCodeBlockBler(GetTable(table)[mcs], blocks.bits, sinrDb + shiftDb);
     return 1 - std::pow(1 - bler, blocks.count);
 }
 
 double
-NrErrorModel::GetCombinedBler(bool isUplink,
-                              NrMcsTable table,
+NrErrorModel::GetCombinedBler(NrMcsTable table,
                               uint32_t mcs,
                               uint32_t tbsBits,
                               const double* sinrDb,
@@ -232,14 +229,14 @@ NrErrorModel::GetCombinedBler(bool isUplink,
 {
     if (transmissions == 1)
     {
-        return GetBler(isUplink, table, mcs, tbsBits, sinrDb[0]);
+        return GetBler(table, mcs, tbsBits, sinrDb[0]);
     }
     double energy = 0;
     for (size_t i = 0; i < transmissions; i++)
     {
         energy += FromDb(sinrDb[i]);
     }
-    auto chase = GetBler(isUplink, table, mcs, tbsBits, ToDb(energy));
+    auto chase = GetBler(table, mcs, tbsBits, ToDb(energy));
     if (!isIncremental)
     {
         return chase;
@@ -250,25 +247,24 @@ NrErrorModel::GetCombinedBler(bool isUplink,
     auto repeated = transmissions * rate / used.codeRate;
     auto blocks = GetNrCodeBlocks(tbsBits, used.codeRate);
     auto sinr = ToDb(energy / transmissions * repeated);
-    return std::min(chase, GetBlerAtRate(isUplink, table, used.modulationOrder, rate, blocks, sinr));
+    return std::min(chase, GetBlerAtRate(table, used.modulationOrder, rate, blocks, sinr));
 }
 
 double
-NrErrorModel::GetThresholdDb(bool isUplink, NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const
+NrErrorModel::GetThresholdDb(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const
 {
     auto low = LOWEST_DB;
     auto high = HIGHEST_DB;
     while (high - low > TOLERANCE_DB)
     {
         auto middle = (low + high) / 2;
-        (GetBler(isUplink, table, mcs, tbsBits, middle) <= target ? high : low) = middle;
+        (GetBler(table, mcs, tbsBits, middle) <= target ? high : low) = middle;
     }
     return high;
 }
 
 int32_t
-NrErrorModel::GetBestMcs(bool isUplink,
-                         NrMcsTable table,
+NrErrorModel::GetBestMcs(NrMcsTable table,
                          double sinrDb,
                          uint32_t prbs,
                          uint32_t elementsPerPrb,
@@ -276,14 +272,14 @@ NrErrorModel::GetBestMcs(bool isUplink,
                          double target) const
 {
     const auto& mcss = GetNrMcsTable(table);
-    const auto& curves = GetTable(isUplink, table);
+    const auto& curves = GetTable(table);
     for (int32_t mcs = mcss.size() - 1; mcs > 0; mcs--)
     {
         if (target <= CQI_TARGET && sinrDb < curves[mcs].leastDb)
         {
             continue;
         }
-        if (GetBler(isUplink, table, mcs, GetNrTbsBits(prbs, elementsPerPrb, mcss[mcs], layers), sinrDb) <= target)
+        if (GetBler(table, mcs, GetNrTbsBits(prbs, elementsPerPrb, mcss[mcs], layers), sinrDb) <= target)
         {
             return mcs;
         }
@@ -299,7 +295,7 @@ NrErrorModel::GetCqi(NrMcsTable table, double sinrDb, uint32_t prbs, uint32_t el
     {
         const auto& mcs = cqis[cqi - 1];
         auto blocks = GetNrCodeBlocks(GetNrTbsBits(prbs, elementsPerPrb, mcs, 1), mcs.codeRate);
-        if (GetBlerAtRate(false, table, mcs.modulationOrder, mcs.codeRate, blocks, sinrDb) <= CQI_TARGET)
+        if (GetBlerAtRate(table, mcs.modulationOrder, mcs.codeRate, blocks, sinrDb) <= CQI_TARGET)
         {
             return cqi;
         }

@@ -18,6 +18,7 @@ namespace ns3::cosim
  * How likely a transport block is lost: link-level tables of the block error rate (BLER) of a code block in white noise,
  * and EESM, which finds for the SINRs of all its resource elements the one in white noise that is as good.
  *
+ * The same for PDSCH and for PUSCH without transform precoding, which has its MCS tables (TS 38.214 clause 6.1.4.1) and code.
  * Where the tables have no curve, that of the nearest code rate of the same modulation serves, shifted by how far the two
  * are apart in Shannon's formula; the rule is ours.
  */
@@ -27,17 +28,15 @@ class NrErrorModel : public Object
     static TypeId GetTypeId();
 
     /**
-     * The curves of an MCS. All of a direction and table are set before `Complete`.
+     * The curves of an MCS. All are set before `Complete`.
      *
-     * @param isUplink PUSCH, or else PDSCH
      * @param table as NrMcsTable
      * @param mcs MCS index
      * @param sinrs number of SINRs, evenly from `firstDb` in steps of `stepDb`
      * @param sizes number of code block sizes, and these in bits, rising
      * @param bler for each size in turn, for each SINR
      */
-    void SetCurves(bool isUplink,
-                   uint32_t table,
+    void SetCurves(uint32_t table,
                    uint32_t mcs,
                    uint32_t sinrs,
                    double firstDb,
@@ -53,18 +52,17 @@ class NrErrorModel : public Object
     void Complete();
 
     /// The SINR in white noise that is as good as these (linear) together.
-    double GetEffectiveSinrDb(bool isUplink, NrMcsTable table, uint32_t mcs, const double* sinr, size_t count) const;
+    double GetEffectiveSinrDb(NrMcsTable table, uint32_t mcs, const double* sinr, size_t count) const;
 
     /// BLER of a transport block.
-    double GetBler(bool isUplink, NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const;
+    double GetBler(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const;
 
     /**
      * BLER of a transport block that was received several times, with these effective SINRs. Chase combining adds energy.
      * Incremental redundancy adds parity bits, until the mother code has no more, and then energy; never less than
      * chase combining.
      */
-    double GetCombinedBler(bool isUplink,
-                           NrMcsTable table,
+    double GetCombinedBler(NrMcsTable table,
                            uint32_t mcs,
                            uint32_t tbsBits,
                            const double* sinrDb,
@@ -72,11 +70,10 @@ class NrErrorModel : public Object
                            bool isIncremental) const;
 
     /// The least SINR (to 0.001 dB) at which the BLER is no more than `target`.
-    double GetThresholdDb(bool isUplink, NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const;
+    double GetThresholdDb(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const;
 
     /// The highest MCS whose transport block has a BLER of no more than `target` at this SINR; 0 if none has.
-    int32_t GetBestMcs(bool isUplink,
-                       NrMcsTable table,
+    int32_t GetBestMcs(NrMcsTable table,
                        double sinrDb,
                        uint32_t prbs,
                        uint32_t elementsPerPrb,
@@ -100,16 +97,17 @@ class NrErrorModel : public Object
 
     using Table = std::vector<Curves>; // by MCS
 
-    const Table& GetTable(bool isUplink, NrMcsTable table) const;
+    void CompleteCurves(uint32_t index);
+    void CompleteBetas(uint32_t index);
+    const Table& GetTable(NrMcsTable table) const;
     double GetCodeBlockBler(const Curves& curves, double bits, double sinrDb) const;
-    double GetBlerAtRate(bool isUplink,
-                         NrMcsTable table,
+    double GetBlerAtRate(NrMcsTable table,
                          uint32_t modulationOrder,
                          double codeRate,
                          NrCodeBlocks blocks,
                          double sinrDb) const;
 
-    std::array<std::array<Table, 2>, 3> m_tables; // by NrMcsTable, down and up
+    std::array<Table, 3> m_tables; // by NrMcsTable
     std::array<std::vector<double>, 3> m_betas;
 };
 
