@@ -901,6 +901,7 @@ NrCell::Transmit(Link& link,
     {
         count.firstBlocks++;
         count.firstErrors += process.isDecoded ? 0 : 1;
+        count.firstBlers += bler;
     }
     m_blockTrace({slot,
                   link.device,

@@ -34,6 +34,7 @@ struct NrCount
     uint64_t blocks{0};      // transport blocks sent, retransmissions included
     uint64_t firstBlocks{0}; // of which first transmissions
     uint64_t firstErrors{0}; // of which not decoded
+    double firstBlers{0};    // and how many of them were to be expected: the sum of their BLERs
     uint64_t givenUp{0};     // blocks that no retransmission saved
     uint64_t bytes{0};       // of blocks decoded
     uint64_t prbs{0};        // PRBs times slots
