@@ -21,6 +21,7 @@ FARTHEST_M = 250.0
 MOST_DEVICES = 256
 ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
+CORE_QUEUE = "4000000000B"  # ns-3 counts the bytes of a queue in 32 bits
 FIRST_STREAM = 2_000_000_000  # of ns-3's random streams, apart from those that others draw
 Count = Annotated[int, Meta(ge=1, le=64)]
 MCS_TABLES = {"64qam": 1, "256qam": 2, "64qam-low": 3}
@@ -196,7 +197,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         link, addresses = ns.PointToPointHelper(), ns.Ipv4AddressHelper()
         link.SetDeviceAttribute("DataRate", ns.StringValue(CORE_LINK_RATE))
         link.SetChannelAttribute("Delay", ns.StringValue(f"{self.core_delay_s!r}s"))
-        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("4294967295p"))
+        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(CORE_QUEUE))
         link.DisableFlowControl()
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
         interfaces = addresses.Assign(link.Install(server, gnb))
