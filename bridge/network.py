@@ -89,7 +89,9 @@ class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     SINR in dB (downlink as measured by the device, uplink by the BS), CQI index (TS 36.213 table
     7.2.3-1), MCS index of the latest transport block, rate in bit/s that the link's MCS gives when the
     device has the whole band, bytes waiting in the BS's RLC queue, bytes that the device's latest buffer
-    status report announced, and the serving cell, None in a network without cells or while there is none.
+    status report announced, and the serving cell, None in a network without cells or while there is none. Of NR
+    also the number of layers that the device reports (rank), the PRBs of the latest transport block, and the block
+    error rate of first transmissions, averaged over about the last 100 of them.
     """
 
     device: int
@@ -104,6 +106,11 @@ class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     rlc_queue_bytes: int | None = None
     bsr_bytes: int | None = None
     cell: int | None = None
+    rank: int | None = None
+    downlink_prbs: int | None = None
+    uplink_prbs: int | None = None
+    downlink_bler: float | None = None
+    uplink_bler: float | None = None
 
 
 class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

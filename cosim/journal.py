@@ -38,7 +38,7 @@ from model_side.base_station import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 BATCH = 256

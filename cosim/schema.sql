@@ -72,6 +72,11 @@ CREATE TABLE links (
     rlc_queue_bytes INTEGER,
     bsr_bytes INTEGER,
     cell INTEGER,
+    rank INTEGER,
+    downlink_prbs INTEGER,
+    uplink_prbs INTEGER,
+    downlink_bler REAL,
+    uplink_bler REAL,
     PRIMARY KEY (variant, exchange, device),
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;

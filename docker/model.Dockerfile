@@ -19,7 +19,7 @@ RUN python3 -m venv /opt/cosim
 COPY pyproject.toml constraints.txt docker/requirements.py ./
 # Headers, tests and tools of PyTorch are for those who build on it in C++; one small program is looked for at import.
 RUN --mount=type=bind,source=docker/wheels,target=/wheels \
-    python requirements.py pyproject.toml ns3 > requirements.txt \
+    python requirements.py pyproject.toml ns3 sionna-no-rt > requirements.txt \
  && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt \
  && cd /opt/cosim/lib/python3*/site-packages/torch \
  && rm -rf test include share \

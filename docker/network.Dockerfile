@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ns-3's side: ns-3, its Python bindings and the native library, made here. Neither PyTorch nor a model.
+# ns-3's side: ns-3, its Python bindings and the native library, made here. Neither PyTorch nor a model: of sionna-no-rt
+# only its tables are read.
 
 FROM debian:bookworm-slim AS system
 # g++: ns-3's C++ interpreter parses its headers at every start.
@@ -17,8 +18,9 @@ WORKDIR /src
 RUN python3 -m venv /opt/cosim
 COPY pyproject.toml constraints.txt docker/requirements.py ./
 RUN --mount=type=bind,source=docker/wheels,target=/wheels \
-    python requirements.py pyproject.toml numba numpy scipy torch transformers > requirements.txt \
- && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt
+    python requirements.py pyproject.toml numba numpy scipy sionna-no-rt torch transformers > requirements.txt \
+ && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt \
+ && pip install --no-compile --no-deps -c constraints.txt sionna-no-rt
 COPY README.md ./
 COPY LICENSES LICENSES
 COPY bridge bridge

@@ -67,7 +67,10 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         fill(self, devices=len(places_m))
         self.check_room(len(places_m), MOST_DEVICES - SPARE_CONTEXTS)
         nearest_m = min(math.dist(site, place[:2]) for site in self.sites() for place in places_m)
-        self.check_model(nearest_m, "positions_m")
+        if nearest_m < self.least_distance_m:
+            reason = f"{nearest_m:g} m, but path_loss holds from {self.least_distance_m:g} m on"
+            raise RequestError("radio.positions_m", reason)
+        self.check_fading()
         if self.movement is None:
             fill(self, movement=ConstantVelocity(velocities_mps=tuple(map(self._towards_next_site, places_m))))
 

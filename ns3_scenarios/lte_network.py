@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the LTE scenarios share: cells, the evolved packet core, the edge server beside the BS, and the devices."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,7 +11,8 @@ from bridge.network import RequestError
 
 from .movement import HEADERS as MOVEMENT_HEADERS
 from .movement import Point, stand
-from .scenario import Device, Scenario, Topology, create
+from .propagation import FADING_NAME, HEIGHT_M, LEAST_DISTANCE_M, path_loss
+from .scenario import Device, Scenario, Topology
 
 DEVICE_HEIGHT_M = 1.5
 BAND_RB = 100  # resource blocks of a 20 MHz carrier
@@ -23,15 +23,6 @@ CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the 
 SRS_PERIODICITIES_MS = (2, 5, 10, 20, 40, 80, 160, 320)
 MOST_DEVICES = SRS_PERIODICITIES_MS[-1] - 1
 ANY_DEVICES = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
-
-# Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
-CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0)}
-
-# TR 38.901 table 7.2-1: BS antenna height in m, and the least distance at which the model holds, table 7.4.1-1.
-HEIGHT_M = {"umi": 10.0, "uma": 25.0}
-LEAST_DISTANCE_M = {"umi": 10.0, "uma": 10.0}
-NS3_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma"}
-FADING_NAME = {"umi": "UMi-StreetCanyon", "uma": "UMa"}
 
 
 @dataclass(frozen=True)
@@ -98,12 +89,13 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     device_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=40)] = 23.0
     core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
 
-    def check_model(self, nearest_m: float, where: str) -> None:
-        """Raise `RequestError` if a device is too near for the models, and for models that do not fit together."""
-        for field in ("path_loss", "fading"):
-            least = LEAST_DISTANCE_M.get(getattr(self, field), 0.0)
-            if nearest_m < least:
-                raise RequestError(f"radio.{where}", f"{nearest_m:g} m, but {field} holds from {least:g} m on")
+    @property
+    def least_distance_m(self) -> float:
+        """From which on the models hold."""
+        return LEAST_DISTANCE_M.get(self.path_loss, 0.0)
+
+    def check_fading(self) -> None:
+        """Raise `RequestError` for models that do not fit together."""
         if self.fading not in ("none", self.path_loss):
             raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
 
@@ -225,16 +217,15 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
         """Set path loss, shadowing and fading, each one model for both directions."""
-        model, condition = self._path_loss(ns, frequency_hz)
-        if self.shadowing_sigma_db:
-            shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
-            sight_m, no_sight_m = CORRELATION_M.get(self.path_loss, CORRELATION_M["umi"])
-            shadowing.SetAttribute("Sigma", ns.DoubleValue(self.shadowing_sigma_db))
-            shadowing.SetAttribute("CorrelationDistance", ns.DoubleValue(sight_m))
-            shadowing.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(no_sight_m))
-            if condition:
-                shadowing.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
-            model.SetNext(shadowing)
+        model, condition = path_loss(
+            ns,
+            self.path_loss,
+            frequency_hz,
+            exponent=self.path_loss_exponent,
+            line_of_sight=self.line_of_sight,
+            shadowing_sigma_db=self.shadowing_sigma_db,
+            is_moving=self.movement is not None,
+        )
         lte.SetPathlossModelType(ns.TypeId.LookupByName("ns3::cosim::SharedPathLoss"))
         lte.SetPathlossModelAttribute("Model", ns.PointerValue(model))
         if self.fading != "none":
@@ -243,29 +234,3 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             lte.SetFadingModelAttribute("Frequency", ns.DoubleValue(frequency_hz))
             lte.SetFadingModelAttribute("ChannelConditionModel", ns.PointerValue(condition))
         return model, condition
-
-    def _path_loss(self, ns: Any, frequency_hz: float) -> tuple[Any, Any]:
-        if self.path_loss == "friis":
-            model = create(ns, "ns3::FriisPropagationLossModel", ns.PropagationLossModel)
-            model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
-            return model, None
-        if self.path_loss == "log-distance":
-            model = create(ns, "ns3::LogDistancePropagationLossModel", ns.PropagationLossModel)
-            model.SetAttribute("Exponent", ns.DoubleValue(self.path_loss_exponent))
-            model.SetAttribute("ReferenceLoss", ns.DoubleValue(20 * math.log10(4 * math.pi * frequency_hz / 299792458)))
-            return model, None
-        name = NS3_NAME[self.path_loss]
-        condition = self._line_of_sight(ns, name)
-        model = create(ns, f"ns3::ThreeGpp{name}PropagationLossModel", ns.PropagationLossModel)
-        model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
-        model.SetAttribute("ShadowingEnabled", ns.BooleanValue(self.shadowing_sigma_db is None))
-        model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
-        return model, condition
-
-    def _line_of_sight(self, ns: Any, name: str) -> Any:
-        if self.line_of_sight == "random" and self.movement is not None:
-            condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
-            condition.SetAttribute("Macro", ns.BooleanValue(self.path_loss == "uma"))
-            return condition
-        kind = {"random": f"ThreeGpp{name}", "always": "AlwaysLos", "never": "NeverLos"}[self.line_of_sight]
-        return create(ns, f"ns3::{kind}ChannelConditionModel", ns.ChannelConditionModel)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's by ours."""
+"""What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's and NR's by ours."""
 
 from collections.abc import Callable
 from functools import partial
@@ -55,7 +55,14 @@ def wifi(net_devices: list[Any], folder: Path) -> Write:
     return lambda: statistics.Write(str(folder / "wifi.txt"))
 
 
-BY_NET_DEVICE = {"ns3::LteEnbNetDevice": lte, "ns3::WifiNetDevice": wifi}
+def nr(net_devices: list[Any], folder: Path) -> Write:
+    """What the cell of these NR net devices has counted by the end."""
+    ns = loader.load((), ("nr-cell.h", "nr-net-device.h"))
+    cell = net_devices[0].GetObject[ns.cosim.NrNetDevice]().GetCell()
+    return lambda: cell.WriteCounts(str(folder / "nr.txt"))
+
+
+BY_NET_DEVICE = {"ns3::LteEnbNetDevice": lte, "ns3::WifiNetDevice": wifi, "ns3::cosim::NrNetDevice": nr}
 """How a radio is known to be there, and who writes its statistics."""
 
 

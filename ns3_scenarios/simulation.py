@@ -30,6 +30,7 @@ from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .mixed import Mixed
+from .nr import Nr
 from .outputs import Outputs
 from .recorded import Recorded
 from .scenario import Scenario, Topology
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "lte": Lte,
     "lte-multicell": LteMulticell,
     "mixed": Mixed,
+    "nr": Nr,
     "recorded": Recorded,
     "wifi": Wifi,
     "wired": Wired,
@@ -219,6 +221,11 @@ class Simulation:
             _counted(sample.rlcQueueBytes),
             _counted(sample.bsrBytes),
             _counted(sample.cell),
+            _counted(sample.rank),
+            _counted(sample.downlinkPrbs),
+            _counted(sample.uplinkPrbs),
+            _measured(sample.downlinkBler),
+            _measured(sample.uplinkBler),
         )
 
     def interrupt(self) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from bridge.network import RequestError
-
 from .movement import HEADERS as MOVEMENT_HEADERS
-from .movement import Point, circle, stand
-from .scenario import Device, Positive, Scenario, Topology, fill
+from .movement import Point, stand
+from .one_cell import OneCell
+from .scenario import Device, Positive, Scenario, Topology
 
 NEAREST_M = 2.0
 FARTHEST_M = 10.0
@@ -24,7 +23,7 @@ REFERENCE_LOSS_DB = 20 * math.log10(4 * math.pi * 5.15e9 / 299792458)
 Power = Annotated[float, msgspec.Meta(ge=-30, le=40)]
 
 
-class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Wifi(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One 802.11ax cell at 5 GHz.
 
     `devices`: how many (default: as many as distances or positions are given, else 8).
@@ -50,32 +49,28 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "wifi-radio.h",
     )
     attach_s: ClassVar[float] = 20.0
+    most_devices: ClassVar[int] = MOST_DEVICES
 
     transport: Literal["udp", "tcp"] = "tcp"
     devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
     distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
+    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     channel_width_mhz: Literal[20, 40, 80, 160] = 80
     guard_interval_ns: Literal[800, 1600, 3200] = 3200
     mcs: Annotated[int, msgspec.Meta(ge=0, le=11)] | None = None
     path_loss_exponent: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
     access_point_power_dbm: Power = 16.0
     device_power_dbm: Power = 16.0
-    other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
 
     def __post_init__(self) -> None:
-        placed = self.positions_m if self.positions_m is not None else self.distances_m
-        if self.positions_m is not None and self.distances_m is not None:
-            raise RequestError("radio.distances_m", "give either distances_m or positions_m")
-        if placed is not None and self.devices not in (None, len(placed)):
-            raise RequestError("radio.devices", f"{self.devices} devices, but {len(placed)} are placed")
-        devices = self.devices or (8 if placed is None else len(placed))
-        fill(self, devices=devices)
-        if placed is None:
-            fill(self, distances_m=_spread(devices))
-        if devices + self.other_users > MOST_DEVICES:
-            reason = f"{devices} devices and {self.other_users} other users; one cell has {MOST_DEVICES} at most"
-            raise RequestError("radio.background", reason)
+        self.count_devices()
+
+    @classmethod
+    def spread(cls, devices: int) -> tuple[float, ...]:
+        """Distances in m from near to far, at even steps."""
+        step_m = (FARTHEST_M - NEAREST_M) / max(devices - 1, 1)
+        return tuple(NEAREST_M + i * step_m for i in range(devices))
 
     def build(self, ns: Any) -> Topology:
         return self.connect(ns, ns.CreateObject[ns.Node]())
@@ -143,23 +138,6 @@ class Wifi(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             mode = ns.StringValue(f"HeMcs{self.mcs}")
             wifi.SetRemoteStationManager("ns3::ConstantRateWifiManager", "DataMode", mode)
         return wifi
-
-    def places(self) -> tuple[Point, ...]:
-        """Where the devices are: as asked, or at their distances in directions that go round the access point."""
-        if self.positions_m is not None:
-            return self.positions_m
-        return circle(self.distances_m or (), HEIGHT_M)
-
-    def other_places(self) -> tuple[Point, ...]:
-        """Where the other users are."""
-        distances_m = self.other_users_distances_m or _spread(self.other_users)
-        return circle([distances_m[i % len(distances_m)] for i in range(self.other_users)], HEIGHT_M)
-
-
-def _spread(devices: int) -> tuple[float, ...]:
-    """Distances in m from near to far, at even steps."""
-    step_m = (FARTHEST_M - NEAREST_M) / max(devices - 1, 1)
-    return tuple(NEAREST_M + i * step_m for i in range(devices))
 
 
 def _power(ns: Any, phy: Any, power_dbm: float) -> None:

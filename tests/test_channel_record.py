@@ -187,7 +187,7 @@ def test_further_away_there_is_less(ns3, scenario, parameters, distances_m):
                 assert row.sinr_db == pytest.approx(last[0].sinr_db - lost_db, abs=0.6)
 
 
-@pytest.mark.parametrize("scenario", ["lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi"])
 def test_idle_and_busy_links_have_the_same_capacity(ns3, scenario):
     parameters = {"devices": 2} | ({"fading": "umi"} if scenario == "lte" else {})
     busy = rows(ns3(play, [BOTH_WAYS, IDLE], parameters, scenario).outcomes)
@@ -210,7 +210,7 @@ def test_wifi_tells_what_a_frame_then_shows(ns3):
     assert played.info.bandwidth_hz == (40e6, 40e6)
 
 
-@pytest.mark.parametrize("scenario", ["lte", "wifi", "wired"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi", "wired"])
 def test_absent_is_not_connected_and_cut_off_carries_nothing(ns3, scenario):
     life = [
         {"kind": "absence", "devices": [0], "intervals_s": [[0.5, 1.0]]},
@@ -224,7 +224,7 @@ def test_absent_is_not_connected_and_cut_off_carries_nothing(ns3, scenario):
             assert seen == [seen[0], meanwhile, seen[0]]
 
 
-@pytest.mark.parametrize(("scenario", "pools"), [("lte", 2), ("wifi", 1)])
+@pytest.mark.parametrize(("scenario", "pools"), [("lte", 2), ("nr", 2), ("wifi", 1)])
 def test_others_are_counted_by_direction(ns3, scenario, pools):
     load = [
         {"kind": "full-buffer", "users": 2, "begin_s": 0.5, "end_s": 0.8},

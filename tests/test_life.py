@@ -152,12 +152,12 @@ def test_who_is_away_for_two_reasons_is_back_when_both_have_ended(ns3):
 
 
 def radio(ns3: Call, scenario: str, steps: list[Step], *life: dict[str, object], **parameters: object) -> Played:
-    near = {"lte": [40.0, 50.0, 60.0], "wifi": [2.0, 3.0, 4.0]}[scenario]
+    near = {"lte": [40.0, 50.0, 60.0], "nr": [40.0, 50.0, 60.0], "wifi": [2.0, 3.0, 4.0]}[scenario]
     return ns3(play, steps, {"distances_m": near, "life": life, **parameters}, scenario)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize("scenario", ["lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi"])
 def test_by_radio_who_leaves_makes_room_and_may_come_back(ns3, scenario, transport):
     """A device leaves 10 ms into a transfer that takes several times as long, and a moment before a departure."""
     bulk, small = every(3, 400_000, 0), every(3, 10_000, 10 * MS)
@@ -183,7 +183,7 @@ def test_by_radio_who_leaves_makes_room_and_may_come_back(ns3, scenario, transpo
     assert max(played.took_ns(2)) < 1.5 * max(plain.took_ns(1)) + 10 * MS
 
 
-@pytest.mark.parametrize("scenario", ["lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi"])
 def test_who_leaves_and_joins_before_a_departure_takes_part(ns3, scenario):
     steps = [Step(every(3, 10_000)), Step(every(3, 10_000), 300 * MS)]
     ended_ns = radio(ns3, scenario, steps).outcomes[0].now_ns
@@ -191,7 +191,7 @@ def test_who_leaves_and_joins_before_a_departure_takes_part(ns3, scenario):
     assert statuses(played.outcomes[1]) == [Status.DONE] * 3
 
 
-@pytest.mark.parametrize("scenario", ["lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi"])
 def test_a_device_absent_from_the_start_attaches_nevertheless(ns3, scenario):
     opened_ns = radio(ns3, scenario, []).info.now_ns
     steps = [Step(every(3, 10_000), MS), Step(every(3, 10_000), 500 * MS)]
@@ -227,7 +227,7 @@ def test_the_random_absences_of_one_device_are_the_same_whoever_else_has_some(ns
 
 
 @pytest.mark.parametrize("kind", ["random-absence", "random-outage"])
-@pytest.mark.parametrize("scenario", ["lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["lte", "nr", "wifi"])
 def test_random_lives_repeat_and_draw_from_nobody_else(ns3, scenario, kind):
     """Two runs are equal, another seed differs; and while nothing has befallen yet, all is as without it."""
     words = ("present", "absent") if kind == "random-absence" else ("free", "cut")

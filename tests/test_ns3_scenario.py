@@ -52,7 +52,7 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        (("nr", {}, 1, 1), "radio.scenario"),
+        (("6g", {}, 1, 1), "radio.scenario"),
         (("lte", {}, 0, 1), "seed"),
         (("lte", {}, 2**32, 1), "seed"),
         (("lte", {}, 1, -1), "run"),

@@ -204,7 +204,7 @@ def test_ascii_tells_tcp_headers(ns3, tmp_path):
     assert max(sizes) == TCP_PAYLOAD_BYTES
 
 
-@pytest.mark.parametrize("scenario", ["wired", "lte", "wifi"])
+@pytest.mark.parametrize("scenario", ["wired", "lte", "nr", "wifi"])
 def test_flow_monitor_counts_the_bytes_of_each_way(ns3, tmp_path, scenario):
     ns3(record, scenario, tmp_path / "out", ["flow-monitor"], {"devices": DEVICES, "transport": "udp"})
     root = ElementTree.parse(tmp_path / "out" / "flow-monitor.xml").getroot()
@@ -216,9 +216,9 @@ def test_flow_monitor_counts_the_bytes_of_each_way(ns3, tmp_path, scenario):
     assert {flow.get("lostPackets") for flow in flows} == {"0"}
 
 
-@pytest.mark.parametrize(("scenario", "others"), [("wired", 1), ("lte", 4), ("wifi", 1)])
+@pytest.mark.parametrize(("scenario", "others"), [("wired", 1), ("lte", 4), ("nr", 2), ("wifi", 1)])
 def test_netanim_has_every_node_with_a_place_and_packets(ns3, tmp_path, scenario, others):
-    """Beside the devices the server; with LTE its gateways and the BS."""
+    """Beside the devices the server; with LTE its gateways and the BS. ns-3 cannot show packets in NR's air."""
     ns3(record, scenario, tmp_path / "out", ["netanim"], {"devices": DEVICES})
     root = ElementTree.parse(tmp_path / "out" / "netanim.xml").getroot()
     away_m = [math.hypot(float(node.get("locX")), float(node.get("locY"))) for node in root.iter("node")]
@@ -230,7 +230,7 @@ def test_netanim_has_every_node_with_a_place_and_packets(ns3, tmp_path, scenario
         assert 0 in away_m
     names = {change.get("descr") for change in root.iter("nu")} - {None}
     assert len(names) == DEVICES + 1
-    assert list(root.iter("p" if scenario == "wired" else "wpr"))
+    assert list(root.iter("p" if scenario in ("wired", "nr") else "wpr"))
 
 
 def table(path: Path) -> list[dict[str, str]]:

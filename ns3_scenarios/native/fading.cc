@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "fading.h"
 
-#include "spatial-normal.h"
+#include "moving-channel.h"
 
 #include "ns3/double.h"
 #include "ns3/isotropic-antenna-model.h"
 #include "ns3/node.h"
 #include "ns3/pointer.h"
-#include "ns3/simulator.h"
 #include "ns3/spectrum-signal-parameters.h"
 #include "ns3/string.h"
-#include "ns3/three-gpp-channel-model.h"
 #include "ns3/uinteger.h"
 #include "ns3/uniform-planar-array.h"
 
@@ -22,52 +20,6 @@ namespace ns3::cosim
 
 NS_OBJECT_ENSURE_REGISTERED(ThreeGppFading);
 NS_OBJECT_ENSURE_REGISTERED(DopplerMobilityModel);
-
-namespace
-{
-
-/**
- * ns-3's channel model, drawn anew for a link when its ends have moved against each other, in the horizontal plane,
- * by the correlation distance of cluster and ray specific variables (TR 38.901 table 7.6.3.1-2). ns-3's own attribute
- * for drawing anew is a time, the same for links that move and links that do not.
- */
-class MovingChannelModel : public ThreeGppChannelModel
-{
-  public:
-    Ptr<const ChannelMatrix> GetChannel(Ptr<const MobilityModel> a,
-                                        Ptr<const MobilityModel> b,
-                                        Ptr<const PhasedArrayModel> aAntenna,
-                                        Ptr<const PhasedArrayModel> bAntenna) override
-    {
-        auto key = GetKey(a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId());
-        auto offset = GetOffset(a, b);
-        auto& drawnAt = m_drawnAt.try_emplace(key, offset).first->second;
-        auto known = m_channelParamsMap.find(key);
-        if (known != m_channelParamsMap.end() &&
-            (offset - drawnAt).GetLength() > GetCorrelationDistance(known->second->m_losCondition))
-        {
-            m_channelParamsMap.erase(known);
-            m_channelMatrixMap.erase(GetKey(aAntenna->GetId(), bAntenna->GetId()));
-        }
-        auto channel = ThreeGppChannelModel::GetChannel(a, b, aAntenna, bAntenna);
-        if (m_channelParamsMap.at(key)->m_generatedTime == Simulator::Now())
-        {
-            drawnAt = offset;
-        }
-        return channel;
-    }
-
-  private:
-    double GetCorrelationDistance(ChannelCondition::LosConditionValue condition) const
-    {
-        bool sight = condition == ChannelCondition::LOS;
-        return m_scenario == "UMa" ? (sight ? 40 : 50) : (sight ? 12 : 15);
-    }
-
-    std::map<uint64_t, Vector2D> m_drawnAt;
-};
-
-} // namespace
 
 ThreeGppFading::ThreeGppFading()
     : m_model(CreateObject<ThreeGppSpectrumPropagationLossModel>())

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "obstruction.h"
 
+#include "nr-channel.h"
+
 #include "ns3/error-model.h"
 #include "ns3/ethernet-header.h"
 #include "ns3/loopback-net-device.h"
@@ -126,6 +128,15 @@ Obstruction::StandIn(Ptr<Channel> channel)
     if (auto spectrum = DynamicCast<SpectrumChannel>(channel))
     {
         spectrum->AddPropagationLossModel(CreateObject<ObstructedPathLoss>(this));
+        return true;
+    }
+    if (auto nr = DynamicCast<NrChannel>(channel))
+    {
+        PointerValue before;
+        nr->GetAttribute("PropagationLossModel", before);
+        auto loss = CreateObject<ObstructedPathLoss>(this);
+        loss->SetNext(before.Get<PropagationLossModel>());
+        nr->SetAttribute("PropagationLossModel", PointerValue(loss));
         return true;
     }
     if (auto yans = DynamicCast<YansWifiChannel>(channel))

@@ -25,6 +25,11 @@ struct LinkSample
     int64_t rlcQueueBytes{-1};
     int64_t bsrBytes{-1};
     int64_t cell{-1};
+    int64_t rank{-1};
+    int64_t downlinkPrbs{-1};
+    int64_t uplinkPrbs{-1};
+    double downlinkBler{NAN};
+    double uplinkBler{NAN};
 };
 
 /// What one direction of a link could carry at an instant, used or not; as `bridge.network.CHANNEL_ROW` has it.

@@ -1,0 +1,1150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-cell.h"
+
+#include "nr-net-device.h"
+
+#include "ns3/boolean.h"
+#include "ns3/double.h"
+#include "ns3/ipv4.h"
+#include "ns3/node.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <fstream>
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(NrCell);
+
+namespace
+{
+
+constexpr uint32_t SUBCARRIERS = 12;
+constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
+constexpr uint32_t STATUS_BYTES = 4;   // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
+constexpr double STATUS_STEP = 1.065;  // of its table 6.1.3.1-2, about; the restatement is ours
+constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
+constexpr int64_t OUT_OF_RANGE_CQI = 0;         // TS 38.214 tables 5.2.2.1-2 to -4
+constexpr double EXPECTED_GAP = 0.6;            // of coded rates to Shannon's, for the size of allocations; ours
+constexpr double MOST_BITS_PER_ELEMENT = 7.4;
+constexpr double BLER_MEMORY = 0.01;
+constexpr double LEAST_DB = -8;       // below the lowest MCS: no use of spreading the power any further; ours
+constexpr double HOPELESS_DB = -15;   // no use of granting anything; ours
+constexpr double LARGEST_OFFSET_DB = 20;
+
+double
+ToDb(double ratio)
+{
+    return 10 * std::log10(ratio);
+}
+
+double
+FromDb(double db)
+{
+    return std::pow(10, db / 10);
+}
+
+/// SINR of one of two layers behind an MMSE receiver, at `psd` mW per PRB for both together.
+double
+GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
+{
+    auto p = psd / 2;
+    auto own = layer == 0 ? gain.first : gain.second;
+    auto other = layer == 0 ? gain.second : gain.first;
+    return p * own - p * p * gain.crossed / (1 + p * other);
+}
+
+uint64_t
+GetStatus(uint64_t bytes)
+{
+    if (bytes == 0)
+    {
+        return 0;
+    }
+    auto step = std::ceil(std::log(std::max<double>(bytes, 10) / 10) / std::log(STATUS_STEP));
+    return static_cast<uint64_t>(std::ceil(10 * std::pow(STATUS_STEP, step)));
+}
+
+} // namespace
+
+NrCell::NrCell() = default;
+NrCell::~NrCell() = default;
+
+TypeId
+NrCell::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::cosim::NrCell")
+            .SetParent<Object>()
+            .SetGroupName("Cosim")
+            .AddConstructor<NrCell>()
+            .AddAttribute("Numerology",
+                          "Subcarrier spacing is 15 kHz * 2^this (TS 38.211 table 4.2-1).",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&NrCell::m_numerology),
+                          MakeUintegerChecker<uint32_t>(0, 3))
+            .AddAttribute("Pattern",
+                          "Slots, repeated: D downlink, S special, U uplink; or F for FDD.",
+                          StringValue("DDDSU"),
+                          MakeStringAccessor(&NrCell::m_pattern),
+                          MakeStringChecker())
+            .AddAttribute("SpecialDownlinkSymbols",
+                          "Symbols for the downlink at the beginning of a special slot.",
+                          UintegerValue(10),
+                          MakeUintegerAccessor(&NrCell::m_specialDownlinkSymbols),
+                          MakeUintegerChecker<uint32_t>(0, 14))
+            .AddAttribute("PdcchSymbols",
+                          "Symbols for control at the beginning of each slot with downlink.",
+                          UintegerValue(2),
+                          MakeUintegerAccessor(&NrCell::m_pdcchSymbols),
+                          MakeUintegerChecker<uint32_t>(1, 3))
+            .AddAttribute("PucchSymbols",
+                          "Symbols for control at the end of each slot with uplink.",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&NrCell::m_pucchSymbols),
+                          MakeUintegerChecker<uint32_t>(1, 4))
+            .AddAttribute("Prbs",
+                          "Physical resource blocks of the carrier.",
+                          UintegerValue(273),
+                          MakeUintegerAccessor(&NrCell::m_prbs),
+                          MakeUintegerChecker<uint32_t>(1, 275))
+            .AddAttribute("Overhead",
+                          "Resource elements of each PRB and slot for other signals, xOverhead of TS 38.214.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&NrCell::m_overhead),
+                          MakeUintegerChecker<uint32_t>(0, 18))
+            .AddAttribute("GnbPower",
+                          "Transmit power (dBm) of the gNB, even over all PRBs, used or not.",
+                          DoubleValue(40),
+                          MakeDoubleAccessor(&NrCell::m_gnbPowerDbm),
+                          MakeDoubleChecker<double>())
+            .AddAttribute("DevicePower",
+                          "Highest transmit power (dBm) of a device, which it spreads over the PRBs in use.",
+                          DoubleValue(23),
+                          MakeDoubleAccessor(&NrCell::m_devicePowerDbm),
+                          MakeDoubleChecker<double>())
+            .AddAttribute("NominalPower",
+                          "P0 of uplink power control (dBm in a PRB of 15 kHz), TS 38.213 clause 7.1.1.",
+                          DoubleValue(-80),
+                          MakeDoubleAccessor(&NrCell::m_nominalPowerDbm),
+                          MakeDoubleChecker<double>(-202, 24))
+            .AddAttribute("PathLossFactor",
+                          "alpha of uplink power control.",
+                          DoubleValue(1),
+                          MakeDoubleAccessor(&NrCell::m_pathLossFactor),
+                          MakeDoubleChecker<double>(0, 1))
+            .AddAttribute("McsTable",
+                          "Of TS 38.214: 1 to 64QAM (table 5.1.3.1-1), 2 to 256QAM (-2), 3 to 64QAM for low rates (-3).",
+                          UintegerValue(2),
+                          MakeUintegerAccessor(&NrCell::m_mcsTableIndex),
+                          MakeUintegerChecker<uint32_t>(1, 3))
+            .AddAttribute("IncrementalRedundancy",
+                          "Whether retransmissions bring other bits of the code, or else the same ones (chase combining).",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&NrCell::m_isIncremental),
+                          MakeBooleanChecker())
+            .AddAttribute("MostTransmissions",
+                          "Transmissions of a block after which HARQ gives it up.",
+                          UintegerValue(4),
+                          MakeUintegerAccessor(&NrCell::m_mostTransmissions),
+                          MakeUintegerChecker<uint32_t>(1, MOST_TRANSMISSIONS))
+            .AddAttribute("ReportPeriod",
+                          "Slots between two reports of the channel, down (CQI) and up (SRS).",
+                          UintegerValue(20),
+                          MakeUintegerAccessor(&NrCell::m_reportPeriod),
+                          MakeUintegerChecker<uint32_t>(1))
+            .AddAttribute("ReportDelay",
+                          "Slots between measuring the channel and the first slot that is scheduled by it.",
+                          UintegerValue(4),
+                          MakeUintegerAccessor(&NrCell::m_reportDelay),
+                          MakeUintegerChecker<uint32_t>())
+            .AddAttribute("TargetBler",
+                          "Block error rate of first transmissions that link adaptation aims at.",
+                          DoubleValue(0.1),
+                          MakeDoubleAccessor(&NrCell::m_targetBler),
+                          MakeDoubleChecker<double>(0.001, 0.5))
+            .AddAttribute("OuterLoopStep",
+                          "By how much (dB) the outer loop lowers what it expects of a link when a block fails.",
+                          DoubleValue(0.25),
+                          MakeDoubleAccessor(&NrCell::m_stepDb),
+                          MakeDoubleChecker<double>(0))
+            .AddAttribute("RequestGrantBytes",
+                          "What a device is granted that has sent a scheduling request and no buffer status yet.",
+                          UintegerValue(256),
+                          MakeUintegerAccessor(&NrCell::m_requestGrantBytes),
+                          MakeUintegerChecker<uint32_t>(16))
+            .AddAttribute("ConfiguredGrantPrbs",
+                          "PRBs of every uplink slot that each device may use without asking (TS 38.321 clause 5.8.2).",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&NrCell::m_configuredPrbs),
+                          MakeUintegerChecker<uint32_t>())
+            .AddAttribute("Acknowledged",
+                          "RLC in acknowledged mode, or else in unacknowledged mode.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&NrCell::m_isAcknowledged),
+                          MakeBooleanChecker())
+            .AddAttribute("BufferBytes",
+                          "What may wait at each end of each device's bearer.",
+                          UintegerValue(64'000'000),
+                          MakeUintegerAccessor(&NrCell::m_bufferBytes),
+                          MakeUintegerChecker<uint64_t>())
+            .AddAttribute("Reordering",
+                          "How long a missing packet is waited for in unacknowledged mode.",
+                          TimeValue(MilliSeconds(100)),
+                          MakeTimeAccessor(&NrCell::m_reordering),
+                          MakeTimeChecker(Time()))
+            .AddAttribute("StatusTimer",
+                          "How long after its last transmission a device with data asks again (retxBSR-Timer).",
+                          TimeValue(MilliSeconds(10)),
+                          MakeTimeAccessor(&NrCell::m_statusTimer),
+                          MakeTimeChecker(Time()))
+            .AddAttribute("Scheduler",
+                          "pf: proportional fair, or rr: round robin.",
+                          StringValue("pf"),
+                          MakeStringAccessor(&NrCell::m_schedulerName),
+                          MakeStringChecker())
+            .AddTraceSource("Block",
+                            "A transport block is sent.",
+                            MakeTraceSourceAccessor(&NrCell::m_blockTrace),
+                            "ns3::cosim::NrBlockTrace");
+    return tid;
+}
+
+NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, NrRlcReceiver::Deliver deliver)
+    : sender(isAcknowledged, bufferBytes),
+      receiver(isAcknowledged, reordering, std::move(deliver)),
+      draw(CreateObject<UniformRandomVariable>())
+{
+}
+
+NrCell::Link::Link(uint32_t index, const NrCell& cell, NrRlcReceiver::Deliver toDevice, NrRlcReceiver::Deliver toGnb)
+    : device(index),
+      down(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toDevice)),
+      up(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toGnb))
+{
+}
+
+NrCell::Direction&
+NrCell::Get(Link& link, bool isUplink)
+{
+    return isUplink ? link.up : link.down;
+}
+
+const NrCell::Direction&
+NrCell::Get(const Link& link, bool isUplink) const
+{
+    return isUplink ? link.up : link.down;
+}
+
+void
+NrCell::SetGnb(Ptr<NrNetDevice> gnb, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors)
+{
+    m_gnb = gnb;
+    m_channel = channel;
+    m_errors = errors;
+    m_gnb->Connect(this, -1);
+}
+
+void
+NrCell::AddDevice(Ptr<NrNetDevice> device)
+{
+    uint32_t index = m_links.size();
+    auto gnb = m_gnb;
+    auto& link = m_links.emplace_back(
+        index,
+        *this,
+        [device](Ptr<Packet> packet) { device->Receive(packet->Copy()); },
+        [gnb](Ptr<Packet> packet) { gnb->Receive(packet->Copy()); });
+    link.net = device;
+    device->Connect(this, index);
+}
+
+void
+NrCell::Begin()
+{
+    m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
+    m_table = static_cast<NrMcsTable>(m_mcsTableIndex);
+    m_gnbProcessingNs = m_frame.GetDecodingNs();
+    m_downlinkGrid = NrGrid(m_prbs);
+    auto reserved = m_configuredPrbs * CountDevices();
+    NS_ABORT_MSG_IF(reserved >= m_prbs, "NrCell: configured grants leave no PRB");
+    m_uplinkGrid = NrGrid(m_prbs - reserved);
+    NS_ABORT_MSG_UNLESS(m_schedulerName == "pf" || m_schedulerName == "rr", "NrCell: no scheduler " << m_schedulerName);
+    auto kind = m_schedulerName == "pf" ? NrScheduler::Kind::PROPORTIONAL_FAIR : NrScheduler::Kind::ROUND_ROBIN;
+    m_downlinkScheduler.Configure(kind, m_downlinkGrid, CountDevices());
+    m_uplinkScheduler.Configure(kind, m_uplinkGrid, CountDevices());
+    m_takenPrbs.assign(CountDevices(), 0);
+    m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
+    DoubleValue figure;
+    m_channel->GetAttribute("GnbNoiseFigure", figure);
+    m_uplinkNoiseMw = FromDb(-174 + figure.Get()) * SUBCARRIERS * 15e3 * (1 << m_numerology);
+    auto period = m_frame.GetPeriod();
+    m_grantOffsets.assign(period, {});
+    for (uint32_t i = 0; i < period; i++)
+    {
+        int64_t slot = 8 * period + i; // far enough from the first
+        if (m_frame.HasUplink(slot))
+        {
+            auto grantSlot = m_frame.GetGrantSlot(slot);
+            m_grantOffsets[grantSlot % period].push_back(slot - grantSlot);
+        }
+    }
+    for (auto& offsets : m_grantOffsets)
+    {
+        std::sort(offsets.begin(), offsets.end());
+    }
+    auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
+    for (uint32_t cqi = 1; cqi <= 15; cqi++)
+    {
+        double low = -30;
+        double high = 50;
+        while (high - low > 0.001)
+        {
+            auto middle = (low + high) / 2;
+            (m_errors->GetCqi(m_table, middle, m_prbs, elements) >= cqi ? high : low) = middle;
+        }
+        m_cqiThresholdDb.push_back(high);
+    }
+    m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
+}
+
+int64_t
+NrCell::AssignStreams(int64_t stream)
+{
+    int64_t used = 0;
+    for (auto& link : m_links)
+    {
+        link.down.draw->SetStream(stream + used++);
+        link.up.draw->SetStream(stream + used++);
+    }
+    return used;
+}
+
+void
+NrCell::DoDispose()
+{
+    m_tick.Cancel();
+    m_reporting.Cancel();
+    m_links.clear();
+    m_news.clear();
+    m_grants.clear();
+    m_channel = nullptr;
+    m_errors = nullptr;
+    m_gnb = nullptr;
+    Object::DoDispose();
+}
+
+Ptr<Channel>
+NrCell::GetChannel() const
+{
+    return DynamicCast<Channel>(Ptr<Object>(m_channel));
+}
+
+uint32_t
+NrCell::CountDevices() const
+{
+    return m_links.size();
+}
+
+void
+NrCell::SetShares(uint32_t count, const double* shares)
+{
+    std::vector<double> all(shares, shares + count);
+    all.resize(CountDevices(), 0.0);
+    m_downlinkScheduler.SetShares(all);
+    m_uplinkScheduler.SetShares(all);
+}
+
+int64_t
+NrCell::FindDevice(Ipv4Address address)
+{
+    if (m_byAddress.size() < m_links.size())
+    {
+        for (const auto& link : m_links)
+        {
+            auto ip = link.net->GetNode()->GetObject<Ipv4>();
+            auto interface = ip ? ip->GetInterfaceForDevice(link.net) : -1;
+            for (uint32_t i = 0; interface >= 0 && i < ip->GetNAddresses(interface); i++)
+            {
+                m_byAddress[ip->GetAddress(interface, i).GetLocal()] = link.device;
+            }
+        }
+    }
+    auto found = m_byAddress.find(address);
+    return found == m_byAddress.end() ? -1 : found->second;
+}
+
+bool
+NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
+{
+    auto& direction = Get(m_links[device], isUplink);
+    if (!direction.sender.Enqueue(packet, Simulator::Now().GetNanoSeconds()))
+    {
+        direction.count.dropped++;
+        return false;
+    }
+    Wake();
+    return true;
+}
+
+void
+NrCell::Wake()
+{
+    if (!m_tick.IsPending())
+    {
+        auto now = Simulator::Now().GetNanoSeconds();
+        auto slot = std::max(m_frame.GetSlotFrom(now), m_lastSlot + 1);
+        m_tick = Simulator::Schedule(NanoSeconds(m_frame.GetStartNs(slot) - now), &NrCell::Tick, this);
+    }
+}
+
+bool
+NrCell::IsActive() const
+{
+    return !m_news.empty() || !m_grants.empty() ||
+           std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
+               auto isWaiting = [](const Process& process) { return process.phase == Phase::WAITING; };
+               return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.isRequesting ||
+                      std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
+                      std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
+           });
+}
+
+void
+NrCell::Tick()
+{
+    auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
+    m_lastSlot = slot;
+    Learn(slot);
+    if (m_frame.HasDownlink(slot))
+    {
+        for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
+        {
+            GrantUplink(slot, slot + offset);
+        }
+        if (m_frame.GetPdschSymbols(slot) > 0)
+        {
+            ScheduleDownlink(slot);
+        }
+    }
+    if (m_frame.HasUplink(slot))
+    {
+        SendUplink(slot);
+        RequestUplink(slot);
+    }
+    if (IsActive())
+    {
+        m_tick = Simulator::Schedule(NanoSeconds(m_frame.GetSlotNs()), &NrCell::Tick, this);
+    }
+}
+
+void
+NrCell::AddNews(int64_t knownNs, News news)
+{
+    m_news[m_frame.GetSlotFrom(knownNs)].push_back(news);
+}
+
+void
+NrCell::Learn(int64_t slot)
+{
+    while (!m_news.empty() && m_news.begin()->first <= slot)
+    {
+        for (const auto& news : m_news.begin()->second)
+        {
+            auto& link = m_links[news.device];
+            if (news.kind == News::Kind::REQUEST)
+            {
+                // Newer than any status report of an earlier slot that a retransmission still brings; and it had no
+                // grant left: what was granted before was of no avail.
+                DropGranted(link, news.slot);
+                link.reported = m_requestGrantBytes;
+                link.reportedSlot = news.slot + 1;
+            }
+            else
+            {
+                LearnResult(link, news.kind == News::Kind::UPLINK_RESULT, news.process, slot);
+            }
+        }
+        m_news.erase(m_news.begin());
+    }
+}
+
+void
+NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
+{
+    auto& direction = Get(link, isUplink);
+    auto& process = direction.processes[index];
+    if (process.transmissions == 1)
+    {
+        // So that errors and successes balance at the target (Sampath et al., VTC 1997); not beyond what an MCS can do.
+        uint32_t most = GetNrMcsTable(m_table).size() - 1;
+        double change = process.isDecoded ? m_stepDb * m_targetBler / (1 - m_targetBler) : -m_stepDb;
+        if ((process.isDecoded && process.mcs < most) || (!process.isDecoded && process.mcs > 0))
+        {
+            direction.offsetDb = std::clamp(direction.offsetDb + change, -LARGEST_OFFSET_DB, LARGEST_OFFSET_DB);
+        }
+        double error = process.isDecoded ? 0 : 1;
+        direction.bler = std::isnan(direction.bler) ? error : direction.bler + BLER_MEMORY * (error - direction.bler);
+    }
+    if (process.isDecoded)
+    {
+        if (isUplink)
+        {
+            LearnStatus(link, process);
+        }
+        process.phase = Phase::FREE;
+    }
+    else if (process.transmissions < m_mostTransmissions)
+    {
+        process.phase = Phase::WAITING;
+    }
+    else
+    {
+        direction.count.givenUp++;
+        if (m_isAcknowledged)
+        {
+            direction.sender.Retransmit(process.content);
+        }
+        process.content.clear();
+        process.phase = Phase::FREE;
+    }
+}
+
+void
+NrCell::LearnStatus(Link& link, const Process& process)
+{
+    if (process.slot < link.reportedSlot)
+    {
+        return;
+    }
+    link.reportedSlot = process.slot;
+    link.reported = process.waiting;
+    DropGranted(link, process.slot);
+}
+
+void
+NrCell::DropGranted(Link& link, int64_t slot)
+{
+    while (!link.granted.empty() && link.granted.front().slot <= slot)
+    {
+        link.granted.pop_front();
+    }
+}
+
+int32_t
+NrCell::FindFree(const Direction& direction) const
+{
+    for (uint32_t i = 0; i < PROCESSES; i++)
+    {
+        if (direction.processes[i].phase == Phase::FREE)
+        {
+            return i;
+        }
+    }
+    return -1;
+}
+
+uint32_t
+NrCell::GetElements(bool isUplink, int64_t slot) const
+{
+    auto symbols = isUplink ? m_frame.GetPuschSymbols() : m_frame.GetPdschSymbols(slot);
+    auto used = DMRS_ELEMENTS + m_overhead;
+    return symbols * SUBCARRIERS > used ? symbols * SUBCARRIERS - used : 0;
+}
+
+const NrCell::Report&
+NrCell::GetReport(Direction& direction, int64_t slot) const
+{
+    if (direction.coming.from >= 0 && direction.coming.from <= slot)
+    {
+        std::swap(direction.report, direction.coming);
+        direction.coming.from = -1;
+    }
+    return direction.report;
+}
+
+const NrCell::Report&
+NrCell::GetLatest(const Direction& direction) const
+{
+    return direction.coming.from >= 0 ? direction.coming : direction.report;
+}
+
+double
+NrCell::GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const
+{
+    const auto& report = direction.report;
+    double shift = direction.offsetDb + ToDb(psdMw / report.psdMw);
+    double bits = 0;
+    uint32_t prbs = 0;
+    for (; groups; groups &= groups - 1)
+    {
+        auto group = std::countr_zero(groups);
+        auto size = grid.GetSize(group);
+        bits += size * std::log2(1 + FromDb(report.groupDb[group] + shift));
+        prbs += size;
+    }
+    return ToDb(std::max(std::exp2(bits / prbs) - 1, 1e-9));
+}
+
+NrCandidate
+NrCell::MakeCandidate(Link& link, bool isUplink, double bytes, double psdMw) const
+{
+    const auto& direction = Get(static_cast<const Link&>(link), isUplink);
+    const auto& report = direction.report;
+    NrCandidate candidate{link.device, 8 * bytes, m_prbs, {}};
+    candidate.bitsPerPrb.reserve(report.groupDb.size());
+    double shift = direction.offsetDb + ToDb(psdMw / report.psdMw);
+    for (auto db : report.groupDb)
+    {
+        auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
+        candidate.bitsPerPrb.push_back(bits * report.rank * (isUplink ? GetElements(true, 0) : GetElements(false, m_lastSlot)));
+    }
+    return candidate;
+}
+
+void
+NrCell::MakeBlock(Direction& direction, bool isUplink, uint32_t index, double sinrDb, uint32_t prbs, int64_t slot)
+{
+    auto& process = direction.processes[index];
+    auto elements = GetElements(isUplink, slot);
+    process.phase = Phase::FLYING;
+    process.isDecoded = false;
+    process.transmissions = 0;
+    process.layers = direction.report.rank;
+    process.prbs = prbs;
+    process.slot = slot;
+    process.content.clear();
+    process.mcs = std::max(m_errors->GetBestMcs(m_table, sinrDb, prbs, elements, process.layers, m_targetBler), 0);
+    process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[process.mcs], process.layers);
+    direction.mcs = process.mcs;
+    direction.prbs = prbs;
+}
+
+void
+NrCell::ScheduleDownlink(int64_t slot)
+{
+    auto free = m_downlinkGrid.GetAll();
+    auto byNs = m_frame.GetStartNs(slot) - m_gnbProcessingNs;
+    std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
+    auto first = m_downlinkScheduler.GetFirst();
+    for (uint32_t i = 0; i < m_links.size(); i++)
+    {
+        auto& link = m_links[(first + i) % m_links.size()];
+        for (uint32_t index = 0; index < PROCESSES; index++)
+        {
+            auto& process = link.down.processes[index];
+            if (process.phase != Phase::WAITING)
+            {
+                continue;
+            }
+            if (auto groups = m_downlinkGrid.Take(free, process.prbs))
+            {
+                m_takenPrbs[link.device] += m_downlinkGrid.CountPrbs(groups);
+                Transmit(link, false, index, slot, groups, 0, 0);
+            }
+        }
+    }
+    std::vector<NrCandidate> candidates;
+    for (auto& link : m_links)
+    {
+        auto bytes = link.down.sender.GetBytes(byNs);
+        if (bytes > 0 && FindFree(link.down) >= 0 && GetReport(link.down, slot).cqi > OUT_OF_RANGE_CQI)
+        {
+            candidates.push_back(MakeCandidate(link, false, bytes, m_gnbPsdMw));
+        }
+    }
+    m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
+    for (const auto& candidate : candidates)
+    {
+        if (candidate.groups)
+        {
+            auto& link = m_links[candidate.device];
+            auto index = FindFree(link.down);
+            auto expected = GetExpectedDb(link.down, m_downlinkGrid, candidate.groups, m_gnbPsdMw);
+            MakeBlock(link.down, false, index, expected, m_downlinkGrid.CountPrbs(candidate.groups), slot);
+            auto& process = link.down.processes[index];
+            link.down.sender.Fill(process.bits / 8, byNs, process.content);
+            Transmit(link, false, index, slot, candidate.groups, 0, 0);
+        }
+    }
+    Deliver(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
+}
+
+double
+NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
+{
+    auto open = m_nominalPowerDbm + 10 * std::log10(double(1 << m_numerology) * prbs) + m_pathLossFactor * link.pathLossDb;
+    return FromDb(std::min(m_devicePowerDbm, open)) / prbs;
+}
+
+uint32_t
+NrCell::GetMostUplinkPrbs(const Link& link, const Report& report) const
+{
+    for (uint32_t prbs = m_uplinkGrid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
+    {
+        if (report.wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
+        {
+            return prbs;
+        }
+    }
+    return 1;
+}
+
+void
+NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
+{
+    auto free = m_uplinkGrid.GetAll();
+    std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
+    std::vector<Grant> grants;
+    auto first = m_uplinkScheduler.GetFirst();
+    for (uint32_t i = 0; i < m_links.size(); i++)
+    {
+        auto& link = m_links[(first + i) % m_links.size()];
+        for (uint32_t index = 0; index < PROCESSES; index++)
+        {
+            auto& process = link.up.processes[index];
+            if (process.phase != Phase::WAITING)
+            {
+                continue;
+            }
+            if (auto groups = m_uplinkGrid.Take(free, process.prbs))
+            {
+                m_takenPrbs[link.device] += m_uplinkGrid.CountPrbs(groups);
+                process.phase = Phase::FLYING;
+                grants.push_back({link.device, index, groups});
+            }
+        }
+    }
+    std::vector<NrCandidate> candidates;
+    uint32_t wanting = 0;
+    for (auto& link : m_links)
+    {
+        uint64_t granted = 0;
+        for (const auto& grant : link.granted)
+        {
+            granted += grant.bytes;
+        }
+        const auto& report = GetReport(link.up, slot);
+        if (link.reported > granted && report.wideDb > HOPELESS_DB && FindFree(link.up) >= 0)
+        {
+            candidates.push_back({link.device, 8.0 * (link.reported - granted + STATUS_BYTES), 0, {}});
+            wanting++;
+        }
+    }
+    for (auto& candidate : candidates)
+    {
+        auto& link = m_links[candidate.device];
+        auto prbs = std::max(m_uplinkGrid.GetPrbs() / wanting, 1U);
+        auto bits = candidate.neededBits;
+        candidate = MakeCandidate(link, true, bits / 8, GetUplinkPsdMw(link, prbs));
+        candidate.mostPrbs = GetMostUplinkPrbs(link, link.up.report);
+    }
+    m_uplinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
+    for (const auto& candidate : candidates)
+    {
+        if (!candidate.groups)
+        {
+            continue;
+        }
+        auto& link = m_links[candidate.device];
+        auto index = static_cast<uint32_t>(FindFree(link.up));
+        auto prbs = m_uplinkGrid.CountPrbs(candidate.groups);
+        auto expected = GetExpectedDb(link.up, m_uplinkGrid, candidate.groups, GetUplinkPsdMw(link, prbs));
+        MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
+        link.granted.push_back({uplinkSlot, link.up.processes[index].bits / 8});
+        grants.push_back({link.device, index, candidate.groups});
+    }
+    for (const auto& grant : grants)
+    {
+        m_links[grant.device].grants++;
+    }
+    if (!grants.empty())
+    {
+        m_grants[uplinkSlot] = std::move(grants);
+    }
+}
+
+void
+NrCell::Fill(Link& link, Process& process, int64_t slot)
+{
+    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    auto bytes = process.bits / 8;
+    link.up.sender.Fill(bytes - std::min(bytes, STATUS_BYTES), byNs, process.content);
+    process.waiting = GetStatus(link.up.sender.GetBytes(byNs));
+    link.lastStatus = process.waiting;
+    link.isRequesting = false; // TS 38.321 clause 5.4.4: the status report is on its way
+}
+
+void
+NrCell::SendUplink(int64_t slot)
+{
+    std::vector<bool> busy(m_links.size(), false);
+    if (auto found = m_grants.find(slot); found != m_grants.end())
+    {
+        for (const auto& grant : found->second)
+        {
+            auto& link = m_links[grant.device];
+            auto& process = link.up.processes[grant.process];
+            link.grants--;
+            busy[grant.device] = true;
+            if (process.transmissions == 0)
+            {
+                Fill(link, process, slot);
+            }
+            Transmit(link, true, grant.process, slot, grant.groups, 0, 0);
+        }
+        m_grants.erase(found);
+    }
+    if (m_configuredPrbs > 0)
+    {
+        UseConfiguredGrants(slot, busy);
+    }
+    Deliver(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
+}
+
+void
+NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
+{
+    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    for (auto& link : m_links)
+    {
+        auto index = FindFree(link.up);
+        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || GetReport(link.up, slot).from < 0)
+        {
+            continue;
+        }
+        auto psdMw = GetUplinkPsdMw(link, m_configuredPrbs);
+        auto expected = GetExpectedDb(link.up, m_uplinkGrid, m_uplinkGrid.GetAll(), psdMw);
+        MakeBlock(link.up, true, index, expected, m_configuredPrbs, slot);
+        auto& process = link.up.processes[index];
+        Fill(link, process, slot);
+        auto begin = m_uplinkGrid.GetPrbs() + link.device * m_configuredPrbs;
+        Transmit(link, true, index, slot, 0, begin, begin + m_configuredPrbs);
+    }
+}
+
+void
+NrCell::RequestUplink(int64_t slot)
+{
+    auto now = m_frame.GetStartNs(slot);
+    for (auto& link : m_links)
+    {
+        bool isTold = link.lastStatus > 0 && now - link.lastSentNs < m_statusTimer.GetNanoSeconds();
+        if (!link.isRequesting && link.grants == 0 && !isTold && link.up.sender.GetBytes(now) > 0)
+        {
+            link.isRequesting = true;
+            AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0, slot});
+        }
+    }
+}
+
+void
+NrCell::CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end)
+{
+    for (auto prb = begin; prb < end; prb++)
+    {
+        if (layers == 1)
+        {
+            m_sinr.push_back(psdMw * gains[prb].single);
+        }
+        else
+        {
+            m_sinr.push_back(GetLayerSinr(gains[prb], psdMw, 0));
+            m_sinr.push_back(GetLayerSinr(gains[prb], psdMw, 1));
+        }
+    }
+}
+
+void
+NrCell::Transmit(Link& link,
+                 bool isUplink,
+                 uint32_t index,
+                 int64_t slot,
+                 NrGroups groups,
+                 uint32_t begin,
+                 uint32_t end)
+{
+    auto& direction = Get(link, isUplink);
+    auto& process = direction.processes[index];
+    const auto& grid = isUplink ? m_uplinkGrid : m_downlinkGrid;
+    const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    auto prbs = groups ? grid.CountPrbs(groups) : end - begin;
+    auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
+    m_sinr.clear();
+    CollectSinr(gains, psdMw, process.layers, begin, end);
+    for (auto left = groups; left; left &= left - 1)
+    {
+        auto group = std::countr_zero(left);
+        auto from = grid.GetBegin(group);
+        CollectSinr(gains, psdMw, process.layers, from, from + grid.GetSize(group));
+    }
+    auto sinrDb = m_errors->GetEffectiveSinrDb(m_table, process.mcs, m_sinr.data(), m_sinr.size());
+    process.sinrDb[process.transmissions++] = sinrDb;
+    auto bler = m_errors->GetCombinedBler(m_table,
+                                          process.mcs,
+                                          process.bits,
+                                          process.sinrDb.data(),
+                                          process.transmissions,
+                                          m_isIncremental);
+    process.isDecoded = direction.draw->GetValue() >= bler;
+    process.phase = Phase::FLYING;
+    auto& count = direction.count;
+    count.blocks++;
+    count.prbs += prbs;
+    if (process.transmissions == 1)
+    {
+        count.firstBlocks++;
+        count.firstErrors += process.isDecoded ? 0 : 1;
+        count.firstBlers += bler;
+    }
+    m_blockTrace({slot,
+                  link.device,
+                  isUplink,
+                  process.transmissions,
+                  process.mcs,
+                  process.layers,
+                  prbs,
+                  process.bits,
+                  sinrDb,
+                  bler,
+                  process.isDecoded});
+    if (process.isDecoded)
+    {
+        count.bytes += process.bits / 8;
+        m_arrivals.push_back({link.device, std::move(process.content)});
+        process.content = {};
+    }
+    auto now = Simulator::Now().GetNanoSeconds();
+    link.lastActiveNs = now;
+    if (isUplink)
+    {
+        link.lastSentNs = now;
+        AddNews(m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs,
+                {News::Kind::UPLINK_RESULT, link.device, index, slot});
+    }
+    else
+    {
+        auto decoded = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
+        auto answer = m_frame.GetPucchSlotFrom(decoded);
+        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs, {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
+    }
+}
+
+void
+NrCell::Deliver(bool isUplink, int64_t atNs)
+{
+    for (auto& arrival : m_arrivals)
+    {
+        auto node = (isUplink ? m_gnb : m_links[arrival.device].net)->GetNode();
+        Simulator::ScheduleWithContext(node->GetId(),
+                                       NanoSeconds(atNs) - Simulator::Now(),
+                                       &NrCell::Arrive,
+                                       this,
+                                       arrival.device,
+                                       isUplink,
+                                       std::move(arrival.content));
+    }
+    m_arrivals.clear();
+}
+
+void
+NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content)
+{
+    if (device < m_links.size()) // and not disposed of
+    {
+        for (const auto& segment : content)
+        {
+            Get(m_links[device], isUplink).receiver.Receive(segment);
+        }
+    }
+}
+
+void
+NrCell::ReportAll()
+{
+    auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
+    for (auto& link : m_links)
+    {
+        MakeReport(link, false, slot);
+        MakeReport(link, true, slot);
+    }
+    m_reporting = Simulator::Schedule(NanoSeconds(m_reportPeriod * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
+}
+
+void
+NrCell::MakeReport(Link& link, bool isUplink, int64_t slot)
+{
+    auto& direction = Get(link, isUplink);
+    const auto& grid = isUplink ? m_uplinkGrid : m_downlinkGrid;
+    const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    GetReport(direction, slot);
+    auto& report = direction.coming;
+    report.from = slot + m_reportDelay;
+    if (isUplink)
+    {
+        double sum = 0;
+        for (const auto& gain : gains)
+        {
+            sum += gain.single;
+        }
+        link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_uplinkNoiseMw, 1e-30));
+    }
+    report.psdMw = isUplink ? GetUplinkPsdMw(link, m_prbs) : m_gnbPsdMw;
+    std::array<std::vector<double>, 2> bits; // of each group, per PRB, with one layer and with two
+    std::array<double, 2> whole{0, 0};
+    bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
+    for (uint32_t rank = 1; rank <= (isPair ? 2 : 1); rank++)
+    {
+        for (uint32_t group = 0; group < grid.CountGroups(); group++)
+        {
+            m_sinr.clear();
+            CollectSinr(gains, report.psdMw, rank, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group));
+            double product = 1;
+            double sum = 0;
+            for (auto sinr : m_sinr)
+            {
+                product *= 1 + sinr;
+                if (product > 1e200)
+                {
+                    sum += std::log2(product);
+                    product = 1;
+                }
+            }
+            sum += std::log2(product);
+            whole[rank - 1] += sum;
+            bits[rank - 1].push_back(sum / grid.GetSize(group));
+        }
+    }
+    report.rank = isPair && whole[1] > whole[0] ? 2 : 1;
+    auto toDb = [&report](double bitsPerPrb) { return ToDb(std::max(std::exp2(bitsPerPrb / report.rank) - 1, 1e-9)); };
+    auto toCqi = [this](double db) {
+        auto above = std::upper_bound(m_cqiThresholdDb.begin(), m_cqiThresholdDb.end(), db);
+        return static_cast<int64_t>(above - m_cqiThresholdDb.begin());
+    };
+    report.wideDb = toDb(whole[report.rank - 1] / grid.GetPrbs());
+    report.groupDb.clear();
+    for (auto each : bits[report.rank - 1])
+    {
+        report.groupDb.push_back(toDb(each));
+    }
+    if (isUplink)
+    {
+        return;
+    }
+    // The device tells its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
+    report.cqi = toCqi(report.wideDb);
+    if (report.cqi > OUT_OF_RANGE_CQI)
+    {
+        link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
+    }
+    for (auto& db : report.groupDb)
+    {
+        auto cqi = std::clamp<int64_t>(report.cqi + std::clamp<int64_t>(toCqi(db) - report.cqi, -1, 2), 1, 15);
+        db = m_cqiThresholdDb[cqi - 1];
+    }
+}
+
+NrCount
+NrCell::GetCount(uint32_t device, bool isUplink) const
+{
+    return Get(m_links[device], isUplink).count;
+}
+
+bool
+NrCell::WriteCounts(const std::string& file) const
+{
+    std::ofstream out(file);
+    out << "% node\tdirection\tblocks\tfirstBlocks\tfirstErrors\tgivenUp\tdecodedBytes\tPRBs\tdroppedPackets\n";
+    for (const auto& link : m_links)
+    {
+        for (bool isUplink : {false, true})
+        {
+            const auto& count = Get(link, isUplink).count;
+            out << link.net->GetNode()->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
+                << count.firstBlocks << '\t' << count.firstErrors << '\t' << count.givenUp << '\t' << count.bytes
+                << '\t' << count.prbs << '\t' << count.dropped << '\n';
+        }
+    }
+    return out.flush().good();
+}
+
+NrLinkState
+NrCell::GetState(uint32_t device, bool isUplink) const
+{
+    const auto& direction = Get(m_links[device], isUplink);
+    const auto& report = GetLatest(direction);
+    NrLinkState state;
+    state.queueBytes = direction.sender.GetBytes();
+    state.mcs = direction.mcs;
+    state.prbs = direction.prbs;
+    state.bler = direction.bler;
+    if (!report.groupDb.empty())
+    {
+        state.sinrDb = report.wideDb;
+        state.rank = report.rank;
+        state.cqi = isUplink ? -1 : report.cqi;
+        state.rateBps = GetCapacityBps(device, isUplink);
+    }
+    return state;
+}
+
+double
+NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
+{
+    const auto& link = m_links[device];
+    const auto& direction = Get(link, isUplink);
+    const auto& report = GetLatest(direction);
+    if (report.groupDb.empty() || (!isUplink && report.cqi == OUT_OF_RANGE_CQI))
+    {
+        return 0;
+    }
+    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
+    auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
+    auto expected = report.wideDb + ToDb(psdMw / report.psdMw);
+    double bits = 0;
+    for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
+    {
+        auto elements = GetElements(isUplink, slot);
+        if (elements > 0 && (isUplink ? m_frame.HasUplink(slot) : m_frame.HasDownlink(slot)))
+        {
+            auto mcs = m_errors->GetBestMcs(m_table, expected, prbs, elements, report.rank, m_targetBler);
+            bits += GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[std::max(mcs, 0)], report.rank);
+        }
+    }
+    return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());
+}
+
+bool
+NrCell::IsConnected(uint32_t device) const
+{
+    auto last = m_links[device].lastInRangeNs;
+    return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= OUT_OF_SYNC_NS;
+}
+
+int64_t
+NrCell::GetLastActiveNs(uint32_t device) const
+{
+    return m_links[device].lastActiveNs;
+}
+
+int64_t
+NrCell::GetLongestDeliveryNs() const
+{
+    auto round = 4 * m_frame.GetPeriod() * m_frame.GetSlotNs() + 2 * (m_gnbProcessingNs + m_frame.GetDecodingNs());
+    return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
+}
+
+void
+NrCell::Discard(uint32_t device, uint32_t exchange)
+{
+    m_links[device].down.sender.Discard(exchange);
+    m_links[device].up.sender.Discard(exchange);
+}
+
+} // namespace ns3::cosim

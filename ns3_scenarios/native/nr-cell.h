@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_NR_CELL_H
+#define COSIM_NR_CELL_H
+
+#include "nr-channel.h"
+#include "nr-error-model.h"
+#include "nr-frame.h"
+#include "nr-rlc.h"
+#include "nr-scheduler.h"
+#include "nr-tables.h"
+
+#include "ns3/event-id.h"
+#include "ns3/ipv4-address.h"
+#include "ns3/object.h"
+#include "ns3/random-variable-stream.h"
+#include "ns3/traced-callback.h"
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ns3::cosim
+{
+
+class NrNetDevice;
+
+/// What one direction of a device's link has carried.
+struct NrCount
+{
+    uint64_t blocks{0};      // transport blocks sent, retransmissions included
+    uint64_t firstBlocks{0}; // of which first transmissions
+    uint64_t firstErrors{0}; // of which not decoded
+    double firstBlers{0};    // and how many of them were to be expected: the sum of their BLERs
+    uint64_t givenUp{0};     // blocks that no retransmission saved
+    uint64_t bytes{0};       // of blocks decoded
+    uint64_t prbs{0};        // PRBs times slots
+    uint64_t dropped{0};     // packets that the full buffer did not take
+};
+
+/// A transport block's transmission, as the trace source Block has it.
+struct NrBlockTrace
+{
+    int64_t slot;
+    uint32_t device;
+    bool isUplink;
+    uint32_t transmission; // 1 is the first
+    uint32_t mcs;
+    uint32_t layers;
+    uint32_t prbs;
+    uint32_t bits;
+    double sinrDb;
+    double bler;
+    bool isDecoded;
+};
+
+/// The latest that the gNB knows of one direction of a link.
+struct NrLinkState
+{
+    double sinrDb{NAN};
+    int64_t cqi{-1};
+    int64_t rank{-1};
+    int64_t mcs{-1};  // of the last first transmission
+    int64_t prbs{-1}; // likewise
+    double bler{NAN}; // of first transmissions, averaged over about 100 of them
+    double rateBps{NAN};
+    uint64_t queueBytes{0};
+};
+
+/**
+ * One NR cell: MAC and physical layer of the gNB and of its devices, slot by slot. Where there is nothing to send, there
+ * are no slots to simulate, only the reports of the channel.
+ *
+ * Control is ideal: PDCCH, PUCCH and the reports on them take their symbols and their time, and are never lost.
+ */
+class NrCell : public Object
+{
+  public:
+    NrCell();
+    ~NrCell() override;
+    static TypeId GetTypeId();
+
+    /// The gNB's net device. All attributes are set before; the channel has its gNB.
+    void SetGnb(Ptr<NrNetDevice> gnb, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
+
+    /// The net device of the channel's next device.
+    void AddDevice(Ptr<NrNetDevice> device);
+
+    /// Begin to report; all devices are there.
+    void Begin();
+
+    /// From now on each device gets its share of the PRBs, down and up (NrScheduler::SetShares).
+    void SetShares(uint32_t count, const double* shares);
+
+    int64_t AssignStreams(int64_t stream);
+
+    /// A packet for a device or, if `isUplink`, from it; false if there is no room for it.
+    bool Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet);
+
+    /// Which device has this address; negative if none has.
+    int64_t FindDevice(Ipv4Address address);
+
+    Ptr<Channel> GetChannel() const;
+    uint32_t CountDevices() const;
+    NrCount GetCount(uint32_t device, bool isUplink) const;
+
+    /// Write all counts as a table, a line for each device and direction. False if the file cannot be written.
+    bool WriteCounts(const std::string& file) const;
+
+    NrLinkState GetState(uint32_t device, bool isUplink) const;
+
+    /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
+    double GetCapacityBps(uint32_t device, bool isUplink) const;
+
+    /// True if the device's last report was in range (CQI above 0), or one within the last 200 ms was.
+    bool IsConnected(uint32_t device) const;
+
+    /// When a block of the device's was last under way, either way.
+    int64_t GetLastActiveNs(uint32_t device) const;
+
+    /// How long after it was sent the last transmission of a block can be delivered.
+    int64_t GetLongestDeliveryNs() const;
+
+    /// Drop what waits of the device's transfers up to exchange number `exchange`, both ways.
+    void Discard(uint32_t device, uint32_t exchange);
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    static constexpr uint32_t PROCESSES = 16; // HARQ processes, TS 38.321 clauses 5.3.2.1 and 5.4.2.1
+    static constexpr uint32_t MOST_TRANSMISSIONS = 8;
+
+    enum class Phase
+    {
+        FREE,
+        FLYING,
+        WAITING // for its retransmission
+    };
+
+    /// A HARQ process and its transport block.
+    struct Process
+    {
+        Phase phase{Phase::FREE};
+        bool isDecoded{false};
+        uint32_t mcs{0};
+        uint32_t layers{1};
+        uint32_t prbs{0};
+        uint32_t bits{0};
+        uint32_t transmissions{0};
+        std::array<double, MOST_TRANSMISSIONS> sinrDb{};
+        std::vector<NrSegment> content;
+        int64_t slot{0};      // of the first transmission
+        uint64_t waiting{0};  // buffer status report in it (uplink)
+    };
+
+    /// A channel report: what the MAC may know of a direction from a slot on.
+    struct Report
+    {
+        int64_t from{-1};
+        int64_t cqi{0};
+        uint32_t rank{1};
+        double wideDb{NAN};            // effective SINR as measured
+        double psdMw{0};               // at which transmit power on each PRB
+        std::vector<double> groupDb;   // of each group of PRBs, as reported
+    };
+
+    struct Direction
+    {
+        Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, NrRlcReceiver::Deliver deliver);
+
+        NrRlcSender sender;
+        NrRlcReceiver receiver;
+        std::array<Process, PROCESSES> processes;
+        Report report;
+        Report coming;
+        double offsetDb{0};
+        double bler{NAN};
+        Ptr<UniformRandomVariable> draw;
+        NrCount count;
+        int64_t mcs{-1};
+        int64_t prbs{-1};
+    };
+
+    struct Granted
+    {
+        int64_t slot;
+        uint64_t bytes;
+    };
+
+    struct Link
+    {
+        Link(uint32_t device, const NrCell& cell, NrRlcReceiver::Deliver down, NrRlcReceiver::Deliver up);
+
+        uint32_t device;
+        Direction down;
+        Direction up;
+        Ptr<NrNetDevice> net;
+        double pathLossDb{0};
+        int64_t lastInRangeNs{-1};
+        int64_t lastActiveNs{-1};
+        // What the gNB knows of the uplink's buffer.
+        uint64_t reported{0};
+        int64_t reportedSlot{-1};
+        std::deque<Granted> granted; // since that report
+
+        // What the device knows.
+        uint64_t lastStatus{0};
+        int64_t lastSentNs{-1};
+        uint32_t grants{0}; // not yet used
+        bool isRequesting{false}; // since its last buffer status report
+    };
+
+    struct Grant
+    {
+        uint32_t device;
+        uint32_t process;
+        NrGroups groups;
+    };
+
+    /// Something that the gNB knows from a slot on.
+    struct News
+    {
+        enum class Kind
+        {
+            DOWNLINK_RESULT,
+            UPLINK_RESULT,
+            REQUEST
+        };
+
+        Kind kind;
+        uint32_t device;
+        uint32_t process;
+        int64_t slot; // in which it was sent
+    };
+
+    struct Arrival
+    {
+        uint32_t device;
+        std::vector<NrSegment> content;
+    };
+
+    Direction& Get(Link& link, bool isUplink);
+    const Direction& Get(const Link& link, bool isUplink) const;
+    void Wake();
+    void Tick();
+    bool IsActive() const;
+    void Learn(int64_t slot);
+    void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
+    void LearnStatus(Link& link, const Process& process);
+    void DropGranted(Link& link, int64_t slot);
+    void ScheduleDownlink(int64_t slot);
+    void GrantUplink(int64_t slot, int64_t uplinkSlot);
+    void SendUplink(int64_t slot);
+    void RequestUplink(int64_t slot);
+    void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
+    void Fill(Link& link, Process& process, int64_t slot);
+    void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, NrGroups groups, uint32_t begin, uint32_t end);
+    int32_t FindFree(const Direction& direction) const;
+    void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
+    NrCandidate MakeCandidate(Link& link, bool isUplink, double bytes, double psdMw) const;
+    double GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const;
+    const Report& GetReport(Direction& direction, int64_t slot) const;
+    const Report& GetLatest(const Direction& direction) const;
+    double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
+    uint32_t GetMostUplinkPrbs(const Link& link, const Report& report) const;
+    uint32_t GetElements(bool isUplink, int64_t slot) const;
+    void CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end);
+    void ReportAll();
+    void MakeReport(Link& link, bool isUplink, int64_t slot);
+    void Deliver(bool isUplink, int64_t atNs);
+    void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
+    void AddNews(int64_t knownNs, News news);
+
+    // Attributes.
+    uint32_t m_numerology{1};
+    std::string m_pattern;
+    uint32_t m_specialDownlinkSymbols{10};
+    uint32_t m_pdcchSymbols{2};
+    uint32_t m_pucchSymbols{1};
+    uint32_t m_prbs{273};
+    uint32_t m_overhead{0};
+    double m_gnbPowerDbm{40};
+    double m_devicePowerDbm{23};
+    double m_nominalPowerDbm{-80};
+    double m_pathLossFactor{1};
+    uint32_t m_mcsTableIndex{2};
+    bool m_isIncremental{true};
+    uint32_t m_mostTransmissions{4};
+    uint32_t m_reportPeriod{20};
+    uint32_t m_reportDelay{4};
+    double m_targetBler{0.1};
+    double m_stepDb{0.25};
+    uint32_t m_requestGrantBytes{256};
+    uint32_t m_configuredPrbs{0};
+    bool m_isAcknowledged{true};
+    uint64_t m_bufferBytes{64'000'000};
+    Time m_reordering;
+    Time m_statusTimer;
+    std::string m_schedulerName;
+
+    NrFrame m_frame;
+    NrMcsTable m_table{NrMcsTable::QAM256};
+    NrGrid m_downlinkGrid;
+    NrGrid m_uplinkGrid;
+    NrScheduler m_downlinkScheduler;
+    NrScheduler m_uplinkScheduler;
+    int64_t m_gnbProcessingNs{0};
+    double m_gnbPsdMw{0};
+    double m_uplinkNoiseMw{0};
+    std::vector<double> m_cqiThresholdDb; // the least effective SINR of each CQI
+    std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
+    Ptr<NrChannel> m_channel;
+    Ptr<NrErrorModel> m_errors;
+    Ptr<NrNetDevice> m_gnb;
+    std::deque<Link> m_links;
+    std::map<Ipv4Address, uint32_t> m_byAddress;
+    EventId m_tick;
+    EventId m_reporting;
+    int64_t m_lastSlot{-1};
+    std::map<int64_t, std::vector<News>> m_news;     // by the slot from which they are known
+    std::map<int64_t, std::vector<Grant>> m_grants;  // by uplink slot
+    std::vector<Arrival> m_arrivals;                 // decoded blocks of the present slot
+    std::vector<double> m_sinr;
+    std::vector<uint32_t> m_takenPrbs;
+    TracedCallback<const NrBlockTrace&> m_blockTrace;
+};
+
+} // namespace ns3::cosim
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-net-device.h"
+
+#include "nr-cell.h"
+
+#include "ns3/ipv4-header.h"
+#include "ns3/ipv4-l3-protocol.h"
+#include "ns3/mac48-address.h"
+#include "ns3/node.h"
+#include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
+
+namespace ns3::cosim
+{
+
+NS_OBJECT_ENSURE_REGISTERED(NrNetDevice);
+
+TypeId
+NrNetDevice::GetTypeId()
+{
+    static TypeId tid = TypeId("ns3::cosim::NrNetDevice")
+                            .SetParent<NetDevice>()
+                            .SetGroupName("Cosim")
+                            .AddConstructor<NrNetDevice>()
+                            .AddAttribute("Mtu",
+                                          "Bytes of an IPv4 packet at most.",
+                                          UintegerValue(1500),
+                                          MakeUintegerAccessor(&NrNetDevice::SetMtu, &NrNetDevice::GetMtu),
+                                          MakeUintegerChecker<uint16_t>(68))
+                            .AddTraceSource("MacTx",
+                                            "A packet has come from above and waits for the air.",
+                                            MakeTraceSourceAccessor(&NrNetDevice::m_transmit),
+                                            "ns3::Packet::TracedCallback")
+                            .AddTraceSource("MacTxDrop",
+                                            "A packet was dropped, since the buffer was full or nobody has its address.",
+                                            MakeTraceSourceAccessor(&NrNetDevice::m_transmitDrop),
+                                            "ns3::Packet::TracedCallback")
+                            .AddTraceSource("MacRx",
+                                            "A packet has come over the air.",
+                                            MakeTraceSourceAccessor(&NrNetDevice::m_received),
+                                            "ns3::Packet::TracedCallback")
+                            .AddTraceSource("PromiscSniffer",
+                                            "Each packet sent or received.",
+                                            MakeTraceSourceAccessor(&NrNetDevice::m_sniffer),
+                                            "ns3::Packet::TracedCallback");
+    return tid;
+}
+
+void
+NrNetDevice::Connect(Ptr<NrCell> cell, int64_t device)
+{
+    m_cell = cell;
+    m_device = device;
+    m_address = Mac48Address::Allocate();
+}
+
+void
+NrNetDevice::DoDispose()
+{
+    m_cell = nullptr;
+    m_node = nullptr;
+    m_receive = ReceiveCallback();
+    m_promiscuousReceive = PromiscReceiveCallback();
+    NetDevice::DoDispose();
+}
+
+Ptr<NrCell>
+NrNetDevice::GetCell() const
+{
+    return m_cell;
+}
+
+bool
+NrNetDevice::Send(Ptr<Packet> packet, const Address& target, uint16_t protocol)
+{
+    NS_ABORT_MSG_UNLESS(protocol == Ipv4L3Protocol::PROT_NUMBER, "NR carries IPv4 here");
+    auto device = m_device;
+    if (device < 0)
+    {
+        Ipv4Header header;
+        packet->PeekHeader(header);
+        device = m_cell->FindDevice(header.GetDestination());
+    }
+    m_transmit(packet);
+    if (device < 0 || packet->GetSize() > m_mtu || !m_cell->Enqueue(device, m_device >= 0, packet))
+    {
+        m_transmitDrop(packet);
+        return false;
+    }
+    m_sniffer(packet);
+    return true;
+}
+
+bool
+NrNetDevice::SendFrom(Ptr<Packet> packet, const Address& source, const Address& target, uint16_t protocol)
+{
+    return Send(packet, target, protocol);
+}
+
+void
+NrNetDevice::Receive(Ptr<Packet> packet)
+{
+    m_sniffer(packet);
+    m_received(packet);
+    if (!m_promiscuousReceive.IsNull())
+    {
+        m_promiscuousReceive(this,
+                             packet,
+                             Ipv4L3Protocol::PROT_NUMBER,
+                             GetBroadcast(),
+                             m_address,
+                             NetDevice::PACKET_HOST);
+    }
+    m_receive(this, packet, Ipv4L3Protocol::PROT_NUMBER, GetBroadcast());
+}
+
+void
+NrNetDevice::SetIfIndex(const uint32_t index)
+{
+    m_index = index;
+}
+
+uint32_t
+NrNetDevice::GetIfIndex() const
+{
+    return m_index;
+}
+
+Ptr<Channel>
+NrNetDevice::GetChannel() const
+{
+    return m_cell ? m_cell->GetChannel() : nullptr;
+}
+
+void
+NrNetDevice::SetAddress(Address address)
+{
+    m_address = address;
+}
+
+Address
+NrNetDevice::GetAddress() const
+{
+    return m_address;
+}
+
+bool
+NrNetDevice::SetMtu(const uint16_t mtu)
+{
+    m_mtu = mtu;
+    return true;
+}
+
+uint16_t
+NrNetDevice::GetMtu() const
+{
+    return m_mtu;
+}
+
+bool
+NrNetDevice::IsLinkUp() const
+{
+    return true;
+}
+
+void
+NrNetDevice::AddLinkChangeCallback(Callback<void> callback)
+{
+}
+
+bool
+NrNetDevice::IsBroadcast() const
+{
+    return true;
+}
+
+Address
+NrNetDevice::GetBroadcast() const
+{
+    return Mac48Address::GetBroadcast();
+}
+
+bool
+NrNetDevice::IsMulticast() const
+{
+    return false;
+}
+
+Address
+NrNetDevice::GetMulticast(Ipv4Address multicastGroup) const
+{
+    return Mac48Address::GetMulticast(multicastGroup);
+}
+
+Address
+NrNetDevice::GetMulticast(Ipv6Address address) const
+{
+    return Mac48Address::GetMulticast(address);
+}
+
+bool
+NrNetDevice::IsBridge() const
+{
+    return false;
+}
+
+bool
+NrNetDevice::IsPointToPoint() const
+{
+    return false;
+}
+
+Ptr<Node>
+NrNetDevice::GetNode() const
+{
+    return m_node;
+}
+
+void
+NrNetDevice::SetNode(Ptr<Node> node)
+{
+    m_node = node;
+}
+
+bool
+NrNetDevice::NeedsArp() const
+{
+    return false;
+}
+
+void
+NrNetDevice::SetReceiveCallback(ReceiveCallback callback)
+{
+    m_receive = callback;
+}
+
+void
+NrNetDevice::SetPromiscReceiveCallback(PromiscReceiveCallback callback)
+{
+    m_promiscuousReceive = callback;
+}
+
+bool
+NrNetDevice::SupportsSendFrom() const
+{
+    return true;
+}
+
+} // namespace ns3::cosim

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_NR_NET_DEVICE_H
+#define COSIM_NR_NET_DEVICE_H
+
+#include "ns3/ipv4-address.h"
+#include "ns3/net-device.h"
+#include "ns3/traced-callback.h"
+
+#include <cstdint>
+
+namespace ns3::cosim
+{
+
+class NrCell;
+
+/**
+ * An end of NR data bearers: a device's, or the gNB's, which has one for each device and finds it by the IPv4 address
+ * that a packet goes to. It carries IPv4, and there is no link-layer address to ask for.
+ */
+class NrNetDevice : public NetDevice
+{
+  public:
+    static TypeId GetTypeId();
+
+    /// Make this the gNB's end, or that of the device which is the cell's next.
+    void Connect(Ptr<NrCell> cell, int64_t device);
+
+    /// The cell that it is an end of.
+    Ptr<NrCell> GetCell() const;
+
+    /// A packet has come over the air.
+    void Receive(Ptr<Packet> packet);
+
+    void SetIfIndex(const uint32_t index) override;
+    uint32_t GetIfIndex() const override;
+    Ptr<Channel> GetChannel() const override;
+    void SetAddress(Address address) override;
+    Address GetAddress() const override;
+    bool SetMtu(const uint16_t mtu) override;
+    uint16_t GetMtu() const override;
+    bool IsLinkUp() const override;
+    void AddLinkChangeCallback(Callback<void> callback) override;
+    bool IsBroadcast() const override;
+    Address GetBroadcast() const override;
+    bool IsMulticast() const override;
+    Address GetMulticast(Ipv4Address multicastGroup) const override;
+    Address GetMulticast(Ipv6Address address) const override;
+    bool IsBridge() const override;
+    bool IsPointToPoint() const override;
+    bool Send(Ptr<Packet> packet, const Address& target, uint16_t protocol) override;
+    bool SendFrom(Ptr<Packet> packet, const Address& source, const Address& target, uint16_t protocol) override;
+    Ptr<Node> GetNode() const override;
+    void SetNode(Ptr<Node> node) override;
+    bool NeedsArp() const override;
+    void SetReceiveCallback(ReceiveCallback callback) override;
+    void SetPromiscReceiveCallback(PromiscReceiveCallback callback) override;
+    bool SupportsSendFrom() const override;
+
+  protected:
+    void DoDispose() override;
+
+  private:
+    Ptr<NrCell> m_cell;
+    int64_t m_device{-1}; // negative: the gNB
+    Ptr<Node> m_node;
+    uint32_t m_index{0};
+    uint16_t m_mtu{1500};
+    Address m_address;
+    ReceiveCallback m_receive;
+    PromiscReceiveCallback m_promiscuousReceive;
+    TracedCallback<Ptr<const Packet>> m_sniffer;
+    TracedCallback<Ptr<const Packet>> m_transmit;
+    TracedCallback<Ptr<const Packet>> m_transmitDrop;
+    TracedCallback<Ptr<const Packet>> m_received;
+};
+
+} // namespace ns3::cosim
+
+#endif

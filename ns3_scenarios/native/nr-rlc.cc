@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-rlc.h"
+
+#include "transfer-tag.h"
+
+#include "ns3/simulator.h"
+
+#include <algorithm>
+
+namespace ns3::cosim
+{
+
+namespace
+{
+
+constexpr uint32_t PDCP_HEADER = 3;       // 18 bit sequence numbers, TS 38.323 clause 6.2.2.3
+constexpr uint32_t UM_HEADER = 1;         // of a whole SDU, TS 38.322 clause 6.2.2.3
+constexpr uint32_t UM_SEGMENT_HEADER = 2; // with a 12 bit sequence number
+constexpr uint32_t AM_HEADER = 3;         // 18 bit sequence numbers, TS 38.322 clause 6.2.2.4
+constexpr uint32_t SEGMENT_OFFSET = 2;
+constexpr uint32_t LONG_LENGTH = 256; // from here on a MAC subheader has two bytes for the length, TS 38.321 clause 6.1.2
+constexpr uint32_t MOST_HEADER = AM_HEADER + SEGMENT_OFFSET + 3;
+
+} // namespace
+
+NrRlcSender::NrRlcSender(bool isAcknowledged, uint64_t mostBytes)
+    : m_isAcknowledged(isAcknowledged),
+      m_mostBytes(mostBytes)
+{
+}
+
+uint32_t
+NrRlcSender::GetHeaderBytes(uint32_t begin, uint32_t end, uint32_t size) const
+{
+    uint32_t rlc = (begin > 0 ? SEGMENT_OFFSET : 0);
+    rlc += m_isAcknowledged ? AM_HEADER : (begin == 0 && end == size ? UM_HEADER : UM_SEGMENT_HEADER);
+    return rlc + (rlc + end - begin < LONG_LENGTH ? 2 : 3);
+}
+
+bool
+NrRlcSender::Enqueue(Ptr<Packet> packet, int64_t nowNs)
+{
+    Sdu sdu{packet, nowNs, packet->GetSize() + PDCP_HEADER};
+    auto bytes = sdu.bytes + GetHeaderBytes(0, sdu.bytes, sdu.bytes);
+    if (m_bytes + bytes > m_mostBytes)
+    {
+        return false;
+    }
+    m_queue.push_back(sdu);
+    m_bytes += bytes;
+    return true;
+}
+
+uint64_t
+NrRlcSender::GetBytes(int64_t byNs)
+{
+    while (m_admitted < m_queue.size() && m_queue[m_admitted].cameNs <= byNs)
+    {
+        const auto& sdu = m_queue[m_admitted];
+        auto sent = m_admitted == 0 ? m_sent : 0;
+        m_admittedBytes += sdu.bytes - sent + GetHeaderBytes(sent, sdu.bytes, sdu.bytes);
+        m_admitted++;
+    }
+    return m_againBytes + m_admittedBytes;
+}
+
+uint64_t
+NrRlcSender::GetBytes() const
+{
+    return m_againBytes + m_bytes;
+}
+
+uint32_t
+NrRlcSender::Fill(uint32_t bytes, int64_t byNs, std::vector<NrSegment>& segments)
+{
+    GetBytes(byNs);
+    while (bytes > MOST_HEADER && !m_again.empty())
+    {
+        auto& segment = m_again.front();
+        auto size = segment.sdu->GetSize() + PDCP_HEADER;
+        auto whole = segment.end - segment.begin;
+        auto header = GetHeaderBytes(segment.begin, segment.end, size);
+        auto taken = std::min(whole, bytes - std::min(bytes, header));
+        m_againBytes -= whole + header;
+        segments.push_back({segment.sequence, segment.begin, segment.begin + taken, segment.sdu});
+        bytes -= taken + header;
+        segment.begin += taken;
+        if (taken < whole)
+        {
+            m_againBytes += segment.end - segment.begin + GetHeaderBytes(segment.begin, segment.end, size);
+            return bytes;
+        }
+        m_again.pop_front();
+    }
+    while (bytes > MOST_HEADER && m_admitted > 0)
+    {
+        auto& sdu = m_queue.front();
+        auto left = sdu.bytes - m_sent;
+        auto counted = left + GetHeaderBytes(m_sent, sdu.bytes, sdu.bytes);
+        auto taken = left;
+        if (counted > bytes)
+        {
+            taken = std::min(left - 1, bytes - MOST_HEADER);
+        }
+        auto end = m_sent + taken;
+        bytes -= taken + GetHeaderBytes(m_sent, end, sdu.bytes);
+        segments.push_back({m_sequence, m_sent, end, sdu.packet});
+        m_bytes -= counted;
+        m_admittedBytes -= counted;
+        if (taken < left)
+        {
+            m_sent = end;
+            auto rest = sdu.bytes - end + GetHeaderBytes(end, sdu.bytes, sdu.bytes);
+            m_bytes += rest;
+            m_admittedBytes += rest;
+            return bytes;
+        }
+        m_queue.pop_front();
+        m_admitted--;
+        m_sent = 0;
+        m_sequence++;
+    }
+    return bytes;
+}
+
+void
+NrRlcSender::Retransmit(const std::vector<NrSegment>& segments)
+{
+    for (const auto& segment : segments)
+    {
+        m_again.push_back(segment);
+        m_againBytes += segment.end - segment.begin +
+                        GetHeaderBytes(segment.begin, segment.end, segment.sdu->GetSize() + PDCP_HEADER);
+    }
+}
+
+bool
+NrRlcSender::IsAcknowledged() const
+{
+    return m_isAcknowledged;
+}
+
+void
+NrRlcSender::Discard(uint32_t exchange)
+{
+    auto first = m_queue.begin() + (m_sent > 0 ? 1 : 0);
+    m_queue.erase(std::remove_if(first,
+                                 m_queue.end(),
+                                 [exchange](const Sdu& sdu) {
+                                     TransferTag tag;
+                                     return sdu.packet->FindFirstMatchingByteTag(tag) && tag.exchange <= exchange;
+                                 }),
+                  m_queue.end());
+    m_bytes = 0;
+    m_admitted = 0;
+    m_admittedBytes = 0;
+    for (size_t i = 0; i < m_queue.size(); i++)
+    {
+        auto sent = i == 0 ? m_sent : 0;
+        m_bytes += m_queue[i].bytes - sent + GetHeaderBytes(sent, m_queue[i].bytes, m_queue[i].bytes);
+    }
+}
+
+NrRlcReceiver::NrRlcReceiver(bool isAcknowledged, Time reordering, Deliver deliver)
+    : m_isAcknowledged(isAcknowledged),
+      m_reordering(reordering),
+      m_deliver(std::move(deliver))
+{
+}
+
+NrRlcReceiver::~NrRlcReceiver()
+{
+    m_timer.Cancel();
+}
+
+void
+NrRlcReceiver::Receive(const NrSegment& segment)
+{
+    if (segment.sequence < m_next)
+    {
+        return; // given up before it came
+    }
+    auto& partial = m_held.try_emplace(segment.sequence, Partial{segment.sdu, 0, 0}).first->second;
+    partial.size = segment.sdu->GetSize() + PDCP_HEADER;
+    partial.bytes += segment.end - segment.begin;
+    Advance();
+}
+
+void
+NrRlcReceiver::Advance()
+{
+    while (!m_held.empty() && m_held.begin()->first == m_next && m_held.begin()->second.bytes == m_held.begin()->second.size)
+    {
+        auto sdu = m_held.begin()->second.sdu;
+        m_held.erase(m_held.begin());
+        m_next++;
+        m_deliver(sdu);
+    }
+    if (m_isAcknowledged)
+    {
+        return;
+    }
+    if (m_timer.IsPending() && m_next >= m_trigger)
+    {
+        m_timer.Cancel();
+    }
+    if (!m_timer.IsPending() && !m_held.empty())
+    {
+        m_trigger = m_held.rbegin()->first + 1;
+        m_timer = Simulator::Schedule(m_reordering, &NrRlcReceiver::HandleTimeout, this);
+    }
+}
+
+void
+NrRlcReceiver::HandleTimeout()
+{
+    // What was missing then is lost; what came since may still miss something.
+    while (!m_held.empty() && m_next < m_trigger)
+    {
+        auto first = m_held.begin();
+        if (first->first >= m_trigger)
+        {
+            break;
+        }
+        auto partial = first->second;
+        m_next = first->first + 1;
+        m_held.erase(first);
+        if (partial.bytes == partial.size)
+        {
+            m_deliver(partial.sdu);
+        }
+    }
+    m_next = std::max(m_next, m_trigger);
+    Advance();
+}
+
+} // namespace ns3::cosim
