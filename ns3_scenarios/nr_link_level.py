@@ -54,8 +54,8 @@ def error_model(ns: Any) -> Any:
                     _set_curves(model, int(table), int(mcs), curves)
     betas = msgspec.json.decode((folder / "esm_params" / "eesm_beta_table.json").read_bytes(), type=_Betas)
     for table, values in betas.index.items():
-        for mcs, beta in enumerate(values):
-            model.SetBeta(int(table), mcs, beta)
+        for index, beta in enumerate(values):
+            model.SetBeta(int(table), index, beta)
     model.Complete()
     return model
 
