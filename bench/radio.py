@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""LTE against pure C++ and throughput measured by hand, and what every scenario costs: `python -m bench.radio`."""
+"""LTE against pure C++ and measurements by hand, LTE beside NR, what each scenario costs: `python -m bench.radio`."""
 
 import os
 import statistics
@@ -172,6 +172,7 @@ def main() -> None:
     compare(console)
     throughput(console)
     ready(console)
+    scenarios.radio_costs(console)
     scenarios.costs(console)
     scenarios.startups(console)
     console.print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")

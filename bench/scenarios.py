@@ -21,6 +21,13 @@ from ns3_scenarios import loader, native
 from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
 
 DEVICES = (1, 8, 64)
+RADIO_DEVICES = (1, 8, 32, 128)
+RADIOS: dict[str, tuple[str, dict[str, object]]] = {
+    "LTE, 20 MHz": ("lte", {}),
+    "LTE, 5 carriers of 20 MHz": ("lte", {"profile": "100mhz-2x2"}),
+    "NR, 100 MHz": ("nr", {}),
+    "NR, 100 MHz, fading": ("nr", {"fading": True}),
+}
 BLOCK_BYTES = 800_000
 IDLE_S = 2
 BUSY_S, BUSY_CPU_S = 2, 2.0
@@ -30,11 +37,12 @@ AIM_LTE_S, AIM_OTHER_S = 4.0, 2.0
 SEED, RUN = 1, 1
 
 
-def cost(scenario: str, devices: int) -> dict[str, float]:
+def cost(scenario: str, devices: int, parameters: dict[str, object] | None = None) -> dict[str, float]:
     """Of this process: wall-clock seconds until ready, CPU seconds per simulated second, peak of its memory in MB."""
     halves = {"lte_devices": (devices + 1) // 2, "wifi_devices": max(devices // 2, 1)}
     began_s = time.perf_counter()
-    network = open_network(scenario, halves if scenario == "mixed" else {"devices": devices}, SEED, RUN)
+    number = halves if scenario == "mixed" else {"devices": devices}
+    network = open_network(scenario, number | (parameters or {}), SEED, RUN)
     ready_s = time.perf_counter() - began_s
     idle = _per_simulated_s(network, lambda: _idle(network))
     both_ways = [Transfer(i, BLOCK_BYTES, 0, BLOCK_BYTES) for i in range(len(network.info.devices))]
@@ -83,6 +91,20 @@ def elsewhere(call: str) -> dict[str, float]:
     """What a function of this module returns in a fresh process."""
     code = f"import json; from bench.scenarios import *; print(json.dumps({call}))"
     return dict(json.loads(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout))
+
+
+def radio_costs(console: Console) -> None:
+    """Print what LTE and NR cost, NR with fading too, by the number of devices."""
+    title = (
+        f"CPU seconds per simulated second: idle, and saturated with {BLOCK_BYTES // 1000} KB each way for each device"
+    )
+    table = Table(title=title, title_justify="left")
+    for heading in ("radio", *(f"{devices} devices" for devices in RADIO_DEVICES)):
+        table.add_column(heading, justify="left" if heading == "radio" else "right")
+    for name, (scenario, parameters) in RADIOS.items():
+        found = [elsewhere(f"cost({scenario!r}, {devices}, {parameters!r})") for devices in RADIO_DEVICES]
+        table.add_row(name, *(f"{each['idle']:.3f}, {each['busy']:.2f}" for each in found))
+    console.print(table)
 
 
 def costs(console: Console) -> None:

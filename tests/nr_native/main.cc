@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// An NR cell in pure C++, saturated both ways, with losses, discards and devices that move, to be run with sanitizers.
+// Prints what was delivered. Its link-level curves are a step for each MCS, made here.
+
+#include "nr-cell.h"
+#include "nr-net-device.h"
+#include "nr-radio.h"
+
+#include "ns3/channel-condition-model.h"
+#include "ns3/constant-velocity-mobility-model.h"
+#include "ns3/double.h"
+#include "ns3/internet-stack-helper.h"
+#include "ns3/ipv4-address-helper.h"
+#include "ns3/isotropic-antenna-model.h"
+#include "ns3/node-container.h"
+#include "ns3/pointer.h"
+#include "ns3/rng-seed-manager.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/three-gpp-propagation-loss-model.h"
+#include "ns3/udp-socket-factory.h"
+#include "ns3/uinteger.h"
+#include "ns3/boolean.h"
+#include "ns3/uniform-planar-array.h"
+
+#include <cmath>
+#include <iostream>
+
+using namespace ns3;
+using namespace ns3::cosim;
+
+namespace
+{
+
+constexpr uint16_t PORT = 9;
+constexpr uint32_t PACKETS = 300;
+
+Ptr<NrErrorModel>
+MakeErrors()
+{
+    auto errors = CreateObject<NrErrorModel>();
+    const auto& table = GetNrMcsTable(NrMcsTable::QAM64);
+    for (uint32_t index = 1; index <= 3; index++)
+    {
+        const auto& mcss = GetNrMcsTable(static_cast<NrMcsTable>(index));
+        for (uint32_t mcs = 0; mcs < mcss.size(); mcs++)
+        {
+            auto atDb = 10 * std::log10(std::exp2(mcss[mcs].modulationOrder * mcss[mcs].codeRate) - 1) + 1;
+            std::vector<double> sizes{100, 2000};
+            std::vector<double> bler;
+            for (size_t size = 0; size < sizes.size(); size++)
+            {
+                for (double db = -10; db < 31; db += 1)
+                {
+                    bler.push_back(1 / (1 + std::exp(3 * (db - atDb))));
+                }
+            }
+            errors->SetCurves(index, mcs, bler.size() / 2, -10, 1, sizes.size(), sizes.data(), bler.data());
+        }
+    }
+    for (uint32_t mcs = 0; mcs < table.size(); mcs++)
+    {
+        errors->SetBeta(1, mcs, 1.5 * table[mcs].modulationOrder);
+    }
+    for (uint32_t mcs = 0; mcs < GetNrMcsTable(NrMcsTable::QAM256).size(); mcs++)
+    {
+        errors->SetBeta(2, mcs, 2.0 * GetNrMcsTable(NrMcsTable::QAM256)[mcs].modulationOrder);
+    }
+    errors->Complete();
+    return errors;
+}
+
+Ptr<PhasedArrayModel>
+MakeArray(uint32_t rows, uint32_t columns)
+{
+    auto array = CreateObject<UniformPlanarArray>();
+    array->SetAttribute("NumRows", UintegerValue(rows));
+    array->SetAttribute("NumColumns", UintegerValue(columns));
+    array->SetAttribute("IsDualPolarized", BooleanValue(true));
+    array->SetAttribute("AntennaElement", PointerValue(CreateObject<IsotropicAntennaModel>()));
+    return array;
+}
+
+uint64_t g_received = 0;
+
+void
+Receive(Ptr<Socket> socket)
+{
+    while (auto packet = socket->Recv())
+    {
+        g_received += packet->GetSize();
+    }
+}
+
+void
+Send(Ptr<Socket> socket, Ipv4Address target, uint32_t left)
+{
+    socket->SendTo(Create<Packet>(1400), 0, InetSocketAddress(target, PORT));
+    if (left > 1)
+    {
+        Simulator::Schedule(MicroSeconds(100), &Send, socket, target, left - 1);
+    }
+}
+
+uint64_t
+Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devices, uint32_t configuredPrbs)
+{
+    g_received = 0;
+    RngSeedManager::ResetNextStreamIndex();
+    NodeContainer nodes(1 + devices);
+    InternetStackHelper().Install(nodes);
+    auto condition = CreateObject<ThreeGppUmiStreetCanyonChannelConditionModel>();
+    auto loss = CreateObject<ThreeGppUmiStreetCanyonPropagationLossModel>();
+    loss->SetAttribute("Frequency", DoubleValue(3.5e9));
+    loss->SetAttribute("ChannelConditionModel", PointerValue(condition));
+    auto channel = CreateObject<NrChannel>();
+    channel->SetAttribute("PropagationLossModel", PointerValue(loss));
+    channel->SetAttribute("ChannelConditionModel", PointerValue(condition));
+    channel->SetAttribute("Fading", StringValue("UMi-StreetCanyon"));
+    auto cell = CreateObject<NrCell>();
+    cell->SetAttribute("Pattern", StringValue(pattern));
+    cell->SetAttribute("Acknowledged", BooleanValue(isAcknowledged));
+    cell->SetAttribute("Scheduler", StringValue(isTurn ? "rr" : "pf"));
+    cell->SetAttribute("MostTransmissions", UintegerValue(2));
+    cell->SetAttribute("TargetBler", DoubleValue(0.4));
+    cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
+    NetDeviceContainer ends;
+    std::vector<Ptr<Socket>> sockets;
+    for (uint32_t i = 0; i <= devices; i++)
+    {
+        auto mobility = CreateObject<ConstantVelocityMobilityModel>();
+        mobility->SetPosition(i == 0 ? Vector(0, 0, 10) : Vector(30.0 + 40 * i, 5, 1.5));
+        mobility->SetVelocity(i == 0 ? Vector() : Vector(30, 10, 0));
+        nodes.Get(i)->AggregateObject(mobility);
+        auto end = CreateObject<NrNetDevice>();
+        nodes.Get(i)->AddDevice(end);
+        ends.Add(end);
+        if (i == 0)
+        {
+            channel->SetGnb(mobility, MakeArray(2, 4));
+            cell->SetGnb(end, channel, MakeErrors());
+        }
+        else
+        {
+            channel->AddDevice(mobility, MakeArray(1, 1));
+            cell->AddDevice(end);
+        }
+    }
+    channel->AssignStreams(100);
+    cell->AssignStreams(1000);
+    cell->Begin();
+    auto radio = CreateObject<NrRadio>();
+    radio->SetCell(cell, devices);
+    Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.0");
+    auto interfaces = addresses.Assign(ends);
+    for (uint32_t i = 0; i <= devices; i++)
+    {
+        auto socket = Socket::CreateSocket(nodes.Get(i), UdpSocketFactory::GetTypeId());
+        socket->Bind(InetSocketAddress(Ipv4Address::GetAny(), PORT));
+        socket->SetRecvCallback(MakeCallback(&Receive));
+        sockets.push_back(socket);
+    }
+    for (uint32_t i = 1; i <= devices; i++)
+    {
+        Simulator::Schedule(MilliSeconds(20), &Send, sockets[0], interfaces.GetAddress(i), PACKETS);
+        Simulator::Schedule(MilliSeconds(20), &Send, sockets[i], interfaces.GetAddress(0), PACKETS);
+        Simulator::Schedule(MilliSeconds(30), &NrRadio::Discard, radio, i - 1, 1);
+    }
+    Simulator::Stop(Seconds(1.5));
+    Simulator::Run();
+    for (uint32_t i = 0; i < devices; i++)
+    {
+        radio->GetLink(i);
+        radio->GetCapacity(i, 0);
+        radio->IsQuiet(i, 0);
+    }
+    radio->Dispose();
+    cell->Dispose();
+    channel->Dispose();
+    Simulator::Destroy();
+    return g_received;
+}
+
+} // namespace
+
+int
+main()
+{
+    for (const auto& pattern : {"DDDSU", "F", "DSUUD"})
+    {
+        for (bool isAcknowledged : {false, true})
+        {
+            auto sent = 2 * 4 * PACKETS * 1400;
+            auto received = Run(pattern, isAcknowledged, isAcknowledged, 4, isAcknowledged ? 0 : 8);
+            std::cout << pattern << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of " << sent
+                      << std::endl;
+            if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
+            {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
