@@ -14,7 +14,7 @@ from .movement import HEADERS as MOVEMENT_HEADERS
 from .movement import Point, stand
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
-from .scenario import Device, Positive, Scenario, Topology, create
+from .scenario import Device, Positive, Scenario, Topology
 
 NEAREST_M = 30.0
 FARTHEST_M = 250.0
@@ -72,12 +72,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "ns3/internet-stack-helper.h",
         "ns3/ipv4-address-helper.h",
         "ns3/ipv4-static-routing-helper.h",
-        "ns3/uniform-planar-array.h",
-        "ns3/isotropic-antenna-model.h",
         "ns3/propagation-loss-model.h",
         "ns3/channel-condition-model.h",
         *MOVEMENT_HEADERS,
-        "nr-net-device.h",
+        "nr-helper.h",
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
@@ -146,22 +144,11 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.other_users:
             self._stand(ns, others, self.other_places())
         ns.InternetStackHelper().Install(ns.NodeContainer(server, gnb, users))
-        channel, kept = self._channel(ns)
-        cell = self._cell(ns)
-        end = ns.CreateObject[ns.cosim.NrNetDevice]()
-        gnb.Get(0).AddDevice(end)
-        channel.SetGnb(gnb.Get(0).GetObject[ns.MobilityModel](), self._array(ns, self.gnb_antennas))
-        cell.SetGnb(end, channel, nr_link_level.error_model(ns))
-        ends = ns.NetDeviceContainer(end)
-        for i in range(users.GetN()):
-            radio_end = ns.CreateObject[ns.cosim.NrNetDevice]()
-            users.Get(i).AddDevice(radio_end)
-            channel.AddDevice(users.Get(i).GetObject[ns.MobilityModel](), self._array(ns, self.device_antennas))
-            cell.AddDevice(radio_end)
-            ends.Add(radio_end)
-        used = channel.AssignStreams(FIRST_STREAM)
-        cell.AssignStreams(FIRST_STREAM + used)
-        cell.Begin()
+        helper = ns.cosim.NrHelper()
+        kept = self._configure(ns, helper)
+        ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
+        helper.AssignStreams(FIRST_STREAM)
+        cell = helper.GetCell()
         addresses = ns.Ipv4AddressHelper()
         addresses.SetBase(ns.Ipv4Address("10.2.0.0"), ns.Ipv4Mask("255.255.0.0"))
         reached = addresses.Assign(ends)
@@ -186,7 +173,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             made[nodes.GetN() :],
             apply_shares,
             bandwidth_hz=(band_hz, band_hz),
-            keep=(cell, channel, kept),
+            keep=(cell, kept),
         )
 
     def prbs(self) -> int:
@@ -205,7 +192,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         routing.GetStaticRouting(server.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(1), 1)
         return interfaces.GetAddress(0)
 
-    def _channel(self, ns: Any) -> tuple[Any, Any]:
+    def _configure(self, ns: Any, helper: Any) -> Any:
+        """Set the helper's attributes; what is returned must live as long as the network."""
         model, condition = propagation.path_loss(
             ns,
             self.path_loss,
@@ -215,9 +203,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             shadowing_sigma_db=self.shadowing_sigma_db,
             is_moving=self.movement is not None,
         )
-        channel = ns.CreateObject[ns.cosim.NrChannel]()
         uplink_hz = self.frequency_hz - (self.duplex_spacing_hz if self.pattern == "FDD" else 0.0)
-        values = {
+        channel = {
             "Frequency": ns.DoubleValue(self.frequency_hz),
             "UplinkFrequency": ns.DoubleValue(uplink_hz),
             "Prbs": ns.UintegerValue(self.prbs()),
@@ -227,14 +214,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "MaxRank": ns.UintegerValue(self.layers),
         }
         if condition:
-            values["ChannelConditionModel"] = ns.PointerValue(condition)
-        for name, value in values.items():
-            channel.SetAttribute(name, value)
-        return channel, (model, condition)
-
-    def _cell(self, ns: Any) -> Any:
-        cell = ns.CreateObject[ns.cosim.NrCell]()
-        values = {
+            channel["ChannelConditionModel"] = ns.PointerValue(condition)
+        cell = {
             "Numerology": ns.UintegerValue(self.numerology),
             "Pattern": ns.StringValue("F" if self.pattern == "FDD" else self.pattern),
             "SpecialDownlinkSymbols": ns.UintegerValue(self.special_symbols[0]),
@@ -250,17 +231,23 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "BufferBytes": ns.UintegerValue(self.buffer_bytes),
             "Scheduler": ns.StringValue(self.scheduler),
         }
-        for name, value in values.items():
-            cell.SetAttribute(name, value)
-        return cell
-
-    def _array(self, ns: Any, size: tuple[int, int]) -> Any:
-        antennas = create(ns, "ns3::UniformPlanarArray", ns.UniformPlanarArray)
-        antennas.SetAttribute("NumRows", ns.UintegerValue(size[0]))
-        antennas.SetAttribute("NumColumns", ns.UintegerValue(size[1]))
-        antennas.SetAttribute("IsDualPolarized", ns.BooleanValue(self.polarizations == 2))
-        antennas.SetAttribute("AntennaElement", ns.PointerValue(ns.CreateObject[ns.IsotropicAntennaModel]()))
-        return antennas
+        arrays = [
+            {
+                "NumRows": ns.UintegerValue(rows),
+                "NumColumns": ns.UintegerValue(columns),
+                "IsDualPolarized": ns.BooleanValue(self.polarizations == 2),
+            }
+            for rows, columns in (self.gnb_antennas, self.device_antennas)
+        ]
+        for setter, values in (
+            (helper.SetChannelAttribute, channel),
+            (helper.SetCellAttribute, cell),
+            (helper.SetGnbAntennaAttribute, arrays[0]),
+            (helper.SetDeviceAntennaAttribute, arrays[1]),
+        ):
+            for name, value in values.items():
+                setter(name, value)
+        return model, condition
 
     def _stand(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         mobility = ns.MobilityHelper()

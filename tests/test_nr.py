@@ -311,6 +311,18 @@ def test_a_retransmission_saves_what_the_first_one_lost(ns3, harq):
     assert second_bler < 0.02
 
 
+def test_after_an_outage_a_link_is_as_good_as_before(ns3):
+    """The outer loop does not carry on with what it learned while every block failed."""
+    big = [Transfer(0, 2_000_000, 0, 1_000_000)]
+    steps = [Step(big, 50 * MS), Step(big, 0, 400 * MS), Step(big, 500 * MS)]
+    free = ns3(play, steps, STEADY, "nr")
+    begin_s = (free.departed_ns[1] + 10 * MS) / NS_PER_S
+    life = {"kind": "outage", "devices": [0], "intervals_s": [[begin_s, begin_s + 0.6]]}
+    cut = ns3(play, steps, STEADY | {"life": [life]}, "nr")
+    assert cut.outcomes[1].transfers[0].status == Status.UNREACHABLE
+    assert cut.took_ns(2)[0] == pytest.approx(cut.took_ns(0)[0], rel=0.15)
+
+
 def test_a_full_buffer_drops_and_counts(ns3):
     parameters = {"rlc": "um", "buffer_bytes": 100_000, "distances_m": [50.0], "line_of_sight": "always"}
     played = ns3(counted, [Step([Transfer(0, 1_000_000, 0, 1)], 50 * MS, NS_PER_S)], parameters)

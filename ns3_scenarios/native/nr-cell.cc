@@ -1028,6 +1028,10 @@ NrCell::MakeReport(Link& link, bool isUplink, int64_t slot)
         return static_cast<int64_t>(above - m_cqiThresholdDb.begin());
     };
     report.wideDb = toDb(whole[report.rank - 1] / grid.GetPrbs());
+    if (report.wideDb < HOPELESS_DB)
+    {
+        direction.offsetDb = 0; // what the outer loop has learned of a link that is gone says nothing of its return
+    }
     report.groupDb.clear();
     for (auto each : bits[report.rank - 1])
     {

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_NR_HELPER_H
+#define COSIM_NR_HELPER_H
+
+#include "nr-cell.h"
+#include "nr-channel.h"
+#include "nr-error-model.h"
+
+#include "ns3/net-device-container.h"
+#include "ns3/node-container.h"
+#include "ns3/object-factory.h"
+
+#include <string>
+
+namespace ns3::cosim
+{
+
+/// Makes an NR cell: its channel, and a net device on the gNB's node and on each device's, all of which have a place.
+class NrHelper
+{
+  public:
+    NrHelper();
+
+    /// Of NrChannel, NrCell, and the arrays (UniformPlanarArray) of the gNB and of each device.
+    void SetChannelAttribute(const std::string& name, const AttributeValue& value);
+    void SetCellAttribute(const std::string& name, const AttributeValue& value);
+    void SetGnbAntennaAttribute(const std::string& name, const AttributeValue& value);
+    void SetDeviceAntennaAttribute(const std::string& name, const AttributeValue& value);
+
+    /// Make a cell. Returns the net devices, the gNB's first; once they have addresses, they carry IPv4.
+    NetDeviceContainer Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors);
+
+    /// What `Install` made.
+    Ptr<NrCell> GetCell() const;
+
+    /// Fix the random streams of the cell and its channel. Returns how many these are.
+    int64_t AssignStreams(int64_t stream);
+
+  private:
+    ObjectFactory m_channelFactory;
+    ObjectFactory m_cellFactory;
+    ObjectFactory m_gnbAntenna;
+    ObjectFactory m_deviceAntenna;
+    Ptr<NrChannel> m_channel;
+    Ptr<NrCell> m_cell;
+};
+
+} // namespace ns3::cosim
+
+#endif
