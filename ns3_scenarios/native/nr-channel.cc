@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-channel.h"
 
+#include "fading.h"
+
 #include "ns3/angles.h"
 #include "ns3/double.h"
 #include "ns3/node.h"
@@ -351,6 +353,18 @@ NrChannel::UpdateFading(Link& link, bool isUplink, double power, int64_t period)
     Combine(link, isUplink, power / GetNoiseMw(isUplink));
 }
 
+Vector
+NrChannel::GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time)
+{
+    auto velocity = mobility->GetVelocity();
+    auto scaled = [&velocity](double t) { return Vector(velocity.x * t, velocity.y * t, velocity.z * t); };
+    if (DynamicCast<DopplerMobilityModel>(mobility))
+    {
+        return scaled(time); // it stays where it is, and all around it moves
+    }
+    return mobility->GetPosition() - scaled(Simulator::Now().GetSeconds() - time) - from;
+}
+
 void
 NrChannel::UpdateChannel(Link& link, double frequency, double time)
 {
@@ -358,30 +372,31 @@ NrChannel::UpdateChannel(Link& link, double frequency, double time)
     if (matrix != link.matrix)
     {
         link.matrix = matrix;
+        link.drawnAt = link.mobility->GetPosition();
+        link.gnbDrawnAt = m_gnb->GetPosition();
         ChooseBeams(link);
     }
     auto params = link.fading->GetParams(m_gnb, link.mobility);
     auto stepHz = SUBCARRIERS * m_subcarrierSpacing;
     auto firstHz = frequency - m_frequency - stepHz * (m_prbs - 1) / 2;
-    auto gnbVelocity = m_gnb->GetVelocity();
-    auto deviceVelocity = link.mobility->GetVelocity();
+    auto gnbWay = GetWay(m_gnb, link.gnbDrawnAt, time);
+    auto deviceWay = GetWay(link.mobility, link.drawnAt, time);
     link.channel.assign(m_prbs, Ports{});
     for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
     {
-        // TR 38.901 equation 7.5-22's last factor, for both ends (ns-3 has the angles in degrees).
+        // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in degrees).
         auto radians = [&params, cluster](size_t angle) { return DegreesToRadians(params->m_angle[angle][cluster]); };
-        auto project = [](const Vector& velocity, double azimuth, double zenith) {
-            return std::sin(zenith) * (std::cos(azimuth) * velocity.x + std::sin(azimuth) * velocity.y) +
-                   std::cos(zenith) * velocity.z;
+        auto project = [](const Vector& way, double azimuth, double zenith) {
+            return std::sin(zenith) * (std::cos(azimuth) * way.x + std::sin(azimuth) * way.y) + std::cos(zenith) * way.z;
         };
-        auto speed = project(deviceVelocity,
+        auto nearer = project(deviceWay,
                              radians(MatrixBasedChannelModel::AOA_INDEX),
                              radians(MatrixBasedChannelModel::ZOA_INDEX)) +
-                     project(gnbVelocity,
+                     project(gnbWay,
                              radians(MatrixBasedChannelModel::AOD_INDEX),
                              radians(MatrixBasedChannelModel::ZOD_INDEX));
         auto delay = params->m_delay[cluster];
-        auto phasor = Turn(speed * frequency / SPEED_OF_LIGHT * time - firstHz * delay);
+        auto phasor = Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * delay);
         auto step = Turn(-stepHz * delay);
         const auto& ports = link.clusters[cluster];
         for (auto& prb : link.channel)

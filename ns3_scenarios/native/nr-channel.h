@@ -72,6 +72,8 @@ class NrChannel : public Channel
         Ptr<PhasedArrayModel> antenna;
         Ptr<MovingChannelModel> fading;
         Ptr<const MatrixBasedChannelModel::ChannelMatrix> matrix; // of which the beams were chosen
+        Vector drawnAt;    // where the device and
+        Vector gnbDrawnAt; // the gNB were then
         std::vector<Ports> clusters;                              // behind the beams
         std::vector<Ports> channel;                               // of each PRB, as of the period and frequency below
         int64_t channelPeriod{-1};
@@ -86,6 +88,8 @@ class NrChannel : public Channel
     void UpdateFlat(Link& link, bool isUplink, double power);
     void UpdateFading(Link& link, bool isUplink, double power, int64_t period);
     void UpdateChannel(Link& link, double frequency, double time);
+    /// How far one end has gone since the channel was drawn, as of `time`.
+    static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
     void ChooseBeams(Link& link);
     void Combine(Link& link, bool isUplink, double scale);
     double GetNoiseMw(bool isUplink) const;
