@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bridge.network import Outcome, Transfer, Wait
 from ns3_scenarios.simulation import open_network
-from tests.ns3_worker import Step, carry_out
+from tests.ns3_worker import Step
 
 FIELDS = ("blocks", "firstBlocks", "firstErrors", "firstBlers", "givenUp", "bytes", "prbs", "dropped")
 
@@ -45,15 +45,19 @@ class Counted(Struct, frozen=True):
         return Counts(*(getattr(after, name) - getattr(before, name) for name in Counts.__struct_fields__))
 
 
-def counted(steps: Sequence[Step], parameters: dict[str, Any], seed: int = 1, run: int = 1) -> Counted:
-    """Open an NR network in this process, carry out the steps and close it."""
-    network = open_network("nr", parameters, seed, run)
+def counted(
+    steps: Sequence[Step], parameters: dict[str, Any], seed: int = 1, shares: Sequence[float] | None = None
+) -> Counted:
+    """Open an NR network in this process, carry out the steps, with these shares of the band, and close it."""
+    network = open_network("nr", parameters, seed, 1)
     try:
         cell = network._topology.keep[0]
         played = Counted([], [], [_counts(cell)])
         for step in steps:
             played.departed_ns.append(network.now_ns + step.gap_ns)
-            played.outcomes.append(carry_out(network, step))
+            depart_ns = played.departed_ns[-1]
+            outcome = network.exchange(step.transfers, depart_ns, depart_ns + step.limit_ns, step.wait, shares)
+            played.outcomes.append(outcome)
             played.counts.append(_counts(cell))
         return played
     finally:
