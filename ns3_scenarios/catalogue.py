@@ -150,7 +150,8 @@ def source(kind: type[Scenario]) -> str:
     """The source of the file in which a scenario is written, with imports that hold anywhere."""
     module = inspect.getmodule(kind)
     assert module is not None
-    return re.sub(r"^from \.(\w*)", rf"from {__package__}.\1", inspect.getsource(module), flags=re.MULTILINE)
+    absolute = re.sub(r"^from \.(?=\w)", f"from {__package__}.", inspect.getsource(module), flags=re.MULTILINE)
+    return re.sub(r"^from \. ", f"from {__package__} ", absolute, flags=re.MULTILINE)
 
 
 def _range(ge: float | None, gt: float | None, le: float | None, lt: float | None) -> str:

@@ -76,6 +76,7 @@ EVERYWHERE = [
     ("lte", {"devices": 2, "profile": "100mhz-2x2", "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("lte-multicell", {"devices": 2}),
     ("mixed", {"lte_devices": 1, "wifi_devices": 1}),
+    ("nr", {"devices": 2, "fading": True, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("recorded", {"devices": 2}),
     ("wifi", {"devices": 2, "movement": {"kind": "constant-velocity", "velocities_mps": [[1, 2, 0], [3, 1, 0]]}}),
     ("wired", {"devices": 2, "kind": "csma", "background": [{"kind": "full-buffer", "direction": "up"}]}),

@@ -124,7 +124,7 @@ def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
         replay(tmp_path / "run", Quiet())
 
 
-@pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "recorded", "wifi", "wired"])
+@pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "nr", "recorded", "wifi", "wired"])
 def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_path):
     from cosim.ns3_side import Place
     from cosim.run import replay, run

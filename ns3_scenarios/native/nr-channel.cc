@@ -37,6 +37,13 @@ FromDb(double db)
     return std::pow(10, db / 10);
 }
 
+/// std::complex's own product looks for infinities, which costs several times as much.
+Complex
+Multiply(Complex a, Complex b)
+{
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
 Complex
 Turn(double turns)
 {
@@ -271,26 +278,37 @@ NrChannel::ChooseBeams(Link& link)
     auto gnbElements = CountElements(m_gnbAntenna);
     auto deviceElements = CountElements(link.antenna);
     auto clusters = h.GetNumPages();
+    auto deviceRows = link.antenna->GetNumElems();
+    auto polarizations = m_gnbAntenna->GetNumPols();
+    std::vector<Complex> rows; // one polarization's elements of the gNB, for each cluster, device's element, polarization
+    rows.reserve(clusters * deviceRows * polarizations * gnbElements);
+    for (size_t cluster = 0; cluster < clusters; cluster++)
+    {
+        for (size_t u = 0; u < deviceRows; u++)
+        {
+            for (size_t s = 0; s < polarizations * gnbElements; s++)
+            {
+                rows.push_back(h(u, s, cluster));
+            }
+        }
+    }
+    auto receive = [&rows, gnbElements](size_t row, const Beam& beam) {
+        Complex sum = 0;
+        for (size_t s = 0; s < gnbElements; s++)
+        {
+            sum += Multiply(rows[row * gnbElements + s], beam[s]);
+        }
+        return sum;
+    };
     // First the gNB's beam, by what all elements of the device get of it; then the device's, given that one.
     Beam best;
     double most = -1;
     for (auto& beam : MakeBeams(m_gnbAntenna))
     {
         double power = 0;
-        for (size_t cluster = 0; cluster < clusters; cluster++)
+        for (size_t row = 0; row < clusters * deviceRows * polarizations; row++)
         {
-            for (size_t u = 0; u < link.antenna->GetNumElems(); u++)
-            {
-                for (size_t polarization = 0; polarization < m_gnbAntenna->GetNumPols(); polarization++)
-                {
-                    Complex sum = 0;
-                    for (size_t s = 0; s < gnbElements; s++)
-                    {
-                        sum += h(u, polarization * gnbElements + s, cluster) * beam[s];
-                    }
-                    power += std::norm(sum);
-                }
-            }
+            power += std::norm(receive(row, beam));
         }
         if (power > most * (1 + 1e-9)) // else the first of equals
         {
@@ -301,15 +319,12 @@ NrChannel::ChooseBeams(Link& link)
     std::vector<std::vector<std::array<Complex, 2>>> behind(clusters); // the gNB's beams, at each of the device's elements
     for (size_t cluster = 0; cluster < clusters; cluster++)
     {
-        behind[cluster].resize(link.antenna->GetNumElems());
-        for (size_t u = 0; u < link.antenna->GetNumElems(); u++)
+        behind[cluster].resize(deviceRows);
+        for (size_t u = 0; u < deviceRows; u++)
         {
-            for (size_t polarization = 0; polarization < m_gnbAntenna->GetNumPols(); polarization++)
+            for (size_t polarization = 0; polarization < polarizations; polarization++)
             {
-                for (size_t s = 0; s < gnbElements; s++)
-                {
-                    behind[cluster][u][polarization] += h(u, polarization * gnbElements + s, cluster) * best[s];
-                }
+                behind[cluster][u][polarization] = receive((cluster * deviceRows + u) * polarizations + polarization, best);
             }
         }
     }
@@ -320,11 +335,11 @@ NrChannel::ChooseBeams(Link& link)
         double power = 0;
         for (size_t cluster = 0; cluster < clusters; cluster++)
         {
-            for (size_t u = 0; u < link.antenna->GetNumElems(); u++)
+            for (size_t u = 0; u < deviceRows; u++)
             {
                 for (size_t port : {0, 1})
                 {
-                    ports[cluster][u / deviceElements][port] += behind[cluster][u][port] * beam[u % deviceElements];
+                    ports[cluster][u / deviceElements][port] += Multiply(behind[cluster][u][port], beam[u % deviceElements]);
                 }
             }
             for (const auto& row : ports[cluster])
@@ -368,13 +383,20 @@ NrChannel::GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time)
 void
 NrChannel::UpdateChannel(Link& link, double frequency, double time)
 {
-    auto matrix = link.fading->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
-    if (matrix != link.matrix)
+    auto place = link.mobility->GetPosition();
+    auto gnbPlace = m_gnb->GetPosition();
+    if (!link.matrix || place != link.askedAt || gnbPlace != link.gnbAskedAt) // asking costs, even if nothing is new
     {
-        link.matrix = matrix;
-        link.drawnAt = link.mobility->GetPosition();
-        link.gnbDrawnAt = m_gnb->GetPosition();
-        ChooseBeams(link);
+        link.askedAt = place;
+        link.gnbAskedAt = gnbPlace;
+        auto matrix = link.fading->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
+        if (matrix != link.matrix)
+        {
+            link.matrix = matrix;
+            link.drawnAt = place;
+            link.gnbDrawnAt = gnbPlace;
+            ChooseBeams(link);
+        }
     }
     auto params = link.fading->GetParams(m_gnb, link.mobility);
     auto stepHz = SUBCARRIERS * m_subcarrierSpacing;
@@ -405,14 +427,10 @@ NrChannel::UpdateChannel(Link& link, double frequency, double time)
             {
                 for (size_t s : {0, 1})
                 {
-                    // By hand: std::complex's product looks for infinities.
-                    auto a = ports[u][s];
-                    prb[u][s] += Complex(a.real() * phasor.real() - a.imag() * phasor.imag(),
-                                         a.real() * phasor.imag() + a.imag() * phasor.real());
+                    prb[u][s] += Multiply(ports[u][s], phasor);
                 }
             }
-            phasor = Complex(phasor.real() * step.real() - phasor.imag() * step.imag(),
-                             phasor.real() * step.imag() + phasor.imag() * step.real());
+            phasor = Multiply(phasor, step);
         }
     }
 }
@@ -431,9 +449,6 @@ NrChannel::Combine(Link& link, bool isUplink, double scale)
         double difference;
         Complex inner;
     };
-    auto multiply = [](Complex a, Complex b) { // of conj(a), by hand, as above
-        return Complex(a.real() * b.real() + a.imag() * b.imag(), a.real() * b.imag() - a.imag() * b.real());
-    };
     std::vector<Products> products(m_prbs);
     Complex whole = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's
@@ -446,7 +461,7 @@ NrChannel::Combine(Link& link, bool isUplink, double scale)
         auto b1 = ports[1][1];
         auto a = std::norm(a0) + std::norm(a1);
         auto b = std::norm(b0) + std::norm(b1);
-        auto inner = multiply(a0, b0) + multiply(a1, b1);
+        auto inner = Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1);
         products[prb] = {(a + b) / 2, (a - b) / 2, inner};
         whole += inner;
         disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();

@@ -73,7 +73,9 @@ class NrChannel : public Channel
         Ptr<MovingChannelModel> fading;
         Ptr<const MatrixBasedChannelModel::ChannelMatrix> matrix; // of which the beams were chosen
         Vector drawnAt;    // where the device and
-        Vector gnbDrawnAt; // the gNB were then
+        Vector gnbDrawnAt; // the gNB were then,
+        Vector askedAt;    // and when ns-3 was last asked for it
+        Vector gnbAskedAt;
         std::vector<Ports> clusters;                              // behind the beams
         std::vector<Ports> channel;                               // of each PRB, as of the period and frequency below
         int64_t channelPeriod{-1};
