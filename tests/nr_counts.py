@@ -78,13 +78,27 @@ def shared(shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any],
 
 def aimed(parameters: dict[str, Any], target_bler: float, transmissions: int, limit_ns: int) -> Counts:
     """What a saturated downlink counts whose link adaptation aims at this BLER, with so many transmissions at most."""
+    return _set({"TargetBler": target_bler, "MostTransmissions": transmissions}, parameters, limit_ns)[False]
+
+
+def without_outer_loop(parameters: dict[str, Any], limit_ns: int) -> tuple[Counts, Counts]:
+    """What both directions count when both are saturated, and MCSs are chosen by the reports alone."""
+    return _set({"OuterLoopStep": 0.0}, parameters, limit_ns, 10_000_000)
+
+
+def _set(
+    attributes: dict[str, float], parameters: dict[str, Any], limit_ns: int, uplink_bytes: int = 1
+) -> tuple[Counts, Counts]:
     network = open_network("nr", parameters, 1, 1)
     try:
         cell, ns = network._topology.keep[0], network._ns
-        cell.SetAttribute("TargetBler", ns.DoubleValue(target_bler))
-        cell.SetAttribute("MostTransmissions", ns.UintegerValue(transmissions))
-        network.exchange([Transfer(0, 10**9, 0, 1)], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
-        return _counts(cell)[0][False]
+        for name, value in attributes.items():
+            cell.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
+        asked = [Transfer(0, 10**9 if uplink_bytes == 1 else 1, 0, uplink_bytes)]
+        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        if uplink_bytes > 1:
+            network.exchange([Transfer(0, 10**8, 0, 1)], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        return _counts(cell)[0]
     finally:
         network.close()
 

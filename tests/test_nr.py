@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.nr import Nr
 from ns3_scenarios.nr_frame import PRBS
-from tests.nr_counts import aimed, counted, memory_of_runs, shared
+from tests.nr_counts import aimed, counted, memory_of_runs, shared, without_outer_loop
 from tests.ns3_worker import Call, Step, play, worker
 
 MS = 1_000_000
@@ -231,6 +231,16 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
     assert at_top < 30
 
 
+def test_without_the_outer_loop_no_sinr_fails_more_often_than_the_tables_allow(ns3):
+    """On a channel that stands still, what is reported is what comes: nothing for the outer loop to make good."""
+    for sinr_db in range(-4, 31):
+        power_dbm = sinr_db + FRIIS_DB + NOISE_DBM
+        given = of_sinr(sinr_db, False, 1, False) | {"device_power_dbm": min(power_dbm + 5, 40.0)}
+        for count in ns3(without_outer_loop, given, 150 * MS):
+            assert count.first_blocks > 30
+            assert count.first_blers <= 0.1 * count.first_blocks
+
+
 @pytest.mark.parametrize("rlc", ["am", "um"])
 @pytest.mark.parametrize("scheduler", ["pf", "rr", "shares"])
 @pytest.mark.parametrize("devices", [1, 8, 16, 32])
@@ -287,6 +297,18 @@ def test_shares_of_the_band_are_followed(ns3, is_uplink):
     data_slots = 400 * (2 / 5 if is_uplink else 8 / 5)  # DDDSU: of 2 slots a ms
     for share, before, after in zip(shares, early, late, strict=True):
         assert after.prbs - before.prbs == pytest.approx(share * 273 * data_slots, rel=0.03)
+
+
+def test_a_device_that_walks_away_loses_sinr_by_the_path_loss(ns3):
+    """At 20 m/s from 50 m on; by Friis, 6 dB for each doubling of the distance through the air."""
+    walk = {"kind": "constant-velocity", "velocities_mps": [[20.0, 0.0, 0.0]]}
+    given = {"path_loss": "friis", "positions_m": [[50.0, 0.0, 10.0]], "nominal_power_dbm": 24.0, "movement": walk}
+    played = ns3(play, [Step([], NS_PER_S // 2), Step([], 5 * NS_PER_S)], given, "nr")
+    first, last = (outcome.links[0] for outcome in played.outcomes)
+    away_m = [50 + 20 * departed_ns / NS_PER_S for departed_ns in played.departed_ns]
+    wanted_db = 20 * log10(away_m[1] / away_m[0])
+    assert first.downlink_sinr_db - last.downlink_sinr_db == pytest.approx(wanted_db, abs=0.05)
+    assert first.uplink_sinr_db - last.uplink_sinr_db == pytest.approx(wanted_db, abs=0.05)
 
 
 def test_throughput_falls_with_distance(ns3):
