@@ -223,6 +223,7 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
         for device, link in enumerate(played.outcomes[0].links):
             count = played.during(0, device, is_uplink)
             mcs = link.uplink_mcs if is_uplink else link.downlink_mcs
+            assert abs((link.uplink_bler if is_uplink else link.downlink_bler) - count.first_bler) < 0.15
             if mcs == top_mcs and count.first_bler < 0.05:
                 at_top += 1
             elif not 0.05 <= count.first_bler <= 0.15:
@@ -359,15 +360,16 @@ def test_a_retransmission_saves_what_the_first_one_lost(ns3, harq):
 
 
 def test_after_an_outage_a_link_is_as_good_as_before(ns3):
-    """The outer loop does not carry on with what it learned while every block failed."""
-    big = [Transfer(0, 2_000_000, 0, 1_000_000)]
+    """What was lost meanwhile is sent again, and link adaptation soon forgets it."""
+    given = of_sinr(14, False, 1, False)
+    big = [Transfer(0, 2_000_000, 0, 1)]
     steps = [Step(big, 50 * MS), Step(big, 0, 400 * MS), Step(big, 500 * MS)]
-    free = ns3(play, steps, STEADY, "nr")
+    free = ns3(play, steps, given, "nr")
     begin_s = (free.departed_ns[1] + 10 * MS) / NS_PER_S
     life = {"kind": "outage", "devices": [0], "intervals_s": [[begin_s, begin_s + 0.6]]}
-    cut = ns3(play, steps, STEADY | {"life": [life]}, "nr")
+    cut = ns3(play, steps, given | {"life": [life]}, "nr")
     assert cut.outcomes[1].transfers[0].status == Status.UNREACHABLE
-    assert cut.took_ns(2)[0] == pytest.approx(cut.took_ns(0)[0], rel=0.15)
+    assert cut.took_ns(2)[0] == pytest.approx(cut.took_ns(0)[0], rel=0.2)
 
 
 def test_a_full_buffer_drops_and_counts(ns3):

@@ -33,7 +33,7 @@ constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7
 constexpr int64_t OUT_OF_RANGE_CQI = 0;         // TS 38.214 tables 5.2.2.1-2 to -4
 constexpr double EXPECTED_GAP = 0.6;            // of coded rates to Shannon's, for the size of allocations; ours
 constexpr double MOST_BITS_PER_ELEMENT = 7.4;
-constexpr double BLER_MEMORY = 0.01;
+constexpr uint64_t BLER_BLOCKS = 100; // over which the BLER of link states is averaged
 constexpr double LEAST_DB = -8;       // below the lowest MCS: no use of spreading the power any further; ours
 constexpr double HOPELESS_DB = -15;   // no use of granting anything; ours
 constexpr double LARGEST_OFFSET_DB = 20;
@@ -490,7 +490,8 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
             direction.offsetDb = std::clamp(direction.offsetDb + change, -LARGEST_OFFSET_DB, LARGEST_OFFSET_DB);
         }
         double error = process.isDecoded ? 0 : 1;
-        direction.bler = std::isnan(direction.bler) ? error : direction.bler + BLER_MEMORY * (error - direction.bler);
+        direction.judged++;
+        direction.bler += (error - direction.bler) / std::min(direction.judged, BLER_BLOCKS);
     }
     if (process.isDecoded)
     {
@@ -1028,10 +1029,6 @@ NrCell::MakeReport(Link& link, bool isUplink, int64_t slot)
         return static_cast<int64_t>(above - m_cqiThresholdDb.begin());
     };
     report.wideDb = toDb(whole[report.rank - 1] / grid.GetPrbs());
-    if (report.wideDb < HOPELESS_DB)
-    {
-        direction.offsetDb = 0; // what the outer loop has learned of a link that is gone says nothing of its return
-    }
     report.groupDb.clear();
     for (auto each : bits[report.rank - 1])
     {
@@ -1087,7 +1084,7 @@ NrCell::GetState(uint32_t device, bool isUplink) const
     state.queueBytes = direction.sender.GetBytes();
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
-    state.bler = direction.bler;
+    state.bler = direction.judged > 0 ? direction.bler : NAN;
     if (!report.groupDb.empty())
     {
         state.sinrDb = report.wideDb;

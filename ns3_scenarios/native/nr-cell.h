@@ -178,7 +178,8 @@ class NrCell : public Object
         Report report;
         Report coming;
         double offsetDb{0};
-        double bler{NAN};
+        double bler{0};
+        uint64_t judged{0}; // first transmissions of which the gNB knows what came of them
         Ptr<UniformRandomVariable> draw;
         NrCount count;
         int64_t mcs{-1};
