@@ -10,7 +10,7 @@ import msgspec
 from bridge.network import RequestError
 
 from .movement import HEADERS as MOVEMENT_HEADERS
-from .movement import Point, stand
+from .movement import Point, stand, stand_in_fading
 from .propagation import FADING_NAME, HEIGHT_M, LEAST_DISTANCE_M, path_loss
 from .scenario import Device, Scenario, Topology
 
@@ -121,11 +121,11 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         height_m = HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
         stand(ns, cells, [(x, y, height_m) for x, y in sites_m])
         if self.movement is None:
-            self._stand(ns, nodes, places_m)
+            stand_in_fading(ns, nodes, places_m, self.fading_speed_mps)
         else:
             self.place(ns, nodes, places_m)
         if others_m:  # ns-3's helper draws a stream of random numbers, which no one else should miss
-            self._stand(ns, others, others_m)
+            stand_in_fading(ns, others, others_m, self.fading_speed_mps)
         epc = ns.CreateObject[ns.PointToPointEpcHelper]()
         lte = ns.CreateObject[ns.LteHelper]()
         lte.SetEpcHelper(epc)
@@ -206,14 +206,6 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         for make, values in ((ns.StringValue, text), (ns.UintegerValue, numbers), (ns.DoubleValue, powers)):
             for name, value in values.items():
                 ns.Config.SetDefault(name, make(value))
-
-    def _stand(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
-        mobility = ns.MobilityHelper()
-        velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
-        mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
-        mobility.Install(nodes)
-        for i, place in enumerate(places_m):
-            nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
 
     def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
         """Set path loss, shadowing and fading, each one model for both directions."""

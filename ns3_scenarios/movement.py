@@ -111,6 +111,16 @@ def stand(ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
         nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
 
 
+def stand_in_fading(ns: Any, nodes: Any, places_m: Sequence[Point], speed_mps: float) -> None:
+    """Put nodes where they stay, x, y, z in m each, while all around moves: the speed is that of the Doppler shift."""
+    mobility = ns.MobilityHelper()
+    velocity = ns.VectorValue(ns.Vector(speed_mps, 0.0, 0.0))
+    mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
+    mobility.Install(nodes)
+    for i, place in enumerate(places_m):
+        nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))
+
+
 def move(ns: Any, nodes: Any, places_m: Sequence[Point], movement: Movement) -> None:
     """Put the nodes where they begin, x, y, z in m, and stay until `start` lets them move."""
     _check_places(nodes, places_m)

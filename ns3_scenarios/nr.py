@@ -11,7 +11,7 @@ from bridge.network import RequestError
 
 from . import nr_frame, nr_link_level, propagation
 from .movement import HEADERS as MOVEMENT_HEADERS
-from .movement import Point, stand
+from .movement import Point, stand, stand_in_fading
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
 from .scenario import Device, Positive, Scenario, Topology
@@ -138,11 +138,11 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         users = ns.NodeContainer(nodes, others)
         stand(ns, gnb, [(0.0, 0.0, propagation.HEIGHT_M.get(self.path_loss, propagation.HEIGHT_M["umi"]))])
         if self.movement is None:
-            self._stand(ns, nodes, self.places())
+            stand_in_fading(ns, nodes, self.places(), self.fading_speed_mps)
         else:
             self.place(ns, nodes, self.places())
         if self.other_users:
-            self._stand(ns, others, self.other_places())
+            stand_in_fading(ns, others, self.other_places(), self.fading_speed_mps)
         ns.InternetStackHelper().Install(ns.NodeContainer(server, gnb, users))
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
@@ -248,11 +248,3 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             for name, value in values.items():
                 setter(name, value)
         return model, condition
-
-    def _stand(self, ns: Any, nodes: Any, places_m: Sequence[Point]) -> None:
-        mobility = ns.MobilityHelper()
-        velocity = ns.VectorValue(ns.Vector(self.fading_speed_mps, 0.0, 0.0))
-        mobility.SetMobilityModel("ns3::cosim::DopplerMobilityModel", "DopplerVelocity", velocity)
-        mobility.Install(nodes)
-        for i, place in enumerate(places_m):
-            nodes.Get(i).GetObject[ns.MobilityModel]().SetPosition(ns.Vector(*place))

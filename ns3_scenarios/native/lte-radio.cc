@@ -2,6 +2,7 @@
 #include "lte-radio.h"
 
 #include "buffer-report.h"
+#include "decibel.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
 #include "x2-gate.h"
@@ -38,12 +39,6 @@ constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int BEST_CQI = 15;
 constexpr double UPLINK_BER = 0.00005;
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
-
-double
-ToDb(double ratio)
-{
-    return 10 * std::log10(ratio);
-}
 
 } // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-cell.h"
 
+#include "decibel.h"
 #include "nr-net-device.h"
 
 #include "ns3/boolean.h"
@@ -37,18 +38,6 @@ constexpr uint64_t BLER_BLOCKS = 100; // over which the BLER of link states is a
 constexpr double LEAST_DB = -8;       // below the lowest MCS: no use of spreading the power any further; ours
 constexpr double HOPELESS_DB = -15;   // no use of granting anything; ours
 constexpr double LARGEST_OFFSET_DB = 20;
-
-double
-ToDb(double ratio)
-{
-    return 10 * std::log10(ratio);
-}
-
-double
-FromDb(double db)
-{
-    return std::pow(10, db / 10);
-}
 
 /// SINR of one of two layers behind an MMSE receiver, at `psd` mW per PRB for both together.
 double

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-channel.h"
 
+#include "decibel.h"
 #include "fading.h"
 
 #include "ns3/angles.h"
@@ -30,12 +31,6 @@ constexpr uint32_t OVERSAMPLING = 2; // of the grid of beams; ours
 
 using Complex = std::complex<double>;
 using Beam = std::vector<Complex>;
-
-double
-FromDb(double db)
-{
-    return std::pow(10, db / 10);
-}
 
 /// std::complex's own product looks for infinities, which costs several times as much.
 Complex

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-error-model.h"
 
+#include "decibel.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,18 +19,6 @@ constexpr double CQI_TARGET = 0.1; // TS 38.214 clause 5.2.2.1
 constexpr double LOWEST_DB = -60;
 constexpr double HIGHEST_DB = 80;
 constexpr double TOLERANCE_DB = 0.001;
-
-double
-ToDb(double ratio)
-{
-    return 10 * std::log10(ratio);
-}
-
-double
-FromDb(double db)
-{
-    return std::pow(10, db / 10);
-}
 
 /// SNR at which Shannon's formula gives this spectral efficiency.
 double

@@ -130,9 +130,7 @@ NrScheduler::AllocateInTurn(NrGroups free, std::vector<NrCandidate>& candidates)
     {
         auto& candidate = candidates[turn % candidates.size()];
         auto group = std::countr_zero(free);
-        bool fits = candidate.groups == 0 ||
-                    m_grid.CountPrbs(candidate.groups) + m_grid.GetSize(group) <= candidate.mostPrbs;
-        if (candidate.neededBits <= 0 || !fits)
+        if (candidate.neededBits <= 0 || !Fits(candidate, m_grid.GetSize(group)))
         {
             idle++;
             continue;
@@ -145,6 +143,42 @@ NrScheduler::AllocateInTurn(NrGroups free, std::vector<NrCandidate>& candidates)
     }
 }
 
+template <class Metric, class Take>
+void
+NrScheduler::AllocateToBest(NrGroups free, std::vector<NrCandidate>& candidates, Metric metric, Take take)
+{
+    for (; free; free &= free - 1)
+    {
+        auto group = std::countr_zero(free);
+        auto size = m_grid.GetSize(group);
+        NrCandidate* best = nullptr;
+        double highest = 0;
+        for (auto& candidate : candidates)
+        {
+            auto value = metric(candidate, group);
+            if (candidate.neededBits > 0 && Fits(candidate, size) && value > highest)
+            {
+                best = &candidate;
+                highest = value;
+            }
+        }
+        if (!best)
+        {
+            return;
+        }
+        auto bits = best->bitsPerPrb[group] * size;
+        best->groups |= NrGroups{1} << group;
+        best->neededBits -= bits;
+        take(*best, size, bits);
+    }
+}
+
+bool
+NrScheduler::Fits(const NrCandidate& candidate, uint32_t prbs) const
+{
+    return candidate.groups == 0 || m_grid.CountPrbs(candidate.groups) + prbs <= candidate.mostPrbs;
+}
+
 void
 NrScheduler::AllocateFairly(int64_t slot, NrGroups free, std::vector<NrCandidate>& candidates)
 {
@@ -154,31 +188,13 @@ NrScheduler::AllocateFairly(int64_t slot, NrGroups free, std::vector<NrCandidate
         m_average[device] *= std::pow(1 - 1 / AVERAGING_SLOTS, slot - m_averaged[device]);
         m_averaged[device] = slot;
     }
-    for (; free; free &= free - 1)
-    {
-        auto group = std::countr_zero(free);
-        auto size = m_grid.GetSize(group);
-        NrCandidate* best = nullptr;
-        double highest = 0;
-        for (auto& candidate : candidates)
-        {
-            bool fits = candidate.groups == 0 || m_grid.CountPrbs(candidate.groups) + size <= candidate.mostPrbs;
-            auto metric = candidate.bitsPerPrb[group] / std::max(m_average[candidate.device], 1e-3);
-            if (candidate.neededBits > 0 && fits && metric > highest)
-            {
-                best = &candidate;
-                highest = metric;
-            }
-        }
-        if (!best)
-        {
-            return;
-        }
-        best->groups |= NrGroups{1} << group;
-        auto bits = best->bitsPerPrb[group] * size;
-        best->neededBits -= bits;
-        m_average[best->device] += bits / AVERAGING_SLOTS;
-    }
+    auto rate = [this](const NrCandidate& candidate, uint32_t group) {
+        return candidate.bitsPerPrb[group] / std::max(m_average[candidate.device], 1e-3);
+    };
+    auto take = [this](const NrCandidate& candidate, uint32_t, double bits) {
+        m_average[candidate.device] += bits / AVERAGING_SLOTS;
+    };
+    AllocateToBest(free, candidates, rate, take);
 }
 
 void
@@ -192,29 +208,9 @@ NrScheduler::AllocateShares(NrGroups free, std::vector<NrCandidate>& candidates,
     {
         m_credit[candidate.device] += m_shares[candidate.device] * m_grid.GetPrbs();
     }
-    for (; free; free &= free - 1)
-    {
-        auto group = std::countr_zero(free);
-        auto size = m_grid.GetSize(group);
-        NrCandidate* best = nullptr;
-        double highest = 0;
-        for (auto& candidate : candidates)
-        {
-            bool fits = candidate.groups == 0 || m_grid.CountPrbs(candidate.groups) + size <= candidate.mostPrbs;
-            if (candidate.neededBits > 0 && fits && m_credit[candidate.device] > highest)
-            {
-                best = &candidate;
-                highest = m_credit[candidate.device];
-            }
-        }
-        if (!best)
-        {
-            break;
-        }
-        best->groups |= NrGroups{1} << group;
-        best->neededBits -= best->bitsPerPrb[group] * size;
-        m_credit[best->device] -= size;
-    }
+    auto credit = [this](const NrCandidate& candidate, uint32_t) { return m_credit[candidate.device]; };
+    auto take = [this](const NrCandidate& candidate, uint32_t size, double) { m_credit[candidate.device] -= size; };
+    AllocateToBest(free, candidates, credit, take);
     for (const auto& candidate : candidates)
     {
         if (candidate.neededBits <= 0) // what it does not use is lost

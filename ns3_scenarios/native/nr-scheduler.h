@@ -71,6 +71,10 @@ class NrScheduler
 
   private:
     void AllocateInTurn(NrGroups free, std::vector<NrCandidate>& candidates);
+    /// Each group to the candidate with the highest metric above 0, of those that need it.
+    template <class Metric, class Take>
+    void AllocateToBest(NrGroups free, std::vector<NrCandidate>& candidates, Metric metric, Take take);
+    bool Fits(const NrCandidate& candidate, uint32_t prbs) const;
     void AllocateFairly(int64_t slot, NrGroups free, std::vector<NrCandidate>& candidates);
     void AllocateShares(NrGroups free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
 
