@@ -53,7 +53,13 @@ _DONE = TransferOutcome(0, Status.DONE, 1, 2, 3, 4)
 _LATE = TransferOutcome(3, Status.LATE, 1, 2, None, None)
 SEEDS: tuple[ToServer | ToClient, ...] = (
     Hello(
-        "s", "host:1", "lte", {"devices": 8, "distances_m": [1.5, 2.5], "name": "x", "deep": {"a": None}}, 1, 1, "/x"
+        "s",
+        "host:1",
+        "lte",
+        {"devices": 8, "distances_m": [1.5, 2.5], "name": "x", "deep": {"a": None}},
+        1,
+        {"life": 2},
+        "/x",
     ),
     Request("s", 1, (Transfer(0, 1000, 5, 1000), Transfer(2**40, 2**62, 0, 1)), 5, 2**62, Wait.ALL, (0.25, 0.75)),
     Request("s", 2**63 - 1, (), 0, 0, Wait.ANY, None),

@@ -9,7 +9,7 @@ from rich.table import Table
 from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
 from ns3_scenarios.simulation import open_network
 
-SEED, RUN = 1, 1
+SEED = 1
 BEGIN_S = 0.4  # of the first exchange; the handover comes two seconds later
 DRIVE: dict[str, object] = {
     "path_loss": "log-distance",
@@ -22,7 +22,7 @@ SIZES = ((1_000, 1_000), (2_000_000, 1_000), (1_000, 1_000_000))
 
 def across(rlc: str, transport: str, downlink_bytes: int, uplink_bytes: int) -> tuple[float | None, list[float]]:
     """How long the transfer during which the device is handed over takes, in s, None if it is lost, and all others."""
-    network = open_network("lte-multicell", {**DRIVE, "rlc": rlc, "transport": transport}, SEED, RUN)
+    network = open_network("lte-multicell", {**DRIVE, "rlc": rlc, "transport": transport}, SEED)
     outcomes: list[Outcome] = []
     depart_ns = round(BEGIN_S * NS_PER_S)
     while not outcomes or outcomes[-1].now_ns < 4 * NS_PER_S:
@@ -45,7 +45,7 @@ def _took_s(outcome: Outcome) -> float | None:
 
 def idle_cpu_s(devices: int, cells: int) -> float:
     """CPU seconds for one virtual second without transfers."""
-    network = open_network("lte-multicell", {"devices": devices, "cells": cells}, SEED, RUN)
+    network = open_network("lte-multicell", {"devices": devices, "cells": cells}, SEED)
     begin_s = time.process_time()
     network.exchange([], network.now_ns, network.now_ns + NS_PER_S, Wait.DEADLINE)
     cpu_s = time.process_time() - begin_s

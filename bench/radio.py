@@ -23,7 +23,7 @@ from ns3_scenarios.simulation import Simulation, open_network
 MS = 1_000_000
 RUNS = 3
 AIM_CPU_RATIO, AIM_READY_S, AIM_THROUGHPUT = 1.2, 3.0, 0.03
-SEED, RUN = 1, 1
+SEED = 1
 DEVICES = 8
 BLOCK_BYTES = 800_000
 
@@ -63,7 +63,7 @@ def play(network: Simulation, asked: Sequence[Exchange]) -> list[Outcome]:
 
 def in_python(parameters: dict[str, object]) -> tuple[list[list[int]], float]:
     """The figures of every exchange as the C++ program prints them, and the CPU seconds that they took."""
-    network = open_network("lte", parameters, SEED, RUN)
+    network = open_network("lte", parameters, SEED)
     asked = exchanges(len(network.info.devices))
     began_s = time.process_time()
     outcomes = play(network, asked)
@@ -85,7 +85,7 @@ def in_cpp(program: Path, parameters: dict[str, object]) -> tuple[list[list[int]
     profile = PROFILES[scenario.profile]
     sockets = f"ns3::{scenario.transport.capitalize()}SocketFactory"
     places = [f"{figure!r}" for place in scenario.places() for figure in place]
-    arguments: list[object] = [scenario.devices, SEED, RUN, profile.carriers, profile.transmission_mode, profile.rlc]
+    arguments: list[object] = [scenario.devices, SEED, profile.carriers, profile.transmission_mode, profile.rlc]
     arguments += [profile.downlink_earfcn, profile.uplink_earfcn, sockets, *places]
     lines = []
     for gap_ns, limit_ns, wait, transfers in exchanges(scenario.devices or 0):
@@ -121,7 +121,7 @@ def compare(console: Console) -> None:
 def throughput_mbps(profile: str, offset_ns: int) -> tuple[float, float]:
     """Down and up, from the first byte handed over to the last one received, all devices together."""
     near = [40.0 + i for i in range(DEVICES)]
-    network = open_network("lte", {"profile": profile, "path_loss": "friis", "distances_m": near}, SEED, RUN)
+    network = open_network("lte", {"profile": profile, "path_loss": "friis", "distances_m": near}, SEED)
     steps = [(0, 1000, 1000), (50 * MS, BLOCK_BYTES, 1), (50 * MS + offset_ns, 1, BLOCK_BYTES)]
     asked = [
         (gap, 60 * NS_PER_S, Wait.ALL, [Transfer(i, down, 0, up) for i in range(DEVICES)]) for gap, down, up in steps
@@ -152,7 +152,7 @@ def throughput(console: Console) -> None:
 
 
 def ready(console: Console) -> None:
-    code = "from ns3_scenarios.simulation import open_network; open_network('lte', {}, 1, 1)"
+    code = "from ns3_scenarios.simulation import open_network; open_network('lte', {}, 1)"
     walls = []
     for _ in range(RUNS):
         began_s = time.perf_counter()

@@ -35,6 +35,7 @@ from cosim.journaled import JournaledNetwork
 from cosim.link_model import fit
 from cosim.ns3_side import Place
 from cosim.run import run
+from cosim.seeds import seed_of
 from cosim.what_if import WhatIfNetwork
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
@@ -228,10 +229,10 @@ def networks(console: Console) -> None:
             fit_s = time.perf_counter() - began_s - compile_s
             info = journal.network_info(1)
     assert info is not None
-    ask(WhatIfNetwork(model, info, asked.seed), recorded)
+    ask(WhatIfNetwork(model, info, seed_of(asked, "losses")), recorded)
     rounds, taken_s = 0, 0.0
     while taken_s < 1:
-        what_if = WhatIfNetwork(model, info, asked.seed)
+        what_if = WhatIfNetwork(model, info, seed_of(asked, "losses"))
         began_s = time.perf_counter()
         ask(what_if, recorded)
         taken_s += time.perf_counter() - began_s

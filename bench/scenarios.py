@@ -34,7 +34,7 @@ BUSY_S, BUSY_CPU_S = 2, 2.0
 """Busy is until so much virtual time has passed, or so much CPU time was spent."""
 RUNS = 3
 AIM_LTE_S, AIM_OTHER_S = 4.0, 2.0
-SEED, RUN = 1, 1
+SEED = 1
 
 
 def cost(scenario: str, devices: int, parameters: dict[str, object] | None = None) -> dict[str, float]:
@@ -42,7 +42,7 @@ def cost(scenario: str, devices: int, parameters: dict[str, object] | None = Non
     halves = {"lte_devices": (devices + 1) // 2, "wifi_devices": max(devices // 2, 1)}
     began_s = time.perf_counter()
     number = halves if scenario == "mixed" else {"devices": devices}
-    network = open_network(scenario, number | (parameters or {}), SEED, RUN)
+    network = open_network(scenario, number | (parameters or {}), SEED)
     ready_s = time.perf_counter() - began_s
     idle = _per_simulated_s(network, lambda: _idle(network))
     both_ways = [Transfer(i, BLOCK_BYTES, 0, BLOCK_BYTES) for i in range(len(network.info.devices))]
@@ -79,7 +79,7 @@ def startup(scenario: str) -> dict[str, float]:
         ("interpreter", loader.load),
         ("libraries", lambda: loader.load(kind.modules)),
         ("headers", lambda: loader.load(kind.modules, kind.headers)),
-        ("build, attach", lambda: Simulation(kind.parse({}), SEED, RUN)),
+        ("build, attach", lambda: Simulation(kind.parse({}), SEED)),
     ):
         kept.append(work())
         parts[part] = time.process_time() - spent_s

@@ -55,7 +55,7 @@ _MISMATCH = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PR
 class RemoteNetwork:
     """A network behind ZeroMQ. One session; its clock is the server's.
 
-    `endpoint`: the server's. `scenario`, `parameters`, `seed`, `run`: what to open there. `name` says who
+    `endpoint`: the server's. `scenario`, `parameters`, `seed`, `apart`: what to open there. `name` says who
     asks. `folder`: where on the server's host the network puts files of its own, if its parameters ask for
     any. `keys`: this side's, if the server has keys. `patience_s`: how long a server may stay silent before
     it greets. `check_partner`, called a few times a second while waiting, raises `PartnerLost` when the caller
@@ -73,7 +73,7 @@ class RemoteNetwork:
         scenario: str,
         parameters: dict[str, Any],
         seed: int,
-        run: int = 1,
+        apart: dict[str, int] | None = None,
         *,
         name: str | None = None,
         folder: Path | None = None,
@@ -96,7 +96,7 @@ class RemoteNetwork:
         self._heart = _Heart(self._context, control_endpoint(endpoint), self.session, keys)
         client = name or f"{socket.gethostname()}:{os.getpid()}"
         place = None if folder is None else str(folder.absolute())
-        hello = Hello(self.session, client, scenario, parameters, seed, run, place)
+        hello = Hello(self.session, client, scenario, parameters, seed, apart or {}, place)
         try:
             self.info = self._greet(hello, patience_s)
         except BaseException:

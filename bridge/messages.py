@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 MAX_TO_SERVER_BYTES = 64 << 10
 """On the data channel. 128 transfers take about 4 KiB; a scenario's parameters are rarely larger."""
 MAX_TO_CLIENT_BYTES = 8 << 20
@@ -40,6 +40,7 @@ Session = Annotated[str, Meta(min_length=1, max_length=64)]
 class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fields=True):
     """Client: open a session on a network of this scenario. `client`, plain ASCII, is for people: who is asking.
 
+    `seed` chooses all that is random there, but for what the network draws `apart`, by name with a seed of its own.
     `folder` is where, on the server's host, the network puts files of its own; None for nowhere.
     """
 
@@ -48,7 +49,7 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
     scenario: str
     parameters: dict[str, Any]
     seed: int
-    run: int
+    apart: dict[str, int]
     folder: str | None
 
 

@@ -42,8 +42,8 @@ from bridge.strangers import Strangers
 log = logging.getLogger("bridge")
 
 
-OpenNetwork = Callable[[str, dict[str, Any], int, int, str | None], InterruptibleNetwork]
-"""`open_network(scenario, parameters, seed, run, folder)`; raises `RequestError` naming a bad parameter."""
+OpenNetwork = Callable[[str, dict[str, Any], int, dict[str, int], str | None], InterruptibleNetwork]
+"""`open_network(scenario, parameters, seed, apart, folder)`; raises `RequestError` naming a bad parameter."""
 
 
 class Server:
@@ -183,7 +183,7 @@ class Server:
             return
         self._session = session = Session(hello.session, hello.client)
         try:
-            network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.run, hello.folder)
+            network = self._open_network(hello.scenario, hello.parameters, hello.seed, hello.apart, hello.folder)
         except Exception as error:
             field, reason = "radio.scenario", f"{hello.scenario} failed: {type(error).__name__}: {error}"
             if isinstance(error, RequestError):

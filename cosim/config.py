@@ -19,9 +19,12 @@ from bridge.network import RequestError, Wait
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Seed = Annotated[int, Meta(ge=1, lt=2**32)]
 
 NETWORKS = ("live", "analytic")
 """The packets of ns-3, and Shannon's formula on the channel that ns-3 shows."""
+NS3_SEEDS = ("radio", "movement", "life", "background")
+"""Of the random choices, those of ns-3."""
 WHAT_IF = "what-if"
 """The network of a run that was answered from the record of another; not to be asked for but by `changed`."""
 
@@ -83,10 +86,26 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     new_tokens: Count = 16
 
 
+class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a run's chance has a seed of its own, as if `seed` were that for it alone.
+
+    `radio`: channel, fading, contention, losses, the scenario's own draws. `movement`, `life`, `background`: of
+    `radio.movement` and so on. `prompts`: which are asked. `losses`: which transfers a what-if loses.
+    """
+
+    radio: Seed | None = None
+    movement: Seed | None = None
+    life: Seed | None = None
+    background: Seed | None = None
+    prompts: Seed | None = None
+    losses: Seed | None = None
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One experiment. `policies` run one after another on the same `seed`, all of them on each of `networks`."""
 
-    seed: Annotated[int, Meta(ge=1, lt=2**32)] = 1
+    seed: Seed = 1
+    seeds: Seeds = field(default_factory=Seeds)
     policies: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["top-k"])
     networks: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["live"])
     quality: bool = True
@@ -111,10 +130,24 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         match = re.fullmatch(r"(.+\.py)(:\w+)?", self.scenario)
         return Path(match[1]) if match else None
 
+    def seed_for(self, name: str) -> int:
+        """What `[seeds]` says for a random choice, or else `seed`."""
+        own: int | None = getattr(self.seeds, name)
+        return own or self.seed
+
+    @property
+    def seeds_apart(self) -> dict[str, int]:
+        """The seeds of what ns-3 draws by another than the radio's, by name."""
+        radio, *others = ((name, self.seed_for(name)) for name in NS3_SEEDS)
+        return {name: seed for name, seed in others if seed != radio[1]}
+
     @property
     def radio_parameters(self) -> dict[str, Any]:
         """The scenario's own parameters."""
         return {name: value for name, value in self.radio.items() if name != "scenario"}
+
+
+_RECORDED = "is the recorded channel's, which a what-if cannot change; record another run"
 
 
 def load(
@@ -157,13 +190,14 @@ def load(
 def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] | None) -> Config:
     """A recorded configuration as a what-if: with `--set` settings and policies laid over it.
 
-    Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks.
+    Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks. What
+    ns-3 does not draw may have another seed.
     """
     values = copy.deepcopy(recorded)
     parsed = [_parse(setting) for setting in settings]
     for name, value in parsed:
         if name.split(".")[0] in ("seed", "radio", "scenario", "networks"):
-            raise RequestError(name, "is the recorded channel's, which a what-if cannot change; record another run")
+            raise RequestError(name, _RECORDED)
         _lay_over(values, name, value)
     if policies:
         values["policies"] = policies
@@ -171,7 +205,11 @@ def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] |
     options = values["policy"]
     values["policy"] = {name: options[name] for name in options if name in values["policies"] or name in asked}
     values["networks"] = [WHAT_IF]
-    return convert(values)
+    config, before = convert(values), convert(recorded)
+    for name in NS3_SEEDS:
+        if config.seed_for(name) != before.seed_for(name):
+            raise RequestError(f"seeds.{name}", _RECORDED)
+    return config
 
 
 def convert(values: dict[str, Any]) -> Config:

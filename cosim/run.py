@@ -25,6 +25,7 @@ from cosim.errors import JournalUnwritable
 from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
+from cosim.seeds import seed_of
 from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
@@ -134,7 +135,7 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
         folder = folder.resolve()
         with _where_it_ran(recorded), _new_journal(folder, config, record) as journal:
             with journal.batched():
-                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
+                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}, display)
             journal.add_event(None, "finished", "all variants ran to their end")
     finally:
         recorded.close()
@@ -252,8 +253,8 @@ def _serving(config: Config) -> Serving:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
     from model_side.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
-    sizes = (work.requests, work.prompt_tokens, work.new_tokens)
-    return ModelRun(model.path, model.dtype, model.threads, *sizes, config.seed, work.text, config.quality)
+    asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
+    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality)
 
 
 class _Variant:

@@ -125,7 +125,8 @@ def check(config: Config, console: Console) -> bool:
             endpoint,
             config.scenario,
             config.radio_parameters,
-            config.seed,
+            config.seed_for("radio"),
+            config.seeds_apart,
             folder=folder / "ns3",
             check_partner=process.check,
         )

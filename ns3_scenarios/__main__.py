@@ -34,10 +34,10 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="ns-3 side: %(message)s")
 
     def open_allowed(
-        scenario: str, parameters: dict[str, Any], seed: int, run: int, folder: str | None = None
+        scenario: str, parameters: dict[str, Any], seed: int, apart: dict[str, int], folder: str | None = None
     ) -> Simulation:
         refuse_foreign(scenario, arguments.scripts)
-        return open_network(scenario, parameters, seed, run, folder)
+        return open_network(scenario, parameters, seed, apart, folder)
 
     try:
         server = Server(

@@ -12,11 +12,12 @@ import msgspec
 
 from bridge.network import NS_PER_S, RequestError
 
+from . import streams
+
 if TYPE_CHECKING:
     from .scenario import Device, Topology
 
 FIRST_PORT = 40000  # at both ends, one port a flow
-FIRST_STREAM = 1_000_000  # of ns-3's random streams that have a fixed number, one a flow
 MOST_USERS = 10_000
 MOST_PAYLOAD_BYTES = 1472  # a datagram that fills an IPv4 packet of 1500
 LONGEST_S = 10**9
@@ -118,7 +119,7 @@ def install(ns: Any, loads: Sequence[Load], topology: "Topology", now_ns: int) -
             flow.SetAttribute("OutstandingBytes", ns.UintegerValue(load.outstanding_bytes))
             flow.SetReceiver(receiver)
             if isinstance(load, OnOff):
-                _alternate(ns, flow, load, FIRST_STREAM + len(flows))
+                _alternate(ns, flow, load, streams.BACKGROUND[len(flows)])
             elif isinstance(load, Recorded) and rows:
                 flow.Replay(len(rows) // 2, rows, round((load.repeat_s or 0) * NS_PER_S))
             sender.AddApplication(flow)

@@ -8,6 +8,8 @@ import msgspec
 
 from bridge.network import NS_PER_S, RequestError
 
+from .streams import LIFE
+
 MOST_S = 1e9  # 31 years, well within 63 bits of nanoseconds
 
 Time = Annotated[float, msgspec.Meta(ge=0, le=MOST_S)]
@@ -16,8 +18,6 @@ Interval = Annotated[tuple[Time, ...], msgspec.Meta(min_length=1, max_length=2)]
 Intervals = Annotated[tuple[Interval, ...], msgspec.Meta(min_length=1)]
 Power = Annotated[float, msgspec.Meta(ge=0)]
 
-# Stream numbers given by hand lie apart from those that ns-3 gives by itself; these are ours.
-FIRST_STREAM = 2**40
 STREAMS = 2**20  # for each entry, one a device
 FOR_GOOD = -1
 
@@ -121,7 +121,7 @@ def begin(engine: Any, life: Sequence[Life], devices: Sequence[Any]) -> None:
                 once.add((type(entry), device))
             if isinstance(entry, Outage | RandomOutage) and not engine.Obstruct(device):
                 raise RequestError(f"{field}.kind", f"{devices[device].name} has no channel that can be cut off")
-            _befall(engine.GetLife(device), entry, field, FIRST_STREAM + number * STREAMS + device)
+            _befall(engine.GetLife(device), entry, field, LIFE[number * STREAMS + device])
 
 
 def _befall(native: Any, entry: Life, field: str, stream: int) -> None:

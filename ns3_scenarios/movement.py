@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from bridge.network import RequestError
 
-from . import loader, recorded_movement
+from . import loader, recorded_movement, streams
 
 Point = recorded_movement.Point
 
@@ -19,8 +19,6 @@ HEADERS = (
     "ns3/constant-velocity-mobility-model.h",
     "ns3/waypoint-mobility-model.h",
 )
-# Of ns-3's random streams. Fixed, so that a seed's random waypoints are the same whatever else draws in a scenario.
-FIRST_STREAM = 1_000_000_000
 STREAMS_EACH = 5  # speed, pause, x, y, z
 
 Velocity = Annotated[float, Meta(ge=-10_000, le=10_000)]
@@ -161,7 +159,7 @@ def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movemen
                 node.GetObject[ns.ConstantVelocityMobilityModel]().SetVelocity(ns.Vector(*velocity))
         case RandomWaypoint():
             for i, model in enumerate(models):
-                _wander(ns, model, movement, places_m[i][2], FIRST_STREAM + i * STREAMS_EACH)
+                _wander(ns, model, movement, places_m[i][2], streams.MOVEMENT[i * STREAMS_EACH])
         case Csv():
             _follow(ns, nodes, recorded_movement.read_csv(movement.file, names, places_m))
         case Ns2():

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bridge.network import RequestError
 
-from . import nr_frame, nr_link_level, propagation
+from . import nr_frame, nr_link_level, propagation, streams
 from .movement import HEADERS as MOVEMENT_HEADERS
 from .movement import Point, stand, stand_in_fading
 from .one_cell import OneCell, geometric
@@ -22,7 +22,6 @@ MOST_DEVICES = 256
 ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
 CORE_QUEUE = "4000000000B"  # ns-3 counts the bytes of a queue in 32 bits
-FIRST_STREAM = 2_000_000_000  # of ns-3's random streams, apart from those that others draw
 Count = Annotated[int, Meta(ge=1, le=64)]
 MCS_TABLES = {"64qam": 1, "256qam": 2, "64qam-low": 3}
 
@@ -147,7 +146,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
-        helper.AssignStreams(FIRST_STREAM)
+        helper.AssignStreams(streams.NR[0])
         cell = helper.GetCell()
         addresses = ns.Ipv4AddressHelper()
         addresses.SetBase(ns.Ipv4Address("10.2.0.0"), ns.Ipv4Mask("255.255.0.0"))

@@ -11,11 +11,11 @@ import msgspec
 from bridge.network import NS_PER_S, RequestError
 
 from .scenario import Device, Scenario, Topology, fill
+from .streams import RECORDED
 from .traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, TraceError, read
 from .wired import MOST_DEVICES, UNLIMITED, star_addresses
 
 MTU_BYTES = 1500
-LOSS_STREAM = 1 << 41  # of the first link's downlink; its uplink has the next, and so on
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=MOST_TIME_S)]
 EACH = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
@@ -74,7 +74,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i, offset_s in enumerate(self._each(self.offset_s)):
             channel = ns.CreateObject[ns.SimpleChannel]()
             ends = [
-                self._end(ns, node, channel, trace, offset_s, LOSS_STREAM + 2 * i + way)
+                self._end(ns, node, channel, trace, offset_s, RECORDED[2 * i + way])
                 for way, (node, trace) in enumerate(((server, downlinks[i]), (nodes.Get(i), uplinks[i])))
             ]
             radio.AddLink(*ends)

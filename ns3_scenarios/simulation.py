@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import background, life, loader, movement, native, script
+from . import background, life, loader, movement, native, script, streams
 from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
@@ -66,22 +66,24 @@ def scenario_class(scenario: str) -> type[Scenario]:
 
 
 def open_network(
-    scenario: str, parameters: Mapping[str, Any], seed: int, run: int, folder: str | None = None
+    scenario: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+    apart: Mapping[str, int] | None = None,
+    folder: str | None = None,
 ) -> "Simulation":
     """Build a scenario, named as for `scenario_class`; it is ready for its first exchange when this returns.
 
-    `seed` (1 to 2**32 - 1) and `run` (0 to 2**63 - 1) are those of ns-3's `RngSeedManager`: the same figures
-    give the same network to the nanosecond. `folder`, which must not be there yet, gets the files that the
-    scenario's `outputs` ask for; they are complete when the simulation is closed. Raises `RequestError` for an
-    unknown scenario or parameter, for outputs that it cannot have, and for what a script raises.
+    `seed` (1 to 2**32 - 1) chooses the run of ns-3's `RngSeedManager`: the same one gives the same network to the
+    nanosecond, any two are independent. `apart` are seeds of their own for some of `streams.APART`. `folder`, which
+    must not be there yet, gets the files that the scenario's `outputs` ask for; they are complete when the simulation
+    is closed. Raises `RequestError` for an unknown scenario, parameter or seed, for outputs that it cannot have, and
+    for what a script raises.
     """
     kind = scenario_class(scenario)
-    if not 1 <= seed < 2**32:
-        raise RequestError("seed", f"{seed} is not within 1 and 2**32 - 1")
-    if not 0 <= run < 2**63:
-        raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
+    streams.check_seeds(seed, apart or {})
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, run, folder, scenario)
+        return Simulation(kind.parse(parameters), seed, apart, folder, scenario)
 
 
 class Simulation:
@@ -93,20 +95,26 @@ class Simulation:
 
     _open: "Simulation | None" = None
 
-    def __init__(self, scenario: Scenario, seed: int, run: int, folder: str | None = None, source: str = ""):
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        apart: Mapping[str, int] | None = None,
+        folder: str | None = None,
+        source: str = "",
+    ):
         if Simulation._open is not None:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
         self._source = source
+        self._seeds = dict.fromkeys(streams.APART, seed) | dict(apart or {})
         self._ns = ns = loader.load(scenario.modules, scenario.headers, contribs(type(scenario)))
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
         self._outputs = Outputs()
         try:
             ns.Config.Reset()
-            ns.RngSeedManager.ResetNextStreamIndex()
-            ns.RngSeedManager.SetSeed(seed)
-            ns.RngSeedManager.SetRun(run)
+            streams.begin(ns, seed)
             self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
@@ -133,7 +141,8 @@ class Simulation:
     def _move(self, topology: Topology) -> None:
         if self._scenario.movement is not None:
             names, nodes = [device.name for device in topology.devices], [device.node for device in topology.devices]
-            movement.start(self._ns, names, nodes, self._scenario.movement)
+            with streams.drawn_by(self._ns, self._seeds["movement"]):
+                movement.start(self._ns, names, nodes, self._scenario.movement)
 
     def _install(self, topology: Topology) -> None:
         ns, engine = self._ns, self._engine
@@ -143,9 +152,11 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
-        life.begin(engine, self._scenario.life, topology.devices)
+        with streams.drawn_by(ns, self._seeds["life"]):
+            life.begin(engine, self._scenario.life, topology.devices)
         engine.Attach(round(self._scenario.attach_s * NS_PER_S))
-        self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
+        with streams.drawn_by(ns, self._seeds["background"]):
+            self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
 
     @property
     def now_ns(self) -> int:

@@ -173,7 +173,7 @@ class Adversary:
         return words + [(what, [encode(message)]) for what, message in says]
 
     def _hello(self, session: str) -> Hello:
-        return Hello(session, "adversary", "no such scenario", {}, 1, 1, None)
+        return Hello(session, "adversary", "no such scenario", {}, 1, {}, None)
 
     def _request(self, session: str, sequence: int) -> Request:
         return Request(session, sequence, (Transfer(0, 1, 0, 1),), 2**60, 2**61, Wait.ALL, None)

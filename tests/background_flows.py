@@ -38,7 +38,7 @@ class Observed(Struct, frozen=True):
 
 def observe(scenario: str, background: Sequence[Load], steps: Sequence[Step], seed: int = 1, **parameters: Any):
     SCENARIOS[Leaving.name] = Leaving  # in the process that ns-3 runs in
-    network = open_network(scenario, {"background": list(background), **parameters}, seed, 1)
+    network = open_network(scenario, {"background": list(background), **parameters}, seed)
     try:
         observed = Observed(Played(network.info, [], []), [])
         for step in steps:

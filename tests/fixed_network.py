@@ -126,7 +126,7 @@ class FixedNetwork:
 
 
 def open_fixed(
-    scenario: str, parameters: dict[str, Any], seed: int, run: int, folder: str | None = None
+    scenario: str, parameters: dict[str, Any], seed: int, apart: dict[str, int], folder: str | None = None
 ) -> FixedNetwork:
     """What a server opens; parameters as above."""
     if scenario != "fixed":

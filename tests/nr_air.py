@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ns3_scenarios import loader
+from ns3_scenarios import loader, streams
 
 HEADERS = (
     "ns3/isotropic-antenna-model.h",
@@ -26,8 +26,7 @@ class Air:
     def __init__(self, places: list[tuple[float, float, float]], seed: int = 1, **given: Any):
         options = {"fading": "none", "sight": "Always", "gnb": (1, 1), "device": (1, 1), "polarizations": 1} | given
         self.ns = ns = loader.load(("spectrum",), HEADERS)
-        ns.RngSeedManager.SetSeed(seed)
-        ns.RngSeedManager.ResetNextStreamIndex()
+        streams.begin(ns, seed)
         self.nodes = ns.NodeContainer(1 + len(places))
         loss = ns.ObjectFactory("ns3::FriisPropagationLossModel").Create[ns.PropagationLossModel]()
         loss.SetAttribute("Frequency", ns.DoubleValue(3.5e9))

@@ -39,10 +39,14 @@ class Played(Struct, frozen=True):
 
 
 def play(
-    steps: Sequence[Step], parameters: dict[str, Any] | None = None, scenario: str = "lte", seed: int = 1, run: int = 1
+    steps: Sequence[Step],
+    parameters: dict[str, Any] | None = None,
+    scenario: str = "lte",
+    seed: int = 1,
+    apart: dict[str, int] | None = None,
 ) -> Played:
     """Open a network in this process, carry out the steps and close it."""
-    network = open_network(scenario, parameters or {}, seed, run)
+    network = open_network(scenario, parameters or {}, seed, apart)
     try:
         played = Played(network.info, [], [])
         for step in steps:

@@ -262,7 +262,7 @@ def test_users_for_whom_there_is_no_place_are_refused_by_name(kind: type[Scenari
 
 def refused(scenario: str, load: Load) -> tuple[str, str]:
     with pytest.raises(RequestError) as refusal:
-        open_network(scenario, {"background": [load]}, 1, 1)
+        open_network(scenario, {"background": [load]}, 1)
     return refusal.value.field, refusal.value.reason
 
 

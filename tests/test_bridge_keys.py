@@ -120,7 +120,7 @@ def test_a_stranger_gets_no_word_on_either_channel(keys, channel):
             stranger.curve_serverkey = load_certificate(keys / "network.key")[0]
             stranger.linger = 0
             stranger.connect(place)
-            stranger.send(encode(Hello("s", "a", "fixed", {}, 1, 1, None) if channel == "data" else Beat("")))
+            stranger.send(encode(Hello("s", "a", "fixed", {}, 1, {}, None) if channel == "data" else Beat("")))
             assert not stranger.poll(1500)
 
 

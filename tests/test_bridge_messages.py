@@ -117,7 +117,7 @@ def test_the_control_channel_follows_from_the_endpoint():
 )
 def test_depths_and_lengths_without_end_are_garbage(opening):
     """As a parameter of a hello, where any value may stand; once, and as deep as a message can be."""
-    empty = encode(Hello("s", "c", "lte", {"a": None}, 1, 1, None))
+    empty = encode(Hello("s", "c", "lte", {"a": None}, 1, {}, None))
     place = empty.index(b"\xa1a\xc0") + 2
     for times in (1, 1000, (MAX_TO_SERVER_BYTES - len(empty)) // len(opening)):
         with pytest.raises(Garbage):

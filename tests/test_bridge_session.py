@@ -142,7 +142,7 @@ def test_a_bad_request_is_refused_by_field_and_the_session_goes_on(ipc):
 def test_the_server_checks_requests_itself(ipc):
     """A client of ours checks before it sends; another might not."""
     with server(ipc), _raw(ipc) as channel:
-        _say(channel, Hello("me", "raw", "fixed", {}, 1, 1, None))
+        _say(channel, Hello("me", "raw", "fixed", {}, 1, {}, None))
         answer = _say(channel, Request("me", 1, (Transfer(99, 1, 0, 1),), 0, 1, Wait.ALL, None))
         assert isinstance(answer, Refused)
         assert (answer.field, answer.final) == ("transfers.device", False)
@@ -193,7 +193,7 @@ def test_a_session_is_told_to_nobody_and_ended_by_nobody_else(ipc):
         assert _say(other, Beat(remote.session)) == Pulse(True, remote.now_ns, 0, 1)
         data.send(encode(Goodbye("guess")))
         assert isinstance(_say(data, Request("guess", 2, (), 0, 1, Wait.ALL, None)), Refused)
-        refused = _say(data, Hello("mine", "other", "fixed", {}, 1, 1, None))
+        refused = _say(data, Hello("mine", "other", "fixed", {}, 1, {}, None))
         assert isinstance(refused, Refused)
         assert not refused.final
         assert remote.session not in str(refused)
@@ -387,7 +387,7 @@ def test_garbage_disturbs_nobody_and_is_named_once_a_source(endpoint):
                     b"",
                     b"\x00" * 100,
                     MAGIC,
-                    encode(Hello("x", "y", "z", {}, 1, 1, None))[:-1],
+                    encode(Hello("x", "y", "z", {}, 1, {}, None))[:-1],
                     os.urandom(1000),
                 ):
                     channel.send(noise)

@@ -143,7 +143,7 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
 
         def hello(self, peer: int, session: str):
             name = f"peer-{peer}"
-            return server.peers[peer].ask(Hello(session, name, "fixed", {"log": str(server.log)}, 1, 1, None))
+            return server.peers[peer].ask(Hello(session, name, "fixed", {"log": str(server.log)}, 1, {}, None))
 
         def opened(self, session: str) -> None:
             self.session, self.answered, self.last, self.direct = session, 0, None, FixedNetwork()

@@ -111,7 +111,7 @@ def test_versions_carry_a_hash_of_library_and_headers(ns3, folder):
 
 def refused(scenario: str) -> str:
     with pytest.raises(RequestError) as error:
-        open_network(scenario, {}, 1, 1)
+        open_network(scenario, {}, 1)
     return error.value.reason
 
 

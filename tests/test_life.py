@@ -475,8 +475,8 @@ class Mute(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def refused(life: list[dict[str, object]], scenario: str) -> tuple[str, str]:
     SCENARIOS[Mute.name] = Mute
     with pytest.raises(RequestError) as refusal:
-        open_network(scenario, {"devices": 2, "life": life}, 1, 1)
-    open_network("wired", {}, 1, 1).close()
+        open_network(scenario, {"devices": 2, "life": life}, 1)
+    open_network("wired", {}, 1).close()
     return refusal.value.field, refusal.value.reason
 
 

@@ -43,11 +43,11 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, parameters)
         Step(every(5, 3_000, 3_000), 0, NS_PER_S, Wait.ANY),
         Step(every(4, 5_000, 5_000), 10 * MS, NS_PER_S),
     ]
-    first = ns3(play, steps, parameters, seed=7, run=3)
-    other = ns3(play, steps, parameters, seed=7, run=4)
-    again = ns3(play, steps, parameters, seed=7, run=3)
+    first = ns3(play, steps, parameters, seed=7)
+    other = ns3(play, steps, parameters, seed=8)
+    again = ns3(play, steps, parameters, seed=7)
     with worker() as another:
-        elsewhere = another(play, steps, parameters, seed=7, run=3)
+        elsewhere = another(play, steps, parameters, seed=7)
     assert first == again == elsewhere
     assert first.outcomes != other.outcomes
 
@@ -276,7 +276,7 @@ def test_a_device_that_computes_beyond_the_deadline_is_late_and_not_lost(ns3):
 def refuse_shares() -> tuple[str, str, bool]:
     from ns3_scenarios.simulation import open_network
 
-    network = open_network("lte", {"devices": 2}, 1, 1)
+    network = open_network("lte", {"devices": 2}, 1)
     try:
         before_ns = network.now_ns
         with pytest.raises(RequestError) as refusal:

@@ -32,7 +32,8 @@ def ns3() -> Iterator[Call]:
 
 def measure(steps: list[Step], parameters: dict[str, object], folder: Path) -> Played:
     """`play` with ns-3's statistics in `folder`, and a while for the last acknowledgements."""
-    network = open_network("lte", {"path_loss": "friis", "outputs": ["statistics"], **parameters}, 1, 1, str(folder))
+    parameters = {"path_loss": "friis", "outputs": ["statistics"], **parameters}
+    network = open_network("lte", parameters, 1, folder=str(folder))
     try:
         outcomes = [carry_out(network, step) for step in [*steps, Step([], 300 * MS)]]
         return Played(network.info, [], outcomes)

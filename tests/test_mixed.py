@@ -38,7 +38,7 @@ def outcome_at(
     scenario: str, parameters: dict, devices: tuple[int, ...], sizes: tuple[int, int], seed: int = 1
 ) -> list:
     """Transfers of these devices that depart at `DEPART_NS`, whatever the time at which the network was ready."""
-    network = open_network(scenario, parameters, seed, 1)
+    network = open_network(scenario, parameters, seed)
     try:
         asked = [Transfer(device, sizes[0], 0, sizes[1]) for device in devices]
         return list(network.exchange(asked, DEPART_NS, DEPART_NS + 60 * NS_PER_S, Wait.ALL).transfers)

@@ -61,7 +61,7 @@ def track(
     movement: dict[str, Any], times_ns: Sequence[int], scenario: str = "stage", seed: int = 1, **parameters: Any
 ) -> np.ndarray:
     """Position and velocity by ns-3 at virtual times: an array of times x devices x (x, y, z, vx, vy, vz)."""
-    network = open_network(scenario, {"movement": movement, **parameters}, seed, 1)
+    network = open_network(scenario, {"movement": movement, **parameters}, seed)
     try:
         found = []
         for time_ns in times_ns:
@@ -321,8 +321,8 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path):
 
 def refusal_of(scenario: str, movement: Any) -> tuple[str, str]:
     with pytest.raises(RequestError) as refusal:
-        open_network(scenario, {"movement": movement}, 1, 1)
-    open_network("stage", {}, 1, 1).close()
+        open_network(scenario, {"movement": movement}, 1)
+    open_network("stage", {}, 1).close()
     return refusal.value.field, refusal.value.reason
 
 
@@ -384,7 +384,7 @@ def nowhere(seed: int = 3) -> Iterator[Any]:
 @contextmanager
 def stage(seed: int) -> Iterator[Simulation]:
     loader.load(["lte"], MODELS)
-    network = open_network("stage", {}, seed, 1)
+    network = open_network("stage", {}, seed)
     try:
         yield network
     finally:
@@ -638,7 +638,7 @@ def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
 def shadowing_attributes(path_loss: str) -> tuple[float, float, bool]:
     movement = {"kind": "constant-velocity", "velocities_mps": [[1.0, 0.0, 0.0]]}
     parameters = {"devices": 1, "path_loss": path_loss, "shadowing_sigma_db": 3.0, "movement": movement}
-    network = open_network("lte", parameters, 1, 1)
+    network = open_network("lte", parameters, 1)
     try:
         ns = network._ns
         shadowing = network._topology.keep[2][0].GetNext()

@@ -52,10 +52,11 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        (("6g", {}, 1, 1), "radio.scenario"),
-        (("lte", {}, 0, 1), "seed"),
-        (("lte", {}, 2**32, 1), "seed"),
-        (("lte", {}, 1, -1), "run"),
+        (("6g", {}, 1), "radio.scenario"),
+        (("lte", {}, 0), "seed"),
+        (("lte", {}, 2**32), "seed"),
+        (("lte", {}, 1, {"life": 0}), "seeds.life"),
+        (("lte", {}, 1, {"prompts": 1}), "seeds.prompts"),
     ],
 )
 def test_a_network_that_nobody_could_open_is_refused_by_name(arguments, field):

@@ -27,7 +27,7 @@ def ns3() -> Iterator[Call]:
 
 def interrupted() -> list[int]:
     """Interrupt an hour of virtual time from another thread; what that thread saw of the clock."""
-    network = open_network("lte", {"devices": 1}, 1, 1)
+    network = open_network("lte", {"devices": 1}, 1)
     seen: list[int] = []
 
     def watch() -> None:
@@ -58,9 +58,9 @@ def test_another_thread_can_watch_the_clock_and_interrupt(ns3):
 
 
 def closed() -> None:
-    network = open_network("wired-star", {}, 1, 1)
+    network = open_network("wired-star", {}, 1)
     with pytest.raises(RuntimeError, match="already open"):
-        open_network("wired-star", {}, 1, 1)
+        open_network("wired-star", {}, 1)
     network.exchange([], 77, 78)
     network.close()
     network.close()
@@ -90,9 +90,9 @@ class Broken(WiredStar, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def broken() -> None:
     SCENARIOS["broken"] = Broken
     with pytest.raises(AttributeError, match="no_such_attribute"):
-        open_network("broken", {}, 1, 1)
+        open_network("broken", {}, 1)
     with pytest.raises(RequestError, match=r"radio\.field"):
-        open_network("broken", {"field": "radio.field"}, 1, 1)
+        open_network("broken", {"field": "radio.field"}, 1)
 
 
 def test_a_scenario_that_fails_to_build_leaves_the_process_usable(ns3):

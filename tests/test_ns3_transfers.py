@@ -146,7 +146,7 @@ def refused(ask: dict[str, object]) -> tuple[str, bool]:
     """The field that a request is refused with, and whether the clock stood still."""
     from ns3_scenarios.simulation import open_network
 
-    network = open_network("wired-star", {"rates_bps": [10**6, 10**6]}, 1, 1)
+    network = open_network("wired-star", {"rates_bps": [10**6, 10**6]}, 1)
     try:
         network.exchange([Transfer(0, 10, 0, 10)], 50, NS_PER_S)
         before_ns = network.now_ns

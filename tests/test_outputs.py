@@ -53,7 +53,7 @@ kept: list[Simulation] = []
 
 def record(scenario: str, folder: Path, outputs: list[str], parameters: dict[str, object]) -> list[Outcome]:
     """Carry out `STEPS` with these outputs in `folder`, and close the network, but keep the object."""
-    network = open_network(scenario, {"outputs": outputs, **parameters}, 1, 1, str(folder) if outputs else None)
+    network = open_network(scenario, {"outputs": outputs, **parameters}, 1, folder=str(folder) if outputs else None)
     kept[:] = [network]
     try:
         outcomes = [carry_out(network, step) for step in STEPS]
@@ -66,7 +66,7 @@ def record(scenario: str, folder: Path, outputs: list[str], parameters: dict[str
 def refused(scenario: str, parameters: dict[str, object], folder: str | None) -> tuple[str, str] | None:
     """Field and reason of the refusal to open this network, if it was refused."""
     try:
-        open_network(scenario, parameters, 1, 1, folder).close()
+        open_network(scenario, parameters, 1, folder=folder).close()
     except RequestError as error:
         return error.field, error.reason
     return None

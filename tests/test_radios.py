@@ -88,7 +88,7 @@ def test_the_wall_between_two_rooms_takes_its_loss_from_wifi(ns3, folder, loss_d
 
 
 def exchanged(scenario: str, shares: list[float]) -> Outcome:
-    network = open_network(scenario, {"devices": 3, "band_bps": 10_000_000}, 1, 1)
+    network = open_network(scenario, {"devices": 3, "band_bps": 10_000_000}, 1)
     transfers = [Transfer(device, 14_720, 0, 1472) for device in range(3)]
     outcome = network.exchange(transfers, 0, NS_PER_S, bandwidth_shares=shares)
     network.close()

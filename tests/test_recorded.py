@@ -340,7 +340,7 @@ def test_a_malformed_recording_is_refused_by_file_and_line(ns3, write, lines, li
 def refusal(parameters: dict) -> tuple[str, str]:
     """Field and reason with which ns-3's process refuses them."""
     with pytest.raises(RequestError) as caught:
-        open_network("recorded", parameters, 1, 1)
+        open_network("recorded", parameters, 1)
     return caught.value.field, caught.value.reason
 
 

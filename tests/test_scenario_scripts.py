@@ -117,7 +117,7 @@ def test_postponed_annotations_are_understood(tmp_path):
 def test_a_file_or_class_that_is_not_there_is_named(tmp_path, source, scenario, words):
     path = tmp_path / "mine.py" if source is None else written(tmp_path, source)
     with pytest.raises(RequestError, match=words) as refusal:
-        open_network(f"{path}{scenario}", {}, 1, 1)
+        open_network(f"{path}{scenario}", {}, 1)
     assert refusal.value.field == "radio.scenario"
     assert str(path) in refusal.value.reason
 
@@ -149,7 +149,7 @@ POST_INIT = """
 def test_what_a_script_raises_is_told_by_its_line(tmp_path, old, new, words):
     path = written(tmp_path, changed(old, new))
     with pytest.raises(RequestError) as refusal:
-        open_network(str(path), {}, 1, 1)
+        open_network(str(path), {}, 1)
     assert refusal.value.field == f"{path}:{line_of(path, '# here')}"
     assert words in refusal.value.reason
 
@@ -157,8 +157,8 @@ def test_what_a_script_raises_is_told_by_its_line(tmp_path, old, new, words):
 def refusal_of(scenario: str) -> tuple[str, str]:
     """Field and reason with which ns-3's process refuses to open a scenario; it can open another one after that."""
     with pytest.raises(RequestError) as refusal:
-        open_network(scenario, {}, 1, 1)
-    open_network("wired-star", {}, 1, 1).close()
+        open_network(scenario, {}, 1)
+    open_network("wired-star", {}, 1).close()
     return refusal.value.field, refusal.value.reason
 
 

@@ -63,7 +63,7 @@ def here(path: Path) -> str:
 
 def refusal_in_a_run(scenario: str, shares: list[float] | None) -> tuple[str, str, bool]:
     """Field and reason of the refusal of a second exchange, and whether a third one finds the simulation closed."""
-    network = open_network(scenario, {}, 1, 1)
+    network = open_network(scenario, {}, 1)
     first = network.exchange([Transfer(0, 1000, 0, 1000)], 0, NS_PER_S)
     assert first.transfers[0].status is Status.DONE
     with pytest.raises(RequestError) as refusal:
@@ -74,7 +74,7 @@ def refusal_in_a_run(scenario: str, shares: list[float] | None) -> tuple[str, st
     except PartnerLost:
         closed = True
     network.close()
-    open_network("wired", {}, 1, 1).close()
+    open_network("wired", {}, 1).close()
     return refusal.value.field, refusal.value.reason, closed
 
 
@@ -135,7 +135,7 @@ def test_a_link_state_of_the_scripts_own_is_asked_and_what_it_raises_is_told_by_
 
 
 def links_of_two_exchanges(scenario: str) -> list[object]:
-    network = open_network(scenario, {}, 1, 1)
+    network = open_network(scenario, {}, 1)
     links = [network.exchange([], at_ns, at_ns).links[0] for at_ns in (0, NS_PER_S // 2)]
     network.close()
     return links

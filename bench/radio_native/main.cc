@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The LTE scenario and a list of exchanges in C++ alone, to hold ns3_scenarios against.
 //
-// Arguments: devices, seed, run, carriers, transmission mode, RLC (Am or Um), EARFCNs down and up, socket factory,
+// Arguments: devices, seed, carriers, transmission mode, RLC (Am or Um), EARFCNs down and up, socket factory,
 // then the devices' places as x y z. Standard input: one exchange a line, gap and limit in ns, wait, and for each
 // transfer device, downlink bytes, computing ns, uplink bytes. Standard output: for each exchange the new virtual
 // time and five numbers a transfer; at the end the CPU seconds that the exchanges took.
@@ -42,8 +42,7 @@ constexpr int64_t ATTACH_NS = 500'000'000;
 struct Settings
 {
     uint32_t devices;
-    uint32_t seed;
-    uint64_t run;
+    uint64_t seed;
     uint32_t carriers;
     uint32_t transmissionMode;
     std::string rlc;
@@ -62,7 +61,7 @@ Parse(int argc, char** argv)
         words << argv[i] << ' ';
     }
     Settings s;
-    words >> s.devices >> s.seed >> s.run >> s.carriers >> s.transmissionMode >> s.rlc >> s.downlinkEarfcn >>
+    words >> s.devices >> s.seed >> s.carriers >> s.transmissionMode >> s.rlc >> s.downlinkEarfcn >>
         s.uplinkEarfcn >> s.sockets;
     Vector place;
     while (words >> place.x >> place.y >> place.z)
@@ -176,8 +175,7 @@ int
 main(int argc, char** argv)
 {
     auto s = Parse(argc, argv);
-    RngSeedManager::SetSeed(s.seed);
-    RngSeedManager::SetRun(s.run);
+    RngSeedManager::SetRun(s.seed);
     auto engine = CreateObject<ExchangeEngine>();
     Configure(s);
     NodeContainer cell(1);

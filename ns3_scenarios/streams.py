@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ns-3's random streams: which numbers are taken by hand, and what chooses among a stream's substreams.
+
+ns-3 numbers its streams itself, in the order in which they are asked for, unless one is given a number; those lie half
+of all streams away, so that nothing given here meets what ns-3 gives. A part with numbers of its own draws the same
+whatever else draws in a scenario. Each range says who has it, and may not be left.
+
+A seed chooses ns-3's *run*, the substream of every stream (2^76 draws, L'Ecuyer et al., "An object-oriented
+random-number package", Operations Research 50(6), 2002). ns-3's own seed is the same for all: its `SetSeed(s)` makes
+every word of the state s, and the draws of seed s are then s times those of seed 1, modulo 1.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bridge.network import RequestError
+
+BACKGROUND = range(10**6, 2 * 10**6)  # one a flow
+MOVEMENT = range(10**9, 2 * 10**9)  # five a device: speed, pause, x, y, z
+NR = range(2 * 10**9, 3 * 10**9)  # from the first on, channel before cell
+LIFE = range(2**40, 2**41)  # 2^20 an entry, of these one a device
+RECORDED = range(2**41, 2**42)  # one a link and direction: downlink, uplink of the first, and so on
+
+NS3_SEED = 1
+MOST_SEED = 2**32 - 1
+APART = ("movement", "life", "background")
+"""What can be drawn by another seed than the radio."""
+
+
+def check_seeds(seed: int, apart: Mapping[str, int]) -> None:
+    """Raise `RequestError` naming a seed that is out of bounds, or of something that is not drawn apart."""
+    for name in apart:
+        if name not in APART:
+            raise RequestError(f"seeds.{name}", f"is none of {', '.join(APART)}, which ns-3 draws apart")
+    for field, number in {"seed": seed, **{f"seeds.{name}": number for name, number in apart.items()}}.items():
+        if not 1 <= number <= MOST_SEED:
+            raise RequestError(field, f"{number} is not within 1 and 2**32 - 1")
+
+
+def begin(ns: Any, seed: int) -> None:
+    """For a new simulation: streams are numbered from the beginning, and drawn by `seed`."""
+    ns.RngSeedManager.ResetNextStreamIndex()
+    ns.RngSeedManager.SetSeed(NS3_SEED)
+    ns.RngSeedManager.SetRun(seed)
+
+
+@contextmanager
+def drawn_by(ns: Any, seed: int) -> Iterator[None]:
+    """Streams that are given their number within are drawn by `seed`, now and later."""
+    before = ns.RngSeedManager.GetRun()
+    ns.RngSeedManager.SetRun(seed)
+    try:
+        yield
+    finally:
+        ns.RngSeedManager.SetRun(before)
