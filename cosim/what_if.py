@@ -18,7 +18,7 @@ from bridge.network import (
     Wait,
     check_request,
 )
-from cosim.fluid import UNREACHABLE, Exchanges, Flags, Integers, at_begin, carry
+from cosim.fluid import UNREACHABLE, Exchanges, Flags, Floats, Integers, at_begin, carry
 from cosim.link_model import WAITS, LinkModel, vanishes
 
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)  # in the order of cosim.fluid
@@ -115,8 +115,7 @@ class WhatIfNetwork:
     def _vanishes(self, asked: Integers) -> Flags:
         if not self._is_lossy:
             return self._never
-        draws = np.random.Generator(np.random.Philox(key=self._seed, counter=self._number))
-        return vanishes(self._model, asked, draws.random((len(asked), 2)))
+        return vanishes(self._model, asked, loss_draws(self._seed, self._number, len(asked)))
 
     def _link_states(self) -> tuple[LinkState, ...]:
         rows = self._cursor.row
@@ -135,3 +134,11 @@ class WhatIfNetwork:
             )
             for device, up in enumerate(connected.tolist())
         )
+
+
+def loss_draws(seed: int, exchange: int, transfers: int) -> Floats:
+    """What decides the losses of an exchange [transfers, 2], uniform in [0, 1): no other exchange has any of it.
+
+    Philox counts blocks of four draws; each exchange has 2^64 of them to itself.
+    """
+    return np.random.Generator(np.random.Philox(key=seed, counter=exchange << 64)).random((transfers, 2))

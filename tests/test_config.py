@@ -58,6 +58,8 @@ def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkey
         ("seed='one'", "seed"),
         ("seed=0", "seed"),
         ("seed=1.5", "seed"),
+        ("seeds.radio=0", "seeds.radio"),
+        ("seeds.luck=1", "seeds.luck"),
         ("exchange.deadline_s=-1", "exchange.deadline_s"),
         ("exchange.wait=never", "exchange.wait"),
         ("workload.requests=0", "workload.requests"),
@@ -101,11 +103,14 @@ def test_the_documentation_lists_every_key_with_its_default():
             row = re.search(rf"^\| `{re.escape(name)}` \| `(.*?)` \|", text, re.MULTILINE)
             assert row, f"{name} is not documented"
             default = getattr(getattr(Config(), section) if section else Config(), key)
+            if section == "seeds":
+                assert (row[1], default) == ("seed", None)
+                continue
             assert config.load(None, [f"{name}={row[1]}"]) == Config(), f"{name}: {row[1]} is not the default {default}"
 
 
 def _sections() -> list[str]:
-    return ["model", "placement", "devices", "base_station", "exchange", "workload"]
+    return ["seeds", "model", "placement", "devices", "base_station", "exchange", "workload"]
 
 
 def test_the_documentation_lists_every_radio_parameter_of_lte():

@@ -140,6 +140,8 @@ def test_the_answer_is_a_run_like_any_other(recorded, asked):
     ("setting", "field"),
     [
         ("seed=2", "seed"),
+        ("seeds.radio=2", "seeds.radio"),
+        ("seeds={life=2}", "seeds.life"),
         ("radio.devices=2", "radio.devices"),
         ("scenario.rate_bps=1", "scenario.rate_bps"),
         ("networks=['live']", "networks"),
