@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ns-3's random streams: which numbers are taken by hand, and what chooses among a stream's substreams.
+"""ns-3's random streams: the numbers that are given by hand, and the seed by which a stream is drawn.
 
-ns-3 numbers its streams itself, in the order in which they are asked for, unless one is given a number; those lie half
-of all streams away, so that nothing given here meets what ns-3 gives. A part with numbers of its own draws the same
-whatever else draws in a scenario. Each range says who has it, and may not be left.
+ns-3 numbers its streams itself, in the order in which they are asked for, unless a number is set; those set begin half
+of all streams further on, so that the two never meet. What has numbers of its own draws the same whatever else draws in
+a scenario. Each range below belongs to one part.
 
-A seed chooses ns-3's *run*, the substream of every stream (2^76 draws, L'Ecuyer et al., "An object-oriented
-random-number package", Operations Research 50(6), 2002). ns-3's own seed is the same for all: its `SetSeed(s)` makes
-every word of the state s, and the draws of seed s are then s times those of seed 1, modulo 1.
+A seed chooses ns-3's *run*: a substream of 2^76 draws of every stream (L'Ecuyer et al., "An object-oriented random-number
+package with many long streams and substreams", Operations Research 50(6), 2002). ns-3's own seed is the same for all,
+since its `SetSeed(s)` makes every word of the generator's state s: the draws of seed s are s times those of seed 1,
+modulo 1.
 """
 
 from collections.abc import Iterator, Mapping

@@ -16,6 +16,7 @@ import cosim as co_simulation
 from bridge.network import RequestError
 from cosim.config import load
 from cosim.journal import BATCH, FILE_NAME, Journal
+from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
 from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES
@@ -108,7 +109,8 @@ def shipped(tmp_path_factory) -> Path:
     from model_side.workload import make_requests
 
     folder = tmp_path_factory.mktemp("shipped")
-    requests = make_requests(load_model(), load_tokenizer(), *WORKLOAD.values(), seed=5)
+    seed = seed_of(load(None, ["seed=5"]), "prompts")
+    requests = make_requests(load_model(), load_tokenizer(), *WORKLOAD.values(), seed)
     lines = [json.dumps({"tokens": request.prompt}) for request in requests]
     (folder / "prompts.jsonl").write_text("\n".join(lines))
     torch.set_num_threads(1)  # as a run does: the last bits of a sum depend on it
