@@ -5,10 +5,10 @@ ns-3 numbers its streams itself, in the order in which they are asked for, unles
 of all streams further on, so that the two never meet. What has numbers of its own draws the same whatever else draws in
 a scenario. Each range below belongs to one part.
 
-A seed chooses ns-3's *run*: a substream of 2^76 draws of every stream (L'Ecuyer et al., "An object-oriented random-number
-package with many long streams and substreams", Operations Research 50(6), 2002). ns-3's own seed is the same for all,
-since its `SetSeed(s)` makes every word of the generator's state s: the draws of seed s are s times those of seed 1,
-modulo 1.
+A seed chooses ns-3's *run*: a substream of 2^76 draws of every stream (L'Ecuyer et al., "An object-oriented
+random-number package with many long streams and substreams", Operations Research 50(6), 2002). ns-3's own seed is the
+same for all, since its `SetSeed(s)` makes every word of the generator's state s: the draws of seed s are s times those
+of seed 1, modulo 1.
 """
 
 from collections.abc import Iterator, Mapping
