@@ -6,10 +6,11 @@ import random
 
 import numpy as np
 import pytest
-from msgspec import structs
+from msgspec import structs, to_builtins
 from scipy import stats
 
-from cosim.config import NS3_SEEDS, Config, Seeds, convert
+from bridge.network import RequestError
+from cosim.config import NS3_SEEDS, Config, Seeds, changed, convert
 from cosim.seeds import seed_of
 from cosim.what_if import loss_draws
 
@@ -64,6 +65,16 @@ def test_no_exchange_of_a_what_if_has_draws_of_another():
     draws = np.array([loss_draws(1, exchange, 8) for exchange in range(1, 201)])
     assert len(np.unique(draws)) == draws.size
     assert stats.kstest(draws.ravel(), stats.uniform.cdf).pvalue > CHANCE
+
+
+@pytest.mark.parametrize("name", Seeds.__struct_fields__)
+def test_a_what_if_may_draw_anew_what_ns3_did_not(name):
+    recorded = to_builtins(convert({"seed": 3, "seeds": {"radio": 4}}))
+    if name in NS3_SEEDS:
+        with pytest.raises(RequestError, match=f"seeds.{name}: is the recorded channel's"):
+            changed(recorded, [f"seeds.{name}=9"], None)
+    else:
+        assert changed(recorded, [f"seeds.{name}=9"], None).seed_for(name) == 9
 
 
 def test_every_choice_stands_in_the_configuration():
