@@ -128,7 +128,7 @@ def test_top_k_on_the_shipped_models_recording_is_its_live_run_exchange_by_excha
     run_here(tmp_path / "live", fixed_server, [*common, *live], ["top-k"])
     run_here(tmp_path / "replayed", fixed_server, [*common, f"model.routing={shipped}"], ["top-k"])
     ran, replayed = tables(tmp_path / "live"), tables(tmp_path / "replayed")
-    assert len(ran["transfers"]) > 90
+    assert len(ran["transfers"]) > 2 * len(ran["exchanges"])  # two experts a token, on devices of their own
     for name in ("exchanges", "transfers", "links", "tokens", "devices"):
         pd.testing.assert_frame_equal(ran[name], replayed[name])
     for column in ran["routing"]:
