@@ -19,7 +19,6 @@ namespace ns3::cosim
 {
 
 NS_OBJECT_ENSURE_REGISTERED(ThreeGppFading);
-NS_OBJECT_ENSURE_REGISTERED(DopplerMobilityModel);
 
 ThreeGppFading::ThreeGppFading()
     : m_model(CreateObject<ThreeGppSpectrumPropagationLossModel>())
@@ -110,27 +109,6 @@ int64_t
 ThreeGppFading::DoAssignStreams(int64_t stream)
 {
     return m_model->AssignStreams(stream);
-}
-
-TypeId
-DopplerMobilityModel::GetTypeId()
-{
-    static TypeId tid = TypeId("ns3::cosim::DopplerMobilityModel")
-                            .SetParent<ConstantPositionMobilityModel>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<DopplerMobilityModel>()
-                            .AddAttribute("DopplerVelocity",
-                                          "Velocity (m/s) that makes the Doppler shift.",
-                                          VectorValue(Vector()),
-                                          MakeVectorAccessor(&DopplerMobilityModel::m_velocity),
-                                          MakeVectorChecker());
-    return tid;
-}
-
-Vector
-DopplerMobilityModel::DoGetVelocity() const
-{
-    return m_velocity;
 }
 
 } // namespace ns3::cosim

@@ -3,7 +3,6 @@
 #define COSIM_FADING_H
 
 #include "ns3/channel-condition-model.h"
-#include "ns3/constant-position-mobility-model.h"
 #include "ns3/phased-array-model.h"
 #include "ns3/spectrum-propagation-loss-model.h"
 #include "ns3/three-gpp-spectrum-propagation-loss-model.h"
@@ -42,20 +41,6 @@ class ThreeGppFading : public SpectrumPropagationLossModel
 
     Ptr<ThreeGppSpectrumPropagationLossModel> m_model;
     mutable std::map<uint32_t, Ptr<const PhasedArrayModel>> m_antennas;
-};
-
-/**
- * A device that stays where it is while all around it moves: its velocity counts for the Doppler shift only.
- */
-class DopplerMobilityModel : public ConstantPositionMobilityModel
-{
-  public:
-    static TypeId GetTypeId();
-
-  private:
-    Vector DoGetVelocity() const override;
-
-    Vector m_velocity;
 };
 
 } // namespace ns3::cosim

@@ -2,12 +2,9 @@
 #include "nr-cell.h"
 
 #include "decibel.h"
-#include "nr-net-device.h"
 
 #include "ns3/boolean.h"
 #include "ns3/double.h"
-#include "ns3/ipv4.h"
-#include "ns3/node.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/trace-source-accessor.h"
@@ -29,36 +26,9 @@ namespace
 constexpr uint32_t SUBCARRIERS = 12;
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
 constexpr uint32_t STATUS_BYTES = 4;   // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
-constexpr double STATUS_STEP = 1.065;  // of its table 6.1.3.1-2, about; the restatement is ours
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
-constexpr int64_t OUT_OF_RANGE_CQI = 0;         // TS 38.214 tables 5.2.2.1-2 to -4
-constexpr double EXPECTED_GAP = 0.6;            // of coded rates to Shannon's, for the size of allocations; ours
-constexpr double MOST_BITS_PER_ELEMENT = 7.4;
-constexpr uint64_t BLER_BLOCKS = 100; // over which the BLER of link states is averaged
 constexpr double LEAST_DB = -8;       // below the lowest MCS: no use of spreading the power any further; ours
 constexpr double HOPELESS_DB = -15;   // no use of granting anything; ours
-constexpr double LARGEST_OFFSET_DB = 20;
-
-/// SINR of one of two layers behind an MMSE receiver, at `psd` mW per PRB for both together.
-double
-GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
-{
-    auto p = psd / 2;
-    auto own = layer == 0 ? gain.first : gain.second;
-    auto other = layer == 0 ? gain.second : gain.first;
-    return p * own - p * p * gain.crossed / (1 + p * other);
-}
-
-uint64_t
-GetStatus(uint64_t bytes)
-{
-    if (bytes == 0)
-    {
-        return 0;
-    }
-    auto step = std::ceil(std::log(std::max<double>(bytes, 10) / 10) / std::log(STATUS_STEP));
-    return static_cast<uint64_t>(std::ceil(10 * std::pow(STATUS_STEP, step)));
-}
 
 } // namespace
 
@@ -205,15 +175,16 @@ NrCell::GetTypeId()
     return tid;
 }
 
-NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, NrRlcReceiver::Deliver deliver)
+NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver)
     : sender(isAcknowledged, bufferBytes),
       receiver(isAcknowledged, reordering, std::move(deliver)),
       draw(CreateObject<UniformRandomVariable>())
 {
 }
 
-NrCell::Link::Link(uint32_t index, const NrCell& cell, NrRlcReceiver::Deliver toDevice, NrRlcReceiver::Deliver toGnb)
+NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, const NrCell& cell, Deliver toDevice, Deliver toGnb)
     : device(index),
+      node(itsNode),
       down(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toDevice)),
       up(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toGnb))
 {
@@ -232,47 +203,45 @@ NrCell::Get(const Link& link, bool isUplink) const
 }
 
 void
-NrCell::SetGnb(Ptr<NrNetDevice> gnb, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors)
+NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors)
 {
     m_gnb = gnb;
+    m_toGnb = std::move(deliver);
     m_channel = channel;
     m_errors = errors;
-    m_gnb->Connect(this, -1);
 }
 
 void
-NrCell::AddDevice(Ptr<NrNetDevice> device)
+NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
-    auto gnb = m_gnb;
-    auto& link = m_links.emplace_back(
-        index,
-        *this,
-        [device](Ptr<Packet> packet) { device->Receive(packet->Copy()); },
-        [gnb](Ptr<Packet> packet) { gnb->Receive(packet->Copy()); });
-    link.net = device;
-    device->Connect(this, index);
+    m_links.emplace_back(index, device, *this, std::move(deliver), m_toGnb);
 }
 
 void
 NrCell::Begin()
 {
     m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
-    m_table = static_cast<NrMcsTable>(m_mcsTableIndex);
     m_gnbProcessingNs = m_frame.GetDecodingNs();
-    m_downlinkGrid = NrGrid(m_prbs);
     auto reserved = m_configuredPrbs * CountDevices();
     NS_ABORT_MSG_IF(reserved >= m_prbs, "NrCell: configured grants leave no PRB");
-    m_uplinkGrid = NrGrid(m_prbs - reserved);
+    auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
+    auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
+    auto thresholds = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, elements);
+    m_downlink = {m_errors, table, NrGrid(m_prbs), m_targetBler, m_stepDb, true, thresholds};
+    m_uplink = {m_errors, table, NrGrid(m_prbs - reserved), m_targetBler, m_stepDb, false, {}};
+    for (auto& link : m_links)
+    {
+        link.down.adaptation.Begin(&m_downlink);
+        link.up.adaptation.Begin(&m_uplink);
+    }
+    m_powerControl = NrPowerControl(m_numerology, m_devicePowerDbm, m_nominalPowerDbm, m_pathLossFactor);
     NS_ABORT_MSG_UNLESS(m_schedulerName == "pf" || m_schedulerName == "rr", "NrCell: no scheduler " << m_schedulerName);
     auto kind = m_schedulerName == "pf" ? NrScheduler::Kind::PROPORTIONAL_FAIR : NrScheduler::Kind::ROUND_ROBIN;
-    m_downlinkScheduler.Configure(kind, m_downlinkGrid, CountDevices());
-    m_uplinkScheduler.Configure(kind, m_uplinkGrid, CountDevices());
+    m_downlinkScheduler.Configure(kind, m_downlink.grid, CountDevices());
+    m_uplinkScheduler.Configure(kind, m_uplink.grid, CountDevices());
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
-    DoubleValue figure;
-    m_channel->GetAttribute("GnbNoiseFigure", figure);
-    m_uplinkNoiseMw = FromDb(-174 + figure.Get()) * SUBCARRIERS * 15e3 * (1 << m_numerology);
     auto period = m_frame.GetPeriod();
     m_grantOffsets.assign(period, {});
     for (uint32_t i = 0; i < period; i++)
@@ -287,18 +256,6 @@ NrCell::Begin()
     for (auto& offsets : m_grantOffsets)
     {
         std::sort(offsets.begin(), offsets.end());
-    }
-    auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
-    for (uint32_t cqi = 1; cqi <= 15; cqi++)
-    {
-        double low = -30;
-        double high = 50;
-        while (high - low > 0.001)
-        {
-            auto middle = (low + high) / 2;
-            (m_errors->GetCqi(m_table, middle, m_prbs, elements) >= cqi ? high : low) = middle;
-        }
-        m_cqiThresholdDb.push_back(high);
     }
     m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
 }
@@ -325,7 +282,10 @@ NrCell::DoDispose()
     m_grants.clear();
     m_channel = nullptr;
     m_errors = nullptr;
+    m_downlink.errors = nullptr;
+    m_uplink.errors = nullptr;
     m_gnb = nullptr;
+    m_toGnb = nullptr;
     Object::DoDispose();
 }
 
@@ -348,25 +308,6 @@ NrCell::SetShares(uint32_t count, const double* shares)
     all.resize(CountDevices(), 0.0);
     m_downlinkScheduler.SetShares(all);
     m_uplinkScheduler.SetShares(all);
-}
-
-int64_t
-NrCell::FindDevice(Ipv4Address address)
-{
-    if (m_byAddress.size() < m_links.size())
-    {
-        for (const auto& link : m_links)
-        {
-            auto ip = link.net->GetNode()->GetObject<Ipv4>();
-            auto interface = ip ? ip->GetInterfaceForDevice(link.net) : -1;
-            for (uint32_t i = 0; interface >= 0 && i < ip->GetNAddresses(interface); i++)
-            {
-                m_byAddress[ip->GetAddress(interface, i).GetLocal()] = link.device;
-            }
-        }
-    }
-    auto found = m_byAddress.find(address);
-    return found == m_byAddress.end() ? -1 : found->second;
 }
 
 bool
@@ -398,8 +339,8 @@ NrCell::IsActive() const
 {
     return !m_news.empty() || !m_grants.empty() ||
            std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
-               auto isWaiting = [](const Process& process) { return process.phase == Phase::WAITING; };
-               return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.isRequesting ||
+               auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
+               return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
                       std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
                       std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
            });
@@ -449,11 +390,7 @@ NrCell::Learn(int64_t slot)
             auto& link = m_links[news.device];
             if (news.kind == News::Kind::REQUEST)
             {
-                // Newer than any status report of an earlier slot that a retransmission still brings; and it had no
-                // grant left: what was granted before was of no avail.
-                DropGranted(link, news.slot);
-                link.reported = m_requestGrantBytes;
-                link.reportedSlot = news.slot + 1;
+                link.buffer.LearnRequest(m_requestGrantBytes, news.slot);
             }
             else
             {
@@ -471,28 +408,19 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
     auto& process = direction.processes[index];
     if (process.transmissions == 1)
     {
-        // So that errors and successes balance at the target (Sampath et al., VTC 1997); not beyond what an MCS can do.
-        uint32_t most = GetNrMcsTable(m_table).size() - 1;
-        double change = process.isDecoded ? m_stepDb * m_targetBler / (1 - m_targetBler) : -m_stepDb;
-        if ((process.isDecoded && process.mcs < most) || (!process.isDecoded && process.mcs > 0))
-        {
-            direction.offsetDb = std::clamp(direction.offsetDb + change, -LARGEST_OFFSET_DB, LARGEST_OFFSET_DB);
-        }
-        double error = process.isDecoded ? 0 : 1;
-        direction.judged++;
-        direction.bler += (error - direction.bler) / std::min(direction.judged, BLER_BLOCKS);
+        direction.adaptation.Judge(process.mcs, process.isDecoded);
     }
     if (process.isDecoded)
     {
         if (isUplink)
         {
-            LearnStatus(link, process);
+            link.buffer.LearnStatus(process.waiting, process.slot);
         }
-        process.phase = Phase::FREE;
+        process.state = HarqState::FREE;
     }
     else if (process.transmissions < m_mostTransmissions)
     {
-        process.phase = Phase::WAITING;
+        process.state = HarqState::WAITING;
     }
     else
     {
@@ -502,28 +430,7 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
             direction.sender.Retransmit(process.content);
         }
         process.content.clear();
-        process.phase = Phase::FREE;
-    }
-}
-
-void
-NrCell::LearnStatus(Link& link, const Process& process)
-{
-    if (process.slot < link.reportedSlot)
-    {
-        return;
-    }
-    link.reportedSlot = process.slot;
-    link.reported = process.waiting;
-    DropGranted(link, process.slot);
-}
-
-void
-NrCell::DropGranted(Link& link, int64_t slot)
-{
-    while (!link.granted.empty() && link.granted.front().slot <= slot)
-    {
-        link.granted.pop_front();
+        process.state = HarqState::FREE;
     }
 }
 
@@ -532,7 +439,7 @@ NrCell::FindFree(const Direction& direction) const
 {
     for (uint32_t i = 0; i < PROCESSES; i++)
     {
-        if (direction.processes[i].phase == Phase::FREE)
+        if (direction.processes[i].state == HarqState::FREE)
         {
             return i;
         }
@@ -548,105 +455,69 @@ NrCell::GetElements(bool isUplink, int64_t slot) const
     return symbols * SUBCARRIERS > used ? symbols * SUBCARRIERS - used : 0;
 }
 
-const NrCell::Report&
-NrCell::GetReport(Direction& direction, int64_t slot) const
-{
-    if (direction.coming.from >= 0 && direction.coming.from <= slot)
-    {
-        std::swap(direction.report, direction.coming);
-        direction.coming.from = -1;
-    }
-    return direction.report;
-}
-
-const NrCell::Report&
-NrCell::GetLatest(const Direction& direction) const
-{
-    return direction.coming.from >= 0 ? direction.coming : direction.report;
-}
-
-double
-NrCell::GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const
-{
-    const auto& report = direction.report;
-    double shift = direction.offsetDb + ToDb(psdMw / report.psdMw);
-    double bits = 0;
-    uint32_t prbs = 0;
-    for (; groups; groups &= groups - 1)
-    {
-        auto group = std::countr_zero(groups);
-        auto size = grid.GetSize(group);
-        bits += size * std::log2(1 + FromDb(report.groupDb[group] + shift));
-        prbs += size;
-    }
-    return ToDb(std::max(std::exp2(bits / prbs) - 1, 1e-9));
-}
-
-NrCandidate
-NrCell::MakeCandidate(Link& link, bool isUplink, double bytes, double psdMw) const
-{
-    const auto& direction = Get(static_cast<const Link&>(link), isUplink);
-    const auto& report = direction.report;
-    NrCandidate candidate{link.device, 8 * bytes, m_prbs, {}};
-    candidate.bitsPerPrb.reserve(report.groupDb.size());
-    double shift = direction.offsetDb + ToDb(psdMw / report.psdMw);
-    for (auto db : report.groupDb)
-    {
-        auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
-        candidate.bitsPerPrb.push_back(bits * report.rank * (isUplink ? GetElements(true, 0) : GetElements(false, m_lastSlot)));
-    }
-    return candidate;
-}
-
 void
 NrCell::MakeBlock(Direction& direction, bool isUplink, uint32_t index, double sinrDb, uint32_t prbs, int64_t slot)
 {
     auto& process = direction.processes[index];
     auto elements = GetElements(isUplink, slot);
-    process.phase = Phase::FLYING;
+    process.state = HarqState::FLYING;
     process.isDecoded = false;
     process.transmissions = 0;
-    process.layers = direction.report.rank;
+    process.layers = direction.adaptation.GetRank();
     process.prbs = prbs;
     process.slot = slot;
     process.content.clear();
-    process.mcs = std::max(m_errors->GetBestMcs(m_table, sinrDb, prbs, elements, process.layers, m_targetBler), 0);
-    process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[process.mcs], process.layers);
+    process.mcs = direction.adaptation.ChooseMcs(sinrDb, prbs, elements);
+    process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_uplink.table)[process.mcs], process.layers);
     direction.mcs = process.mcs;
     direction.prbs = prbs;
+}
+
+template <class Take>
+void
+NrCell::Retransmit(bool isUplink, NrGroups& free, Take take)
+{
+    const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
+    std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
+    auto first = (isUplink ? m_uplinkScheduler : m_downlinkScheduler).GetFirst();
+    for (uint32_t i = 0; i < m_links.size(); i++)
+    {
+        auto& link = m_links[(first + i) % m_links.size()];
+        auto& processes = Get(link, isUplink).processes;
+        for (uint32_t index = 0; index < PROCESSES; index++)
+        {
+            if (processes[index].state != HarqState::WAITING)
+            {
+                continue;
+            }
+            if (auto groups = grid.Take(free, processes[index].prbs))
+            {
+                m_takenPrbs[link.device] += grid.CountPrbs(groups);
+                take(link, index, groups);
+            }
+        }
+    }
 }
 
 void
 NrCell::ScheduleDownlink(int64_t slot)
 {
-    auto free = m_downlinkGrid.GetAll();
+    const auto& grid = m_downlink.grid;
+    auto free = grid.GetAll();
     auto byNs = m_frame.GetStartNs(slot) - m_gnbProcessingNs;
-    std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
-    auto first = m_downlinkScheduler.GetFirst();
-    for (uint32_t i = 0; i < m_links.size(); i++)
-    {
-        auto& link = m_links[(first + i) % m_links.size()];
-        for (uint32_t index = 0; index < PROCESSES; index++)
-        {
-            auto& process = link.down.processes[index];
-            if (process.phase != Phase::WAITING)
-            {
-                continue;
-            }
-            if (auto groups = m_downlinkGrid.Take(free, process.prbs))
-            {
-                m_takenPrbs[link.device] += m_downlinkGrid.CountPrbs(groups);
-                Transmit(link, false, index, slot, groups, 0, 0);
-            }
-        }
-    }
+    Retransmit(false, free, [this, slot](Link& link, uint32_t index, NrGroups groups) {
+        Transmit(link, false, index, slot, groups, 0, 0);
+    });
     std::vector<NrCandidate> candidates;
     for (auto& link : m_links)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
-        if (bytes > 0 && FindFree(link.down) >= 0 && GetReport(link.down, slot).cqi > OUT_OF_RANGE_CQI)
+        auto& adaptation = link.down.adaptation;
+        if (bytes > 0 && FindFree(link.down) >= 0 &&
+            adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
-            candidates.push_back(MakeCandidate(link, false, bytes, m_gnbPsdMw));
+            auto bitsPerPrb = adaptation.GetBitsPerPrb(m_gnbPsdMw, GetElements(false, slot));
+            candidates.push_back({link.device, 8.0 * bytes, m_prbs, std::move(bitsPerPrb)});
         }
     }
     m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
@@ -656,27 +527,26 @@ NrCell::ScheduleDownlink(int64_t slot)
         {
             auto& link = m_links[candidate.device];
             auto index = FindFree(link.down);
-            auto expected = GetExpectedDb(link.down, m_downlinkGrid, candidate.groups, m_gnbPsdMw);
-            MakeBlock(link.down, false, index, expected, m_downlinkGrid.CountPrbs(candidate.groups), slot);
+            auto expected = link.down.adaptation.GetExpectedDb(candidate.groups, m_gnbPsdMw);
+            MakeBlock(link.down, false, index, expected, grid.CountPrbs(candidate.groups), slot);
             auto& process = link.down.processes[index];
             link.down.sender.Fill(process.bits / 8, byNs, process.content);
             Transmit(link, false, index, slot, candidate.groups, 0, 0);
         }
     }
-    Deliver(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
+    DeliverAll(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
 }
 
 double
 NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 {
-    auto open = m_nominalPowerDbm + 10 * std::log10(double(1 << m_numerology) * prbs) + m_pathLossFactor * link.pathLossDb;
-    return FromDb(std::min(m_devicePowerDbm, open)) / prbs;
+    return m_powerControl.GetPsdMw(link.pathLossDb, prbs);
 }
 
 uint32_t
-NrCell::GetMostUplinkPrbs(const Link& link, const Report& report) const
+NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report) const
 {
-    for (uint32_t prbs = m_uplinkGrid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
+    for (uint32_t prbs = m_uplink.grid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
     {
         if (report.wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
         {
@@ -689,51 +559,28 @@ NrCell::GetMostUplinkPrbs(const Link& link, const Report& report) const
 void
 NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
 {
-    auto free = m_uplinkGrid.GetAll();
-    std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
+    const auto& grid = m_uplink.grid;
+    auto free = grid.GetAll();
     std::vector<Grant> grants;
-    auto first = m_uplinkScheduler.GetFirst();
-    for (uint32_t i = 0; i < m_links.size(); i++)
-    {
-        auto& link = m_links[(first + i) % m_links.size()];
-        for (uint32_t index = 0; index < PROCESSES; index++)
-        {
-            auto& process = link.up.processes[index];
-            if (process.phase != Phase::WAITING)
-            {
-                continue;
-            }
-            if (auto groups = m_uplinkGrid.Take(free, process.prbs))
-            {
-                m_takenPrbs[link.device] += m_uplinkGrid.CountPrbs(groups);
-                process.phase = Phase::FLYING;
-                grants.push_back({link.device, index, groups});
-            }
-        }
-    }
+    Retransmit(true, free, [&grants](Link& link, uint32_t index, NrGroups groups) {
+        link.up.processes[index].state = HarqState::FLYING;
+        grants.push_back({link.device, index, groups});
+    });
     std::vector<NrCandidate> candidates;
-    uint32_t wanting = 0;
     for (auto& link : m_links)
     {
-        uint64_t granted = 0;
-        for (const auto& grant : link.granted)
+        auto bytes = link.buffer.GetWantedBytes();
+        const auto& report = link.up.adaptation.GetReport(slot);
+        if (bytes > 0 && report.wideDb > HOPELESS_DB && FindFree(link.up) >= 0)
         {
-            granted += grant.bytes;
-        }
-        const auto& report = GetReport(link.up, slot);
-        if (link.reported > granted && report.wideDb > HOPELESS_DB && FindFree(link.up) >= 0)
-        {
-            candidates.push_back({link.device, 8.0 * (link.reported - granted + STATUS_BYTES), 0, {}});
-            wanting++;
+            candidates.push_back({link.device, 8.0 * (bytes + STATUS_BYTES), GetMostUplinkPrbs(link, report), {}});
         }
     }
     for (auto& candidate : candidates)
     {
         auto& link = m_links[candidate.device];
-        auto prbs = std::max(m_uplinkGrid.GetPrbs() / wanting, 1U);
-        auto bits = candidate.neededBits;
-        candidate = MakeCandidate(link, true, bits / 8, GetUplinkPsdMw(link, prbs));
-        candidate.mostPrbs = GetMostUplinkPrbs(link, link.up.report);
+        auto prbs = std::max<uint32_t>(grid.GetPrbs() / candidates.size(), 1);
+        candidate.bitsPerPrb = link.up.adaptation.GetBitsPerPrb(GetUplinkPsdMw(link, prbs), GetElements(true, 0));
     }
     m_uplinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
     for (const auto& candidate : candidates)
@@ -744,15 +591,15 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         }
         auto& link = m_links[candidate.device];
         auto index = static_cast<uint32_t>(FindFree(link.up));
-        auto prbs = m_uplinkGrid.CountPrbs(candidate.groups);
-        auto expected = GetExpectedDb(link.up, m_uplinkGrid, candidate.groups, GetUplinkPsdMw(link, prbs));
+        auto prbs = grid.CountPrbs(candidate.groups);
+        auto expected = link.up.adaptation.GetExpectedDb(candidate.groups, GetUplinkPsdMw(link, prbs));
         MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
-        link.granted.push_back({uplinkSlot, link.up.processes[index].bits / 8});
+        link.buffer.Grant(link.up.processes[index].bits / 8, uplinkSlot);
         grants.push_back({link.device, index, candidate.groups});
     }
     for (const auto& grant : grants)
     {
-        m_links[grant.device].grants++;
+        m_links[grant.device].requests.AddGrant();
     }
     if (!grants.empty())
     {
@@ -766,9 +613,8 @@ NrCell::Fill(Link& link, Process& process, int64_t slot)
     auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
     auto bytes = process.bits / 8;
     link.up.sender.Fill(bytes - std::min(bytes, STATUS_BYTES), byNs, process.content);
-    process.waiting = GetStatus(link.up.sender.GetBytes(byNs));
-    link.lastStatus = process.waiting;
-    link.isRequesting = false; // TS 38.321 clause 5.4.4: the status report is on its way
+    process.waiting = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(byNs));
+    link.requests.TellStatus(process.waiting);
 }
 
 void
@@ -781,7 +627,7 @@ NrCell::SendUplink(int64_t slot)
         {
             auto& link = m_links[grant.device];
             auto& process = link.up.processes[grant.process];
-            link.grants--;
+            link.requests.UseGrant();
             busy[grant.device] = true;
             if (process.transmissions == 0)
             {
@@ -795,7 +641,7 @@ NrCell::SendUplink(int64_t slot)
     {
         UseConfiguredGrants(slot, busy);
     }
-    Deliver(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
+    DeliverAll(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
 }
 
 void
@@ -805,16 +651,17 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
     for (auto& link : m_links)
     {
         auto index = FindFree(link.up);
-        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || GetReport(link.up, slot).from < 0)
+        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 ||
+            link.up.adaptation.GetReport(slot).from < 0)
         {
             continue;
         }
         auto psdMw = GetUplinkPsdMw(link, m_configuredPrbs);
-        auto expected = GetExpectedDb(link.up, m_uplinkGrid, m_uplinkGrid.GetAll(), psdMw);
+        auto expected = link.up.adaptation.GetExpectedDb(m_uplink.grid.GetAll(), psdMw);
         MakeBlock(link.up, true, index, expected, m_configuredPrbs, slot);
         auto& process = link.up.processes[index];
         Fill(link, process, slot);
-        auto begin = m_uplinkGrid.GetPrbs() + link.device * m_configuredPrbs;
+        auto begin = m_uplink.grid.GetPrbs() + link.device * m_configuredPrbs;
         Transmit(link, true, index, slot, 0, begin, begin + m_configuredPrbs);
     }
 }
@@ -825,28 +672,9 @@ NrCell::RequestUplink(int64_t slot)
     auto now = m_frame.GetStartNs(slot);
     for (auto& link : m_links)
     {
-        bool isTold = link.lastStatus > 0 && now - link.lastSentNs < m_statusTimer.GetNanoSeconds();
-        if (!link.isRequesting && link.grants == 0 && !isTold && link.up.sender.GetBytes(now) > 0)
+        if (link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
         {
-            link.isRequesting = true;
             AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0, slot});
-        }
-    }
-}
-
-void
-NrCell::CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end)
-{
-    for (auto prb = begin; prb < end; prb++)
-    {
-        if (layers == 1)
-        {
-            m_sinr.push_back(psdMw * gains[prb].single);
-        }
-        else
-        {
-            m_sinr.push_back(GetLayerSinr(gains[prb], psdMw, 0));
-            m_sinr.push_back(GetLayerSinr(gains[prb], psdMw, 1));
         }
     }
 }
@@ -862,28 +690,29 @@ NrCell::Transmit(Link& link,
 {
     auto& direction = Get(link, isUplink);
     auto& process = direction.processes[index];
-    const auto& grid = isUplink ? m_uplinkGrid : m_downlinkGrid;
+    const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
+    auto table = (isUplink ? m_uplink : m_downlink).table;
     const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
     auto prbs = groups ? grid.CountPrbs(groups) : end - begin;
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     m_sinr.clear();
-    CollectSinr(gains, psdMw, process.layers, begin, end);
+    AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
     for (auto left = groups; left; left &= left - 1)
     {
         auto group = std::countr_zero(left);
         auto from = grid.GetBegin(group);
-        CollectSinr(gains, psdMw, process.layers, from, from + grid.GetSize(group));
+        AddSinr(gains, psdMw, process.layers, from, from + grid.GetSize(group), m_sinr);
     }
-    auto sinrDb = m_errors->GetEffectiveSinrDb(m_table, process.mcs, m_sinr.data(), m_sinr.size());
+    auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
     process.sinrDb[process.transmissions++] = sinrDb;
-    auto bler = m_errors->GetCombinedBler(m_table,
+    auto bler = m_errors->GetCombinedBler(table,
                                           process.mcs,
                                           process.bits,
                                           process.sinrDb.data(),
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
-    process.phase = Phase::FLYING;
+    process.state = HarqState::FLYING;
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;
@@ -914,7 +743,7 @@ NrCell::Transmit(Link& link,
     link.lastActiveNs = now;
     if (isUplink)
     {
-        link.lastSentNs = now;
+        link.requests.Send(now);
         AddNews(m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs,
                 {News::Kind::UPLINK_RESULT, link.device, index, slot});
     }
@@ -927,11 +756,11 @@ NrCell::Transmit(Link& link,
 }
 
 void
-NrCell::Deliver(bool isUplink, int64_t atNs)
+NrCell::DeliverAll(bool isUplink, int64_t atNs)
 {
     for (auto& arrival : m_arrivals)
     {
-        auto node = (isUplink ? m_gnb : m_links[arrival.device].net)->GetNode();
+        auto node = isUplink ? m_gnb : m_links[arrival.device].node;
         Simulator::ScheduleWithContext(node->GetId(),
                                        NanoSeconds(atNs) - Simulator::Now(),
                                        &NrCell::Arrive,
@@ -959,85 +788,25 @@ void
 NrCell::ReportAll()
 {
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
+    auto from = slot + m_reportDelay;
+    auto noiseMw = m_channel->GetNoiseMw(true);
     for (auto& link : m_links)
     {
-        MakeReport(link, false, slot);
-        MakeReport(link, true, slot);
-    }
-    m_reporting = Simulator::Schedule(NanoSeconds(m_reportPeriod * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
-}
-
-void
-NrCell::MakeReport(Link& link, bool isUplink, int64_t slot)
-{
-    auto& direction = Get(link, isUplink);
-    const auto& grid = isUplink ? m_uplinkGrid : m_downlinkGrid;
-    const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
-    GetReport(direction, slot);
-    auto& report = direction.coming;
-    report.from = slot + m_reportDelay;
-    if (isUplink)
-    {
+        link.down.adaptation.Measure(m_channel->GetDownlink(link.device), m_gnbPsdMw, slot, from);
+        if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
+        {
+            link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
+        }
+        const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
         {
             sum += gain.single;
         }
-        link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_uplinkNoiseMw, 1e-30));
+        link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
+        link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from);
     }
-    report.psdMw = isUplink ? GetUplinkPsdMw(link, m_prbs) : m_gnbPsdMw;
-    std::array<std::vector<double>, 2> bits; // of each group, per PRB, with one layer and with two
-    std::array<double, 2> whole{0, 0};
-    bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
-    for (uint32_t rank = 1; rank <= (isPair ? 2 : 1); rank++)
-    {
-        for (uint32_t group = 0; group < grid.CountGroups(); group++)
-        {
-            m_sinr.clear();
-            CollectSinr(gains, report.psdMw, rank, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group));
-            double product = 1;
-            double sum = 0;
-            for (auto sinr : m_sinr)
-            {
-                product *= 1 + sinr;
-                if (product > 1e200)
-                {
-                    sum += std::log2(product);
-                    product = 1;
-                }
-            }
-            sum += std::log2(product);
-            whole[rank - 1] += sum;
-            bits[rank - 1].push_back(sum / grid.GetSize(group));
-        }
-    }
-    report.rank = isPair && whole[1] > whole[0] ? 2 : 1;
-    auto toDb = [&report](double bitsPerPrb) { return ToDb(std::max(std::exp2(bitsPerPrb / report.rank) - 1, 1e-9)); };
-    auto toCqi = [this](double db) {
-        auto above = std::upper_bound(m_cqiThresholdDb.begin(), m_cqiThresholdDb.end(), db);
-        return static_cast<int64_t>(above - m_cqiThresholdDb.begin());
-    };
-    report.wideDb = toDb(whole[report.rank - 1] / grid.GetPrbs());
-    report.groupDb.clear();
-    for (auto each : bits[report.rank - 1])
-    {
-        report.groupDb.push_back(toDb(each));
-    }
-    if (isUplink)
-    {
-        return;
-    }
-    // The device tells its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
-    report.cqi = toCqi(report.wideDb);
-    if (report.cqi > OUT_OF_RANGE_CQI)
-    {
-        link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
-    }
-    for (auto& db : report.groupDb)
-    {
-        auto cqi = std::clamp<int64_t>(report.cqi + std::clamp<int64_t>(toCqi(db) - report.cqi, -1, 2), 1, 15);
-        db = m_cqiThresholdDb[cqi - 1];
-    }
+    m_reporting = Simulator::Schedule(NanoSeconds(m_reportPeriod * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
 }
 
 NrCount
@@ -1056,7 +825,7 @@ NrCell::WriteCounts(const std::string& file) const
         for (bool isUplink : {false, true})
         {
             const auto& count = Get(link, isUplink).count;
-            out << link.net->GetNode()->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
+            out << link.node->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
                 << count.firstBlocks << '\t' << count.firstErrors << '\t' << count.givenUp << '\t' << count.bytes
                 << '\t' << count.prbs << '\t' << count.dropped << '\n';
         }
@@ -1068,12 +837,12 @@ NrLinkState
 NrCell::GetState(uint32_t device, bool isUplink) const
 {
     const auto& direction = Get(m_links[device], isUplink);
-    const auto& report = GetLatest(direction);
+    const auto& report = direction.adaptation.GetLatest();
     NrLinkState state;
     state.queueBytes = direction.sender.GetBytes();
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
-    state.bler = direction.judged > 0 ? direction.bler : NAN;
+    state.bler = direction.adaptation.GetBler();
     if (!report.groupDb.empty())
     {
         state.sinrDb = report.wideDb;
@@ -1088,23 +857,21 @@ double
 NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
 {
     const auto& link = m_links[device];
-    const auto& direction = Get(link, isUplink);
-    const auto& report = GetLatest(direction);
-    if (report.groupDb.empty() || (!isUplink && report.cqi == OUT_OF_RANGE_CQI))
+    const auto& adaptation = Get(link, isUplink).adaptation;
+    const auto& report = adaptation.GetLatest();
+    if (report.groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
     {
         return 0;
     }
     auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
-    auto expected = report.wideDb + ToDb(psdMw / report.psdMw);
     double bits = 0;
     for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
     {
         auto elements = GetElements(isUplink, slot);
         if (elements > 0 && (isUplink ? m_frame.HasUplink(slot) : m_frame.HasDownlink(slot)))
         {
-            auto mcs = m_errors->GetBestMcs(m_table, expected, prbs, elements, report.rank, m_targetBler);
-            bits += GetNrTbsBits(prbs, elements, GetNrMcsTable(m_table)[std::max(mcs, 0)], report.rank);
+            bits += adaptation.GetCapacityBits(prbs, psdMw, elements);
         }
     }
     return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());

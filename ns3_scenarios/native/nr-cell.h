@@ -5,12 +5,14 @@
 #include "nr-channel.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
+#include "nr-link-adaptation.h"
+#include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
-#include "nr-tables.h"
+#include "nr-uplink-buffer.h"
 
 #include "ns3/event-id.h"
-#include "ns3/ipv4-address.h"
+#include "ns3/node.h"
 #include "ns3/object.h"
 #include "ns3/random-variable-stream.h"
 #include "ns3/traced-callback.h"
@@ -19,14 +21,11 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace ns3::cosim
 {
-
-class NrNetDevice;
 
 /// What one direction of a device's link has carried.
 struct NrCount
@@ -83,11 +82,13 @@ class NrCell : public Object
     ~NrCell() override;
     static TypeId GetTypeId();
 
-    /// The gNB's net device. All attributes are set before; the channel has its gNB.
-    void SetGnb(Ptr<NrNetDevice> gnb, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
+    using Deliver = NrRlcReceiver::Deliver;
 
-    /// The net device of the channel's next device.
-    void AddDevice(Ptr<NrNetDevice> device);
+    /// The gNB's node, and what takes packets that have come up. All attributes are set before; the channel has its gNB.
+    void SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
+
+    /// The node of the channel's next device, and what takes packets that have come down to it.
+    void AddDevice(Ptr<Node> device, Deliver deliver);
 
     /// Begin to report; all devices are there.
     void Begin();
@@ -99,9 +100,6 @@ class NrCell : public Object
 
     /// A packet for a device or, if `isUplink`, from it; false if there is no room for it.
     bool Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet);
-
-    /// Which device has this address; negative if none has.
-    int64_t FindDevice(Ipv4Address address);
 
     Ptr<Channel> GetChannel() const;
     uint32_t CountDevices() const;
@@ -134,7 +132,8 @@ class NrCell : public Object
     static constexpr uint32_t PROCESSES = 16; // HARQ processes, TS 38.321 clauses 5.3.2.1 and 5.4.2.1
     static constexpr uint32_t MOST_TRANSMISSIONS = 8;
 
-    enum class Phase
+    /// Of a HARQ process.
+    enum class HarqState
     {
         FREE,
         FLYING,
@@ -144,7 +143,7 @@ class NrCell : public Object
     /// A HARQ process and its transport block.
     struct Process
     {
-        Phase phase{Phase::FREE};
+        HarqState state{HarqState::FREE};
         bool isDecoded{false};
         uint32_t mcs{0};
         uint32_t layers{1};
@@ -157,62 +156,33 @@ class NrCell : public Object
         uint64_t waiting{0};  // buffer status report in it (uplink)
     };
 
-    /// A channel report: what the MAC may know of a direction from a slot on.
-    struct Report
-    {
-        int64_t from{-1};
-        int64_t cqi{0};
-        uint32_t rank{1};
-        double wideDb{NAN};            // effective SINR as measured
-        double psdMw{0};               // at which transmit power on each PRB
-        std::vector<double> groupDb;   // of each group of PRBs, as reported
-    };
-
     struct Direction
     {
-        Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, NrRlcReceiver::Deliver deliver);
+        Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver);
 
         NrRlcSender sender;
         NrRlcReceiver receiver;
         std::array<Process, PROCESSES> processes;
-        Report report;
-        Report coming;
-        double offsetDb{0};
-        double bler{0};
-        uint64_t judged{0}; // first transmissions of which the gNB knows what came of them
+        NrLinkAdaptation adaptation;
         Ptr<UniformRandomVariable> draw;
         NrCount count;
         int64_t mcs{-1};
         int64_t prbs{-1};
     };
 
-    struct Granted
-    {
-        int64_t slot;
-        uint64_t bytes;
-    };
-
     struct Link
     {
-        Link(uint32_t device, const NrCell& cell, NrRlcReceiver::Deliver down, NrRlcReceiver::Deliver up);
+        Link(uint32_t device, Ptr<Node> node, const NrCell& cell, Deliver down, Deliver up);
 
         uint32_t device;
+        Ptr<Node> node;
         Direction down;
         Direction up;
-        Ptr<NrNetDevice> net;
         double pathLossDb{0};
         int64_t lastInRangeNs{-1};
         int64_t lastActiveNs{-1};
-        // What the gNB knows of the uplink's buffer.
-        uint64_t reported{0};
-        int64_t reportedSlot{-1};
-        std::deque<Granted> granted; // since that report
-
-        // What the device knows.
-        uint64_t lastStatus{0};
-        int64_t lastSentNs{-1};
-        uint32_t grants{0}; // not yet used
-        bool isRequesting{false}; // since its last buffer status report
+        NrUplinkBuffer buffer;
+        NrUplinkRequests requests;
     };
 
     struct Grant
@@ -251,8 +221,9 @@ class NrCell : public Object
     bool IsActive() const;
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
-    void LearnStatus(Link& link, const Process& process);
-    void DropGranted(Link& link, int64_t slot);
+    /// Give blocks that wait for their retransmission the PRBs that they need, if so many are free; `take` gets each.
+    template <class Take>
+    void Retransmit(bool isUplink, NrGroups& free, Take take);
     void ScheduleDownlink(int64_t slot);
     void GrantUplink(int64_t slot, int64_t uplinkSlot);
     void SendUplink(int64_t slot);
@@ -262,17 +233,11 @@ class NrCell : public Object
     void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, NrGroups groups, uint32_t begin, uint32_t end);
     int32_t FindFree(const Direction& direction) const;
     void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
-    NrCandidate MakeCandidate(Link& link, bool isUplink, double bytes, double psdMw) const;
-    double GetExpectedDb(const Direction& direction, const NrGrid& grid, NrGroups groups, double psdMw) const;
-    const Report& GetReport(Direction& direction, int64_t slot) const;
-    const Report& GetLatest(const Direction& direction) const;
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
-    uint32_t GetMostUplinkPrbs(const Link& link, const Report& report) const;
+    uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
-    void CollectSinr(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end);
     void ReportAll();
-    void MakeReport(Link& link, bool isUplink, int64_t slot);
-    void Deliver(bool isUplink, int64_t atNs);
+    void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
     void AddNews(int64_t knownNs, News news);
 
@@ -304,21 +269,19 @@ class NrCell : public Object
     std::string m_schedulerName;
 
     NrFrame m_frame;
-    NrMcsTable m_table{NrMcsTable::QAM256};
-    NrGrid m_downlinkGrid;
-    NrGrid m_uplinkGrid;
+    NrLinkSettings m_downlink;
+    NrLinkSettings m_uplink;
+    NrPowerControl m_powerControl;
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
     int64_t m_gnbProcessingNs{0};
     double m_gnbPsdMw{0};
-    double m_uplinkNoiseMw{0};
-    std::vector<double> m_cqiThresholdDb; // the least effective SINR of each CQI
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;
     Ptr<NrErrorModel> m_errors;
-    Ptr<NrNetDevice> m_gnb;
+    Ptr<Node> m_gnb;
+    Deliver m_toGnb;
     std::deque<Link> m_links;
-    std::map<Ipv4Address, uint32_t> m_byAddress;
     EventId m_tick;
     EventId m_reporting;
     int64_t m_lastSlot{-1};

@@ -2,7 +2,7 @@
 #include "nr-channel.h"
 
 #include "decibel.h"
-#include "fading.h"
+#include "doppler-mobility.h"
 
 #include "ns3/angles.h"
 #include "ns3/double.h"

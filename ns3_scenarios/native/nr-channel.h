@@ -54,6 +54,9 @@ class NrChannel : public Channel
     const std::vector<NrPrbGain>& GetDownlink(uint32_t device);
     const std::vector<NrPrbGain>& GetUplink(uint32_t device);
 
+    /// The noise of a PRB at a receiver, in mW.
+    double GetNoiseMw(bool isUplink) const;
+
     int64_t AssignStreams(int64_t stream);
 
     std::size_t GetNDevices() const override;
@@ -94,7 +97,6 @@ class NrChannel : public Channel
     static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
     void ChooseBeams(Link& link);
     void Combine(Link& link, bool isUplink, double scale);
-    double GetNoiseMw(bool isUplink) const;
 
     double m_frequency{0};
     double m_uplinkFrequency{0};

@@ -62,13 +62,16 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     };
     auto gnbEnd = add(gnb);
     m_channel->SetGnb(gnb->GetObject<MobilityModel>(), m_gnbAntenna.Create<PhasedArrayModel>());
-    m_cell->SetGnb(gnbEnd, m_channel, errors);
+    auto deliver = [](Ptr<NrNetDevice> end) { return [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }; };
+    m_cell->SetGnb(gnb, deliver(gnbEnd), m_channel, errors);
+    gnbEnd->ConnectGnb(m_cell);
     NetDeviceContainer ends(gnbEnd);
     for (auto node = devices.Begin(); node != devices.End(); node++)
     {
         auto end = add(*node);
         m_channel->AddDevice((*node)->GetObject<MobilityModel>(), m_deviceAntenna.Create<PhasedArrayModel>());
-        m_cell->AddDevice(end);
+        m_cell->AddDevice(*node, deliver(end));
+        gnbEnd->AddDevice(end);
         ends.Add(end);
     }
     m_cell->Begin();

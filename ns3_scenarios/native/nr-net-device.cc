@@ -3,6 +3,7 @@
 
 #include "nr-cell.h"
 
+#include "ns3/ipv4.h"
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/mac48-address.h"
@@ -55,9 +56,42 @@ NrNetDevice::Connect(Ptr<NrCell> cell, int64_t device)
 }
 
 void
+NrNetDevice::ConnectGnb(Ptr<NrCell> cell)
+{
+    Connect(cell, -1);
+}
+
+void
+NrNetDevice::AddDevice(Ptr<NrNetDevice> end)
+{
+    end->Connect(m_cell, m_devices.size());
+    m_devices.push_back(end);
+}
+
+int64_t
+NrNetDevice::FindDevice(Ipv4Address address)
+{
+    if (m_byAddress.size() < m_devices.size())
+    {
+        for (const auto& end : m_devices)
+        {
+            auto ip = end->GetNode()->GetObject<Ipv4>();
+            auto interface = ip ? ip->GetInterfaceForDevice(end) : -1;
+            for (uint32_t i = 0; interface >= 0 && i < ip->GetNAddresses(interface); i++)
+            {
+                m_byAddress[ip->GetAddress(interface, i).GetLocal()] = end->m_device;
+            }
+        }
+    }
+    auto found = m_byAddress.find(address);
+    return found == m_byAddress.end() ? -1 : found->second;
+}
+
+void
 NrNetDevice::DoDispose()
 {
     m_cell = nullptr;
+    m_devices.clear();
     m_node = nullptr;
     m_receive = ReceiveCallback();
     m_promiscuousReceive = PromiscReceiveCallback();
@@ -79,7 +113,7 @@ NrNetDevice::Send(Ptr<Packet> packet, const Address& target, uint16_t protocol)
     {
         Ipv4Header header;
         packet->PeekHeader(header);
-        device = m_cell->FindDevice(header.GetDestination());
+        device = FindDevice(header.GetDestination());
     }
     m_transmit(packet);
     if (device < 0 || packet->GetSize() > m_mtu || !m_cell->Enqueue(device, m_device >= 0, packet))

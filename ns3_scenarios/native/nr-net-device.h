@@ -7,6 +7,8 @@
 #include "ns3/traced-callback.h"
 
 #include <cstdint>
+#include <map>
+#include <vector>
 
 namespace ns3::cosim
 {
@@ -22,8 +24,11 @@ class NrNetDevice : public NetDevice
   public:
     static TypeId GetTypeId();
 
-    /// Make this the gNB's end, or that of the device which is the cell's next.
-    void Connect(Ptr<NrCell> cell, int64_t device);
+    /// Make this the gNB's end of a cell.
+    void ConnectGnb(Ptr<NrCell> cell);
+
+    /// Make `end` that of the cell's next device; this is the gNB's.
+    void AddDevice(Ptr<NrNetDevice> end);
 
     /// The cell that it is an end of.
     Ptr<NrCell> GetCell() const;
@@ -60,8 +65,13 @@ class NrNetDevice : public NetDevice
     void DoDispose() override;
 
   private:
+    void Connect(Ptr<NrCell> cell, int64_t device);
+    int64_t FindDevice(Ipv4Address address);
+
     Ptr<NrCell> m_cell;
     int64_t m_device{-1}; // negative: the gNB
+    std::vector<Ptr<NrNetDevice>> m_devices; // the gNB's
+    std::map<Ipv4Address, int64_t> m_byAddress;
     Ptr<Node> m_node;
     uint32_t m_index{0};
     uint16_t m_mtu{1500};

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "obstruction.h"
 
-#include "nr-channel.h"
-
 #include "ns3/error-model.h"
 #include "ns3/ethernet-header.h"
 #include "ns3/loopback-net-device.h"
 #include "ns3/mobility-model.h"
 #include "ns3/pointer.h"
 #include "ns3/propagation-loss-model.h"
-#include "ns3/spectrum-channel.h"
-#include "ns3/yans-wifi-channel.h"
 
 namespace ns3::cosim
 {
@@ -125,33 +121,17 @@ Obstruction::StandIn(Ptr<Channel> channel)
     {
         return true;
     }
-    if (auto spectrum = DynamicCast<SpectrumChannel>(channel))
+    PointerValue before;
+    if (channel->GetAttributeFailSafe("PropagationLossModel", before))
     {
-        spectrum->AddPropagationLossModel(CreateObject<ObstructedPathLoss>(this));
-        return true;
-    }
-    if (auto nr = DynamicCast<NrChannel>(channel))
-    {
-        PointerValue before;
-        nr->GetAttribute("PropagationLossModel", before);
         auto loss = CreateObject<ObstructedPathLoss>(this);
         loss->SetNext(before.Get<PropagationLossModel>());
-        nr->SetAttribute("PropagationLossModel", PointerValue(loss));
-        return true;
-    }
-    if (auto yans = DynamicCast<YansWifiChannel>(channel))
-    {
-        PointerValue before;
-        yans->GetAttribute("PropagationLossModel", before);
-        auto loss = CreateObject<ObstructedPathLoss>(this);
-        loss->SetNext(before.Get<PropagationLossModel>());
-        yans->SetPropagationLossModel(loss);
+        channel->SetAttribute("PropagationLossModel", PointerValue(loss));
         return true;
     }
     for (std::size_t i = 0; i < channel->GetNDevices(); i++)
     {
         auto netDevice = channel->GetDevice(i);
-        PointerValue before;
         if (!netDevice->GetAttributeFailSafe("ReceiveErrorModel", before))
         {
             return false;

@@ -19,9 +19,9 @@ class Obstruction : public SimpleRefCount<Obstruction>
     /**
      * Stand in the channels of the node's net devices, and in `channels`.
      *
-     * @return false if one of its net devices has no channel, or none of those that can be obstructed: a
-     *         SpectrumChannel, NrChannel or YansWifiChannel, whose path loss grows beyond any link budget, or one whose net devices
-     *         take a ReceiveErrorModel, as those of cables do
+     * @return false if one of its net devices has no channel, or none of those that can be obstructed: one with an
+     *         attribute PropagationLossModel (SpectrumChannel, YansWifiChannel, NrChannel), where the loss grows beyond
+     *         any link budget, or one whose net devices take a ReceiveErrorModel, as those of cables do
      */
     bool Obstruct(Ptr<Node> node, const std::vector<Ptr<Channel>>& channels);
 

@@ -138,12 +138,14 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
         if (i == 0)
         {
             channel->SetGnb(mobility, MakeArray(2, 4));
-            cell->SetGnb(end, channel, MakeErrors());
+            cell->SetGnb(nodes.Get(0), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }, channel, MakeErrors());
+            end->ConnectGnb(cell);
         }
         else
         {
             channel->AddDevice(mobility, MakeArray(1, 1));
-            cell->AddDevice(end);
+            cell->AddDevice(nodes.Get(i), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); });
+            DynamicCast<NrNetDevice>(ends.Get(0))->AddDevice(end);
         }
     }
     channel->AssignStreams(100);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "path-loss.h"
+#include "shadowing.h"
 
 #include "ns3/double.h"
 #include "ns3/pointer.h"
@@ -7,35 +7,7 @@
 namespace ns3::cosim
 {
 
-NS_OBJECT_ENSURE_REGISTERED(SharedPathLoss);
 NS_OBJECT_ENSURE_REGISTERED(LogNormalShadowing);
-
-TypeId
-SharedPathLoss::GetTypeId()
-{
-    static TypeId tid = TypeId("ns3::cosim::SharedPathLoss")
-                            .SetParent<PropagationLossModel>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<SharedPathLoss>()
-                            .AddAttribute("Model",
-                                          "The model that answers.",
-                                          PointerValue(),
-                                          MakePointerAccessor(&SharedPathLoss::m_model),
-                                          MakePointerChecker<PropagationLossModel>());
-    return tid;
-}
-
-double
-SharedPathLoss::DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
-{
-    return m_model->CalcRxPower(txPowerDbm, a, b);
-}
-
-int64_t
-SharedPathLoss::DoAssignStreams(int64_t stream)
-{
-    return m_model->AssignStreams(stream);
-}
 
 TypeId
 LogNormalShadowing::GetTypeId()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#ifndef COSIM_PATH_LOSS_H
-#define COSIM_PATH_LOSS_H
+#ifndef COSIM_SHADOWING_H
+#define COSIM_SHADOWING_H
 
 #include "spatial-normal.h"
 
@@ -9,22 +9,6 @@
 
 namespace ns3::cosim
 {
-
-/**
- * Hands every question to another model. LteHelper creates one model for the downlink and one for the
- * uplink; with two of these in front of one model, the channel is reciprocal.
- */
-class SharedPathLoss : public PropagationLossModel
-{
-  public:
-    static TypeId GetTypeId();
-
-  private:
-    double DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const override;
-    int64_t DoAssignStreams(int64_t stream) override;
-
-    Ptr<PropagationLossModel> m_model;
-};
 
 /**
  * Log-normal shadowing: for each pair of nodes a normal variable in dB, the same both ways, that changes as they move

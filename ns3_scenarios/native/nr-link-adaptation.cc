@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-link-adaptation.h"
+
+#include "decibel.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace ns3::cosim
+{
+
+namespace
+{
+
+constexpr double EXPECTED_GAP = 0.6; // of coded rates to Shannon's, for the size of allocations; ours
+constexpr double MOST_BITS_PER_ELEMENT = 7.4;
+constexpr uint64_t BLER_BLOCKS = 100; // over which the BLER is averaged
+constexpr double LARGEST_OFFSET_DB = 20;
+
+/// SINR of one of two layers behind an MMSE receiver, at `psd` mW per PRB for both together.
+double
+GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
+{
+    auto p = psd / 2;
+    auto own = layer == 0 ? gain.first : gain.second;
+    auto other = layer == 0 ? gain.second : gain.first;
+    return p * own - p * p * gain.crossed / (1 + p * other);
+}
+
+/// The sum of log2(1 + SINR).
+double
+GetBits(const std::vector<double>& sinr)
+{
+    double product = 1;
+    double sum = 0;
+    for (auto each : sinr)
+    {
+        product *= 1 + each;
+        if (product > 1e200)
+        {
+            sum += std::log2(product);
+            product = 1;
+        }
+    }
+    return sum + std::log2(product);
+}
+
+double
+ToSinrDb(double bits)
+{
+    return ToDb(std::max(std::exp2(bits) - 1, 1e-9));
+}
+
+} // namespace
+
+void
+AddSinr(const std::vector<NrPrbGain>& gains,
+        double psdMw,
+        uint32_t layers,
+        uint32_t begin,
+        uint32_t end,
+        std::vector<double>& sinr)
+{
+    for (auto prb = begin; prb < end; prb++)
+    {
+        if (layers == 1)
+        {
+            sinr.push_back(psdMw * gains[prb].single);
+        }
+        else
+        {
+            sinr.push_back(GetLayerSinr(gains[prb], psdMw, 0));
+            sinr.push_back(GetLayerSinr(gains[prb], psdMw, 1));
+        }
+    }
+}
+
+std::vector<double>
+NrLinkAdaptation::GetThresholdsDb(const NrErrorModel& errors, NrMcsTable table, uint32_t prbs, uint32_t elementsPerPrb)
+{
+    std::vector<double> thresholds;
+    for (uint32_t cqi = 1; cqi <= 15; cqi++)
+    {
+        double low = -30;
+        double high = 50;
+        while (high - low > 0.001)
+        {
+            auto middle = (low + high) / 2;
+            (errors.GetCqi(table, middle, prbs, elementsPerPrb) >= cqi ? high : low) = middle;
+        }
+        thresholds.push_back(high);
+    }
+    return thresholds;
+}
+
+void
+NrLinkAdaptation::Begin(const NrLinkSettings* settings)
+{
+    m_settings = settings;
+}
+
+int64_t
+NrLinkAdaptation::GetCqi(double db) const
+{
+    const auto& thresholds = m_settings->thresholdDb;
+    return std::upper_bound(thresholds.begin(), thresholds.end(), db) - thresholds.begin();
+}
+
+void
+NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains, double psdMw, int64_t slot, int64_t from)
+{
+    const auto& grid = m_settings->grid;
+    GetReport(slot);
+    m_coming.from = from;
+    m_coming.psdMw = psdMw;
+    std::array<std::vector<double>, 2> bits; // of each group, per PRB, with one layer and with two
+    std::array<double, 2> whole{0, 0};
+    bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
+    for (uint32_t rank = 1; rank <= (isPair ? 2 : 1); rank++)
+    {
+        for (uint32_t group = 0; group < grid.CountGroups(); group++)
+        {
+            m_sinr.clear();
+            AddSinr(gains, psdMw, rank, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group), m_sinr);
+            auto sum = GetBits(m_sinr);
+            whole[rank - 1] += sum;
+            bits[rank - 1].push_back(sum / grid.GetSize(group));
+        }
+    }
+    auto rank = m_coming.rank = isPair && whole[1] > whole[0] ? 2 : 1;
+    m_coming.wideDb = ToSinrDb(whole[rank - 1] / grid.GetPrbs() / rank);
+    m_coming.groupDb.clear();
+    for (auto each : bits[rank - 1])
+    {
+        m_coming.groupDb.push_back(ToSinrDb(each / rank));
+    }
+    if (!m_settings->isTold)
+    {
+        return;
+    }
+    // The device tells its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
+    m_coming.cqi = GetCqi(m_coming.wideDb);
+    for (auto& db : m_coming.groupDb)
+    {
+        auto difference = std::clamp<int64_t>(GetCqi(db) - m_coming.cqi, -1, 2);
+        db = m_settings->thresholdDb[std::clamp<int64_t>(m_coming.cqi + difference, 1, 15) - 1];
+    }
+}
+
+const NrReport&
+NrLinkAdaptation::GetReport(int64_t slot)
+{
+    if (m_coming.from >= 0 && m_coming.from <= slot)
+    {
+        std::swap(m_report, m_coming);
+        m_coming.from = -1;
+    }
+    return m_report;
+}
+
+const NrReport&
+NrLinkAdaptation::GetLatest() const
+{
+    return m_coming.from >= 0 ? m_coming : m_report;
+}
+
+uint32_t
+NrLinkAdaptation::GetRank() const
+{
+    return m_report.rank;
+}
+
+double
+NrLinkAdaptation::GetExpectedDb(NrGroups groups, double psdMw) const
+{
+    double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
+    double bits = 0;
+    uint32_t prbs = 0;
+    for (; groups; groups &= groups - 1)
+    {
+        auto group = std::countr_zero(groups);
+        auto size = m_settings->grid.GetSize(group);
+        bits += size * std::log2(1 + FromDb(m_report.groupDb[group] + shift));
+        prbs += size;
+    }
+    return ToSinrDb(bits / prbs);
+}
+
+std::vector<double>
+NrLinkAdaptation::GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb) const
+{
+    std::vector<double> found;
+    found.reserve(m_report.groupDb.size());
+    double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
+    for (auto db : m_report.groupDb)
+    {
+        auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
+        found.push_back(bits * m_report.rank * elementsPerPrb);
+    }
+    return found;
+}
+
+uint32_t
+NrLinkAdaptation::ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb) const
+{
+    const auto& errors = *m_settings->errors;
+    auto target = m_settings->targetBler;
+    return std::max(errors.GetBestMcs(m_settings->table, expectedDb, prbs, elementsPerPrb, m_report.rank, target), 0);
+}
+
+uint32_t
+NrLinkAdaptation::GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const
+{
+    const auto& report = GetLatest();
+    auto expected = report.wideDb + ToDb(psdMw / report.psdMw);
+    auto table = m_settings->table;
+    auto target = m_settings->targetBler;
+    auto mcs = m_settings->errors->GetBestMcs(table, expected, prbs, elementsPerPrb, report.rank, target);
+    return GetNrTbsBits(prbs, elementsPerPrb, GetNrMcsTable(table)[std::max(mcs, 0)], report.rank);
+}
+
+void
+NrLinkAdaptation::Judge(uint32_t mcs, bool isDecoded)
+{
+    // So that errors and successes balance at the target; not beyond what an MCS can do.
+    uint32_t most = GetNrMcsTable(m_settings->table).size() - 1;
+    auto target = m_settings->targetBler;
+    double change = isDecoded ? m_settings->stepDb * target / (1 - target) : -m_settings->stepDb;
+    if ((isDecoded && mcs < most) || (!isDecoded && mcs > 0))
+    {
+        m_offsetDb = std::clamp(m_offsetDb + change, -LARGEST_OFFSET_DB, LARGEST_OFFSET_DB);
+    }
+    m_judged++;
+    m_bler += ((isDecoded ? 0 : 1) - m_bler) / std::min(m_judged, BLER_BLOCKS);
+}
+
+double
+NrLinkAdaptation::GetBler() const
+{
+    return m_judged > 0 ? m_bler : NAN;
+}
+
+} // namespace ns3::cosim

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_NR_LINK_ADAPTATION_H
+#define COSIM_NR_LINK_ADAPTATION_H
+
+#include "nr-channel.h"
+#include "nr-error-model.h"
+#include "nr-scheduler.h"
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace ns3::cosim
+{
+
+/// A channel report: what the MAC may know of one direction of a link from a slot on.
+struct NrReport
+{
+    int64_t from{-1};
+    int64_t cqi{0};
+    uint32_t rank{1};
+    double wideDb{NAN};          // effective SINR as measured
+    double psdMw{0};             // at which transmit power on each PRB
+    std::vector<double> groupDb; // of each group of PRBs, as reported
+};
+
+/// What link adaptation is for all links of one direction of a cell.
+struct NrLinkSettings
+{
+    Ptr<NrErrorModel> errors;
+    NrMcsTable table{NrMcsTable::QAM256};
+    NrGrid grid;
+    double targetBler{0.1};          // of first transmissions
+    double stepDb{0};                // of the outer loop, when a block fails
+    bool isTold{false};              // the device tells CQIs; else the gNB measures
+    std::vector<double> thresholdDb; // the least effective SINR of each CQI, from 1
+};
+
+/// The SINRs (linear) of PRBs `begin` to `end` behind the receiver, for each layer; added to `sinr`. Of two layers each
+/// has half of `psdMw`, behind an MMSE receiver.
+void AddSinr(const std::vector<NrPrbGain>& gains,
+             double psdMw,
+             uint32_t layers,
+             uint32_t begin,
+             uint32_t end,
+             std::vector<double>& sinr);
+
+/**
+ * Link adaptation of one direction of a link: what the channel is reported to be, what is to be expected of it, and the
+ * MCS that goes with that. An outer loop shifts the expected SINR so that first transmissions fail as often as the target
+ * says (Sampath et al., VTC 1997).
+ */
+class NrLinkAdaptation
+{
+  public:
+    static constexpr int64_t OUT_OF_RANGE_CQI = 0; // TS 38.214 tables 5.2.2.1-2 to -4
+
+    /// The least effective SINR of each CQI from 1 to 15 (to 0.001 dB).
+    static std::vector<double> GetThresholdsDb(const NrErrorModel& errors,
+                                               NrMcsTable table,
+                                               uint32_t prbs,
+                                               uint32_t elementsPerPrb);
+
+    /// `settings` outlive this.
+    void Begin(const NrLinkSettings* settings);
+
+    /// The channel was measured in `slot` at this power on each PRB; known from slot `from` on.
+    void Measure(const std::vector<NrPrbGain>& gains, double psdMw, int64_t slot, int64_t from);
+
+    /// The report that holds in a slot. Slots are asked for in order.
+    const NrReport& GetReport(int64_t slot);
+
+    /// The newest report, known or not yet.
+    const NrReport& GetLatest() const;
+
+    /// Layers, by the report in force.
+    uint32_t GetRank() const;
+
+    /// The SINR to be expected on these groups, as of the report in force.
+    double GetExpectedDb(NrGroups groups, double psdMw) const;
+
+    /// Bits that a PRB of each group may be expected to carry.
+    std::vector<double> GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb) const;
+
+    /// The MCS for an allocation.
+    uint32_t ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb) const;
+
+    /// Bits of a block on so many PRBs by the newest report, whatever the outer loop says.
+    uint32_t GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const;
+
+    /// The gNB has learnt what came of a first transmission with this MCS.
+    void Judge(uint32_t mcs, bool isDecoded);
+
+    /// BLER of first transmissions, averaged over about 100 of them; NaN before the first.
+    double GetBler() const;
+
+  private:
+    int64_t GetCqi(double db) const;
+
+    const NrLinkSettings* m_settings{nullptr};
+    NrReport m_report;
+    NrReport m_coming;
+    double m_offsetDb{0};
+    double m_bler{0};
+    uint64_t m_judged{0};
+    std::vector<double> m_sinr;
+};
+
+} // namespace ns3::cosim
+
+#endif

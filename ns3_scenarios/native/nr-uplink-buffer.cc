@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "nr-uplink-buffer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ns3::cosim
+{
+
+namespace
+{
+
+constexpr double STATUS_STEP = 1.065;
+
+} // namespace
+
+uint64_t
+NrUplinkBuffer::GetStatus(uint64_t bytes)
+{
+    if (bytes == 0)
+    {
+        return 0;
+    }
+    auto step = std::ceil(std::log(std::max<double>(bytes, 10) / 10) / std::log(STATUS_STEP));
+    return static_cast<uint64_t>(std::ceil(10 * std::pow(STATUS_STEP, step)));
+}
+
+void
+NrUplinkBuffer::LearnStatus(uint64_t bytes, int64_t slot)
+{
+    if (slot < m_reportedSlot)
+    {
+        return;
+    }
+    m_reportedSlot = slot;
+    m_reported = bytes;
+    DropGranted(slot);
+}
+
+void
+NrUplinkBuffer::LearnRequest(uint64_t bytes, int64_t slot)
+{
+    // Newer than any status report of an earlier slot that a retransmission still brings; and it had no grant left: what
+    // was granted before was of no avail.
+    DropGranted(slot);
+    m_reported = bytes;
+    m_reportedSlot = slot + 1;
+}
+
+void
+NrUplinkBuffer::Grant(uint64_t bytes, int64_t slot)
+{
+    m_granted.push_back({slot, bytes});
+}
+
+uint64_t
+NrUplinkBuffer::GetWantedBytes() const
+{
+    uint64_t granted = 0;
+    for (const auto& grant : m_granted)
+    {
+        granted += grant.bytes;
+    }
+    return m_reported > granted ? m_reported - granted : 0;
+}
+
+void
+NrUplinkBuffer::DropGranted(int64_t slot)
+{
+    while (!m_granted.empty() && m_granted.front().slot <= slot)
+    {
+        m_granted.pop_front();
+    }
+}
+
+void
+NrUplinkRequests::AddGrant()
+{
+    m_grants++;
+}
+
+void
+NrUplinkRequests::UseGrant()
+{
+    m_grants--;
+}
+
+void
+NrUplinkRequests::TellStatus(uint64_t bytes)
+{
+    m_lastStatus = bytes;
+    m_isRequesting = false; // clause 5.4.4: the status report is on its way
+}
+
+void
+NrUplinkRequests::Send(int64_t nowNs)
+{
+    m_lastSentNs = nowNs;
+}
+
+bool
+NrUplinkRequests::Request(uint64_t waitingBytes, int64_t nowNs, int64_t timerNs)
+{
+    bool isTold = m_lastStatus > 0 && nowNs - m_lastSentNs < timerNs;
+    bool isNew = !m_isRequesting && m_grants == 0 && !isTold && waitingBytes > 0;
+    m_isRequesting = m_isRequesting || isNew;
+    return isNew;
+}
+
+bool
+NrUplinkRequests::IsRequesting() const
+{
+    return m_isRequesting;
+}
+
+} // namespace ns3::cosim
