@@ -36,6 +36,7 @@ CORE_HEADERS = (
     "ns3/ipv4-address.h",
     "exchange.h",
     "load.h",
+    "neighbours.h",
 )
 
 

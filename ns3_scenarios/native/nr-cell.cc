@@ -350,6 +350,13 @@ NrCell::SetShares(uint32_t count, const double* shares)
     m_uplinkScheduler.SetShares(all);
 }
 
+void
+NrCell::ClearShares()
+{
+    m_downlinkScheduler.SetShares({});
+    m_uplinkScheduler.SetShares({});
+}
+
 int64_t
 NrCell::FindDevice(Ipv4Address address)
 {
