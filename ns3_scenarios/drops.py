@@ -22,7 +22,7 @@ _REASONS = (
 
 
 def described(ns: Any, topology: Topology, rows: Sequence[int]) -> tuple[str, ...]:
-    """A sentence for each node and reason. `rows`: device, reason, index of the node and IPv4 address, again and again."""
+    """A sentence for each node and reason. `rows`: device, reason, node and IPv4 address, as numbers, again and again."""
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for i in range(0, len(rows), 4):
         device, reason, node, address = rows[i : i + 4]
@@ -31,11 +31,15 @@ def described(ns: Any, topology: Topology, rows: Sequence[int]) -> tuple[str, ..
 
 
 def _sentence(ns: Any, topology: Topology, node: int, reason: int, met: Sequence[tuple[int, int]]) -> str:
-    names = [topology.devices[device].name for device, _ in met[:_MOST_NAMED]]
-    names += [f"{len(met) - _MOST_NAMED} more"] if len(met) > _MOST_NAMED else []
+    names = _some([topology.devices[device].name for device, _ in met])
+    targets = _some(list(dict.fromkeys(_dotted(address) for _, address in met)))
     what, remedy = _REASONS[reason]
-    place = f"{_node(ns, topology, node)} to {_dotted(met[0][1])}"
-    return f"{', '.join(names)}: {what} at {place}; {remedy}"
+    return f"{names}: {what} at {_node(ns, topology, node)} to {targets}; {remedy}"
+
+
+def _some(words: Sequence[str]) -> str:
+    more = [f"{len(words) - _MOST_NAMED} more"] if len(words) > _MOST_NAMED else []
+    return ", ".join([*words[:_MOST_NAMED], *more])
 
 
 def _node(ns: Any, topology: Topology, number: int) -> str:
