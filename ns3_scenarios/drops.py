@@ -22,7 +22,7 @@ _REASONS = (
 
 
 def described(ns: Any, topology: Topology, rows: Sequence[int]) -> tuple[str, ...]:
-    """A sentence for each node and reason. `rows`: device, reason, node and IPv4 address, as numbers, again and again."""
+    """A sentence for each node and reason. `rows`: device, reason, node and IPv4 address as numbers, over and over."""
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for i in range(0, len(rows), 4):
         device, reason, node, address = rows[i : i + 4]
