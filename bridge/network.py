@@ -119,12 +119,15 @@ class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     `channel`: rows of `CHANNEL_ROW`, in order of time, since the outcome before. The first outcome's begin with one
     for every device and direction at `NetworkInfo.now_ns`; later ones are of what has changed (SINR by 0.5 dB or
     more). Empty in a network that keeps no such record.
+    `notes`: in words, what a user can mend of why transfers did not come to their end, as a node without a route. Each
+    is told once.
     """
 
     now_ns: int
     transfers: tuple[TransferOutcome, ...]
     links: tuple[LinkState, ...]
     channel: bytes = b""
+    notes: tuple[str, ...] = ()
 
 
 class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,7 +170,8 @@ class Network(Protocol):
         `deadline_ns`, or before it by `wait`; whatever is not done then is cancelled and leaves no bytes
         in any queue. Without transfers the clock moves to `depart_ns` (with `Wait.DEADLINE`, to
         `deadline_ns`). `bandwidth_shares` gives each device (all of `info.devices`, in order) its share
-        of the band, summing to at most 1; None leaves it to the network's scheduler.
+        of the band, summing to at most 1, from now to the end of this exchange; None leaves it to the network's
+        scheduler, whatever the exchanges before had.
 
         Raises `RequestError` naming the field for a request that makes no sense or that this network
         cannot serve, with the clock unmoved, and `FILE:LINE` for what a scenario script raised meanwhile, which

@@ -195,15 +195,20 @@ def _telling(folder: Path, console: Console) -> "Iterator[Display]":
 @app.command()
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
     """Print a run's tables again, from its journal."""
-    from cosim.journal import Journal  # noqa: PLC0415
-    from cosim.report import print_report  # noqa: PLC0415
+    from cosim.journal import UNDELIVERED, Journal  # noqa: PLC0415
+    from cosim.report import nothing_back, print_report  # noqa: PLC0415
     from cosim.summary import summarise  # noqa: PLC0415
 
     journal = Journal.open(run)
-    print_report(summarise(journal), _console(_REPORT_WIDTH))
-    for kind, message in journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event"):
+    variants = summarise(journal)
+    print_report(variants, _console(_REPORT_WIDTH))
+    events = journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
+    for kind, message in events:
         print(f"{kind}: {message}")
     print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
+    verdict = nothing_back(variants, [message for kind, message in events if kind == UNDELIVERED])
+    if verdict:
+        print(verdict)
     journal.close()
 
 

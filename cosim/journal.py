@@ -42,6 +42,8 @@ SCHEMA_VERSION = 4
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 FILE_NAME = "journal.sqlite"
 BATCH = 256
+UNDELIVERED = "undelivered"
+"""The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
 UNREPEATABLE = ("meta", "costs", "events")
 
 TABLES = (

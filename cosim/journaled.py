@@ -11,11 +11,11 @@ from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, TypeVar
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
-from cosim.journal import Asked, Journal
+from cosim.journal import UNDELIVERED, Asked, Journal
 from cosim.source import Session, Source
 
 Answer = TypeVar("Answer")
@@ -95,7 +95,10 @@ class JournaledNetwork:
     def _ask(self, asked: Asked) -> Outcome:
         if self._source is None:
             raise Diverged(f"{self._place(self._number + 1)}: the record ends before it")
-        return self._persist(self._source, lambda session: session.exchange(*asked))
+        outcome = self._persist(self._source, lambda session: session.exchange(*asked))
+        for note in outcome.notes:
+            self._tell(UNDELIVERED, note)
+        return _without_notes(outcome)
 
     def _persist(self, source: Source, ask: Callable[[Session], Answer]) -> Answer:
         """What the live network answers, by a new session each time that one is lost."""
@@ -129,7 +132,7 @@ class JournaledNetwork:
         for number in range(1, self._number + 1):
             recorded = self._journal.recorded(self._variant, number)
             assert recorded is not None
-            outcome = session.exchange(*recorded.asked)
+            outcome = _without_notes(session.exchange(*recorded.asked))
             if outcome != recorded.outcome:
                 changes = _changes(asdict(recorded.outcome), asdict(outcome))
                 raise Diverged(f"{self._place(number)}: ns-3 does not repeat the record: {changes}")
@@ -138,6 +141,11 @@ class JournaledNetwork:
 
     def _place(self, number: int) -> str:
         return f"variant {self._variant}, exchange {number}"
+
+
+def _without_notes(outcome: Outcome) -> Outcome:
+    """As a record has it: notes are events of the run."""
+    return replace(outcome, notes=())
 
 
 def _changes(recorded: dict[str, Any], now: dict[str, Any]) -> str:

@@ -40,6 +40,17 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
     console.print(_device_table(variants))
 
 
+def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> str | None:
+    """One line about the variants in which not one transfer was done, and the first of `notes` on why; None if none."""
+    empty = [variant for variant in variants if any(variant.statuses.values()) and not variant.statuses[Status.DONE]]
+    if not empty:
+        return None
+    parts = [f"{sum(each.statuses.values())} transfers of {each.policy} ({each.network}), none done" for each in empty]
+    more = f" (and {len(notes) - 1} more above)" if len(notes) > 1 else ""
+    why = f"; {notes[0]}{more}" if notes else "; cosim scenarios NAME --check tries each device alone"
+    return f"nothing ever came back: {', '.join(parts)}{why}"
+
+
 def _device_table(variants: Sequence[VariantSummary]) -> Table:
     all_live = all(variant.network == "live" for variant in variants)
     table = Table(title="devices", title_justify="left", show_edge=False, pad_edge=False)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,12 @@ PROBE_LIMIT_S = 60
 
 @dataclass(frozen=True)
 class Probe:
-    """What became of one transfer of `PROBE_BYTES` each way, alone on the network, and the link after it."""
+    """What became of one transfer of `PROBE_BYTES` each way, alone on the network, the link after it, and why not."""
 
     name: str
     transfer: TransferOutcome
     link: LinkState
+    notes: Sequence[str] = ()
 
     @property
     def downlink_bps(self) -> float | None:
@@ -47,6 +48,8 @@ class Probe:
     @property
     def problem(self) -> str | None:
         """What is wrong with this device, or None."""
+        if self.notes:
+            return "; ".join(self.notes)
         way = "downlink" if self.transfer.downlink_end_ns is None else "uplink"
         match self.transfer.status:
             case Status.UNREACHABLE:
@@ -146,7 +149,7 @@ def probe_all(network: Network) -> Iterator[Probe]:
     for device, name in enumerate(network.info.devices):
         deadline_ns = network.now_ns + PROBE_LIMIT_S * NS_PER_S
         outcome = network.exchange([Transfer(device, PROBE_BYTES, 0, PROBE_BYTES)], network.now_ns, deadline_ns)
-        yield Probe(name, outcome.transfers[0], outcome.links[device])
+        yield Probe(name, outcome.transfers[0], outcome.links[device], outcome.notes)
 
 
 def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
@@ -160,7 +163,7 @@ def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
         link = probe.link
         table.add_row(
             escape(probe.name),
-            "yes" if link.connected else "no",
+            "yes" if link.connected and not probe.notes else "no",
             *(_figure(rate and rate / 1e6, ".2f") for rate in (probe.downlink_bps, probe.uplink_bps)),
             *(_figure(sinr, ".1f") for sinr in (link.downlink_sinr_db, link.uplink_sinr_db)),
             *(_figure(index, "d") for index in (link.cqi, link.downlink_mcs, link.uplink_mcs)),

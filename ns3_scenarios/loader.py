@@ -25,7 +25,9 @@ CORE_HEADERS = (
     "ns3/simulator.h",
     "ns3/rng-seed-manager.h",
     "ns3/config.h",
+    "ns3/names.h",
     "ns3/node-container.h",
+    "ns3/node-list.h",
     "ns3/string.h",
     "ns3/uinteger.h",
     "ns3/double.h",
@@ -36,6 +38,7 @@ CORE_HEADERS = (
     "ns3/ipv4-address.h",
     "exchange.h",
     "load.h",
+    "neighbours.h",
 )
 
 

@@ -161,8 +161,11 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         made = [Device(f"ue{i}", users.Get(i), reached.GetAddress(1 + i)) for i in range(users.GetN())]
         band_hz = self.prbs() * nr_frame.PRB_SUBCARRIERS * nr_frame.SUBCARRIER_HZ * 2**self.numerology
 
-        def apply_shares(shares: Sequence[float]) -> None:
-            cell.SetShares(len(shares), array("d", shares))
+        def apply_shares(shares: Sequence[float] | None) -> None:
+            if shares is None:
+                cell.ClearShares()
+            else:
+                cell.SetShares(len(shares), array("d", shares))
 
         return Topology(
             server.Get(0),

@@ -43,7 +43,8 @@ class Topology:
     `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is connected, how
     its link is, and how to drop what waits below IP; None for a network that has nothing to say: always connected,
     nothing measured, no queue below the ones of its net devices. `others` are users that carry no experts.
-    `apply_shares` gives each device, in their order, its share of the band from now on; None if this radio cannot.
+    `apply_shares` gives each device, in their order, its share of the band from now on, or for None leaves the band to
+    the radio's own scheduler again; it is called at the begin of an exchange. None if this radio cannot.
     `bandwidth_hz` is that of a radio which all devices share, down and up. `keep` is whatever else must live as
     long as the network: helpers, and Python callables that C++ will call.
     """
@@ -53,7 +54,7 @@ class Topology:
     devices: Sequence[Device]
     radio: Any = None
     others: Sequence[Device] = ()
-    apply_shares: Callable[[Sequence[float]], None] | None = None
+    apply_shares: Callable[[Sequence[float] | None], None] | None = None
     bandwidth_hz: tuple[float, float] | None = None
     keep: Any = None
 

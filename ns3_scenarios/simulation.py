@@ -25,7 +25,7 @@ from bridge.network import (
     check_request,
 )
 
-from . import background, life, loader, movement, native, script, streams
+from . import background, drops, life, loader, movement, native, script, streams
 from .contrib import contribs, fingerprint
 from .lte import Lte
 from .lte_multicell import LteMulticell
@@ -112,9 +112,11 @@ class Simulation:
         self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
         Simulation._open = self
         self._outputs = Outputs()
+        self._has_shares = False
         try:
             ns.Config.Reset()
             streams.begin(ns, seed)
+            ns.cosim.LengthenPendingQueues()
             self._topology = _checked(scenario.build(ns), scenario.name)
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
@@ -149,6 +151,7 @@ class Simulation:
         ns.cosim.ExchangeEngine.Exchange.__release_gil__ = True
         engine.SetRadio(self._radio)
         protocol = ns.TypeId.LookupByName(_SOCKETS[self._scenario.transport])
+        ns.cosim.FillNeighbourCaches()
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
@@ -181,8 +184,7 @@ class Simulation:
         if deadline_ns >= 2**63:
             raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
         with script.told_by_line(self._source):
-            if bandwidth_shares is not None:
-                self._apply_shares(bandwidth_shares)
+            self._apply_shares(bandwidth_shares)
             try:
                 return self._carry_out(transfers, depart_ns, deadline_ns, wait)
             except InterruptedError:
@@ -191,12 +193,16 @@ class Simulation:
                 self.close()
                 raise
 
-    def _apply_shares(self, shares: Sequence[float]) -> None:
+    def _apply_shares(self, shares: Sequence[float] | None) -> None:
+        """Shares hold for one exchange; the next one without any takes them back."""
+        if shares is None and not self._has_shares:
+            return
         if self._topology.apply_shares is None:
             raise RequestError(
                 "bandwidth_shares", f"the {self.info.scenario} scenario cannot apply them; leave them out"
             )
         self._topology.apply_shares(shares)
+        self._has_shares = shares is not None
 
     def _carry_out(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int, wait: Wait) -> Outcome:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
@@ -209,13 +215,20 @@ class Simulation:
             status, *times = answer[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
             outcomes.append(TransferOutcome(transfer.device, _STATUSES[status], *map(_counted, times)))
         links = tuple(map(self._link, range(len(self.info.devices))))
-        return Outcome(self.now_ns, tuple(outcomes), links, self._channel())
+        return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes())
 
     def _channel(self) -> bytes:
         rows = bytearray(self._engine.GetChannelBytes())
         if rows:  # cppyy takes no empty buffer
             self._engine.TakeChannel(rows)
         return bytes(rows)
+
+    def _notes(self) -> tuple[str, ...]:
+        rows = array("l", [0] * 4 * self._engine.GetDropCount())
+        if not rows:  # cppyy takes no empty buffer
+            return ()
+        self._engine.TakeDrops(rows)
+        return drops.described(self._ns, self._topology, rows)
 
     def _link(self, device: int) -> LinkState:
         sample = self._radio.GetLink(device)

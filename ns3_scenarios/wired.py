@@ -38,7 +38,6 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "ns3/internet-stack-helper.h",
         "ns3/ipv4-address-helper.h",
         "ns3/ipv4-static-routing-helper.h",
-        "ns3/neighbor-cache-helper.h",
     )
 
     devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
@@ -108,7 +107,6 @@ class Wired(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             radio.AddOther(stations.Get(i))
         addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.0.0"))
         interfaces = addresses.Assign(stations)
-        ns.NeighborCacheHelper().PopulateNeighborCache()  # no ARP, whose queue of 3 packets would drop a block
         return [interfaces.GetAddress(i) for i in range(stations.GetN())]
 
     def _delay(self) -> str:

@@ -7,6 +7,7 @@
 #include "ns3/boolean.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-address.h"
+#include "ns3/node-list.h"
 #include "ns3/simulator.h"
 #include "ns3/nstime.h"
 #include "ns3/tcp-socket-factory.h"
@@ -90,11 +91,28 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
                       device,
                       isStream,
                       life});
+    m_drops.AddDevice(Ipv4Address::ConvertFrom(deviceAddress));
+    for (const auto& end : {m_ends.back().server, m_ends.back().device})
+    {
+        end->SetNoRouteSink(
+            [this, index, node = end->GetNode()](Ipv4Address address) { HandleNoRoute(index, node, address); });
+    }
     auto sink = MakeCallback(&ExchangeEngine::HandleDrop, this);
-    WatchDrops(device, sink);
+    WatchDevices(device, sink);
     if (index == 0)
     {
-        WatchDrops(server, sink);
+        WatchDevices(server, sink);
+    }
+}
+
+void
+ExchangeEngine::WatchDrops()
+{
+    auto sink = MakeCallback(&ExchangeEngine::HandleDrop, this);
+    for (auto node = NodeList::Begin(); node != NodeList::End(); node++)
+    {
+        WatchQueues(*node, sink);
+        m_drops.Watch(*node, [this](Ptr<const Packet> packet) { HandleDrop(packet); });
     }
 }
 
@@ -126,6 +144,7 @@ ExchangeEngine::IsConnected(uint32_t device) const
 void
 ExchangeEngine::Attach(int64_t untilNs)
 {
+    WatchDrops();
     Simulator::ScheduleNow(&ExchangeEngine::PollAttach, this, untilNs);
     Simulator::Run();
     if (!m_channelPeriod.IsStrictlyPositive())
@@ -216,6 +235,24 @@ ExchangeEngine::TakeChannel(uint8_t* rows)
     m_channel.Take(rows);
 }
 
+uint32_t
+ExchangeEngine::GetDropCount() const
+{
+    return m_drops.GetCount();
+}
+
+void
+ExchangeEngine::TakeDrops(int64_t* rows)
+{
+    for (const auto& drop : m_drops.Take())
+    {
+        *rows++ = drop.device;
+        *rows++ = static_cast<int64_t>(drop.reason);
+        *rows++ = drop.node;
+        *rows++ = drop.address.Get();
+    }
+}
+
 bool
 ExchangeEngine::Exchange(uint32_t count,
                          const int64_t* asked,
@@ -225,6 +262,7 @@ ExchangeEngine::Exchange(uint32_t count,
                          int64_t* answer)
 {
     m_exchange++;
+    m_drops.Begin();
     m_wait = static_cast<Wait>(wait);
     m_pipelines.assign(count, {});
     m_statuses.assign(count, Status::LATE);
@@ -338,6 +376,10 @@ ExchangeEngine::End()
     for (uint32_t i = 0; i < m_pipelines.size(); i++)
     {
         m_statuses[i] = GetStatus(m_pipelines[i]);
+        if (m_statuses[i] != Status::DONE)
+        {
+            m_drops.Keep(m_pipelines[i].device);
+        }
     }
     for (auto& pipeline : m_pipelines)
     {
@@ -445,13 +487,28 @@ void
 ExchangeEngine::HandleDrop(Ptr<const Packet> packet)
 {
     TransferTag tag;
-    if (!packet->FindFirstMatchingByteTag(tag) || tag.exchange != m_exchange || m_ends[tag.device].isStream)
+    if (packet->FindFirstMatchingByteTag(tag) && tag.exchange == m_exchange)
     {
-        return;
+        MarkLost(tag.device);
     }
+}
+
+void
+ExchangeEngine::HandleNoRoute(uint32_t device, Ptr<Node> node, Ipv4Address address)
+{
+    m_drops.Note(device, DropReason::NO_ROUTE, node->GetId(), address);
+    if (m_running)
+    {
+        MarkLost(device);
+    }
+}
+
+void
+ExchangeEngine::MarkLost(uint32_t device)
+{
     for (auto& pipeline : m_pipelines)
     {
-        pipeline.lost = pipeline.lost || pipeline.device == tag.device;
+        pipeline.lost = pipeline.lost || (pipeline.device == device && !m_ends[device].isStream);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "channel-record.h"
 #include "device-life.h"
+#include "drop-log.h"
 #include "obstruction.h"
 #include "radio.h"
 #include "transfer-application.h"
@@ -90,6 +91,12 @@ class ExchangeEngine : public Object
     /// Copy them, and forget them.
     void TakeChannel(uint8_t* rows);
 
+    /// How many rows `TakeDrops` has.
+    uint32_t GetDropCount() const;
+
+    /// Copy, and forget, what DropLog kept: 4 numbers a row, device, DropReason, index of the node and IPv4 address.
+    void TakeDrops(int64_t* rows);
+
     /// End the exchange under way, and any later one, at once. Any thread may call this.
     void Interrupt();
 
@@ -145,11 +152,15 @@ class ExchangeEngine : public Object
     void Join(uint32_t device);
     Status GetStatus(const Pipeline& pipeline) const;
     void HandleInterrupt();
+    void WatchDrops();
     void HandleDrop(Ptr<const Packet> packet);
+    void HandleNoRoute(uint32_t device, Ptr<Node> node, Ipv4Address address);
+    void MarkLost(uint32_t device);
 
     Ptr<Radio> m_radio;
     Time m_channelPeriod;
     ChannelRecord m_channel;
+    DropLog m_drops;
     Ptr<Obstruction> m_obstruction;
     Ptr<Node> m_server;
     std::vector<Ends> m_ends;

@@ -310,6 +310,13 @@ NrCell::SetShares(uint32_t count, const double* shares)
     m_uplinkScheduler.SetShares(all);
 }
 
+void
+NrCell::ClearShares()
+{
+    m_downlinkScheduler.SetShares({});
+    m_uplinkScheduler.SetShares({});
+}
+
 bool
 NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
 {

@@ -96,6 +96,9 @@ class NrCell : public Object
     /// From now on each device gets its share of the PRBs, down and up (NrScheduler::SetShares).
     void SetShares(uint32_t count, const double* shares);
 
+    /// From now on the scheduler divides the PRBs by itself again.
+    void ClearShares();
+
     int64_t AssignStreams(int64_t stream);
 
     /// A packet for a device or, if `isUplink`, from it; false if there is no room for it.

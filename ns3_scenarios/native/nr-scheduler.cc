@@ -90,6 +90,7 @@ void
 NrScheduler::SetShares(std::vector<double> shares)
 {
     m_shares = std::move(shares);
+    m_credit.assign(m_devices, 0); // what earlier shares left over, or took beforehand, counts no more
 }
 
 uint32_t

@@ -59,7 +59,7 @@ class NrScheduler
 
     /**
      * From now on each device gets this share of the band while it has something to send, whatever the others do, and
-     * no more; on average, since a slot is divided by whole groups. Empty: as `Configure` said.
+     * no more; on average since then, as a slot is divided by whole groups. Empty: as `Configure` said.
      */
     void SetShares(std::vector<double> shares);
 

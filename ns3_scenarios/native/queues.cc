@@ -3,7 +3,6 @@
 
 #include "transfer-tag.h"
 
-#include "ns3/ipv4-l3-protocol.h"
 #include "ns3/net-device.h"
 #include "ns3/pointer.h"
 #include "ns3/queue-disc.h"
@@ -89,15 +88,11 @@ DiscardTransfers(Ptr<Node> node, uint32_t device)
 }
 
 void
-WatchDrops(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink)
+WatchQueues(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink)
 {
     for (uint32_t i = 0; i < node->GetNDevices(); i++)
     {
         auto netDevice = node->GetDevice(i);
-        for (auto source : {"MacTxDrop", "PhyTxDrop", "PhyRxDrop"}) // those of these that it has
-        {
-            netDevice->TraceConnectWithoutContext(source, sink);
-        }
         if (auto queue = GetQueue(netDevice))
         {
             queue->TraceConnectWithoutContext("Drop", sink);
@@ -110,14 +105,17 @@ WatchDrops(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink)
             disc->TraceConnectWithoutContext("Drop", Callback<void, Ptr<const QueueDiscItem>>(drop));
         }
     }
-    if (auto ip = node->GetObject<Ipv4L3Protocol>())
+}
+
+void
+WatchDevices(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink)
+{
+    for (uint32_t i = 0; i < node->GetNDevices(); i++)
     {
-        using Drop = Callback<void, const Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t>;
-        std::function<void(const Ipv4Header&, Ptr<const Packet>, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t)>
-            drop = [sink](const Ipv4Header&, Ptr<const Packet> packet, Ipv4L3Protocol::DropReason, Ptr<Ipv4>, uint32_t) {
-                sink(packet);
-            };
-        ip->TraceConnectWithoutContext("Drop", Drop(drop));
+        for (auto source : {"MacTxDrop", "PhyTxDrop", "PhyRxDrop"}) // those of these that it has
+        {
+            node->GetDevice(i)->TraceConnectWithoutContext(source, sink);
+        }
     }
 }
 

@@ -14,8 +14,11 @@ namespace ns3::cosim
 /// Drop the packets of `device`'s transfers that wait in `node`'s queueing disciplines and device queues.
 void DiscardTransfers(Ptr<Node> node, uint32_t device);
 
-/// Call `sink` with every packet that the node's net devices, queues or IPv4 drop for good.
-void WatchDrops(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink);
+/// Call `sink` with every packet that the node's queues drop for good.
+void WatchQueues(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink);
+
+/// Call `sink` with every packet that the node's net devices drop for good.
+void WatchDevices(Ptr<Node> node, Callback<void, Ptr<const Packet>> sink);
 
 } // namespace ns3::cosim
 

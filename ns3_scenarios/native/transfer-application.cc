@@ -4,12 +4,15 @@
 #include "transfer-tag.h"
 
 #include "ns3/boolean.h"
+#include "ns3/inet-socket-address.h"
 #include "ns3/nstime.h"
+#include "ns3/object-vector.h"
 #include "ns3/pointer.h"
 #include "ns3/simulator.h"
 #include "ns3/socket-factory.h"
 #include "ns3/tcp-congestion-ops.h"
 #include "ns3/tcp-header.h"
+#include "ns3/tcp-l4-protocol.h"
 #include "ns3/tcp-socket-base.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
@@ -30,18 +33,44 @@ constexpr uint32_t TCP_BUFFER_BYTES = 6 * 1024 * 1024; // the largest that Linux
 constexpr uint32_t TCP_MSS_BYTES = 1448;               // MTU 1500 less IPv4, TCP and timestamp option
 
 /// What is protected in TcpSocketBase; a derived class may name it.
-struct TcpSegment : public TcpSocketBase
+struct TcpState : public TcpSocketBase
 {
-    static void SendReset(Ptr<Socket> socket)
+    static TcpStates_t Get(Ptr<Socket> socket)
     {
-        auto tcp = DynamicCast<TcpSocketBase>(socket);
-        (PeekPointer(tcp)->*(&TcpSegment::SendRST))();
+        return (Of(socket)->*(&TcpState::m_state)).Get();
+    }
+
+    /// ABORT of RFC 9293 clause 3.10.5: a reset goes out where the other end knows of the connection.
+    static void Abort(Ptr<Socket> socket)
+    {
+        switch (Get(socket))
+        {
+        case CLOSED:
+        case LISTEN:
+        case SYN_SENT:
+            (Of(socket)->*(&TcpState::CloseAndNotify))();
+            break;
+        default:
+            (Of(socket)->*(&TcpState::SendRST))();
+        }
     }
 
     static void SendAcknowledgement(Ptr<Socket> socket)
     {
-        auto tcp = DynamicCast<TcpSocketBase>(socket);
-        (PeekPointer(tcp)->*(&TcpSegment::SendEmptyPacket))(TcpHeader::ACK);
+        (Of(socket)->*(&TcpState::SendEmptyPacket))(TcpHeader::ACK);
+    }
+
+    /// ns-3 takes the window of whoever knocks first for one of a connection; if it is 0, as that of a stray reset, the
+    /// listener itself would begin to probe it, and end the process at the next knock.
+    static void OpenWindow(Ptr<Socket> listener)
+    {
+        Of(listener)->*(&TcpState::m_rWnd) = 1;
+    }
+
+  private:
+    static TcpSocketBase* Of(Ptr<Socket> socket)
+    {
+        return PeekPointer(DynamicCast<TcpSocketBase>(socket));
     }
 };
 
@@ -121,12 +150,14 @@ TransferApplication::Abort()
     m_sendBytes = m_sentBytes = 0;
     m_expectBytes = 0;
     m_complete = nullptr;
+    m_retry.Cancel();
     if (IsStream() && m_socket)
     {
         auto socket = m_socket;
         Drop();
-        TcpSegment::SendReset(socket);
+        TcpState::Abort(socket);
     }
+    DropHalfOpen();
 }
 
 void
@@ -136,11 +167,33 @@ TransferApplication::Connect()
     {
         return;
     }
+    m_retry.Cancel();
     Adopt(Open());
     m_socket->SetConnectCallback(MakeCallback(&TransferApplication::HandleConnected, this),
                                  MakeCallback(&TransferApplication::HandleClosed, this));
     m_socket->TraceConnectWithoutContext("Rx", MakeCallback(&TransferApplication::HandleSegment, this));
-    m_socket->Connect(m_remote);
+    if (m_socket->Connect(m_remote) != 0)
+    {
+        auto socket = m_socket;
+        NoteNoRoute();
+        HandleClosed(socket);
+        TcpState::Abort(socket);
+    }
+}
+
+void
+TransferApplication::SetNoRouteSink(std::function<void(Ipv4Address)> sink)
+{
+    m_noRoute = std::move(sink);
+}
+
+void
+TransferApplication::NoteNoRoute()
+{
+    if (m_noRoute)
+    {
+        m_noRoute(InetSocketAddress::ConvertFrom(m_remote).GetIpv4());
+    }
 }
 
 bool
@@ -152,7 +205,9 @@ TransferApplication::HasGap() const
 void
 TransferApplication::DoDispose()
 {
+    m_retry.Cancel();
     m_complete = nullptr;
+    m_noRoute = nullptr;
     m_socket = nullptr;
     m_listener = nullptr;
     Application::DoDispose();
@@ -170,9 +225,10 @@ TransferApplication::StartApplication()
     else if (m_passive)
     {
         m_listener = Open();
-        m_listener->SetAcceptCallback(MakeNullCallback<bool, Ptr<Socket>, const Address&>(),
+        m_listener->SetAcceptCallback(MakeCallback(&TransferApplication::HandleRequest, this),
                                       MakeCallback(&TransferApplication::HandleAccept, this));
         m_listener->Listen();
+        TcpState::OpenWindow(m_listener);
     }
 }
 
@@ -212,6 +268,7 @@ TransferApplication::Adopt(Ptr<Socket> socket)
     m_socket->SetRecvCallback(MakeCallback(&TransferApplication::HandleRead, this));
     if (IsStream())
     {
+        m_sentBytes = m_receivedBytes = m_highestEnd = 0;
         m_socket->SetSendCallback(MakeCallback(&TransferApplication::HandleSendSpace, this));
         m_socket->SetCloseCallbacks(MakeCallback(&TransferApplication::HandleClosed, this),
                                     MakeCallback(&TransferApplication::HandleClosed, this));
@@ -226,13 +283,48 @@ TransferApplication::Drop()
     m_socket->SetSendCallback(MakeNullCallback<void, Ptr<Socket>, uint32_t>());
     m_socket->SetConnectCallback(closed, closed);
     m_socket->SetCloseCallbacks(closed, closed);
+    // ns-3 goes on with a socket after it has said that it is closed, and has events of this instant that hold no
+    // reference to it.
+    Simulator::ScheduleNow([socket = m_socket] {});
     m_socket = nullptr;
     m_open = false;
 }
 
 void
+TransferApplication::DropHalfOpen()
+{
+    if (!m_isHalfOpen)
+    {
+        return;
+    }
+    m_isHalfOpen = false;
+    auto port = InetSocketAddress::ConvertFrom(m_local).GetPort();
+    ObjectVectorValue sockets;
+    GetNode()->GetObject<TcpL4Protocol>()->GetAttribute("SocketList", sockets);
+    for (auto each = sockets.Begin(); each != sockets.End(); each++)
+    {
+        auto socket = DynamicCast<Socket>(each->second);
+        Address local;
+        socket->GetSockName(local);
+        bool isOurs = InetSocketAddress::IsMatchingType(local) && InetSocketAddress::ConvertFrom(local).GetPort() == port;
+        if (isOurs && TcpState::Get(socket) == TcpSocket::SYN_RCVD)
+        {
+            TcpState::Abort(socket);
+        }
+    }
+}
+
+bool
+TransferApplication::HandleRequest(Ptr<Socket> listener, const Address& from)
+{
+    m_isHalfOpen = true;
+    return true;
+}
+
+void
 TransferApplication::HandleAccept(Ptr<Socket> socket, const Address& from)
 {
+    m_isHalfOpen = false;
     if (m_socket)
     {
         Drop(); // the other end has connected anew: the old connection is dead
@@ -257,9 +349,16 @@ TransferApplication::HandleConnected(Ptr<Socket> socket)
 void
 TransferApplication::HandleClosed(Ptr<Socket> socket)
 {
-    if (socket == m_socket)
+    if (socket != m_socket)
     {
-        Drop();
+        return;
+    }
+    Drop();
+    if (!m_passive)
+    {
+        TimeValue pause; // as after a SYN that was not answered
+        socket->GetAttribute("ConnTimeout", pause);
+        m_retry = Simulator::Schedule(pause.Get(), &TransferApplication::Connect, this);
     }
 }
 
@@ -270,7 +369,7 @@ TransferApplication::HandleSegment(Ptr<const Packet> packet, const TcpHeader& he
     // again; ns-3 does not, and the other end would never open.
     if (m_open && socket == m_socket && (header.GetFlags() & TcpHeader::SYN))
     {
-        TcpSegment::SendAcknowledgement(m_socket);
+        TcpState::SendAcknowledgement(m_socket);
     }
 }
 
@@ -341,9 +440,14 @@ TransferApplication::Push()
             return; // HandleSendSpace goes on, with whole segments: ns-3 would cut and join them at great expense
         }
         auto packet = MakePacket(bytes);
-        if (m_socket->Send(packet) < 0 && IsStream())
+        bool isRefused = m_socket->Send(packet) < 0;
+        if (isRefused && IsStream())
         {
             return;
+        }
+        if (isRefused && m_socket->GetErrno() == Socket::ERROR_NOROUTETOHOST)
+        {
+            NoteNoRoute();
         }
         m_tx(packet);
         m_sentBytes += bytes; // a datagram that has no route is lost, as on any UDP socket

@@ -4,6 +4,8 @@
 
 #include "ns3/address.h"
 #include "ns3/application.h"
+#include "ns3/event-id.h"
+#include "ns3/ipv4-address.h"
 #include "ns3/socket.h"
 #include "ns3/traced-callback.h"
 
@@ -25,8 +27,9 @@ namespace ns3::cosim
  * Both ends are of this class: `Passive` ones belong to the edge server and wait (TCP: they listen and
  * serve the newest connection), the others belong to the device. Each end sends one block of bytes at a
  * time and counts the bytes of the block that it expects. A TCP connection lives until `Abort`, which
- * resets it on both sides, so that no byte of an aborted block can reach a later one; UDP tells blocks
- * apart by their TransferTag.
+ * lets go of it on both sides as RFC 9293 clause 3.10.5 has it, also while it is still being opened, so that
+ * no byte of an aborted block can reach a later one. One that cannot be opened is tried again, and a new one
+ * carries its block from the beginning. UDP tells blocks apart by their TransferTag.
  */
 class TransferApplication : public Application
 {
@@ -39,11 +42,14 @@ class TransferApplication : public Application
     /// Call `complete` at the instant in which the last of `bytes` bytes of `exchange` has arrived.
     void Expect(uint32_t exchange, uint64_t bytes, std::function<void()> complete);
 
-    /// Drop what is not sent yet and what is expected; reset the connection if there is one.
+    /// Drop what is not sent yet and what is expected; let go of the connection, if there is or will be one.
     void Abort();
 
     /// Connect, if this is the active end of a TCP connection that is not there.
     void Connect();
+
+    /// Call `sink` with the other end's address whenever something was to be sent there and this node has no route.
+    void SetNoRouteSink(std::function<void(Ipv4Address)> sink);
 
     /// True if bytes arrived behind a gap, so that earlier ones must be lost (networks deliver in order).
     bool HasGap() const;
@@ -58,12 +64,15 @@ class TransferApplication : public Application
     Ptr<Socket> Open();
     void Adopt(Ptr<Socket> socket);
     void Drop();
+    void DropHalfOpen();
+    bool HandleRequest(Ptr<Socket> listener, const Address& from);
     void HandleAccept(Ptr<Socket> socket, const Address& from);
     void HandleConnected(Ptr<Socket> socket);
     void HandleClosed(Ptr<Socket> socket);
     void HandleSegment(Ptr<const Packet> packet, const TcpHeader& header, Ptr<const TcpSocketBase> socket);
     void HandleSendSpace(Ptr<Socket> socket, uint32_t available);
     void HandleRead(Ptr<Socket> socket);
+    void NoteNoRoute();
     bool IsStream() const;
     Ptr<Packet> MakePacket(uint64_t bytes);
     void Count(Ptr<const Packet> packet);
@@ -79,6 +88,9 @@ class TransferApplication : public Application
     Ptr<Socket> m_listener;
     Ptr<Socket> m_socket;
     bool m_open{false};
+    bool m_isHalfOpen{false}; // somebody has begun to connect to this passive end
+    EventId m_retry;
+    std::function<void(Ipv4Address)> m_noRoute;
 
     uint32_t m_sendExchange{0};
     uint64_t m_sendBytes{0};
