@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from bridge.network import (
-    NS_PER_S,
     LinkState,
     NetworkInfo,
     Outcome,
@@ -26,14 +25,18 @@ from bridge.network import (
 )
 
 from . import background, life, loader, movement, native, script
+from .attach import attach
 from .contrib import contribs, fingerprint
+from .guard import Guard
+from .hang import BUILD_LIMIT_S, bounded
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .mixed import Mixed
 from .nr import Nr
 from .outputs import Outputs
 from .recorded import Recorded
-from .scenario import Scenario, Topology
+from .scenario import Scenario
+from .topology import ScriptError, Topology
 from .wifi import Wifi
 from .wired import Wired
 
@@ -81,7 +84,9 @@ def open_network(
     if not 0 <= run < 2**63:
         raise RequestError("run", f"{run} is not within 0 and 2**63 - 1")
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, run, folder, scenario)
+        with bounded(BUILD_LIMIT_S if script.is_script(scenario) else None):
+            made = kind.parse(parameters)
+        return Simulation(made, seed, run, folder, scenario)
 
 
 class Simulation:
@@ -98,8 +103,10 @@ class Simulation:
             raise RuntimeError("a simulation is already open in this process; close it first")
         self._scenario = scenario
         self._source = source
+        limit_s = scenario.build_limit_s if script.is_script(source) else None
         self._ns = ns = loader.load(scenario.modules, scenario.headers, contribs(type(scenario)))
-        self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
+        self._engine = engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
+        self._guard: Guard | None = None
         Simulation._open = self
         self._outputs = Outputs()
         try:
@@ -107,11 +114,17 @@ class Simulation:
             ns.RngSeedManager.ResetNextStreamIndex()
             ns.RngSeedManager.SetSeed(seed)
             ns.RngSeedManager.SetRun(run)
-            self._topology = _checked(scenario.build(ns), scenario.name)
+            self._guard = Guard(ns)
+            with bounded(limit_s):
+                self._topology = _checked(scenario.build(ns), scenario.name)
+            self._guard.check()
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
             self._outputs.begin(ns, scenario.outputs, self._topology, folder)
-            self._install(self._topology)
+            with bounded(limit_s):
+                self._install(self._topology)
+            attach(engine, scenario, self._topology, limit_s)
+            self._flows = background.install(ns, scenario.background, self._topology, self.now_ns)
         except BaseException:
             self.close()
             raise
@@ -144,8 +157,6 @@ class Simulation:
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
         life.begin(engine, self._scenario.life, topology.devices)
-        engine.Attach(round(self._scenario.attach_s * NS_PER_S))
-        self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
 
     @property
     def now_ns(self) -> int:
@@ -242,6 +253,8 @@ class Simulation:
             return
         Simulation._open = None
         self._engine.Close()
+        if self._guard is not None:
+            self._guard.lift()
         self._outputs.finish()
         self._ns.Simulator.Destroy()
         self._outputs.close()
@@ -249,9 +262,7 @@ class Simulation:
 
 def _checked(built: Any, name: str) -> Topology:
     if not isinstance(built, Topology):
-        raise RequestError("radio.scenario", f"build of {name} returned {type(built).__name__}, not a Topology")
-    if not built.devices:
-        raise RequestError("radio.scenario", f"build of {name} returned a Topology without devices")
+        raise ScriptError(f"build of {name} returned {type(built).__name__}, not a Topology")
     return built
 
 

@@ -6,8 +6,6 @@
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/net-device.h"
 #include "ns3/pointer.h"
-#include "ns3/queue-disc.h"
-#include "ns3/queue.h"
 #include "ns3/traffic-control-layer.h"
 
 #include <functional>
@@ -56,6 +54,8 @@ Filter(Q queue, uint32_t device, Take take)
     }
 }
 
+} // namespace
+
 Ptr<QueueDisc>
 GetDisc(Ptr<Node> node, Ptr<NetDevice> netDevice)
 {
@@ -69,8 +69,6 @@ GetQueue(Ptr<NetDevice> netDevice)
     PointerValue held;
     return netDevice->GetAttributeFailSafe("TxQueue", held) ? held.Get<Queue<Packet>>() : nullptr;
 }
-
-} // namespace
 
 void
 DiscardTransfers(Ptr<Node> node, uint32_t device)
