@@ -30,7 +30,7 @@ def blame(log: str, script: Path | None) -> RequestError | None:
     if not stacks or script is None:
         return None
     name = str(script).encode("ascii", "backslashreplace").decode()  # as faulthandler writes it
-    at = re.search(rf'^  File "{re.escape(name)}", line (\d+) in ', stacks, re.M)
+    at = re.search(rf'^  File "{re.escape(name)}", line (\d+) in ', stacks, re.MULTILINE)
     if at is None:
         return None
     return RequestError(f"{script}:{at[1]}", _reason(words, _DUMP.match(stacks)))
@@ -45,8 +45,8 @@ def _reason(words: list[str], dump: "re.Match[str] | None") -> str:
         return "still here, and virtual time does not move; an endless loop?"
     if "Segmentation" in dump["fault"]:
         return (
-            "ns-3 crashed here (segmentation fault): what it was given is null, was let go, or is beyond the end; check "
-            "each Get(i) and GetObject, and name what must live on in the Topology's keep"
+            "ns-3 crashed here (segmentation fault): what it was given is null, was let go, or is beyond the end; "
+            "check each Get(i) and GetObject, and name what must live on in the Topology's keep"
         )
     said = [match for match in map(_SAID_BY_NS3.search, words) if match]
     if not said:

@@ -22,8 +22,9 @@ from .hang import BUILD_LIMIT_S
 from .life import Life
 from .movement import Movement, Point
 from .outputs import Output
-from .topology import Device as Device
-from .topology import Topology as Topology
+from .topology import Device, Topology
+
+__all__ = ["Contrib", "Device", "Positive", "Scenario", "Topology", "create", "fill"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 

@@ -2,6 +2,7 @@
 """Whether a script's fields can be parameters, beside those and the methods that every scenario has."""
 
 import ast
+import inspect
 from pathlib import Path
 
 from msgspec import inspect as types
@@ -37,7 +38,7 @@ def check_fields(kind: type[Scenario], path: Path) -> None:
             reason = "is a parameter of every scenario, of another type; give yours another name"
             raise _refusal(kind, path, field.name, reason)
     for owner in kind.__mro__[: kind.__mro__.index(Scenario)]:
-        for name in _OURS.keys() & vars(owner).keys() - owner.__dict__.get("__annotations__", {}).keys():
+        for name in _OURS.keys() & vars(owner).keys() - inspect.get_annotations(owner).keys():
             reason = "is a parameter of every scenario; another default needs the annotation that it has there"
             raise _refusal(kind, path, name, f"{reason}, {name}: {_ANNOTATIONS[name]}")
 
