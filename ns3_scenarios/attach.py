@@ -4,20 +4,20 @@
 import math
 from typing import Any
 
-from bridge.network import NS_PER_S, RequestError
+from bridge.network import NS_PER_S
 
 from .hang import bounded
 from .scenario import Scenario
-from .topology import Topology
+from .topology import ScriptError, Topology
 
-POLL_NS = 1_000_000  # as native/exchange.cc looks for connections
+POLL_NS = 10_000_000  # between two looks at `ready`
 SLICE_NS = 100_000_000  # a step
 
 
 def attach(engine: Any, scenario: Scenario, topology: Topology, limit_s: float | None) -> None:
     """Run until `topology.ready` says so and every device is connected, for `scenario.attach_s` at most.
 
-    Where all are connected from the beginning and nobody says more, run for just so long. Raises `RequestError` if
+    Where all are connected from the beginning and nobody says more, run for just so long. Raises `ScriptError` if
     `ready` never says so. `limit_s` is the wall-clock time that each step of it may take.
     """
     limit_ns = _limit_ns(scenario, topology)
@@ -35,10 +35,9 @@ def attach(engine: Any, scenario: Scenario, topology: Topology, limit_s: float |
 def _limit_ns(scenario: Scenario, topology: Topology) -> int:
     attach_s = scenario.attach_s
     if not isinstance(attach_s, (int, float)) or not 0 <= attach_s <= 1e6 or math.isnan(attach_s):
-        raise RequestError("radio.scenario", f"attach_s of {scenario.name} is a time in s from 0 on, not {attach_s!r}")
+        raise ScriptError(f"attach_s of {scenario.name} is a time in s from 0 on, not {attach_s!r}")
     if topology.ready is not None and attach_s == 0:
-        reason = f"{scenario.name} has a function `ready`, but an attach_s of 0; say how long it may take at most"
-        raise RequestError("radio.scenario", reason)
+        raise ScriptError(f"{scenario.name} has a function `ready`, but an attach_s of 0; say how long it may take")
     return round(attach_s * NS_PER_S)
 
 
@@ -56,5 +55,5 @@ def _wait(engine: Any, scenario: Scenario, topology: Topology, limit_ns: int, li
                 return
             if engine.GetNow() >= limit_ns:
                 reason = f"ready of {scenario.name} still says no after attach_s, {scenario.attach_s:g} s"
-                raise RequestError("radio.scenario", f"{reason}; give it longer, or look at what it waits for")
+                raise ScriptError(f"{reason}; give it longer, or look at what it waits for")
             engine.RunUntil(min(engine.GetNow() + POLL_NS, limit_ns))

@@ -40,8 +40,8 @@ class Topology:
     nothing measured, no queue below the ones of its net devices. `others` are users that carry no experts.
     `apply_shares` gives each device, in their order, its share of the band from now on; None if this radio cannot.
     `bandwidth_hz` is that of a radio which all devices share, down and up. `keep` is whatever else must live as
-    long as the network: helpers, and Python callables that C++ will call. `ready` is asked each millisecond of virtual
-    time, for `Scenario.attach_s` at most, whether the network has settled, say whether its routes are there. `nodes`
+    long as the network: helpers, and Python callables that C++ will call. `ready` is asked every 10 ms of virtual time,
+    for `Scenario.attach_s` at most, whether the network has settled, say whether its routes are there. `nodes`
     are further ones, by the names that `outputs` call them.
 
     Raises `ScriptError` for what cannot be a network: no devices, two that share a name, a node or an address, or a
