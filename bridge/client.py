@@ -59,7 +59,8 @@ class RemoteNetwork:
     asks. `folder`: where on the server's host the network puts files of its own, if its parameters ask for
     any. `keys`: this side's, if the server has keys. `patience_s`: how long a server may stay silent before
     it greets. `check_partner`, called a few times a second while waiting, raises `PartnerLost` when the caller
-    knows that the server is gone.
+    knows that the server is gone; `diagnose`, called before a server is given up that does not answer or get on,
+    may raise what is known better.
 
     Raises `RequestError` naming what the server refused (also if it stays busy with another client),
     `PartnerLost` if it does not answer.
@@ -80,6 +81,7 @@ class RemoteNetwork:
         keys: Keys | None = None,
         patience_s: float = 30.0,
         check_partner: Callable[[], None] = lambda: None,
+        diagnose: Callable[[], None] = lambda: None,
     ):
         check_endpoint(endpoint, "connect")
         self.endpoint = endpoint
@@ -89,6 +91,7 @@ class RemoteNetwork:
         self._now_ns = 0
         self._sequence = 0
         self._check_partner = check_partner
+        self._diagnose = diagnose
         self._closed = False
         self._context = zmq.Context()
         self._data = _connect(self._context, endpoint, keys, MAX_TO_CLIENT_BYTES)
@@ -169,6 +172,7 @@ class RemoteNetwork:
             now_s = time.monotonic()
             pulse = self._heart.pulse
             if now_s - self._heart.heard_s > SERVER_TIMEOUT_S:
+                self._diagnose()
                 raise self._lost(
                     f"it has not answered for {now_s - self._heart.heard_s:.1f} s: it hangs, or was stopped"
                 )
@@ -177,6 +181,7 @@ class RemoteNetwork:
             if pulse.now_ns != progress_ns or pulse.running != self._sequence:
                 progress_ns, moved_s = pulse.now_ns, now_s
             elif now_s - moved_s > STUCK_S:
+                self._diagnose()
                 raise self._lost(f"it runs, but its virtual clock has stood still for {STUCK_S:g} s")
             if pulse.running != self._sequence and now_s - sent_s > RESEND_S:
                 self._put(frame)
@@ -199,6 +204,7 @@ class RemoteNetwork:
                         f"no agreement with {self.endpoint}: network.key is not that side's, or one side has keys "
                         "and the other has none",
                     )
+                self._diagnose()
                 raise PartnerLost(
                     f"no ns-3 side answers at {self.endpoint} since {patience_s:g} s; is `cosim serve` running there?"
                 )

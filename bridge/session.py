@@ -35,6 +35,7 @@ class Session:
     answer: bytes = b""
     lost: bool = False
     _beat_s: float = 0.0
+    _silent: bool = False
 
     def __post_init__(self) -> None:
         self._beat_s = time.monotonic()
@@ -45,8 +46,12 @@ class Session:
         return Pulse(True, self.now_ns(), self.running, self.answered)
 
     def look(self) -> None:
-        """Give the client up, and the exchange under way with it, if it has not beaten for too long."""
-        if not self.lost and time.monotonic() - self._beat_s > CLIENT_TIMEOUT_S:
+        """Give the client up, and the exchange under way with it, if it has not beaten for too long.
+
+        Two looks in a row have to find that: before the first one the network may have let nobody read for so long.
+        """
+        was_silent, self._silent = self._silent, time.monotonic() - self._beat_s > CLIENT_TIMEOUT_S
+        if not self.lost and was_silent and self._silent:
             self.lost = True
             self.interrupt()
 

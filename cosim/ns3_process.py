@@ -4,34 +4,63 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.network import PartnerLost, RequestError
+from cosim.last_words import blame, split
 
 _STOP_S = 3.0
 _LOG_LINES = 6
+_ASK_S = 2.0
 
 
 class Ns3Process:
-    """A running ns-3 side. `check` raises `PartnerLost` with its last words if it has ended."""
+    """A running ns-3 side, its output in `log` from `begin` on, which runs `script`.
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path):
+    `check` raises `PartnerLost` with its last words if it has ended.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, begin: int = 0, script: Path | None = None):
         self.process = process
         self.log = log
+        self._begin = begin
+        self._script = script
 
     def check(self) -> None:
-        """Raise `PartnerLost` if the process has ended, `RequestError` if it refused its own arguments."""
+        """Raise `PartnerLost` if the process has ended.
+
+        `RequestError` if it refused its own arguments, or by the script's line if it was there that ns-3 ended it.
+        """
         code = self.process.poll()
         if code is None:
             return
-        words = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LOG_LINES:]
+        log = self._said(self._begin)
+        refusal = blame(log, self._script)
+        if refusal is not None:
+            raise refusal
+        words = split(log)[0][-_LOG_LINES:]
         last_words = "\n  ".join(words)
         if code == 2:
             raise RequestError("ns-3 side", words[-1].removeprefix("cosim: ") if words else "refused to start")
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise PartnerLost(f"process {self.process.pid} {how}" + (f"; its last words:\n  {last_words}" if words else ""))
+
+    def diagnose(self) -> None:
+        """Of one that runs but does not answer: raise `RequestError` if it stands in its script, by the line."""
+        begin = self.log.stat().st_size
+        self.process.send_signal(signal.SIGUSR1)
+        until_s = time.monotonic() + _ASK_S
+        while time.monotonic() < until_s and "Current thread" not in self._said(begin):
+            time.sleep(0.05)
+        refusal = blame(self._said(begin), self._script)
+        if refusal is not None:
+            raise refusal
+
+    def _said(self, begin: int) -> str:
+        return self.log.read_bytes()[begin:].decode("utf-8", "replace")
 
 
 @contextmanager
@@ -50,12 +79,13 @@ def ns3_process(
     if script is not None:
         command += ["--scripts", str(script)]
     with log.open("ab") as output:
+        begin = output.tell()
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        yield Ns3Process(process, log)
-    except PartnerLost:
+        yield Ns3Process(process, log, begin, script)
+    except (PartnerLost, RequestError):
         process.kill()  # it may be stopped, or stuck
         raise
     finally:

@@ -70,6 +70,7 @@ class Ns3Side:
             keys=self._keys,
             patience_s=self._patience_s,
             check_partner=self._process.check if self._process else lambda: None,
+            diagnose=self._process.diagnose if self._process else lambda: None,
         )
 
     def abandon(self) -> None:

@@ -2,6 +2,7 @@
 """Scenarios as the ns-3 side knows them: listed, described, as a template, and put to the test."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,13 +18,26 @@ from rich.table import Table
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
-from bridge.network import NS_PER_S, LinkState, Network, NetworkInfo, RequestError, Status, Transfer, TransferOutcome
+from bridge.network import (
+    NS_PER_S,
+    LinkState,
+    Network,
+    NetworkInfo,
+    PartnerLost,
+    RequestError,
+    Status,
+    Transfer,
+    TransferOutcome,
+)
 from cosim.config import Config
+from cosim.last_words import blame
 from cosim.ns3_process import ns3_process
 
 PROBE_BYTES = 64 * 8192
 """A prompt of 64 tokens as hidden states of Mixtral 8x7B: what a device may well get at once."""
 PROBE_LIMIT_S = 60
+SAID_BY_SCRIPT = "script: "
+"""What the ns-3 side puts before each line that a script prints."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,7 @@ def check(config: Config, console: Console) -> bool:
         endpoint = stack.enter_context(private_ipc())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         process = stack.enter_context(ns3_process(endpoint, folder / "ns3.log", config.script))
+        stack.callback(_print_said, folder / "ns3.log", console)
         network = RemoteNetwork(
             endpoint,
             config.scenario,
@@ -132,6 +147,7 @@ def check(config: Config, console: Console) -> bool:
             config.seeds_apart,
             folder=folder / "ns3",
             check_partner=process.check,
+            diagnose=process.diagnose,
         )
         stack.callback(network.close)
         probes = list(probe_all(network))
@@ -142,6 +158,13 @@ def check(config: Config, console: Console) -> bool:
     if not problems:
         console.print(f"no problem with any device: {PROBE_BYTES} bytes each way", highlight=False)
     return not problems
+
+
+def _print_said(log: Path, console: Console) -> None:
+    """Print what a script printed, marked as it is in ns-3's log."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith(SAID_BY_SCRIPT):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def probe_all(network: Network) -> Iterator[Probe]:
@@ -174,9 +197,14 @@ def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
 def _catalogue(*arguments: str) -> Any:
     """What the ns-3 side's catalogue says; raises `RequestError` for what it refuses."""
     command = [sys.executable, "-m", "ns3_scenarios.catalogue", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(command, capture_output=True, check=False)
+    said = done.stderr.decode(errors="replace")
     if done.returncode not in (0, 2):
-        raise RuntimeError(f"the catalogue of scenarios ended with exit code {done.returncode}")
+        file = re.match(r"(.+\.py)(:\w+)?$", arguments[0]) if arguments else None
+        refusal = blame(said, Path(file[1]) if file else None)
+        how = f"ended with exit code {done.returncode}: {said.strip()}"
+        raise refusal or PartnerLost(f"the process that looks at scenarios {how}")
+    sys.stderr.write(said)
     answer = json.loads(done.stdout)
     if done.returncode == 2:
         raise RequestError(answer["field"], answer["reason"])

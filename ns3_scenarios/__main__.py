@@ -2,14 +2,18 @@
 """The ns-3 side as a process of its own: `python -m ns3_scenarios --listen ENDPOINT`."""
 
 import argparse
+import faulthandler
 import logging
+import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from bridge.keys import keys_for
 from bridge.network import RequestError
 from bridge.server import Server
+from ns3_scenarios.said import Said
 from ns3_scenarios.script import refuse_foreign
 from ns3_scenarios.simulation import Simulation, open_network
 
@@ -31,6 +35,8 @@ def main() -> int:
     )
     parser.add_argument("--child", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args()
+    faulthandler.enable(2)  # where the script stood when ns-3 ended its process
+    faulthandler.register(signal.SIGUSR1, 2)  # or stands, when whoever waits for it asks
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="ns-3 side: %(message)s")
 
     def open_allowed(
@@ -52,7 +58,8 @@ def main() -> int:
         print(f"cosim: {error}", file=sys.stderr)
         return 2
     logging.info("listening at %s", server.endpoint)
-    server.serve()
+    with Said(sys.stderr) as said, redirect_stdout(said), redirect_stderr(said):
+        server.serve()
     return 0
 
 

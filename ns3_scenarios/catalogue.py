@@ -6,7 +6,9 @@ Without an argument a list of the built-in scenarios; with NAME, FILE.py or FILE
 """
 
 import argparse
+import faulthandler
 import inspect
+import os
 import re
 import sys
 from contextlib import redirect_stdout
@@ -17,6 +19,7 @@ from msgspec import inspect as types
 
 from bridge.network import RequestError
 
+from .said import Said
 from .scenario import Scenario
 from .script import told_by_line
 from .simulation import SCENARIOS, scenario_class
@@ -47,15 +50,20 @@ def main() -> int:
     parser.add_argument("scenario", nargs="?")
     parser.add_argument("--template", action="store_true")
     arguments = parser.parse_args()
-    try:
-        with redirect_stdout(sys.stderr):  # where a script may print
-            answer = _answer(arguments.scenario, arguments.template)
-    except RequestError as error:
-        answer, code = {"field": error.field, "reason": error.reason}, 2
-    else:
-        code = 0
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    faulthandler.enable(2)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # whatever a script writes, also past Python, is no part of the answer
+        with Said(sys.stderr) as said, redirect_stdout(said):
+            answer, code = _answer_or_refusal(arguments.scenario, arguments.template)
+        answers.write(msgspec.json.encode(answer))
     return code
+
+
+def _answer_or_refusal(scenario: str | None, template: bool) -> tuple[Any, int]:
+    try:
+        return _answer(scenario, template), 0
+    except RequestError as error:
+        return {"field": error.field, "reason": error.reason}, 2
 
 
 def _answer(scenario: str | None, template: bool) -> Any:

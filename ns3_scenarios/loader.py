@@ -8,6 +8,7 @@ is the same `ns`: C++'s namespace `ns3` as seen by cppyy.
 
 import ctypes
 import difflib
+import faulthandler
 import os
 import re
 import signal
@@ -69,6 +70,9 @@ def _cppyy() -> Any:
 
     for crash in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
         signal.signal(crash, signal.SIG_DFL)  # cppyy's own handlers spend seconds on a backtrace of the interpreter
+    if faulthandler.is_enabled():  # those were laid over Python's
+        faulthandler.disable()
+        faulthandler.enable(2)
     libcppyy.AddSmartPtrType("Ptr")
     cppyy.add_include_path(str(native.wheel() / "include"))
     cppyy.add_include_path(str(native.SOURCES))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ns-3's own outputs: packets in pcap and text, NetAnim, FlowMonitor, and what radios count themselves.
+"""ns-3's own outputs: packets in pcap and text, queues, NetAnim, FlowMonitor, and what radios count themselves.
 
 None of them changes what it records: a simulation takes the same times to the nanosecond with and without.
 """
@@ -9,6 +9,7 @@ import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree
 
 from bridge.network import RequestError
 
@@ -18,7 +19,7 @@ from .movement import circle
 if TYPE_CHECKING:
     from .scenario import Topology
 
-Output = Literal["pcap", "ascii", "netanim", "flow-monitor", "statistics"]
+Output = Literal["pcap", "ascii", "queues", "netanim", "flow-monitor", "statistics"]
 
 UNPLACED_M = 50.0
 """How far from x = y = 0 NetAnim shows the nodes that have no place."""
@@ -48,6 +49,7 @@ class Outputs:
         beginnings: dict[Output, Callable[[], None]] = {
             "pcap": self._begin_pcap,
             "ascii": self._begin_ascii,
+            "queues": self._begin_queues,
             "netanim": self._begin_netanim,
             "flow-monitor": self._begin_flow_monitor,
             "statistics": self._begin_statistics,
@@ -62,9 +64,9 @@ class Outputs:
 
     def close(self) -> None:
         """Complete all files and let go of what recorded, once the network, which calls it to its end, is gone."""
+        self._finishing.clear()  # holds what writes to the last when it is let go
         for complete in self._closing:
             complete()
-        self._finishing.clear()
         self._closing.clear()
 
     def _begin_pcap(self) -> None:
@@ -79,6 +81,13 @@ class Outputs:
         recorder = self._recorder("ascii")
         for name, node in self._nodes().items():
             self._open(recorder.AddNode, node, f"{name}.tr")
+
+    def _begin_queues(self) -> None:
+        ns = loader.load((), ("queue-recorder.h",))
+        recorder = ns.CreateObject[ns.cosim.QueueRecorder]()
+        for name, node in self._nodes().items():
+            self._open(recorder.AddNode, node, f"{name}-queues.txt")
+        self._finishing.append(recorder.Close)
 
     def _recorder(self, kind: str) -> Any:
         """A recorder of IPv4 packets from and to the devices and other users, closed at the end."""
@@ -116,20 +125,44 @@ class Outputs:
         def write() -> None:
             monitor.CheckForLostPackets()
             monitor.SerializeToXmlFile(path, True, True)
+            name_flows(Path(path), self._names_of_addresses(ns))
 
         self._finishing.append(write)
         self._closing.append(helper.__destruct__)
 
     def _begin_statistics(self) -> None:
-        self._finishing += [begin(self._folder) for begin in self._statistics]
+        names = {int(node.GetId()): name for name, node in self._nodes().items()}
+        self._finishing += [begin(self._folder, names) for begin in self._statistics]
+        self._closing.append(lambda: radio_statistics.mend(self._folder))
 
     def _nodes(self) -> dict[str, Any]:
-        """The edge server, the devices and the other users by names that can be those of files."""
+        """The edge server, devices, other users and nodes of the scenario's, by names that can be those of files."""
         nodes = {"edge-server": self._topology.edge_server}
-        for device in (*self._topology.devices, *self._topology.others):
-            name = re.sub(r"[^\w.-]", "_", device.name)
-            nodes[f"{name}-{len(nodes)}" if name in nodes else name] = device.node
+        users = [(user.name, user.node) for user in (*self._topology.devices, *self._topology.others)]
+        for called, node in (*users, *self._topology.nodes.items()):
+            name = re.sub(r"[^\w.-]", "_", called)
+            nodes[f"{name}-{len(nodes)}" if name in nodes else name] = node
         return nodes
+
+    def _names_of_addresses(self, ns: Any) -> dict[str, str]:
+        names = {}
+        for name, node in self._nodes().items():
+            ip = node.GetObject[ns.Ipv4]()
+            for i in range(ip.GetNInterfaces() if ip else 0):
+                for k in range(ip.GetNAddresses(i)):
+                    names[str(ip.GetAddress(i, k).GetLocal())] = name
+        return names
+
+
+def name_flows(path: Path, names: dict[str, str]) -> None:
+    """Add to each flow in FlowMonitor's file between whom it is, as `sourceName` and `destinationName`, if known."""
+    tree = ElementTree.parse(path)
+    for flow in tree.iterfind("Ipv4FlowClassifier/Flow"):
+        for end in ("source", "destination"):
+            name = names.get(flow.get(f"{end}Address", ""))
+            if name is not None:
+                flow.set(f"{end}Name", name)
+    tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
 def _made(folder: str | None) -> Path:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's and NR's by ours."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,17 @@ LTE_FILES = {
 }
 """ns-3's names for the files, by the attribute that holds each."""
 
+_INTERFERENCE = re.compile(r"\S+\t\d+\t[^\t]* ")
+"""A row: time, cell, and a value with a space behind it for each resource block."""
+
+Names = Mapping[int, str]
+"""What nodes are called, by their numbers."""
+
 Write = Callable[[], None]
 """Writes at the end what is not written yet."""
 
 
-def lte(_: list[Any], folder: Path) -> Write:
+def lte(_: list[Any], folder: Path, names: Names) -> Write:
     """Have ns-3 write its statistics of all LTE cells and their devices."""
     ns = loader.load((), ("ns3/lte-helper.h",))
     for attribute, name in LTE_FILES.items():
@@ -46,27 +53,59 @@ def lte(_: list[Any], folder: Path) -> Write:
     return write
 
 
-def wifi(net_devices: list[Any], folder: Path) -> Write:
+def wifi(net_devices: list[Any], folder: Path, names: Names) -> Write:
     """Count what these Wi-Fi net devices send."""
     ns = loader.load((), ("wifi-statistics.h",))
     statistics = ns.CreateObject[ns.cosim.WifiStatistics]()
     for net_device in net_devices:
         statistics.AddDevice(net_device)
-    return lambda: statistics.Write(str(folder / "wifi.txt"))
+
+    def write() -> None:
+        statistics.Write(str(folder / "wifi.txt"))
+        _name(folder / "wifi.txt", names)
+
+    return write
 
 
-def nr(net_devices: list[Any], folder: Path) -> Write:
+def nr(net_devices: list[Any], folder: Path, names: Names) -> Write:
     """What the cell of these NR net devices has counted by the end."""
     ns = loader.load((), ("nr-cell.h", "nr-net-device.h"))
     cell = net_devices[0].GetObject[ns.cosim.NrNetDevice]().GetCell()
-    return lambda: cell.WriteCounts(str(folder / "nr.txt"))
+
+    def write() -> None:
+        cell.WriteCounts(str(folder / "nr.txt"))
+        _name(folder / "nr.txt", names)
+
+    return write
 
 
 BY_NET_DEVICE = {"ns3::LteEnbNetDevice": lte, "ns3::WifiNetDevice": wifi, "ns3::cosim::NrNetDevice": nr}
 """How a radio is known to be there, and who writes its statistics."""
 
 
-def writers(ns: Any) -> list[Callable[[Path], Write]]:
+def mend(folder: Path) -> None:
+    """Make ns-3's LTE tables such that each line has as many columns as the heading.
+
+    ns-3 ends lines with a further tab, and puts all rows of interference on one line.
+    """
+    for path in (folder / name for name in LTE_FILES.values()):
+        if path.exists():
+            whole = path.with_suffix(".tmp")
+            with path.open(encoding="utf-8") as lines, whole.open("w", encoding="utf-8") as mended:
+                for line in lines:
+                    rows = _INTERFERENCE.findall(line) if path.name == "UlInterferenceStats.txt" else []
+                    mended.writelines(f"{row.rstrip()}\n" for row in rows or [line])
+            whole.replace(path)
+
+
+def _name(path: Path, names: Names) -> None:
+    """Add a column, behind the first one, which has the number of the node: what the node is called."""
+    heading, *rows = (line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    named = [[heading[0], "name", heading[1]], *([node, names.get(int(node), ""), rest] for node, rest in rows)]
+    path.write_text("".join("\t".join(row) + "\n" for row in named), encoding="utf-8")
+
+
+def writers(ns: Any) -> list[Callable[[Path, Names], Write]]:
     """One for each radio of the network that has statistics; called with a folder before virtual time runs."""
     found: dict[str, list[Any]] = {}
     nodes = ns.NodeContainer.GetGlobal()

@@ -7,8 +7,7 @@ cancelling, determinism, comes from `ns3_scenarios.simulation`, the same for eve
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -19,44 +18,15 @@ from bridge.network import RequestError
 from . import movement as motion
 from .background import Load
 from .contrib import Contrib
+from .hang import BUILD_LIMIT_S
 from .life import Life
 from .movement import Movement, Point
 from .outputs import Output
+from .topology import Device, Topology
+
+__all__ = ["Contrib", "Device", "Positive", "Scenario", "Topology", "create", "fill"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device: its name, its `ns.Node`, and the `ns.Ipv4Address` at which it is reached."""
-
-    name: str
-    node: Any
-    address: Any
-
-
-@dataclass(frozen=True)
-class Topology:
-    """What `Scenario.build` made.
-
-    `edge_server` is the `ns.Node` beside the BS that sends hidden states and gathers the answers, at the
-    `ns.Ipv4Address` `edge_address`. `radio` is the `ns.cosim.Radio` that knows whether a device is connected, how
-    its link is, and how to drop what waits below IP; None for a network that has nothing to say: always connected,
-    nothing measured, no queue below the ones of its net devices. `others` are users that carry no experts.
-    `apply_shares` gives each device, in their order, its share of the band from now on, or for None leaves the band to
-    the radio's own scheduler again; it is called at the begin of an exchange. None if this radio cannot.
-    `bandwidth_hz` is that of a radio which all devices share, down and up. `keep` is whatever else must live as
-    long as the network: helpers, and Python callables that C++ will call.
-    """
-
-    edge_server: Any
-    edge_address: Any
-    devices: Sequence[Device]
-    radio: Any = None
-    others: Sequence[Device] = ()
-    apply_shares: Callable[[Sequence[float] | None], None] | None = None
-    bandwidth_hz: tuple[float, float] | None = None
-    keep: Any = None
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,7 +52,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contrib: ClassVar[Sequence[Contrib]] = ()
     """ns-3 modules of the user's own (docs/contrib.md)."""
     attach_s: ClassVar[float] = 0.0
-    """How long, at most, `Simulation` lets the network run until every device is connected."""
+    """How long, at most, `Simulation` lets the network run until every device is connected and `Topology.ready` says
+    so; where all are connected from the beginning and there is no `ready`, just so long."""
+    build_limit_s: ClassVar[float] = BUILD_LIMIT_S
+    """How long, in wall-clock seconds, `build` may take before it counts as an endless loop."""
 
     transport: Literal["udp", "tcp"] = "udp"
     movement: Movement | None = None

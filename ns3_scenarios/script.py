@@ -4,18 +4,23 @@
 What goes wrong in such a file is told by its line, as a compiler would, and not by a traceback through ours.
 """
 
+import gc
+import inspect
 import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from bridge.network import RequestError
 
+from .hang import BUILD_LIMIT_S, bounded
 from .scenario import Scenario
+from .script_fields import check_fields
+from .topology import ScriptError
 
 _FIELD = "radio.scenario"
 
@@ -47,7 +52,7 @@ def load_script(scenario: str) -> type[Scenario]:
     path, wanted = parts
     if not path.is_file():
         raise RequestError(_FIELD, f"{path} does not exist on the host where the ns-3 side runs")
-    with told_by_line(scenario):
+    with told_by_line(scenario), bounded(BUILD_LIMIT_S):
         module = _execute(path)
     found = {
         name: kind
@@ -65,6 +70,7 @@ def load_script(scenario: str) -> type[Scenario]:
         raise RequestError(_FIELD, f"{path} has no scenario {name}; it defines {', '.join(found)}")
     if found[name].build is Scenario.build:
         raise RequestError(_FIELD, f"{path}: {name} has no method build(self, ns)")
+    check_fields(found[name], path)
     return found[name]
 
 
@@ -88,9 +94,9 @@ def told_by_line(scenario: str) -> Iterator[None]:
         except (Exception, SystemExit) as error:
             raised, line = watch.behind(error) or (error, _line(error, file))
             if str(error).endswith("callable was deleted"):
-                raise RequestError(
-                    file, "a Python function that ns-3 calls is gone; name it in the Topology's keep"
-                ) from error
+                raise _gone(file) from error
+            if line is None and isinstance(error, ScriptError):
+                line = watch.returned
             if line is None:
                 raise
             raise RequestError(f"{file}:{line}", _message(raised)) from error
@@ -103,6 +109,8 @@ class _Watch:
         self._file = file
         self._error: BaseException | None = None
         self._line = 0
+        self.returned: int | None = None
+        """The line at which the latest function of the file returned."""
 
     def __enter__(self) -> "_Watch":
         self._before = sys.gettrace()
@@ -131,6 +139,8 @@ class _Watch:
     def _in_the_file(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "exception" and argument[1] is not self._error:
             self._error, self._line = argument[1], frame.f_lineno
+        if event == "return":
+            self.returned = frame.f_lineno
         return self._in_the_file
 
 
@@ -155,7 +165,30 @@ def _line(error: BaseException, file: str) -> int | None:
     return frames[-1] if frames else None
 
 
+def _gone(file: str) -> RequestError:
+    """Which of the file's functions ns-3 may have wanted to call: those made by others that are no longer there."""
+    alive = [f for f in gc.get_objects() if isinstance(f, FunctionType) and f.__code__.co_filename == file]
+    there = {function.__code__ for function in alive}
+    made = {code for function in alive for code in _within(function.__code__)}
+    gone = sorted(made - there, key=lambda code: code.co_firstlineno)
+    names = [f"{code.co_name.replace('<lambda>', 'the lambda')} of line {code.co_firstlineno}" for code in gone]
+    which = " or ".join(names) or "one of an object's own (self.…), which is made anew each time that it is named"
+    reason = f"a Python function that ns-3 calls is gone: {which}; give it a name, and put that in the Topology's keep"
+    return RequestError(f"{file}:{gone[0].co_firstlineno}" if len(gone) == 1 else file, reason)
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    """The functions that a function makes, and those that these do; no comprehensions and class bodies."""
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            if inner.co_flags & inspect.CO_OPTIMIZED and (inner.co_name[0] != "<" or inner.co_name == "<lambda>"):
+                yield inner
+            yield from _within(inner)
+
+
 def _message(error: BaseException) -> str:
+    if isinstance(error, ScriptError):
+        return str(error)
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     unknown = re.match(r"<namespace cppyy\.gbl\.ns3 .*> has no attribute '(\w+)'", str(error))

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from bridge.network import (
-    NS_PER_S,
     LinkState,
     NetworkInfo,
     Outcome,
@@ -26,14 +25,18 @@ from bridge.network import (
 )
 
 from . import background, drops, life, loader, movement, native, script, streams
+from .attach import attach
 from .contrib import contribs, fingerprint
+from .guard import Guard
+from .hang import BUILD_LIMIT_S, bounded
 from .lte import Lte
 from .lte_multicell import LteMulticell
 from .mixed import Mixed
 from .nr import Nr
 from .outputs import Outputs
 from .recorded import Recorded
-from .scenario import Scenario, Topology
+from .scenario import Scenario
+from .topology import ScriptError, Topology
 from .wifi import Wifi
 from .wired import Wired
 
@@ -83,7 +86,9 @@ def open_network(
     kind = scenario_class(scenario)
     streams.check_seeds(seed, apart or {})
     with script.told_by_line(scenario):
-        return Simulation(kind.parse(parameters), seed, apart, folder, scenario)
+        with bounded(BUILD_LIMIT_S if script.is_script(scenario) else None):
+            made = kind.parse(parameters)
+        return Simulation(made, seed, apart, folder, scenario)
 
 
 class Simulation:
@@ -108,8 +113,10 @@ class Simulation:
         self._scenario = scenario
         self._source = source
         self._seeds = dict.fromkeys(streams.APART, seed) | dict(apart or {})
+        limit_s = scenario.build_limit_s if script.is_script(source) else None
         self._ns = ns = loader.load(scenario.modules, scenario.headers, contribs(type(scenario)))
-        self._engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
+        self._engine = engine = ns.CreateObject[ns.cosim.ExchangeEngine]()
+        self._guard: Guard | None = None
         Simulation._open = self
         self._outputs = Outputs()
         self._has_shares = False
@@ -117,11 +124,18 @@ class Simulation:
             ns.Config.Reset()
             streams.begin(ns, seed)
             ns.cosim.LengthenPendingQueues()
-            self._topology = _checked(scenario.build(ns), scenario.name)
+            self._guard = Guard(ns)
+            with bounded(limit_s):
+                self._topology = _checked(scenario.build(ns), scenario.name)
+            self._guard.check()
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
             self._outputs.begin(ns, scenario.outputs, self._topology, folder)
-            self._install(self._topology)
+            with bounded(limit_s):
+                self._install(self._topology)
+            attach(engine, scenario, self._topology, limit_s)
+            with streams.drawn_by(ns, self._seeds["background"]):
+                self._flows = background.install(ns, scenario.background, self._topology, self.now_ns)
         except BaseException:
             self.close()
             raise
@@ -157,9 +171,6 @@ class Simulation:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
         with streams.drawn_by(ns, self._seeds["life"]):
             life.begin(engine, self._scenario.life, topology.devices)
-        engine.Attach(round(self._scenario.attach_s * NS_PER_S))
-        with streams.drawn_by(ns, self._seeds["background"]):
-            self._flows = background.install(ns, self._scenario.background, topology, self.now_ns)
 
     @property
     def now_ns(self) -> int:
@@ -266,6 +277,8 @@ class Simulation:
             return
         Simulation._open = None
         self._engine.Close()
+        if self._guard is not None:
+            self._guard.lift()
         self._outputs.finish()
         self._ns.Simulator.Destroy()
         self._outputs.close()
@@ -273,9 +286,7 @@ class Simulation:
 
 def _checked(built: Any, name: str) -> Topology:
     if not isinstance(built, Topology):
-        raise RequestError("radio.scenario", f"build of {name} returned {type(built).__name__}, not a Topology")
-    if not built.devices:
-        raise RequestError("radio.scenario", f"build of {name} returned a Topology without devices")
+        raise ScriptError(f"build of {name} returned {type(built).__name__}, not a Topology")
     return built
 
 

@@ -50,8 +50,12 @@ def begin(ns: Any, seed: int) -> None:
 def drawn_by(ns: Any, seed: int) -> Iterator[None]:
     """Streams that are given their number within are drawn by `seed`, now and later."""
     before = ns.RngSeedManager.GetRun()
-    ns.RngSeedManager.SetRun(seed)
+    _set_run(ns, seed)
     try:
         yield
     finally:
-        ns.RngSeedManager.SetRun(before)
+        _set_run(ns, before)
+
+
+def _set_run(ns: Any, run: int) -> None:
+    ns.Config.SetGlobal("RngRun", ns.UintegerValue(run))  # `SetRun` is refused while a scenario may call it

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ns-3's own outputs against what the transfers must have put on the wire, and without a trace in the transfers."""
 
+import itertools
 import math
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 from xml.etree import ElementTree
 
+import pandas
 import pytest
 
 from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer
@@ -214,6 +216,11 @@ def test_flow_monitor_counts_the_bytes_of_each_way(ns3, tmp_path, scenario):
     for sizes, packets in (("txBytes", "txPackets"), ("rxBytes", "rxPackets")):
         assert sorted((int(flow.get(sizes)), int(flow.get(packets))) for flow in flows) == expected
     assert {flow.get("lostPackets") for flow in flows} == {"0"}
+    named = [f for f in root.find("Ipv4FlowClassifier") if f.get("flowId") in ours]
+    prefix = {"wired": "device", "wifi": "sta"}.get(scenario, "ue")
+    ends = [(f.get("sourceName"), f.get("destinationName")) for f in named]
+    devices = [f"{prefix}{device}" for device in range(DEVICES)]
+    assert sorted(ends) == sorted(pair for d in devices for pair in ((d, "edge-server"), ("edge-server", d)))
 
 
 @pytest.mark.parametrize(("scenario", "others"), [("wired", 1), ("lte", 4), ("nr", 2), ("wifi", 1)])
@@ -263,12 +270,46 @@ def test_lte_statistics_count_the_bytes_of_every_layer(ns3, tmp_path, profile, m
     for name in ("DlRsrpSinr", "UlSinr", "UlInterference", "DlTxPhy", "DlRxPhy", "UlTxPhy", "UlRxPhy"):
         assert (tmp_path / "out" / f"{name}Stats.txt").stat().st_size > 100
 
+    for name in LTE_FILES.values():
+        heading, *rows = (line.split("\t") for line in (tmp_path / "out" / name).read_text().splitlines())
+        assert {len(row) for row in rows} == {len(heading)}, name
+    read = pandas.read_csv(tmp_path / "out" / "DlPdcpStats.txt", sep="\t")
+    assert read[read["IMSI"] == 1]["TxBytes"].sum() == sum(size + PDCP_BYTES for size in expected[0][0])
+    read = pandas.read_csv(tmp_path / "out" / "UlInterferenceStats.txt", sep="\t")
+    assert set(read["cellId"]) <= {1, 2, 3, 4, 5}  # one a carrier
+    assert {len(row.split()) for row in read["Interference"]} == {100}  # resource blocks of 20 MHz
+
+
+def test_nr_statistics_name_the_devices(ns3, tmp_path):
+    ns3(record, "nr", tmp_path / "out", ["statistics"], {"devices": DEVICES})
+    rows = table(tmp_path / "out" / "nr.txt")
+    assert [(row["name"], row["direction"]) for row in rows] == [
+        (f"ue{device}", way) for device in range(DEVICES) for way in ("down", "up")
+    ]
+    for device in range(DEVICES):
+        for row, sizes in zip(rows[2 * device : 2 * device + 2], asked(device), strict=True):
+            assert int(row["decodedBytes"]) >= sum(sizes)
+
+
+def test_queues_hold_what_a_cable_has_not_taken_yet(ns3, tmp_path):
+    """All datagrams of a downlink enter at its departure, and leave one by one, each when the one before is sent."""
+    ns3(record, "wired", tmp_path / "out", ["queues"], {"devices": DEVICES, "rate_bps": 10**7})
+    rows = [row for row in table(tmp_path / "out" / "edge-server-queues.txt") if row["interface"] == "1"]
+    sizes = [size + PPP_BYTES for size in datagrams(DOWN[0])]
+    assert {row["queue"] for row in rows} == {"device"}
+    assert [int(row["packets"]) for row in rows] == list(reversed(range(len(sizes))))
+    assert [int(row["bytes"]) for row in rows] == [sum(sizes[k:]) for k in range(1, len(sizes) + 1)]
+    steps_s = [float(b["time"]) - float(a["time"]) for a, b in itertools.pairwise(rows)]
+    assert steps_s == pytest.approx([8 * size / 10**7 for size in sizes[:-1]], abs=1e-9)
+    assert {row["dropped"] for row in rows} == {"0"}
+
 
 def test_wifi_statistics_count_what_was_acknowledged(ns3, tmp_path):
     ns3(record, "wifi", tmp_path / "out", ["statistics"], {"devices": DEVICES, "transport": "udp"})
     server, *stations = table(tmp_path / "out" / "wifi.txt")
     expected = [asked(device) for device in range(DEVICES)]
     sent = [[size for down, _ in expected for size in down], *(up for _, up in expected)]
+    assert [row["name"] for row in [server, *stations]] == ["edge-server", *(f"sta{i}" for i in range(DEVICES))]
     for row, sizes in zip([server, *stations], sent, strict=True):
         assert int(row["ackedMpdus"]) == len(sizes)
         assert int(row["ackedBytes"]) == sum(size + LLC_BYTES for size in sizes)
@@ -278,7 +319,7 @@ def test_wifi_statistics_count_what_was_acknowledged(ns3, tmp_path):
 
 @pytest.mark.parametrize("scenario", BUILT_IN)
 def test_outputs_change_no_time_and_keep_the_process_usable(ns3, tmp_path, scenario):
-    kinds = ["pcap", "ascii", "netanim", "flow-monitor"]
+    kinds = ["pcap", "ascii", "queues", "netanim", "flow-monitor"]
     before = ns3(record, scenario, tmp_path, [], {})
     for number, outputs in enumerate([*([kind] for kind in kinds), kinds]):
         assert ns3(record, scenario, tmp_path / str(number), outputs, {}) == before
@@ -296,7 +337,7 @@ class Named(WiredStar, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def build(self, ns):
         topology = super().build(ns)
-        names = ("../a b", "edge-server", "x", "x")
+        names = ("../a b", "edge-server", "x/", "x?")
         devices = [type(d)(name, d.node, d.address) for name, d in zip(names, topology.devices, strict=True)]
         return type(topology)(topology.edge_server, topology.edge_address, devices)
 """
@@ -309,9 +350,9 @@ def test_a_script_has_them_too_whatever_its_devices_are_called(ns3, tmp_path):
     ns3(record, str(script), tmp_path / "a" / "out", ["pcap", "ascii", "netanim", "flow-monitor"], rates)
     files = {path.name for path in (tmp_path / "a" / "out").iterdir()}
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"out"}
-    named = {"edge-server", ".._a_b", "edge-server-2", "x", "x-4"}
+    named = {"edge-server", ".._a_b", "edge-server-2", "x_", "x_-4"}
     assert {name.removesuffix(".tr") for name in files if name.endswith(".tr")} == named
-    for device, name in enumerate(sorted(named - {"edge-server"}, key=[".._a_b", "edge-server-2", "x", "x-4"].index)):
+    for device, name in enumerate(sorted(named - {"edge-server"}, key=[".._a_b", "edge-server-2", "x_", "x_-4"].index)):
         _, packets = read_pcap(tmp_path / "a" / "out" / f"{name}.pcap")
         assert len(packets) == sum(map(len, asked(device)))
 

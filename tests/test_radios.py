@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.network import NS_PER_S, LinkState, Outcome, Transfer
+from bridge.network import NS_PER_S, LinkState, Outcome, Status, Transfer
 from ns3_scenarios.simulation import open_network
 from tests.listings import files, play
 from tests.ns3_worker import Call, Played, Step, worker
@@ -50,8 +50,8 @@ def downlinks_ns(played: Played) -> list[int]:
 
 def test_every_listing_runs_and_says_what_stands_there(tmp_path):
     played = play("radios.md", tmp_path)
-    assert played.files == ["street.py", "rooms.py", "band.py"]
-    assert len(played.commands) == 6
+    assert played.files == ["street.py", "rooms.py", "hall.py", "hops.py", "band.py"]
+    assert len(played.commands) == 9
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -102,3 +102,37 @@ def test_shares_divide_the_band_and_the_link_state_says_so(ns3, folder):
         # 11 datagrams of 1472 bytes behind 30 bytes of headers (IPv4, UDP, PPP), no delay
         assert transfer.uplink_end_ns == pytest.approx(11 * 1502 * 8 / (share * 10e6) * NS_PER_S, abs=20)
         assert (link.downlink_rate_bps, link.uplink_rate_bps) == (share * 10e6, share * 10e6)
+
+
+def ready_at(scenario: str, outputs: list[str], folder: str) -> tuple[int, Outcome]:
+    network = open_network(scenario, {"devices": 2, "outputs": outputs}, 1, 1, folder)
+    began_ns = network.now_ns
+    outcome = network.exchange([Transfer(1, 3000, 0, 3000)], began_ns, began_ns + 10 * NS_PER_S)
+    network.close()
+    return began_ns, outcome
+
+
+def test_an_ad_hoc_network_waits_for_its_routes_and_its_relay_is_recorded_by_name(ns3, folder, tmp_path):
+    began_ns, outcome = ns3(ready_at, str(folder / "hops.py"), ["pcap", "queues"], str(tmp_path / "out"))
+    # RFC 3626: HELLOs every 2 s tell neighbours, TC messages every 5 s the rest; three of each are ample.
+    assert 2 * NS_PER_S < began_ns < 15 * NS_PER_S
+    assert began_ns % 10_000_000 == 0
+    assert outcome.transfers[0].status is Status.DONE
+    names = ["edge-server", "hop2", "hop3", "relay"]
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {f"{name}{end}" for name in names for end in (".pcap", "-if0.pcap", "-queues.txt")}
+    # Each of the payloads passes the relay once each way, and is neither its own nor sent to it.
+    assert (tmp_path / "out" / "relay.pcap").stat().st_size > 2 * 6000 // 1448 * 128
+    last = (tmp_path / "out" / "relay-queues.txt").read_text().splitlines()[-1].split("\t")
+    assert last[3:] == ["0", "0", "0"]
+
+
+def test_the_halls_machines_see_the_nr_cell_fade_with_distance(ns3, folder):
+    played: Played = ns3(exchanges, [Step([Transfer(2, 1000, 0, 1000)])], {}, str(folder / "hall.py"))
+    near, middle, far = (link.downlink_sinr_db for link in played.outcomes[0].links)
+    distances_m = [math.hypot(x, 8.0 - 1.5) for x in (10, 40, 160)]
+    for (one_m, one_db), (other_m, other_db) in (
+        ((distances_m[0], near), (distances_m[1], middle)),
+        ((distances_m[1], middle), (distances_m[2], far)),
+    ):
+        assert one_db - other_db == pytest.approx(30 * math.log10(other_m / one_m), abs=0.1)

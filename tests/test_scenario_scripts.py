@@ -192,8 +192,9 @@ def test_what_build_raises_is_told_by_its_line(ns3, tmp_path, old, new, words):
     ],
 )
 def test_a_build_that_returns_no_network_is_refused(ns3, tmp_path, old, new, words):
-    field, reason = ns3(refusal_of, str(written(tmp_path, changed(old, new))))
-    assert (field, words in reason) == ("radio.scenario", True)
+    path = written(tmp_path, changed(old, new))
+    field, reason = ns3(refusal_of, str(path))
+    assert (field, words in reason) == (f"{path}:{line_of(path, 'Topology(server')}", True)
 
 
 def test_a_run_over_a_script_named_from_its_own_folder(small_run, tmp_path):
@@ -241,20 +242,21 @@ ABORT = """
 BAD_DEFAULT = '        ns.Config.SetDefault("ns3::Nope::X", ns.StringValue("1"))\n'
 
 
-@pytest.mark.parametrize(
-    ("fails", "words"),
-    [
-        (BAD_DEFAULT, "Could not set default value for ns3::Nope::X"),
-        (ABORT, "no roof"),
-    ],
-    ids=["building", "running"],
-)
-def test_when_ns3_aborts_its_own_message_is_shown(small_run, tmp_path, fails, words):
-    path = written(tmp_path, changed(SERVER, SERVER + fails))
+def test_when_ns3_aborts_in_build_that_is_told_by_its_line(small_run, tmp_path):
+    path = written(tmp_path, changed(SERVER, SERVER + BAD_DEFAULT))
+    done = cosim(*small_run, "--scenario", path)
+    place, _, message = done.stderr.partition(": ns-3 ended its process here: ")
+    assert (done.returncode, place) == (2, f"cosim: {path}:{line_of(path, 'ns3::Nope::X')}")
+    assert message == "Could not set default value for ns3::Nope::X\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_when_ns3_aborts_its_own_message_is_shown(small_run, tmp_path):
+    path = written(tmp_path, changed(SERVER, SERVER + ABORT))
     done = cosim(*small_run, "--scenario", path, "--set", "scenario.delay_s=0.1")
     assert done.returncode == 1
     assert re.search(r"the ns-3 side was lost at virtual time 0\.\d+ s: process \d+ was killed by SIGABRT", done.stderr)
-    assert words in done.stderr
+    assert "no roof" in done.stderr
     assert "Traceback" not in done.stderr
 
 

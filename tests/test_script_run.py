@@ -98,8 +98,10 @@ def test_what_a_python_function_raises_that_ns3_calls_is_told_by_its_line(ns3, t
 
 def test_a_python_function_that_nobody_keeps_is_named(ns3, tmp_path):
     path = written(tmp_path, RETURN, CALLBACK.format(fault="pass", keep="called"))
-    reason = "a Python function that ns-3 calls is gone; name it in the Topology's keep"
-    assert ns3(refusal_in_a_run, str(path), None) == (str(path), reason, True)
+    field, reason, closed = ns3(refusal_in_a_run, str(path), None)
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if "def tick" in text)
+    assert (field, closed) == (f"{path}:{line}", True)
+    assert reason.startswith(f"a Python function that ns-3 calls is gone: tick of line {line}; ")
 
 
 def test_what_apply_shares_raises_is_told_by_its_line_and_the_simulation_goes_on(ns3, tmp_path):
@@ -180,6 +182,14 @@ def test_a_scenario_that_cannot_be_is_refused_before_the_model_is_looked_for(sma
     done = cosim(*small_run, *no_model, "--scenario", scenario, "--set", f"scenario.{setting}")
     assert done.returncode == 2
     assert done.stderr.startswith("cosim: radio.")
+
+
+def test_a_run_that_a_script_holds_up_ends_by_its_line_and_its_prints_are_in_the_log(small_run, tmp_path):
+    path = faulty(tmp_path, "print('round and round')\n            while True: pass")
+    done = cosim(*small_run, "--scenario", path, "--set", "scenario.delay_s=0.05")
+    reason = "still here, and virtual time does not move; an endless loop?"
+    assert (done.returncode, done.stderr) == (2, f"cosim: {here(path)}: {reason}\n")
+    assert "script: round and round\n" in (tmp_path / "run" / "ns3.log").read_text()
 
 
 @contextmanager

@@ -142,11 +142,37 @@ ExchangeEngine::IsConnected(uint32_t device) const
 }
 
 void
+ExchangeEngine::RunUntil(int64_t untilNs)
+{
+    Simulator::Stop(NanoSeconds(untilNs) - Simulator::Now());
+    Simulator::Run();
+}
+
+bool
 ExchangeEngine::Attach(int64_t untilNs)
 {
     WatchDrops();
     Simulator::ScheduleNow(&ExchangeEngine::PollAttach, this, untilNs);
     Simulator::Run();
+    return IsAttached();
+}
+
+bool
+ExchangeEngine::IsAttached() const
+{
+    for (uint32_t device = 0; device < m_ends.size(); device++)
+    {
+        if (!m_radio->IsConnected(device)) // an absent one, too: its radio attaches beforehand
+        {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+ExchangeEngine::RecordChannel()
+{
     if (!m_channelPeriod.IsStrictlyPositive())
     {
         return;
@@ -162,16 +188,14 @@ ExchangeEngine::Attach(int64_t untilNs)
 void
 ExchangeEngine::PollAttach(int64_t untilNs)
 {
-    bool all = true;
     for (uint32_t device = 0; device < m_ends.size(); device++)
     {
         if (IsConnected(device))
         {
             m_ends[device].device->Connect();
         }
-        all = all && m_radio->IsConnected(device); // an absent one, too: its radio attaches beforehand
     }
-    if (all || GetNow() >= untilNs)
+    if (IsAttached() || GetNow() >= untilNs)
     {
         Simulator::Stop();
         return;

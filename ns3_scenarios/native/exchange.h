@@ -63,8 +63,17 @@ class ExchangeEngine : public Object
     /// True if the device is present and has a connection that can carry user data.
     bool IsConnected(uint32_t device) const;
 
-    /// Run the simulation up to `untilNs`, or until every device is connected.
-    void Attach(int64_t untilNs);
+    /// Run the simulation up to `untilNs`, with no exchange under way.
+    void RunUntil(int64_t untilNs);
+
+    /// Run the simulation up to `untilNs`, or until the radio of every device is connected; whether all are.
+    bool Attach(int64_t untilNs);
+
+    /// True if the radio of every device is connected, also of those that are absent.
+    bool IsAttached() const;
+
+    /// Begin the channel record: once, after `Attach`.
+    void RecordChannel();
 
     /**
      * Run one exchange and return when it has ended.

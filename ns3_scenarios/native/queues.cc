@@ -5,8 +5,6 @@
 
 #include "ns3/net-device.h"
 #include "ns3/pointer.h"
-#include "ns3/queue-disc.h"
-#include "ns3/queue.h"
 #include "ns3/traffic-control-layer.h"
 
 #include <functional>
@@ -55,6 +53,8 @@ Filter(Q queue, uint32_t device, Take take)
     }
 }
 
+} // namespace
+
 Ptr<QueueDisc>
 GetDisc(Ptr<Node> node, Ptr<NetDevice> netDevice)
 {
@@ -68,8 +68,6 @@ GetQueue(Ptr<NetDevice> netDevice)
     PointerValue held;
     return netDevice->GetAttributeFailSafe("TxQueue", held) ? held.Get<Queue<Packet>>() : nullptr;
 }
-
-} // namespace
 
 void
 DiscardTransfers(Ptr<Node> node, uint32_t device)
