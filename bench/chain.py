@@ -71,7 +71,7 @@ def main(radios: tuple[str, ...]) -> None:
                 first, *others = (medians[phase] for medians in found.values())
                 figures = (f"{figure:.1f} ms ({figure / first - 1:+.1%})" for figure in others)
                 table.add_row(radio, phase, f"{first:.1f} ms", *figures)
-            print(f"{radio} done", file=sys.stderr, flush=True)
+            print(radio, found, file=sys.stderr, flush=True)
     Console(width=120).print(table)
 
 

@@ -123,7 +123,7 @@ def fitted(journal: Journal, devices: int) -> list[tuple[Way, Way]]:
     )
     if not answers:
         return [(Way(), Way())] * devices
-    model = fit(journal)
+    model = fit(journal, with_overhead=False)
     loss = -np.expm1(-model.loss_per_byte * PAYLOAD_BYTES)
     floor_s = model.constants.floor_ns / NS_PER_S
     efficiency = model.constants.efficiency * PACKET_BYTES / PAYLOAD_BYTES
