@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, RequestError, Transfer
@@ -46,6 +46,7 @@ def bits(trace: Trace) -> float:
     )
 
 
+@settings(deadline=None)
 @given(parts=LINES)
 def test_both_formats_carry_what_the_line_does(tmp_path_factory, parts):
     line, end_ns = laid_out(parts)
@@ -61,6 +62,7 @@ def test_both_formats_carry_what_the_line_does(tmp_path_factory, parts):
     assert carried - OPPORTUNITY_BITS - 1 <= bits(trace) <= carried + OPPORTUNITY_BITS
 
 
+@settings(deadline=None)
 @given(parts=LINES)
 def test_no_packet_crosses_before_there_was_room_for_it(parts):
     line, end_ns = laid_out(parts)
