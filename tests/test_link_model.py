@@ -87,19 +87,20 @@ def test_devices_that_share_are_one_radio(pools, expected):
     assert radios(channel).tolist() == expected
 
 
-@pytest.mark.parametrize("with_overhead", [True, False])
-def test_two_radios_are_fitted_apart(with_overhead):
-    """A cell with its grant cycle, and a network whose links answer at once; few exchanges, so that starts matter."""
-    exchanges = asked(np.random.default_rng(3), 30)
-    channel = record(shared=False).channel._replace(pool=np.array([0, 1, 0, 1, 2, 2, 2, 2]))
-    floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.1e6, 0.1e6] * 2)
+def test_two_radios_are_fitted_apart():
+    """A cell with its grant cycle, and a network whose links answer at once: in common, the search gets lost here."""
+    exchanges = asked(np.random.default_rng(5), 30)
+    channel = record(shared=False).channel._replace(
+        pool=np.array([0, 1, 0, 1, 2, 2, 2, 2]), capacity_bps=np.repeat([75e6, 450e6], 4)
+    )
+    floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
     efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
     times = predict(channel, Constants(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
     truth = Observed(exchanges, np.maximum.reduceat(times[:, 2], exchanges.first[:-1]), times)
-    found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead)
-    assert found.floor_ns == pytest.approx(floor_ns, abs=0.3e6)
-    assert found.efficiency == pytest.approx(efficiency, rel=0.05)
-    assert with_overhead or not found.overhead.any()
+    found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
+    assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
+    assert found.efficiency == pytest.approx(efficiency, rel=0.03)
+    assert not found.overhead.any()
 
 
 def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():

@@ -47,9 +47,7 @@ def finished_ns(alone_ns: Sequence[float], others: int) -> list[float]:
     return ends
 
 
-flows = st.lists(
-    st.tuples(st.integers(1, 60_000), st.sampled_from([10**6, 7_654_321, 10**8])), min_size=1, max_size=6
-)
+flows = st.lists(st.tuples(st.integers(1, 60_000), st.sampled_from([10**6, 7_654_321, 10**8])), min_size=1, max_size=6)
 
 
 @settings(max_examples=30, deadline=None)
