@@ -233,11 +233,15 @@ def traces(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the files.")],
     variant: Annotated[int, typer.Option(help="Which of the run's variants, from 1.")] = 1,
 ) -> None:
-    """Write what each device's link could have carried as rate traces, CSV and Mahimahi, for the recorded scenario."""
+    """Write what each device's link could have carried, CSV and Mahimahi, and recorded.toml to play it (cosim run)."""
+    from cosim.traces import CONFIG  # noqa: PLC0415
     from cosim.traces import export as export_traces  # noqa: PLC0415
 
-    for path in export_traces(run, folder, variant):
+    paths = export_traces(run, folder, variant)
+    for path in paths:
         print(path)
+    if folder / CONFIG not in paths:
+        print(f"no {CONFIG}: a device without files could never be reached, and no recording says so", file=sys.stderr)
 
 
 @app.command()

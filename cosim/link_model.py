@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The link model of a recorded run: its channel record, and constants fitted to its transfers.
 
-The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices have in
-common (floor, efficiency and overhead of either direction), then each device's own floors and efficiencies, which cling
-to the common ones. What is lost on the way is counted. The form is ours.
+The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices of one
+radio have in common (floor, efficiency and overhead of either direction), then each device's own floors and
+efficiencies, which cling to the common ones. What is lost on the way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse.csgraph
 
 from bridge.network import RequestError, Status, Wait
 from cosim.channel import Record, read_record
@@ -56,8 +57,11 @@ class LinkModel:
         return {"variant": self.variant, **fitted, "loss_per_byte": self.loss_per_byte.tolist()}
 
 
-def fit(journal: Journal) -> LinkModel:
-    """The link model of a run's live variants. Raises `RequestError` naming RUN if nothing can be learnt from it."""
+def fit(journal: Journal, with_overhead: bool = True) -> LinkModel:
+    """The link model of a run's live variants, if not `with_overhead` one in which sharing costs nothing.
+
+    Raises `RequestError` naming RUN if nothing can be learnt from it.
+    """
     found = journal.rows(
         "SELECT variant FROM variants JOIN (SELECT variant, max(end_ns) AS end_ns FROM exchanges GROUP BY variant) "
         "USING (variant) WHERE network = 'live' ORDER BY end_ns DESC, variant"
@@ -66,7 +70,7 @@ def fit(journal: Journal) -> LinkModel:
         raise RequestError("RUN", "holds no exchange of a live network, which a what-if would be answered from")
     wait = Wait(journal.config["exchange"]["wait"])
     parts = [(read_record(journal, variant), observe(journal, variant, wait)) for (variant,) in found]
-    return LinkModel(found[0][0], parts[0][0], fit_constants(parts), _losses(journal))
+    return LinkModel(found[0][0], parts[0][0], fit_constants(parts, with_overhead), _losses(journal))
 
 
 def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
@@ -103,15 +107,17 @@ def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[F
     return end_ns, times
 
 
-def fit_constants(parts: Sequence[tuple[Record, Observed]]) -> Constants:
-    """The constants under which the observed exchanges come out best."""
-    devices = (len(parts[0][0].channel.first) - 1) // 2
+def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool = True) -> Constants:
+    """The constants under which the observed exchanges come out best; if not `with_overhead`, that one is 0."""
+    radio = radios(parts[0][0].channel)
+    kinds = len(_START) if with_overhead else len(_START) - 1
 
     def common(values: Floats) -> Constants:
-        return Constants(*(np.tile(unit * values[i : i + 2], devices) for i, unit in ((0, _FLOOR_NS), (2, 1), (4, 1))))
+        floor, efficiency, *overhead = values.reshape(-1, kinds, 2)[radio].transpose(1, 0, 2).reshape(kinds, -1)
+        return Constants(_FLOOR_NS * floor, efficiency, overhead[0] if overhead else np.zeros_like(floor))
 
-    first = _least_squares(lambda values: _residuals(parts, common(values)), np.repeat(_START, 2))
-    shared = common(first)
+    start = np.tile(np.repeat(_START[:kinds], 2), radio.max() + 1)
+    shared = common(_least_squares(lambda values: _residuals(parts, common(values)), start))
 
     def own(values: Floats) -> Constants:
         floor, efficiency = values.reshape(2, -1)
@@ -123,6 +129,19 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]]) -> Constants:
             lambda values: np.concatenate([_residuals(parts, own(values)), _LOYALTY * (values - begin) / begin]), begin
         )
     )
+
+
+def radios(channel: Channel) -> Integers:
+    """For each device the number of its radio: that of all devices with which it ever shares a pool, directly or not.
+
+    Devices that share nothing, such as those on cables, count as one.
+    """
+    devices = (len(channel.first) - 1) // 2
+    device = np.repeat(np.arange(2 * devices) // 2, np.diff(channel.first))
+    uses = scipy.sparse.coo_array((np.ones(len(device)), (device, channel.pool)), shape=(devices, channel.pools))
+    _, group = scipy.sparse.csgraph.connected_components(uses @ uses.T)
+    is_alone = np.bincount(group)[group] == 1
+    return np.asarray(np.unique(np.where(is_alone, -1, group), return_inverse=True)[1], dtype=np.int64)
 
 
 def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> Floats:

@@ -22,7 +22,7 @@ EACH = msgspec.Meta(min_length=1, max_length=MOST_DEVICES)
 
 
 class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Links that follow recordings of real networks: Mahimahi traces, or CSV of rate, delay and loss.
+    """Links that follow recordings of real networks: Mahimahi traces, or CSV of rate, delay, loss and sharing.
 
     `devices`: how many (default: as many as a list says, else 8).
     `downlink`, `uplink`: the recording that drives this direction, a file beside ns-3, one for all or one a device;
@@ -41,6 +41,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "ns3/ipv4-address-helper.h",
         "ns3/ipv4-static-routing-helper.h",
         "recorded-link.h",
+        "recorded-pools.h",
     )
 
     devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None
@@ -69,6 +70,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stack.SetIpv6StackInstall(False)
         stack.Install(ns.NodeContainer(ns.NodeContainer(server), nodes))
         radio = ns.CreateObject[ns.cosim.RecordedRadio]()
+        pools = ns.CreateObject[ns.cosim.RecordedPools]()
         downlinks, uplinks = (self._traces(ns, way) for way in ("downlink", "uplink"))
         links = []
         for i, offset_s in enumerate(self._each(self.offset_s)):
@@ -77,6 +79,8 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 self._end(ns, node, channel, trace, offset_s, RECORDED[2 * i + way])
                 for way, (node, trace) in enumerate(((server, downlinks[i]), (nodes.Get(i), uplinks[i])))
             ]
+            for end in ends:
+                end.SetPools(pools)
             radio.AddLink(*ends)
             links.append(ns.NetDeviceContainer(*map(ns.NetDeviceContainer, ends)))
         edge_address, *reached = star_addresses(ns, links)
@@ -110,11 +114,12 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return [made[name] for name in self._each(names)]
 
     def _link_trace(self, ns: Any, trace: Trace) -> Any:
-        begins_ns, bursts, rates_bps, delays, losses = zip(*trace.rows, strict=True)
+        begins_ns, bursts, rates_bps, delays, losses, pools, others = zip(*trace.rows, strict=True)
         delays_ns = (round(self.delay_s * NS_PER_S) if delay is None else delay for delay in delays)
         figures = [array("l", column) for column in (begins_ns, bursts, rates_bps, delays_ns)]
+        sharing = [array("l", [-1 if pool is None else pool for pool in pools]), array("l", others)]
         made = ns.CreateObject[ns.cosim.LinkTrace]()
-        made.SetRows(len(trace.rows), *figures, array("d", losses), trace.period_ns)
+        made.SetRows(len(trace.rows), *figures, array("d", losses), *sharing, trace.period_ns)
         return made
 
     def _each(self, value: Any) -> tuple[Any, ...]:

@@ -16,16 +16,28 @@ NS_PER_MS = 1_000_000
 MOST_RATE_BPS = 10**13
 MOST_TIME_S = 10**8
 MOST_DELAY_S = 10
+MOST_POOL = 10**9
+MOST_OTHERS = 255
 
 REQUIRED = ("time_s", "rate_bps")
-COLUMNS = {"time_s": MOST_TIME_S, "rate_bps": MOST_RATE_BPS, "delay_s": MOST_DELAY_S, "loss": 1}
+COLUMNS = {
+    "time_s": MOST_TIME_S,
+    "rate_bps": MOST_RATE_BPS,
+    "delay_s": MOST_DELAY_S,
+    "loss": 1,
+    "pool": MOST_POOL,
+    "others": MOST_OTHERS,
+}
 """What a CSV may have, and the most that each may be."""
+WHOLE = ("pool", "others")
+"""The columns of whole numbers."""
 
 
 class Row(NamedTuple):
     """From `begin_ns` on: at once `burst_bits` may cross, then `rate_bps`; crossing packets have `delay_ns` and `loss`.
 
-    `delay_ns` is None where the recording says nothing of it.
+    `delay_ns` is None where the recording says nothing of it. What crosses is shared with all links of the same `pool`
+    (None: with none) that have packets waiting then, and with so many `others`.
     """
 
     begin_ns: int
@@ -33,6 +45,8 @@ class Row(NamedTuple):
     rate_bps: int
     delay_ns: int | None
     loss: float
+    pool: int | None = None
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,8 @@ def _csv(path: Path, lines: list[tuple[int, str]]) -> Trace:
     (number, header), *rest = lines
     names = [name.strip() for name in header.split(",")]
     if len({*names}) < len(names) or not {*REQUIRED} <= {*names} <= {*COLUMNS}:
-        wanted = "neither a time in ms, as in a Mahimahi trace, nor the header time_s,rate_bps[,delay_s][,loss]"
+        may = "".join(f"[,{name}]" for name in COLUMNS if name not in REQUIRED)
+        wanted = f"neither a time in ms, as in a Mahimahi trace, nor the header {','.join(REQUIRED)}{may}"
         raise TraceError(f"{path}:{number}: {wanted}")
     rows: list[Row] = []
     for number, line in rest:
@@ -98,7 +113,8 @@ def _csv(path: Path, lines: list[tuple[int, str]]) -> Trace:
         if rows and begin_ns <= rows[-1].begin_ns:
             raise TraceError(f"{path}:{number}: time_s {found['time_s']:g} is not later than in the line before")
         delay_ns = round(found["delay_s"] * NS_PER_S) if "delay_s" in found else None
-        rows.append(Row(begin_ns, 0, round(found["rate_bps"]), delay_ns, found.get("loss", 0.0)))
+        shared = (round(found["pool"]) if "pool" in found else None, round(found.get("others", 0)))
+        rows.append(Row(begin_ns, 0, round(found["rate_bps"]), delay_ns, found.get("loss", 0.0), *shared))
     if not any(row.rate_bps for row in rows):
         raise TraceError(f"{path}:{number}: no row up to here has a rate_bps above 0")
     lasted_ns = [after.begin_ns - row.begin_ns for row, after in pairwise(rows)]
@@ -116,4 +132,6 @@ def _figures(place: str, names: list[str], line: str) -> Iterable[float]:
             value = math.nan
         if not 0 <= value <= COLUMNS[name]:
             raise TraceError(f"{place}: {name} {text.strip()!r} is not a number from 0 to {COLUMNS[name]:g}")
+        if name in WHOLE and value % 1:
+            raise TraceError(f"{place}: {name} {text.strip()!r} is not a whole number")
         yield value

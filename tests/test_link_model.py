@@ -6,7 +6,7 @@ import pytest
 
 from cosim.channel import Record
 from cosim.fluid import ALL, Channel, Constants, Exchanges
-from cosim.link_model import LinkModel, Observed, fit_constants, predict, vanishes
+from cosim.link_model import LinkModel, Observed, fit_constants, predict, radios, vanishes
 
 RATES_BPS = (75e6, 75e6, 40e6, 20e6)
 
@@ -71,6 +71,36 @@ def test_devices_that_differ_are_told_apart():
     found = fit_constants([(record(shared=False), truth)])
     assert found.floor_ns[[1, 3]] == pytest.approx(1e6, abs=1e6)
     assert found.floor_ns[[5, 7]] == pytest.approx(15e6, abs=1e6)
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ([0, 1, 0, 1, 2, 2, 2, 2], [0, 0, 1, 1]),  # a cell and a Wi-Fi network
+        ([0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 0]),  # cables
+        ([0, 1, 2, 3, 0, 1, 4, 5], [1, 0, 1, 0]),  # a cell and two cables
+        ([0, 1, 1, 2, 2, 3, 4, 5], [1, 1, 1, 0]),  # each with the next
+    ],
+)
+def test_devices_that_share_are_one_radio(pools, expected):
+    channel = record(shared=False).channel._replace(pool=np.array(pools))
+    assert radios(channel).tolist() == expected
+
+
+def test_two_radios_are_fitted_apart():
+    """A cell with its grant cycle, and a network whose links answer at once: in common, the search gets lost here."""
+    exchanges = asked(np.random.default_rng(5), 30)
+    channel = record(shared=False).channel._replace(
+        pool=np.array([0, 1, 0, 1, 2, 2, 2, 2]), capacity_bps=np.repeat([75e6, 450e6], 4)
+    )
+    floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
+    efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
+    times = predict(channel, Constants(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
+    truth = Observed(exchanges, np.maximum.reduceat(times[:, 2], exchanges.first[:-1]), times)
+    found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
+    assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
+    assert found.efficiency == pytest.approx(efficiency, rel=0.03)
+    assert not found.overhead.any()
 
 
 def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():

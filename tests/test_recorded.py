@@ -327,6 +327,8 @@ def test_a_link_that_is_silent_for_a_second_is_unreachable_until_it_speaks_again
         (["time_s,rate_bps", "0,nan"], ":2", "rate_bps 'nan' is not a number"),
         (["time_s,rate_bps,loss", "0,5,1.5"], ":2", "loss '1.5' is not a number from 0 to 1"),
         (["time_s,rate_bps,delay_s", "0,5,inf"], ":2", "delay_s 'inf' is not a number from 0 to 10"),
+        (["time_s,rate_bps,pool", "0,5,1.5"], ":2", "pool '1.5' is not a whole number"),
+        (["time_s,rate_bps,others", "0,5,256"], ":2", "others '256' is not a number from 0 to 255"),
     ],
 )
 def test_a_malformed_recording_is_refused_by_file_and_line(ns3, write, lines, line, words):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "recorded-link.h"
 
+#include "recorded-pools.h"
 #include "transfer-tag.h"
 
 #include "ns3/ipv4-l3-protocol.h"
@@ -57,18 +58,22 @@ LinkTrace::SetRows(uint32_t count,
                    const int64_t* rateBps,
                    const int64_t* delayNs,
                    const double* loss,
+                   const int64_t* pool,
+                   const int64_t* others,
                    int64_t periodNs)
 {
     m_rows.clear();
+    m_isSharingFixed = true;
     Work work = 0;
     for (uint32_t i = 0; i < count; i++)
     {
         work += Work{burstBits[i]} * NS_PER_S;
-        m_rows.push_back({beginNs[i], work, rateBps[i], delayNs[i], loss[i]});
+        m_rows.push_back({beginNs[i], work, rateBps[i], delayNs[i], loss[i], {pool[i], others[i]}});
+        m_isSharingFixed &= m_rows.back().sharing == m_rows.front().sharing;
         work += Work{rateBps[i]} * ((i + 1 < count ? beginNs[i + 1] : periodNs) - beginNs[i]);
     }
     m_cycle = work;
-    m_rows.push_back({periodNs, m_cycle + m_rows.front().work, 0, 0, 0.0});
+    m_rows.push_back({periodNs, m_cycle + m_rows.front().work, 0, 0, 0.0, m_rows.front().sharing});
     NS_ABORT_MSG_UNLESS(m_rows.front().beginNs == 0 && m_cycle > 0, "a LinkTrace begins at 0 and carries something");
 }
 
@@ -119,6 +124,28 @@ LinkTrace::GetLoss(int64_t ns) const
     return GetRow(ns).loss;
 }
 
+const LinkTrace::Sharing&
+LinkTrace::GetSharing(int64_t ns) const
+{
+    return GetRow(ns).sharing;
+}
+
+int64_t
+LinkTrace::GetNextSharing(int64_t ns) const
+{
+    if (m_isSharingFixed)
+    {
+        return LATEST_NS;
+    }
+    auto cycle = FloorDivide(ns, m_rows.back().beginNs) * m_rows.back().beginNs;
+    const auto* row = &GetRow(ns);
+    const auto& sharing = row->sharing;
+    while (++row != &m_rows.back() && row->sharing == sharing)
+    {
+    }
+    return cycle + row->beginNs;
+}
+
 TypeId
 RecordedNetDevice::GetTypeId()
 {
@@ -157,6 +184,12 @@ RecordedNetDevice::GetTraceTime() const
     return Simulator::Now().GetNanoSeconds() + m_offsetNs;
 }
 
+void
+RecordedNetDevice::SetPools(Ptr<RecordedPools> pools)
+{
+    m_pools = pools;
+}
+
 bool
 RecordedNetDevice::SendFrom(Ptr<Packet> packet, const Address& source, const Address& target, uint16_t protocol)
 {
@@ -168,9 +201,58 @@ RecordedNetDevice::SendFrom(Ptr<Packet> packet, const Address& source, const Add
     if (!m_crossing)
     {
         m_spent = m_trace->GetWork(GetTraceTime());
+        BeginSharing();
         Begin();
     }
     return true;
+}
+
+void
+RecordedNetDevice::BeginSharing()
+{
+    auto now = GetTraceTime();
+    m_sharing = m_trace->GetSharing(now);
+    if (m_sharing.pool >= 0)
+    {
+        m_pools->Enter(m_sharing.pool, this);
+    }
+    HandleSharers();
+    auto until = m_trace->GetNextSharing(now);
+    if (until < LATEST_NS)
+    {
+        m_sharingAnew = Simulator::Schedule(NanoSeconds(until - now), &RecordedNetDevice::HandleSharingAnew, this);
+    }
+}
+
+void
+RecordedNetDevice::EndSharing()
+{
+    m_sharingAnew.Cancel();
+    if (m_sharing.pool >= 0)
+    {
+        m_pools->Leave(m_sharing.pool, this);
+    }
+}
+
+void
+RecordedNetDevice::HandleSharingAnew()
+{
+    EndSharing();
+    BeginSharing();
+}
+
+void
+RecordedNetDevice::HandleSharers()
+{
+    auto parts = m_sharing.others + (m_sharing.pool >= 0 ? m_pools->GetCount(m_sharing.pool) : 1);
+    auto now = m_trace->GetWork(GetTraceTime());
+    if (m_crossing && m_spent > now && parts != m_parts)
+    {
+        m_spent = now + (m_spent - now) * parts / m_parts;
+        m_crossed.Cancel();
+        AwaitCrossing();
+    }
+    m_parts = parts;
 }
 
 void
@@ -179,10 +261,20 @@ RecordedNetDevice::Begin()
     m_crossing = GetQueue()->Dequeue();
     if (m_crossing)
     {
-        m_spent += GetWorkOf(m_crossing);
-        auto wait = NanoSeconds(m_trace->GetInstant(m_spent) - GetTraceTime());
-        m_crossed = Simulator::Schedule(wait, &RecordedNetDevice::HandleCrossed, this);
+        m_spent += GetWorkOf(m_crossing) * m_parts;
+        AwaitCrossing();
     }
+    else
+    {
+        EndSharing();
+    }
+}
+
+void
+RecordedNetDevice::AwaitCrossing()
+{
+    auto wait = NanoSeconds(m_trace->GetInstant(m_spent) - GetTraceTime());
+    m_crossed = Simulator::Schedule(wait, &RecordedNetDevice::HandleCrossed, this);
 }
 
 void
@@ -231,6 +323,12 @@ RecordedNetDevice::GetComingRateBps(int64_t windowNs) const
     return static_cast<double>(m_trace->GetWork(now + windowNs) - m_trace->GetWork(now)) / static_cast<double>(windowNs);
 }
 
+LinkTrace::Sharing
+RecordedNetDevice::GetSharing() const
+{
+    return m_trace->GetSharing(GetTraceTime());
+}
+
 uint32_t
 RecordedNetDevice::GetWaitingBytes() const
 {
@@ -253,8 +351,10 @@ void
 RecordedNetDevice::DoDispose()
 {
     m_crossed.Cancel();
+    m_sharingAnew.Cancel();
     m_crossing = nullptr;
     m_trace = nullptr;
+    m_pools = nullptr;
     m_loss = nullptr;
     SimpleNetDevice::DoDispose();
 }
@@ -303,8 +403,15 @@ std::vector<Capacity>
 RecordedRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     const auto& link = m_links[device];
-    return {{2 * device, 0, link.atServer->GetComingRateBps(forNs)},
-            {2 * device + 1, 0, link.atDevice->GetComingRateBps(forNs)}};
+    std::vector<Capacity> both;
+    for (const auto& end : {link.atServer, link.atDevice})
+    {
+        auto [pool, others] = end->GetSharing();
+        auto own = 2 * device + static_cast<uint32_t>(both.size());
+        auto number = pool < 0 ? own : 2 * m_links.size() + pool;
+        both.push_back({static_cast<uint32_t>(number), static_cast<uint32_t>(others), end->GetComingRateBps(forNs)});
+    }
+    return both;
 }
 
 void

@@ -20,9 +20,11 @@
 namespace ns3::cosim
 {
 
+class RecordedPools;
+
 /**
- * What one direction of a link was able to carry over time, and how it delayed and lost packets. It repeats, and has
- * always repeated. Its work is the number of bits times 10^9 that could have crossed since time 0: a function that
+ * What one direction of a link was able to carry over time, how it delayed and lost packets, and with whom it shared
+ * what it carried. It repeats, and has always repeated. Its work is the number of bits times 10^9 that could have crossed since time 0: a function that
  * never falls, with slopes (rates) and steps (bursts), in integers, so that nothing is rounded but an instant to
  * the next ns.
  */
@@ -40,6 +42,8 @@ class LinkTrace : public Object
      * @param rateBps what may cross from then on, until the next row
      * @param delayNs one-way delay of a packet that has crossed within the row
      * @param loss probability that such a packet is lost
+     * @param pool number of what the link shares with others within the row; -1 for nothing
+     * @param others users beside the links that share it, too
      * @param periodNs when the last row ends and the first one begins again
      */
     void SetRows(uint32_t count,
@@ -48,6 +52,8 @@ class LinkTrace : public Object
                  const int64_t* rateBps,
                  const int64_t* delayNs,
                  const double* loss,
+                 const int64_t* pool,
+                 const int64_t* others,
                  int64_t periodNs);
 
     /// The work from time 0 up to and with this instant, which may be negative.
@@ -59,6 +65,19 @@ class LinkTrace : public Object
     int64_t GetDelayNs(int64_t ns) const;
     double GetLoss(int64_t ns) const;
 
+    /// What is shared at an instant, and with how many users beside the links.
+    struct Sharing
+    {
+        int64_t pool; // -1: nothing
+        int64_t others;
+        bool operator==(const Sharing&) const = default;
+    };
+
+    const Sharing& GetSharing(int64_t ns) const;
+
+    /// The first instant behind `ns` from which on something else may be shared; half of all virtual time for never.
+    int64_t GetNextSharing(int64_t ns) const;
+
   private:
     struct Row
     {
@@ -67,17 +86,20 @@ class LinkTrace : public Object
         int64_t rateBps;
         int64_t delayNs;
         double loss;
+        Sharing sharing;
     };
 
     const Row& GetRow(int64_t ns) const;
 
     std::vector<Row> m_rows; // and one behind the last, where the first begins again
     Work m_cycle{0};         // the work of one period
+    bool m_isSharingFixed{true};
 };
 
 /**
  * One end of a link that follows a LinkTrace in its direction. Packets wait in the TxQueue and cross one after the
- * other, in order: work that is there while none waits is lost. It carries IPv4 and adds no header.
+ * other, in order: work that is there while none waits is lost. Of what is shared, all who have packets waiting get
+ * equal parts. It carries IPv4 and adds no header.
  */
 class RecordedNetDevice : public SimpleNetDevice
 {
@@ -87,6 +109,9 @@ class RecordedNetDevice : public SimpleNetDevice
 
     /// Follow this trace, of which `offsetNs` have passed when virtual time begins.
     void SetTrace(Ptr<LinkTrace> trace, int64_t offsetNs);
+
+    /// What its trace says is shared is shared with the other ends that have these pools.
+    void SetPools(Ptr<RecordedPools> pools);
 
     /// The random stream of its losses.
     void AssignStream(int64_t stream);
@@ -99,6 +124,12 @@ class RecordedNetDevice : public SimpleNetDevice
     /// Mean of what the link will be able to carry during the next `windowNs`.
     double GetComingRateBps(int64_t windowNs) const;
 
+    /// What the trace says of sharing now.
+    LinkTrace::Sharing GetSharing() const;
+
+    /// The number of ends that share with this one has changed.
+    void HandleSharers();
+
     /// What waits and what is crossing.
     uint32_t GetWaitingBytes() const;
 
@@ -110,13 +141,21 @@ class RecordedNetDevice : public SimpleNetDevice
 
   private:
     int64_t GetTraceTime() const;
+    void BeginSharing();
+    void EndSharing();
+    void HandleSharingAnew();
     void Begin();
+    void AwaitCrossing();
     void HandleCrossed();
     void Deliver(Ptr<Packet> packet);
 
     Ptr<LinkTrace> m_trace;
     int64_t m_offsetNs{0};
-    LinkTrace::Work m_spent{0}; // the work at which the packet that is crossing has crossed
+    Ptr<RecordedPools> m_pools;
+    LinkTrace::Sharing m_sharing{-1, 0}; // while packets wait
+    EventId m_sharingAnew;
+    int64_t m_parts{1};         // in how many the work is divided, of which this link gets one
+    LinkTrace::Work m_spent{0}; // the work at which the packet that is crossing has crossed if the parts stay
     Ptr<Packet> m_crossing;
     EventId m_crossed;
     Time m_lastArrival;
