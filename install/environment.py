@@ -6,7 +6,9 @@ side by side: pip fetches and unpacks while ns-3's C++ interpreter and the nativ
 made of what a run imports only, and of the rest at its first import.
 """
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,7 +30,7 @@ MODEL_IMPORTS = (
     "from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerFast"
 )
 NETWORK_IMPORTS = "import cppyy, bridge.health, ns3_scenarios.__main__"
-SIGN_OF_LIFE_S = 15
+SIGN_OF_LIFE_S = 30
 
 
 class SetupError(Exception):
@@ -71,11 +73,11 @@ class Environment:
         self.say(name)
         whole = [python or self.python, *command]
         if shown:
-            return Step(name, subprocess.Popen(whole, cwd=ROOT), None, time.monotonic())
+            return Step(name, subprocess.Popen(whole, cwd=ROOT, process_group=0), None, time.monotonic())
         log = self.folder / "log" / f"{name.replace(' ', '-')}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
-            process = subprocess.Popen(whole, cwd=ROOT, stdout=out, stderr=out)
+            process = subprocess.Popen(whole, cwd=ROOT, process_group=0, stdout=out, stderr=out)
         return Step(name, process, log, time.monotonic())
 
     def pip(self, name: str, *arguments: str | Path, shown: bool = False) -> Step:
@@ -96,8 +98,9 @@ class Environment:
                     said_s = time.monotonic()
                 time.sleep(0.1)
         finally:
-            for step in waiting:
-                step.process.terminate()
+            for step in waiting:  # with the compilers that it has started
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(step.process.pid, signal.SIGTERM)
                 step.process.wait()
 
     def _ended(self, step: Step) -> None:
@@ -174,23 +177,26 @@ def set_up_extra(env: Environment, extra: str) -> None:
 
 
 def estimate(kind: str) -> str:
-    """What the set-up of `kind` will take, from what it took when it was measured (`python -m bench.setup`)."""
+    """What the set-up of `kind` will take, from what was measured of it (`python -m bench.setup --write`)."""
     costs = tomllib.loads(COSTS.read_text(encoding="utf-8"))
     cost, cores = costs[kind], os.cpu_count() or 1
-    busy = os.getloadavg()[0] / cores
-    work_s = cost["cpu_s"] * (1 + busy) / min(cores, cost["cores_used"])
-    download_mb, disk_mb = cost["download_bytes"] / 1e6, cost["disk_bytes"] / 1e6
-    lines = [
-        f"make {kind}: sets up .venv first. To fetch: {download_mb:.0f} MB; on disk: {disk_mb:.0f} MB.",
-        f"Time: about {work_s:.0f} s of work on {cores} cores{' that are busy' if busy > 1 else ''}, and "
-        f"{download_mb * 8 / 100:.0f} s of download at 100 Mb/s. Measured {costs['measured']}.",
-    ]
+    parts = []
+    if fetched_mb := cost.get("download_bytes", 0) / 1e6:
+        parts.append(f"{fetched_mb:.0f} MB to fetch ({fetched_mb * 8 / 100:.0f} s at 100 Mb/s)")
+    if disk_mb := cost.get("disk_bytes", 0) / 1e6:
+        parts.append(f"{disk_mb:.0f} MB on disk")
+    if cpu_s := cost.get("cpu_s", 0):
+        waiting = os.getloadavg()[0] / cores
+        work_s = cpu_s * (1 + waiting) / min(cores, cost["cores_used"])
+        parts.append(f"about {work_s:.0f} s of work on {cores} cores{' that are busy' if waiting > 1 else ''}")
+    text = f"make {kind} sets up .venv first: {', '.join(parts) or 'not measured yet'} (measured {costs['measured']})"
     if kind == "run":
-        lines.append("That is with a CPU build of PyTorch; the one with CUDA, an index's usual one, is several GB more.")
-    return "\n".join(lines)
+        text += "\nThat is with a CPU build of PyTorch; an index's usual one brings CUDA, several GB more."
+    return text
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder, kind = Path(sys.argv[1]), sys.argv[2]
     env = Environment(folder)
     fresh = not env.python.exists() if kind == "run" else not (env.folder / f".{kind}").exists()
