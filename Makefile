@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 PYTHON ?= python3
 VENV := .venv
-READY := $(VENV)/.ready
+RUN := $(VENV)/.run
 
 .PHONY: run test lint bench containers prerequisites clean
 
-run: $(READY)
+run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
 
-test: $(READY)
+test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
-lint: $(READY)
+lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint docker/*.Dockerfile
 
-bench: $(READY)
-	$(VENV)/bin/pip install -qq -c constraints.txt -e '.[bench]'
+bench: $(VENV)/.bench
 	$(VENV)/bin/python -m bench.bridge
 	$(VENV)/bin/python -m bench.radio
 	$(VENV)/bin/python -m bench.handover
@@ -26,14 +25,17 @@ bench: $(READY)
 	$(VENV)/bin/python -m bench.replay
 	$(VENV)/bin/python -m bench.run
 
-containers: $(READY)
+containers: $(RUN)
 	$(VENV)/bin/python docker/containers.py
 
-$(READY): pyproject.toml constraints.txt | prerequisites
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
-	$(VENV)/bin/python -m ns3_scenarios.native
-	touch $@
+# A run's packages come first; tests, linters and benches add their own.
+$(RUN): pyproject.toml constraints.txt | prerequisites
+	@$(PYTHON) install/environment.py $(VENV) run
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(RUN)
+	@$(VENV)/bin/python install/environment.py $(VENV) $*
+	@touch $@
 
 # What pip cannot bring. ns3's C++ interpreter is compiled at install and needs g++ (its headers) at run time too.
 prerequisites:
@@ -41,8 +43,8 @@ prerequisites:
 	need() { command -v $$1 >/dev/null || { echo "missing: $$1, from the package $$2"; missing=1; }; }; \
 	need $(PYTHON) python3; need g++ g++; need make make; need cmake cmake; \
 	if command -v $(PYTHON) >/dev/null; then \
-	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "missing: Python 3.11 or newer; set PYTHON=python3.11 or the like"; missing=1; }; \
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	    { echo "missing: Python 3.11 to 3.13, which ns3 has wheels for; set PYTHON=python3.11 or the like"; missing=1; }; \
 	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: venv, from the package python3-venv"; missing=1; }; \
 	  $(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || \
 	    { echo "missing: Python.h, from the package python3-dev"; missing=1; }; \

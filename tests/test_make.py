@@ -43,7 +43,8 @@ def test_a_missing_tool_is_named_with_its_package(tools, tool):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("import sys; sys.version_info = (3, 10)", "Python 3.11 or newer"),
+        ("import sys; sys.version_info = (3, 10)", "Python 3.11 to 3.13"),
+        ("import sys; sys.version_info = (3, 14)", "Python 3.11 to 3.13"),
         ("import sys; sys.modules['ensurepip'] = None", "python3-venv"),
         ("import sysconfig; sysconfig.get_path = lambda name: '/nowhere'", "python3-dev"),
     ],

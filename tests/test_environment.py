@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The set-up that `make` runs: what it says before and on the way, what it installs, and how it fails."""
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import requires
+
+import psutil
+import pytest
+from packaging.requirements import Requirement
+
+from install import environment, pins
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {environment.normal(Requirement(each).name) for each in requirements}
+
+
+@pytest.fixture
+def env(tmp_path) -> environment.Environment:
+    """An environment whose Python is this one."""
+    made = environment.Environment(tmp_path)
+    made.python = sys.executable
+    return made
+
+
+def test_before_it_begins_it_says_bytes_and_time():
+    said = environment.estimate("run")
+    assert re.match(r"make run sets up \.venv first: \d+ MB to fetch \(\d+ s at 100 Mb/s\), \d+ MB on disk, ", said)
+    assert re.search(r"about \d+ s of work on \d+ cores", said)
+
+
+def test_what_was_not_measured_is_not_said(tmp_path, monkeypatch):
+    (tmp_path / "costs.toml").write_text('measured = "here"\n[lint]\ndisk_bytes = 2_000_000\n[bench]\n')
+    monkeypatch.setattr(environment, "COSTS", tmp_path / "costs.toml")
+    assert environment.estimate("lint") == "make lint sets up .venv first: 2 MB on disk (measured here)"
+    assert "not measured yet" in environment.estimate("bench")
+
+
+def test_a_busy_machine_is_expected_to_take_longer(monkeypatch):
+    def work_s(load: float) -> int:
+        monkeypatch.setattr(environment.os, "getloadavg", lambda: (load, 0.0, 0.0))
+        return int(re.search(r"about (\d+) s of work", environment.estimate("run"))[1])
+
+    cores = environment.os.cpu_count()
+    assert work_s(3 * cores) == pytest.approx(4 * work_s(0), abs=4)
+
+
+def test_every_step_is_named_when_it_begins_and_ends(env, capfd):
+    env.wait(env.start("first", "-c", "print('to the log')"), env.start("second", "-c", "print('seen')", shown=True))
+    out = capfd.readouterr().out
+    for line in ("first", "second", r"first: done in \d+ s", r"second: done in \d+ s"):
+        assert re.search(rf"^\[ *\d+ s\] {line}$", out, re.MULTILINE), line
+    assert "seen" in out
+    assert "to the log" not in out
+
+
+def test_long_steps_give_signs_of_life(env, capfd, monkeypatch):
+    monkeypatch.setattr(environment, "SIGN_OF_LIFE_S", 0)
+    env.wait(env.start("slow", "-c", "import time; time.sleep(0.5)"))
+    assert "still at it: slow" in capfd.readouterr().out
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Poll `condition` for a minute at most."""
+    end_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def over(pid: int) -> bool:
+    """Whether the process has ended, collected by its parent or not."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_step_that_fails_is_named_with_its_words_and_ends_the_others(env):
+    """The others with what they have started, as pip starts a compiler."""
+    code = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
+    other = env.start("other", "-c", code)
+    until(other.log.read_text)
+    bad = env.start("compiling it", "-c", "import sys; sys.exit('no such header')")
+    with pytest.raises(environment.SetupError, match=r"(?s)compiling it failed.*no such header.*run make again"):
+        env.wait(other, bad)
+    assert other.process.poll() is not None
+    until(lambda: over(int(other.log.read_text())))
+
+
+def test_a_failure_ends_make_with_2_and_no_traceback(tmp_path, monkeypatch, capfd):
+    def fail(env: environment.Environment) -> None:
+        env.wait(env.start("broken", "-c", "raise SystemExit('out of disk')", python=sys.executable))
+
+    monkeypatch.setattr(environment, "set_up_run", fail)
+    monkeypatch.setattr(sys, "argv", ["environment.py", str(tmp_path / "venv"), "run"])
+    assert environment.main() == 2
+    said = capfd.readouterr()
+    assert said.out.startswith("make run sets up .venv first:")
+    assert "out of disk" in said.err
+    assert "Traceback" not in said.out + said.err
+
+
+@pytest.mark.parametrize("extra", ["test", "lint", "bench"])
+def test_an_extra_is_what_the_installed_metadata_says(extra):
+    told = [Requirement(each) for each in requires("wdmoe-cosim") or []]
+    by_extra = {
+        kind: {environment.normal(each.name) for each in told if each.marker and each.marker.evaluate({"extra": kind})}
+        for kind in (extra, "tables")
+    }
+    expected = by_extra[extra]
+    if "wdmoe-cosim" in expected:
+        expected = expected - {"wdmoe-cosim"} | by_extra["tables"]
+    assert names(environment.extra_requirements(extra)) == expected
+
+
+def test_what_is_installed_in_the_pinned_version_is_not_missing(env, monkeypatch):
+    pinned = environment.pins()
+    monkeypatch.setattr(env, "installed", lambda: {"cppyy": pinned["cppyy"], "cppyy-backend": "0.1"})
+    assert env.missing(environment.SOURCES) == ["cppyy-backend", "CPyCppyy"]
+
+
+def test_what_is_set_apart_is_pinned():
+    assert {environment.normal(name) for name in (*environment.SOURCES, *environment.ALONE, *pins.EXCEPT)} <= set(
+        environment.pins()
+    )
+
+
+def test_a_python_that_nobody_has_wheels_for_is_reported():
+    """pip's own answer, from an index with nothing in it."""
+    said = pins.without_wheel(["--no-index", "nothing-of-this-name==1.0"], "3.12")
+    assert "nothing-of-this-name" in said
