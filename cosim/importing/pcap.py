@@ -17,11 +17,10 @@ FRAMES = {
     dpkt.pcap.DLT_EN10MB: dpkt.ethernet.Ethernet,
     dpkt.pcap.DLT_LINUX_SLL: dpkt.sll.SLL,
     dpkt.pcap.DLT_LINUX_SLL2: dpkt.sll2.SLL2,
-    dpkt.pcap.DLT_PPP: dpkt.ppp.PPP,
     dpkt.pcap.DLT_NULL: dpkt.loopback.Loopback,
     dpkt.pcap.DLT_LOOP: dpkt.loopback.Loopback,
 }
-RAW = {12, 14, 101, dpkt.pcap.DLT_IPV4, dpkt.pcap.DLT_IPV6}  # the IP header comes first
+RAW = {dpkt.pcap.DLT_RAW, 14, 101, dpkt.pcap.DLT_IPV4, dpkt.pcap.DLT_IPV6}  # the IP header comes first
 
 
 def read(file: Path, user: str | None) -> Capture:
@@ -33,7 +32,7 @@ def read(file: Path, user: str | None) -> Capture:
         with file.open("rb") as content:
             reader = dpkt.pcap.UniversalReader(content)
             link = reader.datalink()
-            if link not in FRAMES and link not in RAW:
+            if link not in FRAMES and link not in RAW and link != dpkt.pcap.DLT_PPP:
                 raise FileRefused(
                     f"{file}: link type {link} is not read; Ethernet, Linux cooked, PPP, loopback and raw IP are"
                 )
@@ -55,6 +54,8 @@ def read(file: Path, user: str | None) -> Capture:
 
 def _ip(link: int, frame: bytes) -> Any:
     try:
+        if link == dpkt.pcap.DLT_PPP:  # RFC 1661; RFC 1662 has two bytes more
+            link, frame = dpkt.pcap.DLT_RAW, frame[4 if frame[:2] == b"\xff\x03" else 2 :]
         if link in RAW:
             return (dpkt.ip6.IP6 if frame[:1] and frame[0] >> 4 == 6 else dpkt.ip.IP)(frame)
         return FRAMES[link](frame).data
