@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bridge.network import PartnerLost, RequestError
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.importing.cli import app as importing
 
 if TYPE_CHECKING:
     from cosim.display import Display
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(importing, name="import")
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 _PLAIN_WIDTH = 120

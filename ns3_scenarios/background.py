@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Background traffic: what other users, or the devices themselves beside their experts, send and receive."""
 
-import csv
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from bridge import csv_rows
+from bridge.csv_rows import FileRefused
 from bridge.network import NS_PER_S, RequestError
 
 from . import streams
@@ -21,6 +22,7 @@ FIRST_PORT = 40000  # at both ends, one port a flow
 MOST_USERS = 10_000
 MOST_PAYLOAD_BYTES = 1472  # a datagram that fills an IPv4 packet of 1500
 LONGEST_S = 10**9
+MOST_BYTES = 10**18
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
 SomeSeconds = Annotated[float, msgspec.Meta(ge=1e-6, le=LONGEST_S)]
@@ -82,7 +84,8 @@ class FullBuffer(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 class Recorded(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="recorded"):
     """What a recording says.
 
-    `file`: CSV with the header time_s,bytes; so long after its beginning, so many bytes of payload are offered at once.
+    `file`: CSV with the columns time_s and bytes; so long after its beginning, so many bytes of payload are offered
+    at once.
     `repeat_s`: begin it anew after so long; unset, it ends with its last row.
     """
 
@@ -162,32 +165,26 @@ def _alternate(ns: Any, flow: Any, load: OnOff, stream: int) -> None:
 
 def read_recording(load: Recorded) -> "array[int]":
     """Time in ns and bytes of each row. Raises `RequestError` naming file and line."""
-    rows, last_ns = array("l"), 0
     try:
-        with Path(load.file).open(newline="", encoding="utf-8") as file:
-            lines = csv.reader(file)
-            if next(lines, None) != ["time_s", "bytes"]:
-                raise _unreadable(f"{load.file} does not begin with the header time_s,bytes")
-            for line in lines:
-                try:
-                    time_s, size = line
-                    at_ns, size_bytes = round(float(time_s) * NS_PER_S), int(size)
-                except (ValueError, OverflowError):
-                    raise _unreadable(f"{load.file}:{lines.line_num}: not a time and a whole number") from None
-                if not (last_ns <= at_ns <= LONGEST_S * NS_PER_S and 1 <= size_bytes < 2**63):
-                    reason = "times begin at 0 and never fall, and bytes are at least 1"
-                    raise _unreadable(f"{load.file}:{lines.line_num}: {reason}")
-                rows.extend((at_ns, size_bytes))
-                last_ns = at_ns
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(f"{load.file} cannot be read: {error}") from None
-    if not rows:
-        raise _unreadable(f"{load.file} has no rows")
-    if load.repeat_s is not None and round(load.repeat_s * NS_PER_S) <= last_ns:
-        reason = f"{load.repeat_s:g} is not beyond the last time of {load.file}, {last_ns / NS_PER_S:g}"
+        rows = _bursts(Path(load.file))
+    except FileRefused as error:
+        raise RequestError("radio.background.file", str(error)) from None
+    if load.repeat_s is not None and round(load.repeat_s * NS_PER_S) <= rows[-2]:
+        reason = f"{load.repeat_s:g} is not beyond the last time of {load.file}, {rows[-2] / NS_PER_S:g}"
         raise RequestError("radio.background.repeat_s", reason)
     return rows
 
 
-def _unreadable(reason: str) -> RequestError:
-    return RequestError("radio.background.file", reason)
+def _bursts(file: Path) -> "array[int]":
+    rows, last_ns = array("l"), 0
+    for row in csv_rows.rows(file, ("time_s", "bytes")):
+        at_ns, size = round(row.figure("time_s", 0, LONGEST_S) * NS_PER_S), row.values["bytes"]
+        if at_ns < last_ns:
+            raise FileRefused(f"{row.place}: time_s {row.values['time_s']} is before that of the row before")
+        if not (size.isascii() and size.isdigit() and len(size) < 20 and 1 <= int(size) <= MOST_BYTES):
+            raise FileRefused(f"{row.place}: bytes {size!r} is not a whole number from 1 to {MOST_BYTES:g}")
+        rows.extend((at_ns, int(size)))
+        last_ns = at_ns
+    if not rows:
+        raise FileRefused(f"{file}: no row after the names of its columns")
+    return rows

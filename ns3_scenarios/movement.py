@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from bridge.network import RequestError
 
 from . import loader, recorded_movement, streams
+from .recorded_movement import Recording
 
 Point = recorded_movement.Point
 
@@ -65,28 +66,24 @@ class RandomWaypoint(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             raise RequestError("x_m", "a rectangle that is one point leaves nowhere to go")
 
 
-class Csv(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="csv"):
+class Csv(Recording, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="csv"):
     """Devices follow a recording: straight from row to row, standing before their first and after their last.
 
-    `file`: CSV with the header time_s,device,x_m,y_m and, if heights are recorded, z_m; device by index or name. A
-    device without a row stays where the scenario places it.
+    `file`: CSV with the columns time_s, device, x_m, y_m and, if heights are recorded, z_m; device by index or name,
+    or one of `nodes`. A device without a row stays where the scenario places it.
     """
 
     model: ClassVar[str] = "ns3::WaypointMobilityModel"
 
-    file: str
 
-
-class Ns2(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="ns2"):
-    """Devices follow a movement trace of ns-2: `$node_(0)` is the first device.
+class Ns2(Recording, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ns2"):
+    """Devices follow a movement trace of ns-2: `$node_(0)` is the first device, or the first of `nodes`.
 
     `file`: `set X_`, `set Y_`, `set Z_` and `setdest` lines, as setdest, BonnMotion and SUMO write them. Heights in it
     are above that at which the scenario places the device.
     """
 
     model: ClassVar[str] = "ns3::WaypointMobilityModel"
-
-    file: str
 
 
 Movement = ConstantVelocity | RandomWaypoint | Csv | Ns2
@@ -161,9 +158,9 @@ def start(ns: Any, names: Sequence[str], nodes: Sequence[Any], movement: Movemen
             for i, model in enumerate(models):
                 _wander(ns, model, movement, places_m[i][2], streams.MOVEMENT[i * STREAMS_EACH])
         case Csv():
-            _follow(ns, nodes, recorded_movement.read_csv(movement.file, names, places_m))
+            _follow(ns, nodes, recorded_movement.read_csv(movement, names, places_m))
         case Ns2():
-            _follow(ns, nodes, recorded_movement.read_ns2(movement.file, places_m))
+            _follow(ns, nodes, recorded_movement.read_ns2(movement, places_m))
 
 
 def files(movement: Movement | None) -> list[Path]:

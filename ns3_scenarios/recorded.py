@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from bridge.csv_rows import FileRefused
 from bridge.network import NS_PER_S, RequestError
 
 from .scenario import Device, Scenario, Topology, fill
 from .streams import RECORDED
-from .traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, TraceError, read
+from .traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, read
 from .wired import MOST_DEVICES, UNLIMITED, star_addresses
 
 MTU_BYTES = 1500
@@ -108,7 +109,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if name not in made:
                 try:
                     trace = read(_path(name))
-                except TraceError as error:
+                except FileRefused as error:
                     raise RequestError(f"radio.{way}" + (f"[{i}]" if names != name else ""), str(error)) from None
                 made[name] = self._link_trace(ns, trace)
         return [made[name] for name in self._each(names)]

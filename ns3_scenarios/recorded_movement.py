@@ -5,107 +5,156 @@ What is read becomes a path for each device: points that are passed at given tim
 between. Before the first a device stands there, after the last it stays.
 """
 
-import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path as File
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from bridge import csv_rows
+from bridge.csv_rows import EPOCH_S, FileRefused
 from bridge.network import NS_PER_S, RequestError
 
 Point = tuple[float, float, float]
 Path = list[tuple[int, Point]]  # virtual times in ns that rise, and x, y, z in m
 
-FIELD = "radio.movement.file"
+FIELD = "radio.movement"
 LATEST_S = 3e9  # with the longest way behind it, within the 63 bits of virtual time
 FARTHEST_M = 1e6
-SLOWEST_MPS = 0.001
+SLOWEST_MPS, FASTEST_MPS = 0.001, 1e9
 
 COLUMNS = ("time_s", "device", "x_m", "y_m")
 HEIGHT = "z_m"
 
 _NODE = r"\$node_\((?P<node>\d{1,9})\)"
-_AT = re.compile(rf"""\$ns_\s+at\s+(?P<time>\S+)\s+"{_NODE}\s+(?P<words>[^"]*)"\s*;?""")
+_AT = re.compile(rf"""\$ns_?\s+at\s+(?P<time>\S+)\s+"{_NODE}\s+(?P<words>[^"]*)\"""")
 _INITIAL = re.compile(rf"{_NODE}\s+(?P<words>.*)")
-_NO_MOVEMENT = re.compile(r"#.*|\$god_.*|\$ns_\s+at\s+\S+\s+\"\$god_.*")  # comments, and setdest's route lengths
+_NO_MOVEMENT = re.compile(r"#.*|set\s+god_\s.*|\$god_\s.*|\$ns_?\s+at\s+\S+\s+\"\$god_\s.*")  # setdest's route lengths
+_COMMENT = re.compile(r";\s*#.*")
 _AXES = {"X_": 0, "Y_": 1, "Z_": 2}
 
+Origin = Annotated[float, Meta(ge=-1e8, le=1e8)]
 
-def read_csv(file: str, names: Sequence[str], places_m: Sequence[Point]) -> list[Path]:
-    """The path of each device from CSV with the columns time_s, device (index or name), x_m, y_m and perhaps z_m.
 
-    Without z_m a device keeps the height of its place. One without a row has an empty path. Raises `RequestError`
-    naming `radio.movement.file`, the file and the line.
+class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """A recording of movement, and how it lies in the scenario.
+
+    `nodes`: who in the recording the devices are, one after the other, each as the recording calls it; all else in it
+    is passed over, and devices beyond the last one stay where the scenario places them.
+    `origin_m`: x, y in the recording of what is x = y = 0 in the scenario.
+    `begin_s`: time in the recording at which virtual time begins; below 0, the recording begins later.
     """
-    devices = {name: i for i, name in enumerate(names)} | {str(i): i for i in range(len(names))}
-    paths: list[Path] = [[] for _ in names]
-    rows = csv.reader(_lines(file), strict=True)
+
+    file: str
+    nodes: tuple[str | int, ...] = ()
+    origin_m: tuple[Origin, Origin] = (0.0, 0.0)
+    begin_s: Annotated[float, Meta(ge=-LATEST_S, le=LATEST_S)] = 0.0
+
+    def __post_init__(self) -> None:
+        told = [str(node) for node in self.nodes]
+        twice = next((node for node in told if told.count(node) > 1), None)
+        if twice is not None:
+            raise RequestError("nodes", f"{twice} stands there twice; each device is one of its own")
+
+
+def read_csv(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Path]:
+    """The path of each device from CSV with the columns time_s, device, x_m, y_m and perhaps z_m.
+
+    `device` is one of `recording.nodes`, or without them a device's index or name. Without z_m a device keeps the
+    height of its place. One without a row has an empty path. Raises `RequestError` naming `radio.movement` and what of
+    it, with file and line.
+    """
     try:
-        header = [name.strip() for name in next(rows, [])]
-        if sorted(header) not in (sorted(COLUMNS), sorted((*COLUMNS, HEIGHT))):
-            raise _fault(file, 1, f"the header is not {','.join(COLUMNS)} with or without {HEIGHT}")
-        for row in rows:
-            if not row:
+        paths = _csv_paths(recording, names, places_m)
+    except FileRefused as error:
+        raise RequestError(f"{FIELD}.file", str(error)) from None
+    begins_ns = [path[0][0] for path in paths if path]
+    return _from_begin(recording, paths, begins_ns)
+
+
+def _csv_paths(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Path]:
+    file, (origin_x, origin_y) = File(recording.file), recording.origin_m
+    devices = _devices(recording, [*enumerate(names), *enumerate(map(str, range(len(names))))], len(names))
+    paths: list[Path] = [[] for _ in names]
+    for row in csv_rows.rows(_existing(file), COLUMNS, (HEIGHT,)):
+        told = row.values["device"]
+        device = devices.get(told)
+        if device is None:
+            if recording.nodes:
                 continue
-            if len(row) != len(header):
-                raise _fault(file, rows.line_num, f"{len(row)} values for {len(header)} columns")
-            values = {name: value.strip() for name, value in zip(header, row, strict=True)}
-            device = devices.get(values["device"])
-            if device is None:
-                raise _unknown_device(file, rows.line_num, values["device"], names)
-            time_ns = _time_ns(file, rows.line_num, values["time_s"])
-            x, y, z = (
-                _figure(file, rows.line_num, name, values[name], FARTHEST_M) if name in values else places_m[device][2]
-                for name in ("x_m", "y_m", HEIGHT)
-            )
-            path = paths[device]
-            if path and time_ns <= path[-1][0]:
-                raise _fault(file, rows.line_num, f"time_s is not after that of device {values['device']}'s row before")
-            path.append((time_ns, (x, y, z)))
-    except csv.Error as error:
-        raise _fault(file, rows.line_num, f"not CSV: {error}") from None
+            raise _unknown_device(row.place, told, names)
+        time_ns = _time_ns(row.place, "time_s", row.values["time_s"])
+        x_m = _length_m(row.place, "x_m", row.values["x_m"], origin_x)
+        y_m = _length_m(row.place, "y_m", row.values["y_m"], origin_y)
+        z_m = row.figure(HEIGHT, -FARTHEST_M, FARTHEST_M) if HEIGHT in row.values else places_m[device][2]
+        path = paths[device]
+        if path and time_ns <= path[-1][0]:
+            raise FileRefused(f"{row.place}: time_s is not after that of device {told}'s row before")
+        path.append((time_ns, (x_m, y_m, z_m)))
     if not any(paths):
-        raise _fault(file, rows.line_num, "no device has a row")
+        raise FileRefused(f"{file}: no device has a row")
+    _all_found(recording, [bool(path) for path in paths])
     return paths
 
 
-def read_ns2(file: str, places_m: Sequence[Point]) -> list[Path]:
-    """The path of each device from a movement trace of ns-2.
+def read_ns2(recording: Recording, places_m: Sequence[Point]) -> list[Path]:
+    """The path of each device from a movement trace of ns-2: `$node_(i)` is device i, or the i-th of the nodes.
 
     A device begins at its place unless the trace says where; heights in the trace are above that of its place. It
     ends a way early if it is told another destination on the way, and stops if it is told speed 0 or set elsewhere.
-    Raises `RequestError` naming `radio.movement.file`, the file and the line.
+    Raises `RequestError` naming `radio.movement` and what of it, with file and line.
     """
+    try:
+        walks = _ns2_walks(recording, places_m)
+    except FileRefused as error:
+        raise RequestError(f"{FIELD}.file", str(error)) from None
+    begins_ns = [walk.begins_ns for walk in walks if walk.begins_ns is not None]
+    return _from_begin(recording, [walk.path() for walk in walks], begins_ns)
+
+
+def _ns2_walks(recording: Recording, places_m: Sequence[Point]) -> "list[_Walk]":
+    file, origin_m = File(recording.file), (*recording.origin_m, 0.0)
+    devices = _devices(recording, enumerate(map(str, range(len(places_m)))), len(places_m))
     walks = [_Walk(place) for place in places_m]
-    number = 0
-    for number, text in enumerate(_lines(file), 1):
-        line = text.strip()
+    for number, text in csv_rows.lines(_existing(file)):
+        place, line = f"{file}:{number}", _COMMENT.sub("", text).strip().rstrip("; \t")
         if not line or _NO_MOVEMENT.fullmatch(line):
             continue
         match = _AT.fullmatch(line) or _INITIAL.fullmatch(line)
         if match is None:
-            raise _fault(file, number, "neither a movement of $node_(i) nor a comment")
-        device = int(match["node"])
-        if device >= len(walks):
-            raise _unknown_device(file, number, match["node"], [f"$node_({i})" for i in range(len(walks))])
+            raise FileRefused(f"{place}: neither a movement of $node_(i) nor a comment")
+        device = devices.get(str(int(match["node"])))
+        if device is None:
+            if recording.nodes:
+                continue
+            raise _unknown_device(place, match["node"], [f"$node_({i})" for i in range(len(walks))])
         scheduled = "time" in match.groupdict()
-        time_ns = _time_ns(file, number, match["time"]) if scheduled else 0
+        time_ns = _time_ns(place, "time", match["time"]) if scheduled else 0
         if time_ns < walks[device].told_ns:
-            raise _fault(file, number, f"earlier than the line of $node_({device}) before")
+            raise FileRefused(f"{place}: earlier than the line of $node_({match['node']}) before")
+        if scheduled and walks[device].begins_ns is None:
+            walks[device].begins_ns = time_ns
         match match["words"].split():
             case ["set", axis, value] if axis in _AXES:
-                walks[device].jump(time_ns, _AXES[axis], _figure(file, number, axis, value, FARTHEST_M))
+                number_of_axis = _AXES[axis]
+                walks[device].jump(time_ns, number_of_axis, _length_m(place, axis, value, origin_m[number_of_axis]))
             case ["setdest", x, y, speed] if scheduled:
-                x_m, y_m = (_figure(file, number, name, value, FARTHEST_M) for name, value in (("x", x), ("y", y)))
-                speed_mps = _figure(file, number, "speed", speed, math.inf)
+                x_m, y_m = (
+                    _length_m(place, name, told, at)
+                    for name, told, at in zip("xy", (x, y), recording.origin_m, strict=True)
+                )
+                speed_mps = csv_rows.figure(place, "speed", speed, 0, FASTEST_MPS)
                 if speed_mps < SLOWEST_MPS and speed_mps != 0:
-                    raise _fault(file, number, f"speed is neither 0 nor at least {SLOWEST_MPS:g}: {speed}")
+                    raise FileRefused(f"{place}: speed is neither 0 nor at least {SLOWEST_MPS:g}: {speed}")
                 walks[device].go(time_ns, x_m, y_m, speed_mps)
             case _:
-                raise _fault(file, number, "neither set X_|Y_|Z_ VALUE nor, at a time, setdest X Y SPEED")
+                raise FileRefused(f"{place}: neither set X_|Y_|Z_ VALUE nor, at a time, setdest X Y SPEED")
     if not any(walk.moves for walk in walks):
-        raise _fault(file, max(number, 1), "no line moves a device")
-    return [walk.path() for walk in walks]
+        raise FileRefused(f"{file}: no line moves a device")
+    _all_found(recording, [walk.moves for walk in walks])
+    return walks
 
 
 class _Walk:
@@ -114,6 +163,7 @@ class _Walk:
     def __init__(self, place: Point):
         self.told_ns = 0
         self.moves = False
+        self.begins_ns: int | None = None  # the first time at which the trace schedules something
         self._ground_m = place[2]
         self._points: Path = [(0, place)]
 
@@ -143,48 +193,73 @@ class _Walk:
         self.told_ns, self.moves = time_ns, True
         end_ns, end = self._points[-1]
         if end_ns > time_ns:
-            begin_ns, begin = self._points[-2]
-            done = (time_ns - begin_ns) / (end_ns - begin_ns)
-            x, y, z = (a + done * (b - a) for a, b in zip(begin, end, strict=True))
-            end = (x, y, z)
+            end = between(self._points[-2], self._points[-1], time_ns)
             self._points.pop()
         if self._points[-1][0] < time_ns:
             self._points.append((time_ns, end))
         return self._points[-1][1]
 
 
-def _lines(file: str) -> Iterator[str]:
-    path = File(file)
-    try:
-        if not path.is_file():
-            raise RequestError(FIELD, f"{file} does not exist on the host where the ns-3 side runs")
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            yield from lines
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(FIELD, f"{file} cannot be read: {error}") from None
+def _from_begin(recording: Recording, paths: list[Path], begins_ns: Sequence[int]) -> list[Path]:
+    """The paths by virtual time, from 0 on: what the recording has before is cut off on the way."""
+    begin_ns = round(recording.begin_s * NS_PER_S)
+    first_ns = min(begins_ns, default=0)
+    if first_ns - begin_ns >= EPOCH_S * NS_PER_S:
+        first_s = first_ns // NS_PER_S
+        reason = f"{recording.file} has times of the epoch, from {first_s} s on; with {first_s} it begins at virtual 0"
+        raise RequestError(f"{FIELD}.begin_s", reason)
+    latest_ns = max((path[-1][0] for path in paths if path), default=0)
+    if latest_ns < begin_ns:
+        reason = f"{recording.begin_s:.10g} is after the end of {recording.file}, {latest_ns / NS_PER_S:.10g} s"
+        raise RequestError(f"{FIELD}.begin_s", reason)
+    return [_cut([(time_ns - begin_ns, point) for time_ns, point in path]) for path in paths]
 
 
-def _time_ns(file: str, line: int, text: str) -> int:
-    time_s = _figure(file, line, "time", text, LATEST_S)
-    if time_s < 0:
-        raise _fault(file, line, f"time is negative: {text}")
-    return round(time_s * NS_PER_S)
+def _cut(path: Path) -> Path:
+    later = [known for known in path if known[0] >= 0]
+    earlier = path[: len(path) - len(later)]
+    if not earlier or (later and later[0][0] == 0):
+        return later
+    return [(0, between(earlier[-1], later[0], 0) if later else earlier[-1][1]), *later]
 
 
-def _figure(file: str, line: int, name: str, text: str, most: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise _fault(file, line, f"{name} is not a number: {text}") from None
-    if not math.isfinite(value) or abs(value) > most:
-        raise _fault(file, line, f"{name} is out of range: {text}")
-    return value
+def between(begin: tuple[int, Point], end: tuple[int, Point], time_ns: int) -> Point:
+    """Where who goes straight from one point to another is at a time in between."""
+    done = (time_ns - begin[0]) / (end[0] - begin[0])
+    x, y, z = (a + done * (b - a) for a, b in zip(begin[1], end[1], strict=True))
+    return x, y, z
 
 
-def _unknown_device(file: str, line: int, device: str, names: Sequence[str]) -> RequestError:
+def _devices(recording: Recording, own: Iterable[tuple[int, str]], devices: int) -> dict[str, int]:
+    """Which device is who in the recording: what the scenario itself calls them, or the chosen nodes."""
+    if len(recording.nodes) > devices:
+        raise RequestError(f"{FIELD}.nodes", f"{len(recording.nodes)} nodes for {devices} devices")
+    if recording.nodes:
+        return {str(node): i for i, node in enumerate(recording.nodes)}
+    return {name: i for i, name in own}
+
+
+def _all_found(recording: Recording, found: Sequence[bool]) -> None:
+    lacking = next((node for node, there in zip(recording.nodes, found, strict=False) if not there), None)
+    if lacking is not None:
+        raise RequestError(f"{FIELD}.nodes", f"{recording.file} does not move {lacking}")
+
+
+def _existing(file: File) -> File:
+    if not file.exists():
+        raise FileRefused(f"{file} does not exist on the host where the ns-3 side runs")
+    return file
+
+
+def _time_ns(place: str, name: str, text: str) -> int:
+    return round(csv_rows.figure(place, name, text, 0, LATEST_S) * NS_PER_S)
+
+
+def _length_m(place: str, name: str, text: str, origin_m: float) -> float:
+    """How far from the origin, along an axis."""
+    return csv_rows.figure(place, name, text, origin_m - FARTHEST_M, origin_m + FARTHEST_M) - origin_m
+
+
+def _unknown_device(place: str, device: str, names: Sequence[str]) -> FileRefused:
     known = f"is only {names[0]}" if len(names) == 1 else f"are {len(names)} from {names[0]} to {names[-1]}"
-    return _fault(file, line, f"no device {device}; there {known}")
-
-
-def _fault(file: str, line: int, reason: str) -> RequestError:
-    return RequestError(FIELD, f"{file}:{line}: {reason}")
+    return FileRefused(f"{place}: no device {device}; there {known} (radio.movement.nodes chooses others)")

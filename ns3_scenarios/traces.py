@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recordings of links: Mahimahi packet-delivery traces, and CSV of rate, delay and loss over time."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge import csv_rows
+from bridge.csv_rows import FileRefused
 from bridge.network import NS_PER_S
 
 EXAMPLE = Path(__file__).parent / "example-trace.csv"
@@ -19,7 +20,7 @@ MOST_DELAY_S = 10
 MOST_POOL = 10**9
 MOST_OTHERS = 255
 
-REQUIRED = ("time_s", "rate_bps")
+REQUIRED, OPTIONAL = ("time_s", "rate_bps"), ("delay_s", "loss", "pool", "others")
 COLUMNS = {
     "time_s": MOST_TIME_S,
     "rate_bps": MOST_RATE_BPS,
@@ -28,7 +29,7 @@ COLUMNS = {
     "pool": MOST_POOL,
     "others": MOST_OTHERS,
 }
-"""What a CSV may have, and the most that each may be."""
+"""What a CSV tells, and the most that each may be."""
 WHOLE = ("pool", "others")
 """The columns of whole numbers."""
 
@@ -57,39 +58,28 @@ class Trace:
     period_ns: int
 
 
-class TraceError(ValueError):
-    """A recording that cannot be read. The message begins with `FILE:LINE`, or with FILE alone."""
-
-
 def read(path: Path) -> Trace:
     """Read a recording, told apart by its first line: a CSV begins with the names of its columns.
 
-    Raises `TraceError`.
+    Raises `FileRefused`.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TraceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    told = [(number, line) for number, line in numbered if line and not line.startswith("#")]
-    if not told:
-        raise TraceError(f"{path}: there is nothing in it")
-    if told[0][1][0].isdigit():
-        return _mahimahi(path, numbered)
-    return _csv(path, told)
+    numbered = list(csv_rows.lines(path))
+    first = next((line.strip() for _, line in numbered if line.strip() and not line.lstrip().startswith("#")), "")
+    return _mahimahi(path, numbered) if first[:1].isdigit() else _csv(path, numbered)
 
 
 def _mahimahi(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
     times_ms: list[int] = []
-    for number, line in lines:
+    for number, text in lines:
+        line = text.strip()
         if not (line.isascii() and line.isdigit() and len(line) < 12):
-            raise TraceError(f"{path}:{number}: {line!r} is not a whole number of milliseconds")
+            raise FileRefused(f"{path}:{number}: {line!r} is not a whole number of milliseconds")
         if times_ms and int(line) < times_ms[-1]:
-            raise TraceError(f"{path}:{number}: {line} ms lies before the {times_ms[-1]} ms of the line before")
+            raise FileRefused(f"{path}:{number}: {line} ms lies before the {times_ms[-1]} ms of the line before")
         times_ms.append(int(line))
     period_ms = times_ms[-1]
     if period_ms == 0:
-        raise TraceError(f"{path}:{len(times_ms)}: the last time is how long the trace lasts, and cannot be 0 ms")
+        raise FileRefused(f"{path}:{len(times_ms)}: the last time is how long the trace lasts, and cannot be 0 ms")
     bursts = {0: 0}
     for time_ms in times_ms:  # the end of one round is the beginning of the next
         bursts[time_ms % period_ms] = bursts.get(time_ms % period_ms, 0) + OPPORTUNITY_BITS
@@ -97,41 +87,24 @@ def _mahimahi(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
     return Trace(rows, period_ms * NS_PER_MS)
 
 
-def _csv(path: Path, lines: list[tuple[int, str]]) -> Trace:
-    (number, header), *rest = lines
-    names = [name.strip() for name in header.split(",")]
-    if len({*names}) < len(names) or not {*REQUIRED} <= {*names} <= {*COLUMNS}:
-        may = "".join(f"[,{name}]" for name in COLUMNS if name not in REQUIRED)
-        wanted = f"neither a time in ms, as in a Mahimahi trace, nor the header {','.join(REQUIRED)}{may}"
-        raise TraceError(f"{path}:{number}: {wanted}")
+def _csv(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
     rows: list[Row] = []
-    for number, line in rest:
-        found = dict(zip(names, _figures(f"{path}:{number}", names, line), strict=True))
+    place = str(path)
+    for row in csv_rows.parsed(path, lines, REQUIRED, OPTIONAL):
+        place = row.place
+        found = {name: row.figure(name, 0, COLUMNS[name]) for name in row.values}
+        for name in WHOLE:
+            if found.get(name, 0) % 1:
+                raise FileRefused(f"{place}: {name} {row.values[name]!r} is not a whole number")
         begin_ns = round(found["time_s"] * NS_PER_S)
         if not rows and begin_ns != 0:
-            raise TraceError(f"{path}:{number}: the first time_s is {found['time_s']:g}, and has to be 0")
+            raise FileRefused(f"{place}: the first time_s is {found['time_s']:.10g}, and has to be 0")
         if rows and begin_ns <= rows[-1].begin_ns:
-            raise TraceError(f"{path}:{number}: time_s {found['time_s']:g} is not later than in the line before")
+            raise FileRefused(f"{place}: time_s {found['time_s']:g} is not later than in the row before")
         delay_ns = round(found["delay_s"] * NS_PER_S) if "delay_s" in found else None
         shared = (round(found["pool"]) if "pool" in found else None, round(found.get("others", 0)))
         rows.append(Row(begin_ns, 0, round(found["rate_bps"]), delay_ns, found.get("loss", 0.0), *shared))
     if not any(row.rate_bps for row in rows):
-        raise TraceError(f"{path}:{number}: no row up to here has a rate_bps above 0")
+        raise FileRefused(f"{place}: no row up to here has a rate_bps above 0")
     lasted_ns = [after.begin_ns - row.begin_ns for row, after in pairwise(rows)]
     return Trace(tuple(rows), rows[-1].begin_ns + (lasted_ns[-1] if lasted_ns else NS_PER_S))
-
-
-def _figures(place: str, names: list[str], line: str) -> Iterable[float]:
-    values = line.split(",")
-    if len(values) != len(names):
-        raise TraceError(f"{place}: {len(values)} values for {len(names)} columns")
-    for name, text in zip(names, values, strict=True):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value <= COLUMNS[name]:
-            raise TraceError(f"{place}: {name} {text.strip()!r} is not a number from 0 to {COLUMNS[name]:g}")
-        if name in WHOLE and value % 1:
-            raise TraceError(f"{place}: {name} {text.strip()!r} is not a whole number")
-        yield value

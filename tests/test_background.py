@@ -275,10 +275,10 @@ def test_what_a_network_lacks_is_refused_by_name_and_another_can_be_opened(ns3, 
     load = {"kind": "recorded", "device": 0, "file": str(file)}
     assert ns3(refused, "wired", load) == (
         "radio.background.file",
-        f"{file} cannot be read: [Errno 2] No such file or directory: '{file}'",
+        f"{file}: cannot be read: No such file or directory",
     )
     for text, place in (
-        ("0,1\n", str(file)),
+        ("0,1\n", f"{file}:1"),
         ("time_s,bytes\n", str(file)),
         ("time_s,bytes\n0.5,10\n0.4,10\n", f"{file}:3"),
         ("time_s,bytes\n0.5,ten\n", f"{file}:2"),

@@ -19,7 +19,7 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from cosim import config
 from ns3_scenarios import loader
 from ns3_scenarios.lte import Lte
-from ns3_scenarios.movement import ConstantVelocity, Movement, RandomWaypoint, circle
+from ns3_scenarios.movement import ConstantVelocity, Csv, Movement, Ns2, RandomWaypoint, circle
 from ns3_scenarios.recorded_movement import read_csv, read_ns2
 from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
 from ns3_scenarios.wifi import REFERENCE_LOSS_DB
@@ -235,7 +235,7 @@ def test_an_ns2_trace_goes_where_small_steps_go(tmp_path_factory, told):
     """Against devices that take a small step to their latest destination again and again."""
     file = tmp_path_factory.mktemp("ns2") / "walk.tcl"
     file.write_text("".join(f'$ns_ at {t} "$node_({i}) setdest {x!r} {y!r} {v}"\n' for t, i, x, y, v in told))
-    paths = read_ns2(str(file), PLACES_M)
+    paths = read_ns2(Ns2(file=str(file)), PLACES_M)
     at, aims, step_s = np.array(PLACES_M)[:, :2], [(0.0, 0.0, 0.0)] * DEVICES, 0.01
     waiting = list(told)
     for step in range(round(40 / step_s)):
@@ -260,63 +260,185 @@ HEADER = "time_s,device,x_m,y_m\n"
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("", 1, "the header is not time_s,device,x_m,y_m"),
-        ("time_s,device,x_m\n0,0,1\n", 1, "the header is not"),
-        ("time,device,x_m,y_m\n0,0,1,1\n", 1, "the header is not"),
-        (HEADER, 1, "no device has a row"),
+        ("", 0, "there is nothing in it"),
+        ("time_s,device,x_m\n0,0,1\n", 1, "no column y_m among time_s,device,x_m"),
+        ("time,device,x_m,y_m\n0,0,1,1\n", 1, "there is a column time; is it time_s?"),
+        ("time_s,device,x_m,y_m,z\n0,0,1,1,1\n", 1, "there is a column z; is it z_m?"),
+        (HEADER, 0, "no device has a row"),
         (HEADER + "0,0,1,1\n\n1,0,1\n", 4, "3 values for 4 columns"),
         (HEADER + "0,0,1,1\n1,7,1,1\n", 3, "no device 7; there are 3 from device0 to device2"),
         (HEADER + "0,bob,1,1\n", 2, "no device bob"),
-        (HEADER + "0,0,here,1\n", 2, "x_m is not a number: here"),
-        (HEADER + "0,0,1,nan\n", 2, "y_m is out of range: nan"),
-        (HEADER + "0,0,1,1e9\n", 2, "y_m is out of range: 1e9"),
-        (HEADER + "-1,0,1,1\n", 2, "time is negative: -1"),
+        (HEADER + "0,0,here,1\n", 2, "x_m 'here' is not a number from -1e+06 to 1e+06"),
+        (HEADER + "0,0,1,nan\n", 2, "y_m 'nan' is not a number"),
+        (HEADER + "0,0,1,1e9\n", 2, "y_m '1e9' is not a number"),
+        (HEADER + "-1,0,1,1\n", 2, "time_s '-1' is not a number from 0"),
+        (
+            HEADER + "1700000000123,0,1,1\n",
+            2,
+            "time_s '1700000000123' is not a number from 0 to 3e+09: a time of the ep",
+        ),
         (HEADER + "1,0,1,1\n1,1,1,1\n1,device0,2,2\n", 4, "time_s is not after that of device device0's row before"),
         (HEADER + '0,0,"1,1\n', 2, "not CSV"),
     ],
 )
 def test_a_bad_csv_recording_is_refused_by_its_line(tmp_path, text, line, words):
-    refused(read_csv, tmp_path, text, line, words, NAMES)
+    refused(lambda file: read_csv(Csv(file=file), NAMES, PLACES_M), tmp_path, text, line, words)
 
 
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("", 1, "no line moves a device"),
-        ("# nothing\n\n", 2, "no line moves a device"),
+        ("", 0, "no line moves a device"),
+        ("# nothing\n\n", 0, "no line moves a device"),
         ("$node_(0) set X_ 1\nhello\n", 2, "neither a movement of $node_(i) nor a comment"),
         ("$node_(3) set X_ 1\n", 1, "no device 3; there are 3 from $node_(0) to $node_(2)"),
         ("$node_(0) set V_ 1\n", 1, "neither set X_|Y_|Z_ VALUE nor, at a time, setdest X Y SPEED"),
         ("$node_(0) setdest 1 2 3\n", 1, "neither set"),
         ('$ns_ at 1 "$node_(0) setdest 1 2"\n', 1, "neither set"),
-        ('$ns_ at 1 "$node_(0) setdest 1 2 x"\n', 1, "speed is not a number: x"),
-        ('$ns_ at 1 "$node_(0) setdest 1 2 -3"\n', 1, "speed is neither 0 nor at least 0.001: -3"),
-        ('$ns_ at inf "$node_(0) setdest 1 2 3"\n', 1, "time is out of range: inf"),
+        ('$ns_ at 1 "$node_(0) setdest 1 2 x"\n', 1, "speed 'x' is not a number"),
+        ('$ns_ at 1 "$node_(0) setdest 1 2 -3"\n', 1, "speed '-3' is not a number from 0"),
+        ('$ns_ at 1 "$node_(0) setdest 1 2 1e-4"\n', 1, "speed is neither 0 nor at least 0.001: 1e-4"),
+        ('$ns_ at inf "$node_(0) setdest 1 2 3"\n', 1, "time 'inf' is not a number"),
         ('$ns_ at 2 "$node_(0) setdest 1 2 3"\n$ns_ at 1 "$node_(0) setdest 1 2 3"\n', 2, "earlier than"),
         ('$ns_ at 2 "$node_(0) setdest 1 2 3\n', 1, "neither a movement"),
     ],
 )
 def test_a_bad_ns2_trace_is_refused_by_its_line(tmp_path, text, line, words):
-    refused(read_ns2, tmp_path, text, line, words)
+    refused(lambda file: read_ns2(Ns2(file=file), PLACES_M), tmp_path, text, line, words)
 
 
-def refused(read: Any, folder: Path, text: str, line: int, words: str, *names: list[str]) -> None:
+def refused(read: Any, folder: Path, text: str, line: int, words: str) -> None:
     file = folder / "bad"
     file.write_text(text)
     with pytest.raises(RequestError) as refusal:
-        read(str(file), *names, PLACES_M)
+        read(str(file))
     assert refusal.value.field == "radio.movement.file"
-    assert refusal.value.reason.startswith(f"{file}:{line}: {words}")
+    assert refusal.value.reason.startswith(f"{file}:{line}: {words}" if line else f"{file}: {words}")
 
 
 def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path):
     binary = tmp_path / "walk.csv"
     binary.write_bytes(HEADER.encode() + b"\xff\xfe")
     for file, words in ((tmp_path / "none.csv", "does not exist on the host"), (binary, "cannot be read")):
-        for read in (lambda path: read_csv(path, NAMES, PLACES_M), lambda path: read_ns2(path, PLACES_M)):
+        for read in (
+            lambda path: read_csv(Csv(file=path), NAMES, PLACES_M),
+            lambda path: read_ns2(Ns2(file=path), PLACES_M),
+        ):
             with pytest.raises(RequestError, match=words) as refusal:
                 read(str(file))
             assert refusal.value.field == "radio.movement.file"
+
+
+SETDEST = """#
+# nodes: 3, pause: 2.00, max speed: 20.00  max x = 670.00, max y: 670.00
+#
+set god_ [God instance]
+$node_(0) set X_ 143.437509218780
+$node_(0) set Y_ 94.217567273200 ;# where it begins
+$node_(0) set Z_ 0.000000000000;
+$node_(2) set X_ 300;# the third
+$god_ set-dist 0 1 1
+$ns_ at 2.000000000000 "$node_(0) setdest 143.4375 194.2175 10.0" ;# north
+$ns_ at 3.300000000000 "$god_ set-dist 0 1 2"
+$ns at 4.0 "$node_(2) setdest 310 0 5.0";
+#
+# Destination Unreachables: 0
+"""
+
+
+def test_what_setdest_writes_beside_movement_is_passed_over(tmp_path):
+    """Its files begin with `set god_ [God instance]`."""
+    file = tmp_path / "scen"
+    file.write_text(SETDEST)
+    first, _, third = read_ns2(Ns2(file=str(file)), PLACES_M)
+    assert [time_ns for time_ns, _ in first] == [0, 2 * NS_PER_S, pytest.approx(12 * NS_PER_S, abs=10**6)]
+    assert first[0][1] == pytest.approx((143.43750921878, 94.2175672732, 1.5))
+    assert third[0][1][0] == 300
+
+
+MAP = "time_s,device,x_m,y_m\n" + "".join(
+    f"{time_s},{name},{x + speed * time_s},{y}\n"
+    for time_s in range(100, 160, 10)
+    for name, x, y, speed in (("veh1", 650.0, 1200.0, 1.0), ("veh7", 700.0, 1210.0, -2.0), ("bus", 0.0, 0.0, 3.0))
+)
+
+
+@pytest.mark.parametrize("begin_s", [0, 90, 100, 125.5, -4])
+def test_nodes_are_chosen_and_the_map_is_shifted_in_space_and_time(ns3, tmp_path, begin_s):
+    """A line through all rows of the node, so that interpolation is exact wherever the recording is cut."""
+    file = tmp_path / "map.csv"
+    file.write_text(MAP)
+    movement = {
+        "kind": "csv",
+        "file": str(file),
+        "nodes": ["veh7", "veh1"],
+        "origin_m": [640, 1190],
+        "begin_s": begin_s,
+    }
+    times_s = [0, 3, 20]
+    found = ns3(track, movement, seconds(*times_s))[..., :3]
+    for device, (x, y, speed) in enumerate(((700.0, 1210.0, -2.0), (650.0, 1200.0, 1.0))):
+        then_s = np.clip(np.array(times_s) + begin_s, 100, 150)
+        assert found[:, device, 0] == pytest.approx(x + speed * then_s - 640, abs=1e-6)
+        assert found[:, device, 1] == pytest.approx(y - 1190)
+        assert (found[:, device, 2] == 1.5).all()
+    assert found[:, 2] == pytest.approx(np.tile(PLACES_M[2], (len(times_s), 1)))
+
+
+def test_nodes_of_an_ns2_trace_are_chosen_and_shifted(tmp_path):
+    file = tmp_path / "walk.tcl"
+    file.write_text(NS2 + '$node_(77) set X_ 1\n$ns_ at 90.0 "$node_(78) setdest 1 1 1"\n')
+    plain, *_ = read_ns2(Ns2(file=str(file), nodes=(0, 77)), PLACES_M)
+    other, chosen, _ = read_ns2(Ns2(file=str(file), nodes=("1", 0), origin_m=(9.0, -8.0), begin_s=2.0), PLACES_M)
+    times_s = np.array([0, 0.5, 1, 4, 9, 50])
+    for axis, shift in enumerate((9.0, -8.0, 0.0)):
+        before, after = ([(t / NS_PER_S, point[axis]) for t, point in path] for path in (plain, chosen))
+        expected = np.interp(times_s + 2, *zip(*before, strict=True)) - shift
+        assert np.interp(times_s, *zip(*after, strict=True)) == pytest.approx(expected, abs=1e-6)
+    assert other[0] == (0, PLACES_M[0])  # nobody says where node 1 begins
+
+
+EPOCH = 1_700_000_000
+
+
+@pytest.mark.parametrize("begin_s", [None, EPOCH, EPOCH + 5])
+def test_times_of_the_epoch_are_noticed_and_can_be_shifted(tmp_path, begin_s):
+    csv_file, ns2_file = tmp_path / "walk.csv", tmp_path / "walk.tcl"
+    csv_file.write_text(f"{HEADER}{EPOCH + 4},0,10,0\n{EPOCH + 14},0,30,0\n")
+    ns2_file.write_text(f'$node_(0) set X_ 10\n$node_(0) set Y_ 0\n$ns_ at {EPOCH + 4} "$node_(0) setdest 30 0 2.0"\n')
+    shift = {} if begin_s is None else {"begin_s": begin_s}
+    for read in (
+        lambda: read_csv(Csv(file=str(csv_file), **shift), NAMES, PLACES_M),
+        lambda: read_ns2(Ns2(file=str(ns2_file), **shift), PLACES_M),
+    ):
+        if begin_s is None:
+            with pytest.raises(RequestError, match=f"times of the epoch, from {EPOCH + 4} s on; with") as refusal:
+                read()
+            assert refusal.value.field == "radio.movement.begin_s"
+            continue
+        times_ns, points = zip(*read()[0], strict=True)
+        for time_s in (0, 3, 9, 40):
+            expected = np.interp(time_s + begin_s - EPOCH, [4, 14], [10, 30])
+            assert np.interp(time_s * 1e9, times_ns, [x for x, _, _ in points]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("choice", "field", "words"),
+    [
+        ({"nodes": ["veh1", "tram"]}, "nodes", "does not move tram"),
+        ({"nodes": ["veh1", "veh7", "bus", "veh1"]}, "nodes", "veh1 stands there twice"),
+        ({"nodes": ["a", "b", "c", "d"]}, "nodes", "4 nodes for 3 devices"),
+        ({"nodes": ["bus"], "begin_s": 151}, "begin_s", "151 is after the end of"),
+        ({"nodes": ["bus"], "origin_m": [3e6, 0]}, "file", ":4: x_m '300.0' is not a number from 2e+06 to 4e+06"),
+        ({}, "file", ":2: no device veh1; there are 3 from device0 to device2 (radio.movement.nodes chooses others)"),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_refused_by_name(ns3, tmp_path, choice, field, words):
+    file = tmp_path / "map.csv"
+    file.write_text(MAP)
+    refused_field, reason = ns3(refusal_of, "stage", {"kind": "csv", "file": str(file), **choice})
+    assert refused_field == f"radio.movement.{field}"
+    assert words in reason
 
 
 def refusal_of(scenario: str, movement: Any) -> tuple[str, str]:
@@ -706,24 +828,33 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, tmp_path, s
 
 
 def listing(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
-    return str(found)
+    return str(re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)[0])
 
 
 def test_the_recordings_in_the_documentation_are_followed(tmp_path):
     file = tmp_path / "walk"
     file.write_text(listing("csv"))
     places_m = [(100.0, 0.0, 1.5)] * 2
-    first, second = read_csv(str(file), ["ue0", "ue1"], places_m)
+    first, second = read_csv(Csv(file=str(file)), ["ue0", "ue1"], places_m)
     assert first == [(0, (30.0, 0.0, 1.5)), (10 * NS_PER_S, (80.0, 0.0, 1.5))]
     assert second == [(0, (40.0, 10.0, 1.5)), (4_500_000_000, (40.0, 60.0, 1.5))]
     file.write_text(listing("tcl"))
-    path, other = read_ns2(str(file), places_m)
+    path, other = read_ns2(Ns2(file=str(file)), places_m)
     assert other == [(0, places_m[1])]
     assert np.array([point for _, point in path]) == pytest.approx(
         np.array([(30, 0, 1.5), (30, 0, 1.5), (42, 0, 1.5), (80, 40, 1.5)])
     )
     assert [time_ns for time_ns, _ in path[:3]] == [0, NS_PER_S, 9 * NS_PER_S]
+
+
+def test_the_shifted_map_of_the_documentation_is_read(tmp_path):
+    *_, shifted = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "a.toml").write_text(shifted.replace("map.csv", str(tmp_path / "map.csv")))
+    (tmp_path / "map.csv").write_text(MAP)
+    movement = Lte.parse(config.load(tmp_path / "a.toml", []).radio_parameters).movement
+    assert isinstance(movement, Csv)
+    paths = read_csv(movement, ["ue0", "ue1"], PLACES_M[:2])
+    assert [path[0] for path in paths] == [(0, (700 - 2 * 125.5 - 640, 20, 1.5)), (0, (650 + 125.5 - 640, 10, 1.5))]
 
 
 def test_the_settings_in_the_documentation_hold(tmp_path):
@@ -735,4 +866,6 @@ def test_the_settings_in_the_documentation_hold(tmp_path):
     read = config.load(None, [command[i + 1] for i, word in enumerate(command) if word == "--set"])
     assert Lte.parse(read.radio_parameters).movement == ConstantVelocity(((1.5, 0.0, 0.0), (0.0, 20.0, 0.0)))
     kinds = {kind.__struct_config__.tag for kind in get_args(Movement)}
-    assert {*re.findall(r"^\| `([\w-]+)` \|", DOCUMENT, re.MULTILINE)} == kinds
+    assert {*re.findall(r"^\| `([\w-]+)` \|", DOCUMENT.partition("## CSV")[0], re.MULTILINE)} == kinds
+    keys = re.findall(r"^\| `([\w-]+)` \|", DOCUMENT.partition("## CSV")[2], re.MULTILINE)
+    assert ["file", *keys] == [*Csv.__struct_fields__]
