@@ -59,8 +59,8 @@ def to_4(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     for column in ("downlink_bler REAL", "uplink_bler REAL"):
         _add(db, unrecorded, "links", column)
     db.execute(
-        "UPDATE meta SET value = json_set(value, '$.model.routing', '') "
-        "WHERE key = 'config' AND json_type(value, '$.model.routing') = 'null'"
+        "UPDATE meta SET value = json_set(value, '$.model.routing', '') WHERE key = 'config' "
+        "AND json_type(CASE WHEN json_valid(value) THEN value END, '$.model.routing') = 'null'"
     )
 
 

@@ -25,6 +25,7 @@ MADE = {
     "schema-2": ("6e8593f", MODEL),
     "schema-3": ("f0eef2c", TRACE),
     "schema-4": ("a674f5a", TRACE),
+    "schema-5": ("da6a33c", TRACE),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
