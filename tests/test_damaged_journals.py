@@ -200,3 +200,49 @@ def test_it_is_refused_by_name(damaged, monkeypatch, capsys, damage):
         cosim.load("run")
     assert path.read_bytes() == before
     assert [each.name for each in Path().iterdir()] == ["run"]
+
+
+def test_without_events_a_run_is_one_that_did_not_end(damaged, monkeypatch, capsys):
+    """Deleted events are no damage that can be told from an early end; the seal still holds for the rest."""
+    path = damaged("DELETE FROM events")
+    assert said(["show", "run"], monkeypatch, capsys) == (0, "")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE links SET cqi = 9 WHERE exchange = 1")
+    code, words = said(["replay", "run"], monkeypatch, capsys)
+    assert (code, "changed since the run came to its end: links" in words) == (1, True)
+
+
+def test_a_run_whose_write_ahead_log_is_gone_is_named_or_shorter(recorded, tmp_path, monkeypatch, capsys):
+    """What was copied without it is what was merged into the file by then: here, nothing of the latest change."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(recorded, "live")
+    with closing(sqlite3.connect(Path("live", FILE_NAME), isolation_level=None)) as db:
+        db.execute("UPDATE tokens SET token = 5")
+        Path("run").mkdir()
+        shutil.copy(Path("live", FILE_NAME), "run")
+        assert (tmp_path / "live" / f"{FILE_NAME}-wal").stat().st_size
+    assert said(["show", "run"], monkeypatch, capsys) == (0, "")
+    assert said(["replay", "run"], monkeypatch, capsys) == (0, "")
+
+
+@pytest.mark.parametrize("change", ["metric = 'other' WHERE metric = 'proxy_gate_weight'", "value = 9e999"])
+def test_quality_that_is_none_is_named_by_who_reads_it(damaged, monkeypatch, capsys, change):
+    damaged(f"UPDATE quality SET {change}")
+    code, words = said(["show", "run"], monkeypatch, capsys)
+    assert (code, "is damaged: quality, variant 1: the metrics are not " in words) == (2, True)
+    code, words = said(["replay", "run"], monkeypatch, capsys)
+    assert (code, "cosim: quality, variant 1" in words) == (1, True)
+
+
+def test_rows_without_their_exchange_are_named_by_who_needs_it(damaged, monkeypatch, capsys):
+    damaged("DELETE FROM channel WHERE exchange = 3")
+    code, words = said(["replay", "run"], monkeypatch, capsys)
+    assert (code, "channel has no row of variant 1, exchange 3" in words) == (2, True)
+    assert said(["show", "run"], monkeypatch, capsys) == (0, "")
+
+
+def test_routing_without_an_exchange_leaves_no_file(damaged, monkeypatch, capsys):
+    damaged("DELETE FROM routing WHERE exchange = 3")
+    code, words = said(["routing", "run", "file"], monkeypatch, capsys)
+    assert (code, "its tokens are not those of its exchanges" in words) == (2, True)
+    assert not Path("file").exists()

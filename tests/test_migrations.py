@@ -72,7 +72,9 @@ def test_the_schema_is_the_one_of_its_number():
 @pytest.mark.parametrize("name", OLD)
 def test_an_old_journal_is_refused_with_what_to_do(tmp_path, name):
     run = old_run(tmp_path, name)
-    with pytest.raises(RequestError, match=rf"schema version \d, and .* reads version {SCHEMA_VERSION}; `cosim migrate"):
+    with pytest.raises(
+        RequestError, match=rf"schema version \d, and .* reads version {SCHEMA_VERSION}; `cosim migrate"
+    ):
         Journal.open(run)
 
 
