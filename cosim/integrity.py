@@ -6,7 +6,7 @@ A journal is looked at as a whole when it is opened, so that whoever reads it ca
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from model_side.shapes import ModelShape
 _STORED = {"INTEGER": "integer", "REAL": "real", "TEXT": "text", "BLOB": "blob"}
 _DEVICES = "(SELECT count(*) FROM devices d WHERE d.variant = {table}.variant)"
 _MOST = 2**31 - 1
-_BOUNDED = "device < 0 OR device >= " + _DEVICES
+_NO_DEVICE = "NOT EXISTS (SELECT 1 FROM devices d WHERE (d.variant, d.device) = ({table}.variant, {table}.device))"
 
 
 class _ModelMeta(msgspec.Struct):
@@ -70,7 +70,7 @@ _FAULTS = {
         "begin_ns is below 0": "begin_ns < 0",
         "network is unknown": _one_of("network", (*NETWORKS, WHAT_IF)),
     },
-    "devices": {"device is none of 0, 1, …": _BOUNDED},
+    "devices": {"device is none of 0, 1, …": "device < 0 OR device >= " + _DEVICES},
     "exchanges": {
         "phase is unknown": _one_of("phase", Phase),
         "wait is unknown": _one_of("wait", Wait),
@@ -80,12 +80,12 @@ _FAULTS = {
         "depart_ns, end_ns and deadline_ns are not in order": "depart_ns > end_ns OR end_ns > deadline_ns",
     },
     "transfers": {
-        "the variant has no such device": _BOUNDED,
+        "the variant has no such device": _NO_DEVICE,
         "status is unknown": _one_of("status", Status),
         "a size is below 0": "min(tokens, downlink_bytes, compute_ns, uplink_bytes) < 0",
     },
     "links": {
-        "the variant has no such device": _BOUNDED,
+        "the variant has no such device": _NO_DEVICE,
         "connected is neither 0 nor 1": "connected NOT IN (0, 1)",
     },
     "channel": {"rows has no whole rows": f"length(rows) % {ROW.itemsize} <> 0"},
@@ -129,8 +129,7 @@ def check(db: sqlite3.Connection, path: Path) -> None:
         _check_types(db, path, table, its_columns)
     _check_meta(db, path)
     for table, faults in _FAULTS.items():
-        for words, condition in faults.items():
-            _none(db, path, table, condition.format(table=table), words)
+        _none(db, path, table, {words: condition.format(table=table) for words, condition in faults.items()})
     _check_json(db, path)
     _check_channel(db, path)
 
@@ -153,10 +152,14 @@ def _check_columns(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_types(db: sqlite3.Connection, path: Path, table: str, its_columns: tuple[Column, ...]) -> None:
+    faults = {
+        f"{column.name} is no {column.kind}": _one_of(
+            f"typeof({column.name})", [_STORED[column.kind]] + ["null"] * (not column.required)
+        )
+        for column in its_columns
+    }
+    _none(db, path, table, faults)
     for column in its_columns:
-        kinds = [_STORED[column.kind]] + ["null"] * (not column.required)
-        condition = _one_of(f"typeof({column.name})", kinds)
-        _none(db, path, table, condition, f"{column.name} is no {column.kind}")
         if column.kind == "TEXT":
             try:
                 db.execute(f"SELECT DISTINCT {column.name} FROM {table}").fetchall()
@@ -164,13 +167,17 @@ def _check_types(db: sqlite3.Connection, path: Path, table: str, its_columns: tu
                 raise damaged(path, f"{table}, {column.name}: {error}") from None
 
 
-def _none(db: sqlite3.Connection, path: Path, table: str, condition: str, words: str) -> None:
-    """Hold that a table has no row of which the condition is true."""
+def _none(db: sqlite3.Connection, path: Path, table: str, faults: Mapping[str, str]) -> None:
+    """Hold that a table has no row of which one of the conditions is true; the table is read once if so."""
+    any_of = " OR ".join(f"({condition})" for condition in faults.values())
+    if db.execute(f"SELECT 1 FROM {table} WHERE {any_of} LIMIT 1").fetchone() is None:
+        return
     keys = [column.name for column in columns()[table] if column.key]
-    found = db.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
-    if found is not None:
-        where = ", ".join(f"{key} {value}" for key, value in zip(keys, found, strict=True))
-        raise damaged(path, f"{table}, {where}: {words}")
+    for words, condition in faults.items():
+        found = db.execute(f"SELECT {', '.join(keys)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
+        if found is not None:
+            where = ", ".join(f"{key} {value}" for key, value in zip(keys, found, strict=True))
+            raise damaged(path, f"{table}, {where}: {words}")
 
 
 def _check_meta(db: sqlite3.Connection, path: Path) -> None:
@@ -185,7 +192,7 @@ def _check_meta(db: sqlite3.Connection, path: Path) -> None:
             value = decode(path, f"meta, key {key}", meta[key], kind)
             if key == "model":
                 sizes = f"experts <> {value.shape.experts} OR top_k <> {value.shape.top_k}"
-                _none(db, path, "routing", sizes, "experts and top_k are not those of the model")
+                _none(db, path, "routing", {"experts and top_k are not those of the model": sizes})
 
 
 def _check_json(db: sqlite3.Connection, path: Path) -> None:
