@@ -207,11 +207,30 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     events = journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
     for kind, message in events:
         print(f"{kind}: {message}")
+    if changed := journal.changed_since_its_end():
+        print(f"changed since the run came to its end: {', '.join(changed)}")
     print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
     verdict = nothing_back(variants, [message for kind, message in events if kind == UNDELIVERED])
     if verdict:
         print(verdict)
     journal.close()
+
+
+@app.command()
+def migrate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that an older version wrote.")],
+    new: Annotated[
+        Path | None, typer.Argument(metavar="[NEW]", help="A new folder; else one beside RUN, named RUN-schema-N.")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Change RUN itself; its old journal is kept beside the new one.")
+    ] = False,
+) -> None:
+    """Make a run whose journal has an older schema into one that this version reads."""
+    from cosim.migrations import migrate as migrate_run  # noqa: PLC0415
+
+    for path in migrate_run(run, new, in_place=in_place):
+        print(path)
 
 
 @app.command()

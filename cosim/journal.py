@@ -7,15 +7,12 @@ the tables in `UNREPEATABLE`, which hold wall-clock time and mishaps. So a run t
 against its journal row by row: a replay must find every row, a resumed run adds those that are missing.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,34 +29,33 @@ from bridge.network import (
     TransferOutcome,
     Wait,
 )
+from cosim import fingerprint, journal_file
+from cosim.comparison import Comparison
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.integrity import damaged
+from cosim.journal_file import FILE_NAME
+from cosim.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
 from model_side.base_station import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 
-SCHEMA_VERSION = 4
-APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
-FILE_NAME = "journal.sqlite"
-BATCH = 256
+__all__ = [
+    "BATCH",
+    "FILE_NAME",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "UNDELIVERED",
+    "UNREPEATABLE",
+    "Asked",
+    "Journal",
+    "Recorded",
+]
+
 UNDELIVERED = "undelivered"
 """The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
-UNREPEATABLE = ("meta", "costs", "events")
 
-TABLES = (
-    "meta",
-    "variants",
-    "devices",
-    "exchanges",
-    "transfers",
-    "links",
-    "channel",
-    "routing",
-    "tokens",
-    "quality",
-    "costs",
-    "events",
-)
+BATCH = 256
 
 
 class Asked(NamedTuple):
@@ -88,8 +84,9 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, path: Path, *, fresh: bool = False, lock: int | None = None):
         self.path = path
         self.db = connection
-        self._fresh = fresh
         self._lock = lock
+        self._reads_only = lock is None
+        self._comparison = None if fresh else Comparison(connection, may_add=lock is not None)
         self._batch = 1
         self._pending = 0
 
@@ -104,37 +101,29 @@ class Journal:
         path = folder / FILE_NAME
         if path.exists():
             raise RequestError("--out", f"{folder} holds a journal already; choose another folder")
-        lock = _lock(folder)
+        lock = journal_file.lock(folder)
         meta = {
             "config": msgspec.json.encode(config).decode(),
             "versions": json.dumps(versions, sort_keys=True),
             "folder": os.getcwd(),
             **(record or {}),
         }
-        schema = files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
-        partial = path.with_suffix(".partial")  # so that there is a whole journal or none
-        partial.unlink(missing_ok=True)
-        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
-            db.executescript(
-                f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {schema} COMMIT;"
-            )
-            db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        partial.replace(path)
-        return cls(_writer(path), path, fresh=True, lock=lock)
+        journal_file.create(path, meta)
+        return cls(journal_file.writer(path), path, fresh=True, lock=lock)
 
     @classmethod
     def reopen(cls, run: Path) -> "Journal":
         """Open the journal of a run folder to go on with it. Raises `RequestError` as `open`, or if it is in use."""
-        lock = _lock(run if run.is_dir() else run.parent)
+        path = journal_file.file_of(run)
+        lock = journal_file.lock(path.parent)
         try:
-            reader = cls.open(run)
-            reader.close()
-            connection = _writer(reader.path)
+            journal_file.reader(path).close()
+            with journal_file.reading(path):
+                connection = journal_file.writer(path)
         except BaseException:
             os.close(lock)
             raise
-        return cls(connection, reader.path, lock=lock)
+        return cls(connection, path, lock=lock)
 
     @classmethod
     def open(cls, run: Path) -> "Journal":
@@ -142,27 +131,8 @@ class Journal:
 
         Raises `RequestError` naming RUN if there is none, or it is no journal, damaged, or of another version.
         """
-        path = run / FILE_NAME if run.is_dir() else run
-        if not path.is_file():
-            raise RequestError("RUN", f"{run} holds no {FILE_NAME}")
-        # A journal that was closed has no write-ahead log, and reading it shall leave none.
-        live = path.with_name(path.name + "-wal").exists()
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'' if live else '&immutable=1'}", uri=True)
-        try:
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise RequestError("RUN", f"{path} is no journal, or damaged: {error}") from None
-        if application != APPLICATION_ID:
-            raise RequestError("RUN", f"{path} is a SQLite file, but no journal of ours")
-        if version != SCHEMA_VERSION:
-            raise RequestError(
-                "RUN", f"{path} has schema version {version}; this program reads version {SCHEMA_VERSION}"
-            )
-        if damage != "ok":
-            raise RequestError("RUN", f"{path} is damaged: {damage}")
-        return cls(connection, path)
+        path = journal_file.file_of(run)
+        return cls(journal_file.reader(path), path)
 
     def close(self) -> None:
         """Close the file; its write-ahead log is merged into it."""
@@ -186,9 +156,14 @@ class Journal:
         with self._transaction():
             parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
             band = None if info.bandwidth_hz is None else json.dumps(info.bandwidth_hz)
-            self._put("variants", [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band]])
+            self._put(
+                "variants",
+                (variant,),
+                [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band]],
+            )
             self._put(
                 "devices",
+                (variant,),
                 [
                     [variant, device, name, hardware[device], json.dumps(list(experts[device]))]
                     for device, name in enumerate(info.devices)
@@ -196,10 +171,17 @@ class Journal:
             )
 
     def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
-        """Record whose routing follows, its own sizes, and whether the router's probabilities are known."""
+        """Record whose routing follows, its own sizes, and whether the router's probabilities are known.
+
+        Where that is on record, compares it, and raises `Diverged` if it differs.
+        """
         described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
-        with self._transaction():
-            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", [described])
+        found = self.rows("SELECT value FROM meta WHERE key = 'model'")
+        if found and json.loads(found[0][0]) != json.loads(described):
+            raise Diverged(f"meta, key model: recorded was {found[0][0]}, now came {described}")
+        if not found and not self._reads_only:
+            with self._transaction():
+                self._describe("model", described)
 
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
@@ -241,22 +223,23 @@ class Journal:
             )
         ]
         with self._transaction():
-            self._put("exchanges", [[*key, *exchange]])
-            self._put("transfers", [[*key, *row] for row in transfers])
-            self._put("links", [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
-            self._put("channel", [[*key, outcome.channel]])
-            self._put("routing", [[*key, *routing]])
+            self._put("exchanges", key, [[*key, *exchange]])
+            self._put("transfers", key, [[*key, *row] for row in transfers])
+            self._put("links", key, [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
+            self._put("channel", key, [[*key, outcome.channel]])
+            self._put("routing", key, [[*key, *routing]])
 
     def add_token(self, variant: int, token: TokenRecord) -> None:
         """Record a generated token."""
         row = [variant, token.request, token.position, token.token_id, token.start_ns, token.end_ns]
         with self._transaction():
-            self._put("tokens", [row])
+            self._put("tokens", (variant, token.request, token.position), [row])
 
     def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
         """Record how a request's answer compares with the unmodified model's."""
         with self._transaction():
-            self._put("quality", [[variant, request, metric, value] for metric, value in metrics.items()])
+            rows = [[variant, request, metric, value] for metric, value in metrics.items()]
+            self._put("quality", (variant, request), rows)
 
     def add_costs(self, variant: int, costs: dict[str, float]) -> None:
         """Record the wall-clock seconds that the parts of the program took; the variant is finished."""
@@ -264,20 +247,48 @@ class Journal:
             self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
 
     def add_event(self, variant: int | None, kind: str, message: str) -> None:
-        """Record a mishap, or the end of the run."""
+        """Record a mishap."""
         with self._transaction():
             self._insert("events", [[None, variant, kind, message]])
+
+    def finish(self) -> None:
+        """Record that all variants ran to their end, and seal what they left."""
+        with self._transaction():
+            self._insert("events", [[None, None, "finished", "all variants ran to their end"]])
+            self._describe(fingerprint.SEAL, json.dumps(fingerprint.parts(self.db)))
+
+    # Holding what was done again against the record.
+
+    def hold_complete(self, variant: int) -> None:
+        """Raise `Diverged` if more of a variant is on record than was added, now that all of it was."""
+        if self._comparison is not None:
+            self._comparison.hold_complete(variant)
+
+    def hold_variants(self, count: int) -> None:
+        """Raise `Diverged` if there are rows of other variants than those from 1 to `count`."""
+        if self._comparison is not None:
+            self._comparison.hold_variants(count)
+
+    def changed_since_its_end(self) -> list[str]:
+        """The parts of the record that were changed since the run came to its end; none if it did not yet."""
+        found = self.rows("SELECT value FROM meta WHERE key = ?", fingerprint.SEAL)
+        if not found:
+            return []
+        sealed = json.loads(found[0][0])
+        with journal_file.reading(self.path):
+            now = fingerprint.parts(self.db)
+        return [part for part in sorted({*sealed, *now}) if sealed.get(part) != now.get(part)]
 
     # Reading.
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration that the run was made with."""
-        return dict(json.loads(self.meta("config")))
+        """The configuration that the run was made with, with the defaults of what it did not know."""
+        return dict(msgspec.to_builtins(msgspec.convert(json.loads(self.meta("config")), Config)))
 
     def meta(self, key: str) -> str:
         """A value of the table `meta`."""
-        return str(self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()[0])
+        return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0][0])
 
     def network_info(self, variant: int) -> NetworkInfo | None:
         """The network of a variant as it was recorded; None if it never began."""
@@ -320,9 +331,11 @@ class Journal:
                 "SELECT * FROM links WHERE variant = ? AND exchange = ? ORDER BY device", *key
             )
         )
-        ((channel,),) = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
+        channel = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
+        if not channel:
+            raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
-        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel))
+        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
 
     def is_empty(self) -> bool:
         """Whether no exchange was recorded yet."""
@@ -336,20 +349,13 @@ class Journal:
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """All rows of an SQL query."""
-        return self.db.execute(query, values).fetchall()
+        with journal_file.reading(self.path):
+            return self.db.execute(query, values).fetchall()
 
     def fingerprint(self, variant: int | None = None) -> str:
         """SHA-256 over all that a repetition must give again; of one variant, or of the whole run."""
-        digest = hashlib.sha256()
-        for table in TABLES:
-            if table in UNREPEATABLE:
-                continue
-            columns = [row[1] for row in self.db.execute(f"PRAGMA table_info({table})")]
-            where = "" if variant is None else f"WHERE variant = {int(variant)}"
-            shown = ", ".join(column for column in columns if variant is None or column != "variant")
-            for row in self.db.execute(f"SELECT {shown} FROM {table} {where} ORDER BY {', '.join(columns[:3])}"):
-                digest.update(repr((table, row)).encode())
-        return digest.hexdigest()
+        with journal_file.reading(self.path):
+            return fingerprint.combined(fingerprint.parts(self.db, variant))
 
     @contextmanager
     def batched(self) -> Iterator[None]:
@@ -385,49 +391,13 @@ class Journal:
             if not finished and self.db.in_transaction:
                 self.db.execute("ROLLBACK")
 
-    def _put(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows, or compare them with those of the same key."""
-        self._insert(table, rows if self._fresh else [row for row in rows if not self._is_there(table, row)])
+    def _put(self, table: str, group: tuple[int, ...], rows: Sequence[Sequence[Any]]) -> None:
+        """Add all the rows whose key begins with `group`, or compare them with those on record."""
+        self._insert(table, rows if self._comparison is None else self._comparison.missing(table, group, rows))
 
-    def _is_there(self, table: str, row: Sequence[Any]) -> bool:
-        columns = self.db.execute(f"PRAGMA table_info({table})").fetchall()
-        keys = [name for _, name, _, _, _, key in columns if key]
-        named = dict(zip([column[1] for column in columns], row, strict=True))
-        where = " AND ".join(f"{key} = ?" for key in keys)
-        found = self.db.execute(f"SELECT * FROM {table} WHERE {where}", [named[key] for key in keys]).fetchone()
-        place = f"{table}, " + ", ".join(f"{key} {named[key]}" for key in keys)
-        if found is None:
-            if self._lock is None:
-                raise Diverged(f"{place}: was not recorded")
-            return False
-        for (name, value), recorded in zip(named.items(), found, strict=True):
-            if value != recorded:
-                raise Diverged(f"{place}: {name} differs{_difference(recorded, value)}")
-        return True
+    def _describe(self, key: str, value: str) -> None:
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
 
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-
-
-def _writer(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def _difference(recorded: Any, value: Any) -> str:
-    return "" if isinstance(recorded, bytes) else f": recorded was {recorded!r}, now came {value!r}"
-
-
-def _lock(folder: Path) -> int:
-    """Hold a folder as its only writer, until the descriptor is closed or the process ends."""
-    descriptor = os.open(folder, os.O_RDONLY) if folder.is_dir() else None
-    if descriptor is None:
-        raise RequestError("RUN", f"{folder} is no folder")
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise RequestError("RUN", f"{folder} is being written by another process") from None
-    return descriptor

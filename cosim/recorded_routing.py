@@ -2,7 +2,8 @@
 """A run's own routing as a routing trace (docs/routing.md), to be replayed without its model."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -32,8 +33,10 @@ def write_routing(run: Path, path: Path) -> int:
                 "SELECT request, position, token FROM tokens WHERE variant = 1"
             )
         }
-        if not described or not tokens:
+        if not tokens:
             raise RequestError("RUN", f"{run} has no whole forward pass on record")
+        if not described:
+            raise RequestError("RUN", f"{run} does not say which model ran; it was made before schema version 3")
         model = json.loads(described[0][0])
         layers = len(model["shape"]["moe_layers"])
         exchanges = journal.db.execute(
@@ -44,13 +47,25 @@ def write_routing(run: Path, path: Path) -> int:
             writer = RoutingWriter(path, model["name"], model["shape"], model["probabilities"])
         except OSError as error:
             raise RequestError("FILE", f"{path} cannot be written: {error}") from None
-        with writer:
+        with _removed_if_broken(path), writer:
             for _ in range(len(tokens)):
                 pass_ = list(islice(exchanges, layers))
+                if len(pass_) < layers or len({row[3] for row in pass_}) > 1:
+                    raise RequestError("RUN", f"{run} is damaged: its tokens are not those of its exchanges")
                 request, position, phase, count, *_ = pass_[0]
                 known = [tokens.get((request, position + step)) for step in range(count + 1)]
                 writer.add(request, phase, position, known[:-1], known[1:], [_gate(*row[3:]) for row in pass_])
     return len(tokens)
+
+
+@contextmanager
+def _removed_if_broken(path: Path) -> Iterator[None]:
+    """A file that is written inside is whole or not there."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _gate(tokens: int, experts: int, probabilities: bytes | None, weights: bytes, indices: bytes) -> GateArrays:

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,7 @@ from bridge.network import NS_PER_S, RequestError
 from cosim.analytic import AnalyticSource, band_of
 from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
-from cosim.errors import JournalUnwritable
+from cosim.errors import Diverged, JournalUnwritable
 from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
@@ -68,7 +68,11 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
         if WHAT_IF in config.networks:
             raise RequestError("RUN", f"{run_} is a what-if, which takes seconds; ask again with cosim replay")
         written, here = json.loads(journal.meta("versions")), _versions(config)
-        changed = [f"{name} {written[name]} (here {here[name]})" for name in here if written.get(name) != here[name]]
+        changed = [
+            f"{name} {written.get(name, 'unknown')} (here {here[name]})"
+            for name in here
+            if written.get(name) != here[name]
+        ]
         if changed:
             raise RequestError("RUN", f"{run_} was made with {', '.join(changed)}; go on with the same versions")
         with _where_it_ran(journal):
@@ -96,17 +100,22 @@ def state(folder: Path, config: Config) -> State:
 
 
 def replay(run_: Path, display: Display) -> None:
-    """Do a run again on its recorded outcomes, and hold all that comes of it against the journal, row by row.
+    """Do a run again on its recorded outcomes, and hold the journal against all that comes of it, row by row.
 
-    Raises `Diverged` with the first difference; with other versions of the software there may be one.
+    What cannot be done again, the outcomes themselves, is held against the seal that the run left at its end. Raises
+    `Diverged` with the first difference; with other versions of the software there may be one.
     """
-    journal = Journal.open(run_)
-    try:
+    with closing(Journal.open(run_)) as journal:
+        changed = journal.changed_since_its_end()
+        if described := [part for part in changed if part.startswith("meta.")]:
+            raise Diverged(f"{run_}: changed since the run came to its end: {', '.join(described)}")
         with _where_it_ran(journal):
             config = convert(journal.config)
-            _run(config, _policies(config), journal, {}, display)
-    finally:
-        journal.close()
+            policies = _policies(config)
+            _run(config, policies, journal, {}, display)
+            journal.hold_variants(len(policies) * len(config.networks))
+        if changed:
+            raise Diverged(f"{run_}: changed since the run came to its end: {', '.join(changed)}")
 
 
 def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder: Path, display: Display) -> Config:
@@ -136,7 +145,7 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
         with _where_it_ran(recorded), _new_journal(folder, config, record) as journal:
             with journal.batched():
                 _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}, display)
-            journal.add_event(None, "finished", "all variants ran to their end")
+            journal.finish()
     finally:
         recorded.close()
     return config
@@ -177,9 +186,9 @@ def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None 
 @contextmanager
 def _where_it_ran(journal: Journal) -> Iterator[None]:
     """The configuration's relative paths hold where the run was made, if that is still there."""
-    before, then = Path.cwd(), Path(journal.meta("folder"))
-    if then.is_dir():
-        os.chdir(then)
+    before = Path.cwd()
+    with suppress(OSError, ValueError):
+        os.chdir(journal.meta("folder"))
     try:
         yield
     finally:
@@ -194,7 +203,7 @@ def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_:
             _run(config, policies, journal, {"live": side, "analytic": AnalyticSource(side)}, display)
         finally:
             side.close()
-        journal.add_event(None, "finished", "all variants ran to their end")
+        journal.finish()
     except JournalUnwritable:
         raise
     except KeyboardInterrupt:
@@ -232,8 +241,7 @@ def _run(
         if "analytic" in config.networks:
             band_of(first.info)
         serving = _serving(config)
-        if sources:
-            journal.describe_model(serving.model, serving.shape, serving.probabilities)
+        journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
         raise
@@ -321,6 +329,7 @@ class _Variant:
                     passes.setdefault(token.request, []).append(token.quality)
         for request, compared in passes.items():
             self._journal.add_quality(self._number, request, _metrics(compared))
+        self._journal.hold_complete(self._number)
         self._display.end()
         spent_s = time.perf_counter() - began_s
         self._costs["set-up"] = set_up_s

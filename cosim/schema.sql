@@ -101,7 +101,7 @@ CREATE TABLE routing (
     chosen_weights BLOB NOT NULL,
     chosen_experts BLOB NOT NULL,
     delivered BLOB NOT NULL,
-    predicted_s BLOB NOT NULL,
+    predicted_s BLOB,
     PRIMARY KEY (variant, exchange),
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;

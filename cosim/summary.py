@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of a run, computed from its journal and nothing else."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, Status
+from cosim.integrity import damaged
 from cosim.journal import Journal
 from model_side.quality import GateProxy, PassQuality, Quality, pool
 
+Sums = TypeVar("Sums", PassQuality, GateProxy)
 Series = NDArray[np.float64]
 
 
@@ -177,11 +181,10 @@ def _quality(journal: Journal, variant: int) -> Quality | None:
         variant,
     ):
         requests.setdefault(request, {})[metric] = value
-    counts = {"positions", "agreements", "scored"}
-    return pool(
-        PassQuality(**{name: int(value) if name in counts else value for name, value in metrics.items()})  # type: ignore[arg-type]
-        for metrics in requests.values()
-    )
+    try:
+        return pool(_sums(journal, variant, PassQuality, metrics) for metrics in requests.values())
+    except (OverflowError, ZeroDivisionError) as error:
+        raise damaged(journal.path, f"quality, variant {variant}: the sums are of no run: {error}") from None
 
 
 def _proxy(journal: Journal, variant: int) -> GateProxy | None:
@@ -192,5 +195,14 @@ def _proxy(journal: Journal, variant: int) -> GateProxy | None:
     )
     if not sums:
         return None
-    counts = {"proxy_token_layers", "proxy_best_lost"}
-    return GateProxy(**{name: int(value) if name in counts else value for name, value in sums.items()})
+    return _sums(journal, variant, GateProxy, sums)
+
+
+def _sums(journal: Journal, variant: int, kind: type[Sums], metrics: dict[str, float]) -> Sums:
+    """Recorded metrics as what they are the sums of. Raises `RequestError` naming RUN for others than those."""
+    names = kind.__dataclass_fields__
+    counts = [name for name, field_ in names.items() if field_.type is int]
+    if metrics.keys() != names.keys() or not all(math.isfinite(metrics[name]) for name in counts):
+        raise damaged(journal.path, f"quality, variant {variant}: the metrics are not {', '.join(names)}")
+    sums: dict[str, Any] = {name: int(value) if name in counts else value for name, value in metrics.items()}
+    return kind(**sums)

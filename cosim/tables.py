@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from cosim.channel_row import DIRECTIONS, ROW
 from cosim.folders import make_empty
-from cosim.journal import TABLES, Journal
+from cosim.journal import Journal
+from cosim.schema import TABLES
 
 UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}
 """What the end of a column's name says of its unit."""
@@ -47,7 +48,8 @@ def load(run: Path | str) -> dict[str, pd.DataFrame]:
             None if blob is None else np.frombuffer(blob, dtype).reshape(tokens, columns)
             for blob, tokens, columns in zip(routing[name], routing["tokens"], routing[width], strict=True)
         ]
-    routing["predicted_s"] = [np.frombuffer(blob, "<f8") for blob in routing["predicted_s"]]
+    predicted = routing["predicted_s"]
+    routing["predicted_s"] = [None if blob is None else np.frombuffer(blob, "<f8") for blob in predicted]
     return tables
 
 
@@ -95,7 +97,7 @@ def _is_array(column: str) -> bool:
 
 def _lists(arrays: "pd.Series[Any]") -> pa.Array:
     """Arrays [N, k] as lists of N lists of k, or arrays [D] as lists of D."""
-    if not len(arrays) or arrays.iloc[0] is None:  # a recording without the router's probabilities has none at all
+    if not len(arrays) or arrays.iloc[0] is None:  # what was not recorded was not recorded in any row
         return pa.nulls(len(arrays), pa.list_(pa.float64()))
     values = pa.array(np.concatenate([array.ravel() for array in arrays]))
     if arrays.iloc[0].ndim == 2:

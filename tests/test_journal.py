@@ -3,7 +3,6 @@
 
 import re
 import sqlite3
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from bridge.network import RequestError
 from cosim.config import Config
 from cosim.errors import JournalUnwritable
 from cosim.journal import FILE_NAME, SCHEMA_VERSION, Journal
+from cosim.schema import columns
 
 
 @pytest.fixture
@@ -86,14 +86,14 @@ def test_a_foreign_or_other_version_is_refused(run_folder, pragma, words):
         Journal.open(run_folder)
 
 
-def test_the_documentation_describes_every_column():
-    """Each table has a section, in which each column is a row of its own, in order."""
+def test_the_documentation_describes_the_schema():
+    """Its version; each table has a section, in which each column is a row of its own, in order; each older version."""
     text = Path("docs/journal.md").read_text()
-    db = sqlite3.connect(":memory:")
-    db.executescript(files("cosim").joinpath("schema.sql").read_text())
-    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]
-    assert re.findall(r"^## `(\w+)`", text, re.MULTILINE) == tables
-    for table in tables:
+    assert re.findall(r"`user_version`\s+the schema's version, (\d+)", text) == [str(SCHEMA_VERSION)]
+    assert re.findall(r"RUN-schema-(\d+)", text) == [str(SCHEMA_VERSION)]
+    assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(version) for version in range(1, SCHEMA_VERSION)]
+    assert re.findall(r"^## `(\w+)`", text, re.MULTILINE) == list(columns())
+    for table, its_columns in columns().items():
         section = text.split(f"## `{table}`")[1].split("\n## ")[0]
-        columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-        assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == columns
+        names = [column.name for column in its_columns]
+        assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == names
