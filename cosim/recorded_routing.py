@@ -2,7 +2,7 @@
 """A run's own routing as a routing trace (docs/routing.md), to be replayed without its model."""
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bridge.network import RequestError
+from cosim.folders import told
 from cosim.journal import Journal
 from model_side.record_routing import GateArrays, RoutingWriter
 
@@ -40,16 +41,18 @@ def write_routing(run: Path, path: Path) -> int:
             "SELECT request, position, phase, e.tokens, experts, probabilities, gate_weights, gate_experts "
             "FROM exchanges e JOIN routing USING (variant, exchange) WHERE variant = 1 ORDER BY exchange"
         )
-        try:
-            writer = RoutingWriter(path, model["name"], model["shape"], model["probabilities"])
-        except OSError as error:
-            raise RequestError("FILE", f"{path} cannot be written: {error}") from None
-        with writer:
-            for _ in range(len(tokens)):
-                pass_ = list(islice(exchanges, layers))
-                request, position, phase, count, *_ = pass_[0]
-                known = [tokens.get((request, position + step)) for step in range(count + 1)]
-                writer.add(request, phase, position, known[:-1], known[1:], [_gate(*row[3:]) for row in pass_])
+        with told(path, "FILE"):
+            try:
+                with RoutingWriter(path, model["name"], model["shape"], model["probabilities"]) as writer:
+                    for _ in range(len(tokens)):
+                        pass_ = list(islice(exchanges, layers))
+                        request, position, phase, count, *_ = pass_[0]
+                        known = [tokens.get((request, position + step)) for step in range(count + 1)]
+                        writer.add(request, phase, position, known[:-1], known[1:], [_gate(*row[3:]) for row in pass_])
+            except BaseException:
+                with suppress(OSError):
+                    path.unlink()
+                raise
     return len(tokens)
 
 

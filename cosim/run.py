@@ -9,26 +9,30 @@ import importlib.metadata
 import itertools
 import json
 import os
-import shutil
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
+from cosim.ahead import Ahead
 from cosim.analytic import AnalyticSource, band_of
+from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
 from cosim.errors import JournalUnwritable
+from cosim.folders import clear, made, told
 from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
 from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
-from model_side.hardware import PROFILES, Hardware
+from model_side.hardware import PROFILES
 from model_side.placement import place
 from model_side.policies import Policy, make_policy
 from model_side.quality import GateProxy, PassQuality
@@ -47,9 +51,12 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
     readable, and `resume` goes on with it; a new folder in which nothing was recorded is removed.
     """
-    policies = _policies(config)
+    scenario = None if place_.connect else Ahead(partial(check_scenario, config))
+    check(config)
+    if scenario is not None:
+        scenario.result()
     with _new_journal(folder, config) as journal:
-        _live(config, policies, journal, place_, display)
+        _live(config, journal, place_, display)
 
 
 def resume(run_: Path, place_: Place, display: Display) -> None:
@@ -71,7 +78,8 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
         if changed:
             raise RequestError("RUN", f"{run_} was made with {', '.join(changed)}; go on with the same versions")
         with _where_it_ran(journal):
-            _live(config, _policies(config), journal, place_, display)
+            check(config)
+            _live(config, journal, place_, display)
     finally:
         journal.close()
 
@@ -103,7 +111,8 @@ def replay(run_: Path, display: Display) -> None:
     try:
         with _where_it_ran(journal):
             config = convert(journal.config)
-            _run(config, _policies(config), journal, {}, display)
+            check(config)
+            _run(config, journal, {}, display, partial(_serving, config))
     finally:
         journal.close()
 
@@ -121,7 +130,9 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     recorded = Journal.open(run_)
     try:
         config = changed(recorded.config, settings, policies)
-        chosen = _policies(config)
+        folder = folder.resolve()
+        with _where_it_ran(recorded):
+            check(config)
         display.say("fitting the links to the record")
         model = fit(recorded)
         info = recorded.network_info(model.variant)
@@ -131,10 +142,11 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
             "record_fingerprint": recorded.fingerprint(),
             "links": json.dumps(model.describe()),
         }
-        folder = folder.resolve()
+        check_devices(config, len(info.devices))
         with _where_it_ran(recorded), _new_journal(folder, config, record) as journal:
             with journal.batched():
-                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, config.seed)}, display)
+                sources = {WHAT_IF: WhatIfSource(model, info, config.seed)}
+                _run(config, journal, sources, display, partial(_serving, config))
             journal.add_event(None, "finished", "all variants ran to their end")
     finally:
         recorded.close()
@@ -148,29 +160,30 @@ def dated_folder(parent: Path) -> Path:
     return next(parent / name for name in names if not (parent / name).exists())
 
 
-def _policies(config: Config) -> dict[str, Policy]:
-    for name in config.policy:
-        if name not in config.policies:
-            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
-    return {name: make_policy(name, config.policy.get(name)) for name in config.policies}
-
-
 @contextmanager
 def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None = None) -> Iterator[Journal]:
-    """A journal in `folder`, which is made; a new folder in which nothing came to be recorded is removed."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    recorded = False
-    try:
-        journal = Journal.create(folder, config, _versions(config), record)
+    """A journal in `folder`, which is made; what was put there is removed if nothing came to be recorded."""
+    failure: BaseException | None = None
+    with made(folder, "--out"):
+        there = list(folder.iterdir())
+        try:
+            with told(folder, "--out"):
+                journal = Journal.create(folder, config, _versions(config), record)
+        except sqlite3.OperationalError as error:
+            clear(folder, but=there)
+            raise RequestError("--out", f"{folder} cannot be written: {error}; choose another folder") from None
         try:
             yield journal
+        except BaseException as error:
+            if journal.is_empty():
+                journal.close()
+                clear(folder, but=there)
+                raise
+            failure = error
         finally:
-            recorded = not journal.is_empty()
             journal.close()
-    finally:
-        if made and not recorded:
-            shutil.rmtree(folder)
+    if failure is not None:
+        raise failure
 
 
 @contextmanager
@@ -185,12 +198,15 @@ def _where_it_ran(journal: Journal) -> Iterator[None]:
         os.chdir(before)
 
 
-def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_: Place, display: Display) -> None:
-    """Run with ns-3, what befalls the run in the journal."""
+def _live(config: Config, journal: Journal, place_: Place, display: Display) -> None:
+    """Run with ns-3, what befalls the run in the journal. The model is loaded while ns-3 starts."""
     try:
         side = Ns3Side(config, place_, journal.path.resolve().with_name("ns3.log"))
         try:
-            _run(config, policies, journal, {"live": side, "analytic": AnalyticSource(side)}, display)
+            serving = Ahead(partial(_serving, config))
+            side.check_us = serving.check
+            sources = {"live": side, "analytic": AnalyticSource(side)}
+            _run(config, journal, sources, display, serving.result)
         finally:
             side.close()
         journal.add_event(None, "finished", "all variants ran to their end")
@@ -205,7 +221,11 @@ def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_:
 
 
 def _run(
-    config: Config, policies: dict[str, Policy], journal: Journal, sources: Mapping[str, Source], display: Display
+    config: Config,
+    journal: Journal,
+    sources: Mapping[str, Source],
+    display: Display,
+    serving_: Callable[[], Serving],
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
     source = "routing" if config.model.routing else "model"
@@ -221,16 +241,17 @@ def _run(
 
     pending = [
         (number, kind, name)
-        for number, (kind, name) in enumerate(itertools.product(config.networks, policies), 1)
+        for number, (kind, name) in enumerate(itertools.product(config.networks, config.policies), 1)
         if not sources or not journal.is_finished(number)
     ]
     if not pending:
         return
-    first = network(*pending[0])  # what the scenario refuses is said before a model is loaded
+    first = network(*pending[0])
     try:
         if "analytic" in config.networks:
             band_of(first.info)
-        serving = _serving(config)
+        check_devices(config, len(first.info.devices))
+        serving = serving_()
         if sources:
             journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
@@ -238,7 +259,8 @@ def _run(
         raise
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
-            variant = _Variant(config, number, kind, name, policies[name], journal, journaled, serving, display)
+            policy = make_policy(name, config.policy.get(name))
+            variant = _Variant(config, number, kind, name, policy, journal, journaled, serving, display)
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
@@ -279,8 +301,8 @@ class _Variant:
         hardware = [names[device % len(names)] for device in range(len(devices))]
         compute = RooflineTimes(
             shape,
-            _hardware(config.base_station.hardware, "base_station.hardware"),
-            [_hardware(name, "devices.hardware") for name in hardware],
+            PROFILES[config.base_station.hardware],
+            [PROFILES[name] for name in hardware],
             placement,
             config.base_station.weight_bits,
             config.devices.weight_bits,
@@ -340,12 +362,6 @@ class _Variant:
         began_s = time.perf_counter()
         yield
         self._costs[part] += time.perf_counter() - began_s
-
-
-def _hardware(name: str, field: str) -> Hardware:
-    if name not in PROFILES:
-        raise RequestError(field, f"nobody knows {name!r}; there are {', '.join(PROFILES)}")
-    return PROFILES[name]
 
 
 def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
+from bridge.names import meant
 from bridge.network import NS_PER_S, LinkState, Network, NetworkInfo, RequestError, Status, Transfer, TransferOutcome
 from cosim.config import Config
 from cosim.ns3_process import ns3_process
@@ -66,6 +68,16 @@ def print_list(console: Console) -> None:
     console.print(table)
 
 
+def parse(config: Config) -> int | None:
+    """How many devices the scenario of `config` has, if its parameters tell; without building it.
+
+    Raises `RequestError` for what the scenario refuses. A script is run for it, in a process of its own.
+    """
+    answer = _catalogue(config.scenario, "--parse", values=config.radio_parameters)
+    devices: int | None = answer["devices"]
+    return devices
+
+
 def print_parameters(scenario: str, parameter: str | None, console: Console) -> None:
     """Print a scenario's parameters: name, type, unit, default and meaning; or one of them, with what tables it holds.
 
@@ -81,7 +93,8 @@ def print_parameters(scenario: str, parameter: str | None, console: Console) -> 
             console.print(f"\n{more}", highlight=False, markup=False, soft_wrap=True)
         return
     if parameter not in parameters:
-        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}")
+        hint = meant(parameter, parameters)
+        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}{hint}")
     console.print(_parameter_table([parameters[parameter]]))
     _print_nested([parameters[parameter]], "", console)
 
@@ -167,10 +180,11 @@ def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
     return table
 
 
-def _catalogue(*arguments: str) -> Any:
+def _catalogue(*arguments: str, values: dict[str, Any] | None = None) -> Any:
     """What the ns-3 side's catalogue says; raises `RequestError` for what it refuses."""
     command = [sys.executable, "-m", "ns3_scenarios.catalogue", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    given = None if values is None else msgspec.msgpack.encode(values)
+    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, check=False)
     if done.returncode not in (0, 2):
         raise RuntimeError(f"the catalogue of scenarios ended with exit code {done.returncode}")
     answer = json.loads(done.stdout)

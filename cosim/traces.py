@@ -13,7 +13,7 @@ import numpy as np
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, RequestError
 from cosim.channel_row import DIRECTIONS
-from cosim.folders import make_empty
+from cosim.folders import filled
 from cosim.journal import Journal
 
 NS_PER_MS = 1_000_000
@@ -32,7 +32,7 @@ def export(run: Path, folder: Path, variant: int = 1) -> list[Path]:
 
     They begin when the network was ready and end with the last exchange. A direction in which nothing could ever cross
     has no files, since neither format can say so. Raises `RequestError` naming RUN where nothing is recorded, or
-    FOLDER if it holds something already.
+    FOLDER if it holds something already or cannot be written.
     """
     with closing(Journal.open(run)) as journal:
         info = journal.network_info(variant)
@@ -43,17 +43,17 @@ def export(run: Path, folder: Path, variant: int = 1) -> list[Path]:
     lines = steps(b"".join(row for (row,) in rows), len(info.devices), info.now_ns)
     if not any(any(line) for line in lines):
         raise RequestError("RUN", f"the {info.scenario} scenario of {run} keeps no channel record")
-    make_empty(folder)
     paths = []
-    for name, ways in zip(info.devices, lines, strict=True):
-        for direction, line in zip(DIRECTIONS, ways, strict=True):
-            if any(step.rate_bps for step in line):
-                for suffix, text in (
-                    (".csv", csv(line, end_ns - info.now_ns)),
-                    ("", mahimahi(line, end_ns - info.now_ns)),
-                ):
-                    paths.append(folder / f"{name}.{direction}{suffix}")
-                    paths[-1].write_text(text, encoding="utf-8")
+    with filled(folder):
+        for name, ways in zip(info.devices, lines, strict=True):
+            for direction, line in zip(DIRECTIONS, ways, strict=True):
+                if any(step.rate_bps for step in line):
+                    for suffix, text in (
+                        (".csv", csv(line, end_ns - info.now_ns)),
+                        ("", mahimahi(line, end_ns - info.now_ns)),
+                    ):
+                        paths.append(folder / f"{name}.{direction}{suffix}")
+                        paths[-1].write_text(text, encoding="utf-8")
     return paths
 
 
