@@ -337,7 +337,7 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin on ns-3's core
     guard()
     try:
-        code = _run_command()
+        code = run_command()
         sys.stdout.flush()
     except OutputLost as error:
         code = CLOSED_PIPE if error.pipe else _say(str(error), 2)
@@ -347,7 +347,8 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _run_command() -> int:
+def run_command() -> int:
+    """What `sys.argv` asks for; the exit code. What went wrong has been said, but for an output that is lost."""
     try:
         code = app(standalone_mode=False) or 0
     except RequestError as error:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders that results go to: made as they are needed, and gone again where nothing came of it."""
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +41,8 @@ def made(folder: Path, field: str) -> Iterator[None]:
                         each.mkdir()
                         own.insert(0, each)
             next(folder.iterdir(), None)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise RequestError(field, f"{folder} cannot be written: nothing may be made there; choose another")
         yield
     except BaseException:
         if folder in own:
@@ -48,6 +51,16 @@ def made(folder: Path, field: str) -> Iterator[None]:
             with suppress(OSError):  # others have put something there
                 each.rmdir()
         raise
+
+
+def can_be_made(folder: Path, field: str) -> None:
+    """Raise `RequestError` naming `field` unless `made` will do; leaves nothing."""
+    with suppress(_Tried), made(folder, field):
+        raise _Tried
+
+
+class _Tried(Exception):
+    pass
 
 
 def clear(folder: Path, but: Iterable[Path] = ()) -> None:

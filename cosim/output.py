@@ -43,7 +43,10 @@ def guard() -> None:
     os.close(descriptor)
     nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (for as long as the program runs)
     sys.stderr = sys.stderr or nowhere
-    out = sys.stdout or nowhere
+    if sys.stdout is None:
+        sys.stdout = nowhere
+        return
+    out = sys.stdout
     raw = _Output(out.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.line_buffering

@@ -25,7 +25,7 @@ from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
 from cosim.errors import JournalUnwritable
-from cosim.folders import clear, made, told
+from cosim.folders import can_be_made, clear, made, told
 from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
@@ -51,10 +51,9 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
     readable, and `resume` goes on with it; a new folder in which nothing was recorded is removed.
     """
-    scenario = None if place_.connect else Ahead(partial(check_scenario, config))
     check(config)
-    if scenario is not None:
-        scenario.result()
+    if place_.connect is None:
+        check_scenario(config)
     with _new_journal(folder, config) as journal:
         _live(config, journal, place_, display)
 
@@ -66,7 +65,11 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
     Raises as `run`, `RequestError` naming RUN for a journal that other versions wrote, and `Diverged` if anything
     comes out otherwise than recorded.
     """
-    journal = Journal.reopen(run_)
+    try:
+        journal = Journal.reopen(run_)
+    except sqlite3.OperationalError as error:
+        reason = f"{run_} cannot be written: {error}; copy it to where it can"
+        raise RequestError("RUN", reason) from None
     try:
         if journal.is_finished():
             raise RequestError("RUN", f"{run_} came to its end; there is nothing to resume")
@@ -131,6 +134,7 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     try:
         config = changed(recorded.config, settings, policies)
         folder = folder.resolve()
+        can_be_made(folder, "--out")
         with _where_it_ran(recorded):
             check(config)
         display.say("fitting the links to the record")

@@ -98,7 +98,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
-    kind, known = config["model_type"], _causal_models()
+    kind, known = config["model_type"], causal_models()
     if known and kind not in known:
         own = "; it needs code of its own, which is not run" if "auto_map" in config else meant(kind, known)
         raise ModelError(f"{folder}/config.json: the installed transformers has no language model {kind!r}{own}")
@@ -107,7 +107,7 @@ def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
         raise ModelError(f"{folder} holds a dense model ({kind}), without experts; take a Mixture of Experts")
 
 
-def _causal_models() -> list[str]:
+def causal_models() -> list[str]:
     """The model types that transformers can load for text, out of its source: importing it loads PyTorch."""
     for node in ast.parse(_transformers("models", "auto", "modeling_auto.py") or "").body:
         match node:
