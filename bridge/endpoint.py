@@ -20,6 +20,7 @@ IPC_PATH_MAX_BYTES = 107 - len(".control")
 """A Unix socket's path is at most 107 bytes on Linux (unix(7)); the control socket's name is the longer one."""
 
 _PRIVATE = "cosim-"
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def _parents() -> Iterator[str]:
         yield tempfile.gettempdir()
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield runtime
-    yield from ("/tmp", "/var/tmp", "/dev/shm")
+    yield from _SHORT
 
 
 def control_endpoint(endpoint: str) -> str:
@@ -89,8 +90,8 @@ def check_endpoint(endpoint: str, field: str) -> None:
 
 def check_listen(endpoint: str) -> None:
     """Raise `RequestError` unless a server may bind `endpoint`: well-formed and not in use."""
-    check_endpoint(endpoint, "listen")
-    in_use = RequestError("listen", f"{endpoint} is in use by another server; stop it or choose another")
+    check_endpoint(endpoint, "--listen")
+    in_use = RequestError("--listen", f"{endpoint} is in use by another server; stop it or choose another")
     if endpoint.startswith("tcp://"):
         parts = urlsplit(endpoint)
         host, port = parts.hostname or "", parts.port or 0
@@ -99,12 +100,12 @@ def check_listen(endpoint: str) -> None:
         return
     path = Path(endpoint.removeprefix("ipc://"))
     if not os.path.isdir(path.parent):
-        raise RequestError("listen", f"the folder {path.parent} does not exist")
+        raise RequestError("--listen", f"the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise RequestError("listen", f"no socket can be made in the folder {path.parent}; choose another")
+        raise RequestError("--listen", f"no socket can be made in the folder {path.parent}; choose another")
     for socket_path in (path, path.with_name(path.name + ".control")):
         if socket_path.exists() and not socket_path.is_socket():
-            raise RequestError("listen", f"{socket_path} is there already, and no socket; choose another path")
+            raise RequestError("--listen", f"{socket_path} is there already, and no socket; choose another path")
         if socket_path.exists() and _answers(socket_path):
             raise in_use
 

@@ -25,7 +25,10 @@ class Keys:
 
 
 def make_keys(folder: Path) -> list[Path]:
-    """Write a new pair for each side into `folder`; what was written. Raises `RequestError` if a pair is there, or nothing can be."""
+    """Write a new pair for each side into `folder`; what was written.
+
+    Raises `RequestError` if a pair is there, or nothing can be written.
+    """
     paths = [folder / f"{side}.key{secret}" for side in ("network", "model") for secret in ("", "_secret")]
     for path in paths:
         if os.path.lexists(path):

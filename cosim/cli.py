@@ -318,7 +318,8 @@ def scenarios(
 @app.command()
 def flags() -> None:
     """Print the C++ compiler's flags for an ns-3 module of your own (docs/contrib.md)."""
-    done = subprocess.run([sys.executable, "-m", "ns3_scenarios.native", "--flags"], stdout=subprocess.PIPE, check=False)
+    command = [sys.executable, "-m", "ns3_scenarios.native", "--flags"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     print(done.stdout.decode(), end="")
     raise typer.Exit(done.returncode)
 
@@ -341,7 +342,7 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except OutputLost as error:
         code = CLOSED_PIPE if error.pipe else _say(str(error), 2)
-    if is_busy():
+    if is_busy() or "torch" in sys.modules:  # whose own end takes a second, and goes ill while it is being loaded
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

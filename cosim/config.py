@@ -186,7 +186,8 @@ def convert(values: dict[str, Any]) -> Config:
             raise RequestError(what, "each can be named once")
     for name in config.networks:
         if name not in (*NETWORKS, WHAT_IF):
-            raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}{meant(name, NETWORKS)}")
+            there = ", ".join(NETWORKS)
+            raise RequestError("networks", f"nobody knows {name!r}; there are {there}{meant(name, NETWORKS)}")
     if config.model.routing:
         _check_routing(config)
     return config

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from bridge.network import RequestError
 
@@ -42,7 +43,7 @@ def made(folder: Path, field: str) -> Iterator[None]:
                         own.insert(0, each)
             next(folder.iterdir(), None)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise RequestError(field, f"{folder} cannot be written: nothing may be made there; choose another")
+            _refuse(folder, field)
         yield
     except BaseException:
         if folder in own:
@@ -51,6 +52,10 @@ def made(folder: Path, field: str) -> Iterator[None]:
             with suppress(OSError):  # others have put something there
                 each.rmdir()
         raise
+
+
+def _refuse(folder: Path, field: str) -> NoReturn:
+    raise RequestError(field, f"{folder} cannot be written: nothing may be made there; choose another")
 
 
 def can_be_made(folder: Path, field: str) -> None:
@@ -82,4 +87,3 @@ def told(place: Path, field: str) -> Iterator[None]:
         where = "" if error.filename in (None, str(place)) else f" ({error.filename})"
         reason = error.strerror or str(error)
         raise RequestError(field, f"{place} cannot be written: {reason}{where}; choose another") from None
-

@@ -48,9 +48,7 @@ def guard() -> None:
         return
     out = sys.stdout
     raw = _Output(out.fileno(), "w", closefd=False)
-    sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.line_buffering
-    )
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.isatty())
 
 
 def console(plain_width: int = WIDTH) -> Console:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where nothing can be written: every command says so by name, with exit code 2, and leaves nothing behind."""
 
-import io
 import os
 import re
 import resource
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,7 +187,9 @@ def test_a_run_without_out_names_it_where_nothing_can_be_made(recorded, command,
         monkeypatch.undo()
 
 
-@pytest.mark.parametrize("extra", [["--set", "radio.devces=4"], ["--scenario", "wird"], ["--listen", "ipc:///no/where"]])
+@pytest.mark.parametrize(
+    "extra", [["--set", "radio.devces=4"], ["--scenario", "wird"], ["--listen", "ipc:///no/where"]]
+)
 def test_a_refused_run_leaves_no_folder_at_all(recorded, command, tmp_path, monkeypatch, extra):
     monkeypatch.chdir(tmp_path)
     arguments = ["run", "--scenario", "wired", "--set", f"model.routing={recorded}/routing.parquet", *extra]
@@ -199,7 +200,17 @@ def test_a_refused_run_leaves_no_folder_at_all(recorded, command, tmp_path, monk
     assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
-OUTPUT = ["show RUN", "run CONNECT", "replay RUN", "scenarios", "scenarios wired", "flags", "devices", "--help", "keys NEW"]
+OUTPUT = [
+    "show RUN",
+    "run CONNECT",
+    "replay RUN",
+    "scenarios",
+    "scenarios wired",
+    "flags",
+    "devices",
+    "--help",
+    "keys NEW",
+]
 
 
 def written_to(output: object, command: str, recorded: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
