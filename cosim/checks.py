@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.names import meant
 from bridge.network import RequestError
 from cosim.config import Config, Workload
-from cosim.scenarios import parse
+from cosim.scenarios import device_count
 from model_side.hardware import PROFILES
 from model_side.model_folder import (
     SHIPPED,
@@ -56,7 +56,7 @@ def check_scenario(config: Config) -> None:
     Of a built-in scenario, that is: a script is not run for it, and refused by the ns-3 side when that runs it.
     """
     if config.script is None:
-        devices = parse(config)
+        devices = device_count(config)
         if devices is not None:
             check_devices(config, devices)
 

@@ -310,9 +310,7 @@ def scenarios(
         if not radio_scenarios.check(experiment, console()):
             raise typer.Exit(1)
     else:
-        if settings:
-            radio_scenarios.parse(experiment)
-        radio_scenarios.print_parameters(experiment.scenario, parameter, console())
+        radio_scenarios.print_parameters(experiment.scenario, parameter, console(), experiment.radio_parameters)
 
 
 @app.command()

@@ -68,22 +68,23 @@ def print_list(console: Console) -> None:
     console.print(table)
 
 
-def parse(config: Config) -> int | None:
+def device_count(config: Config) -> int | None:
     """How many devices the scenario of `config` has, if its parameters tell; without building it.
 
     Raises `RequestError` for what the scenario refuses. A script is run for it, in a process of its own.
     """
-    answer = _catalogue(config.scenario, "--parse", values=config.radio_parameters)
-    devices: int | None = answer["devices"]
+    devices: int | None = _described(config.scenario, config.radio_parameters)["devices"]
     return devices
 
 
-def print_parameters(scenario: str, parameter: str | None, console: Console) -> None:
+def print_parameters(
+    scenario: str, parameter: str | None, console: Console, values: dict[str, Any] | None = None
+) -> None:
     """Print a scenario's parameters: name, type, unit, default and meaning; or one of them, with what tables it holds.
 
-    Raises `RequestError` for what the scenario refuses, and for a parameter that it does not have.
+    Raises `RequestError` for what the scenario refuses, also of `values`, and for a parameter that it does not have.
     """
-    described = _catalogue(scenario)
+    described = _described(scenario, values) if values else _catalogue(scenario)
     parameters = {each["name"]: each for each in described["parameters"]}
     if parameter is None:
         console.print(_parameter_table(list(parameters.values()), escape(described["summary"])))
@@ -178,6 +179,10 @@ def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
             *(_figure(index, "d") for index in (link.cqi, link.downlink_mcs, link.uplink_mcs)),
         )
     return table
+
+
+def _described(scenario: str, values: dict[str, Any]) -> Any:
+    return _catalogue(scenario, "--values", values=values)
 
 
 def _catalogue(*arguments: str, values: dict[str, Any] | None = None) -> Any:

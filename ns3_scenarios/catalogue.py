@@ -2,9 +2,9 @@
 """What scenarios there are and what parameters they have, as JSON: `python -m ns3_scenarios.catalogue`.
 
 Without an argument a list of the built-in scenarios; with NAME, FILE.py or FILE.py:CLASS its parameters; with
-`--template` behind it its source, fit to stand in a file of its own; with `--parse`, and values as msgpack on standard
-input, how many devices it has with these ("devices", null where nothing says so before it is built). A refusal, also of
-the values, is JSON too, with exit code 2.
+`--template` behind it its source, fit to stand in a file of its own; with `--values`, and these as msgpack on standard
+input, also how many devices it has with them ("devices", null where only building it tells). A refusal, also of the
+values, is JSON too, with exit code 2.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ns3_scenarios.catalogue")
     parser.add_argument("scenario", nargs="?")
     parser.add_argument("--template", action="store_true")
-    parser.add_argument("--parse", action="store_true")
+    parser.add_argument("--values", action="store_true")
     arguments = parser.parse_args()
     try:
         with redirect_stdout(sys.stderr):  # where a script may print
-            values = msgspec.msgpack.decode(sys.stdin.buffer.read()) if arguments.parse else None
+            values = msgspec.msgpack.decode(sys.stdin.buffer.read()) if arguments.values else None
             answer = _answer(arguments.scenario, arguments.template, values)
     except RequestError as error:
         answer, code = {"field": error.field, "reason": error.reason}, 2
@@ -69,10 +69,9 @@ def _answer(scenario: str | None, template: bool, values: dict[str, Any] | None)
     if template:
         return source(kind)
     with told_by_line(scenario):
-        if values is not None:
-            devices = getattr(kind.parse(values), "devices", None)
-            return {"devices": devices if isinstance(devices, int) else None}
-        return {"summary": summary(kind), "parameters": parameters(kind)}
+        devices = None if values is None else getattr(kind.parse(values), "devices", None)
+        told = devices if isinstance(devices, int) else None
+        return {"summary": summary(kind), "parameters": parameters(kind), "devices": told}
 
 
 def summary(kind: type[msgspec.Struct]) -> str:
