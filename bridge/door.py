@@ -30,7 +30,7 @@ class Visit(NamedTuple):
 class Door:
     """A bound ROUTER. `domain` is what the gate, if there is one, calls it. Each door belongs to one thread.
 
-    Raises `RequestError` naming `listen` if it cannot be bound.
+    Raises `RequestError` naming `--listen` if it cannot be bound.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Door:
         except zmq.ZMQError as error:
             used = error.errno == errno.EADDRINUSE
             reason = "is in use; stop who uses it or choose another" if used else f"cannot be bound: {error.strerror}"
-            raise RequestError("listen", f"{endpoint} {reason}") from None
+            raise RequestError("--listen", f"{endpoint} {reason}") from None
 
     def receive(self, flags: int = 0) -> Visit | None:
         """The next message, or None for anything that is no message of ours. Raises `zmq.Again` without one."""

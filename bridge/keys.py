@@ -2,6 +2,7 @@
 """Keys of the two sides: ZeroMQ CURVE pairs, in files of the certificate format of pyzmq's `zmq.auth`."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,22 +25,31 @@ class Keys:
 
 
 def make_keys(folder: Path) -> list[Path]:
-    """Write a new pair for each side into `folder`; what was written. Raises `RequestError` if a pair is there."""
-    names = [f"{side}.key{secret}" for side in ("network", "model") for secret in ("", "_secret")]
-    for name in names:
-        if (folder / name).exists():
-            raise RequestError("FOLDER", f"{folder / name} exists; keys are not overwritten, choose another folder")
+    """Write a new pair for each side into `folder`; what was written.
+
+    Raises `RequestError` if a pair is there, or nothing can be written.
+    """
+    paths = [folder / f"{side}.key{secret}" for side in ("network", "model") for secret in ("", "_secret")]
+    for path in paths:
+        if os.path.lexists(path):
+            raise RequestError("FOLDER", f"{path} exists; keys are not overwritten, choose another folder")
     umask = os.umask(0o077)  # a secret is never open to others, not for a moment
+    new = not os.path.lexists(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for side in ("network", "model"):
             public, _ = create_certificates(folder, side)
             Path(public).chmod(0o644)
     except OSError as error:
-        raise RequestError("FOLDER", f"cannot write to {folder}: {error.strerror}") from None
+        with suppress(OSError):
+            for path in paths:
+                path.unlink(missing_ok=True)
+            if new:
+                folder.rmdir()
+        raise RequestError("FOLDER", f"cannot write to {folder}: {error.strerror}; choose another") from None
     finally:
         os.umask(umask)
-    return [folder / name for name in names]
+    return paths
 
 
 def keys_for(endpoint: str, side: Side, folder: Path | None, plain_tcp: bool) -> Keys | None:

@@ -51,7 +51,7 @@ class Server:
 
     `once` ends it after the first session. `parent_fd` is a file descriptor whose end of file means that the
     process which started this one is gone. With `keys`, only the client that holds the other pair gets in;
-    over tcp `plain_tcp` says that there are to be none. Raises `RequestError` naming `listen` if it cannot bind.
+    over tcp `plain_tcp` says that there are to be none. Raises `RequestError` naming `--listen` if it cannot bind.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Server:
     ):
         check_listen(endpoint)
         if keys is None and not plain_tcp and endpoint.startswith("tcp://"):
-            raise RequestError("listen", f"{endpoint} needs --keys, or --plain-tcp to do without")
+            raise RequestError("--listen", f"{endpoint} needs --keys, or --plain-tcp to do without")
         self.endpoint = endpoint
         self._open_network = open_network
         self._once = once

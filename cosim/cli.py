@@ -3,9 +3,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -13,8 +14,10 @@ import typer
 from rich.console import Console
 
 from bridge.network import PartnerLost, RequestError
+from cosim.ahead import is_busy
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
+from cosim.output import CLOSED_PIPE, OutputLost, console, guard
 
 if TYPE_CHECKING:
     from cosim.display import Display
@@ -28,7 +31,6 @@ app = typer.Typer(
 app.add_typer(importing, name="import")
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
-_PLAIN_WIDTH = 120
 _REPORT_WIDTH = 160  # for every policy on a few networks side by side
 
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
@@ -78,7 +80,7 @@ def run(
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
     if or_resume and (out is None or listen):
         raise RequestError("--or-resume", "needs --out, the run's folder" if out is None else "leave --listen away")
-    console = _console()
+    terminal = console()
     experiment = configuration.load(config, settings or [], policy, scenario, network)
     folder = out or dated_folder(Path("runs"))
     if or_resume:
@@ -90,7 +92,7 @@ def run(
             case State.BEGUN:
                 resume(folder, connect, keys, plain_tcp)
                 return
-    with _telling(folder, console) as display:
+    with _telling(folder, terminal) as display:
         run_experiment(experiment, folder, Place(connect, listen, keys, plain_tcp), display)
     show(folder)
 
@@ -106,7 +108,7 @@ def resume(
     from cosim.ns3_side import Place  # noqa: PLC0415
     from cosim.run import resume as resume_run  # noqa: PLC0415
 
-    with _telling(run, _console()) as display:
+    with _telling(run, console()) as display:
         resume_run(run, Place(connect, None, keys, plain_tcp), display)
     show(run)
 
@@ -134,8 +136,8 @@ def replay(
         return
     if out is not None:
         raise RequestError("--out", "an exact replay writes nothing; give --policy or --set with it")
-    console = _console()
-    display = make_display(console)
+    terminal = console()
+    display = make_display(terminal)
     try:
         replay_run(run, display)
     finally:
@@ -156,8 +158,8 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     from cosim.run import what_if  # noqa: PLC0415
     from cosim.validation import print_errors  # noqa: PLC0415
 
-    console = _console()
-    display = make_display(console)
+    terminal = console()
+    display = make_display(terminal)
     try:
         asked = what_if(run, settings, policies, folder, display)
     finally:
@@ -165,20 +167,20 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     show(folder)
     if validate:
         live = folder / "live"
-        with _telling(live, console) as display:
+        with _telling(live, terminal) as display:
             run_live(replace(asked, networks=["live"]), live, Place(), display)
         show(live)
         with closing(Journal.open(folder)) as predicted, closing(Journal.open(live)) as measured:
-            print_errors(predicted, measured, console)
+            print_errors(predicted, measured, terminal)
 
 
 @contextmanager
-def _telling(folder: Path, console: Console) -> "Iterator[Display]":
+def _telling(folder: Path, terminal: Console) -> "Iterator[Display]":
     """A display for what runs inside, and where its record is if it does not come to its end."""
     from cosim.display import make_display  # noqa: PLC0415
     from cosim.journal import FILE_NAME  # noqa: PLC0415
 
-    display = make_display(console)
+    display = make_display(terminal)
     begun_before = (folder / FILE_NAME).exists()
     try:
         yield display
@@ -186,9 +188,9 @@ def _telling(folder: Path, console: Console) -> "Iterator[Display]":
         display.end()
         refused = isinstance(error, RequestError) and begun_before
         if (folder / FILE_NAME).exists() and not refused:
-            console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+            terminal.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
             if not isinstance(error, Diverged):
-                console.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
+                terminal.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
         raise
     finally:
         display.end()
@@ -203,7 +205,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 
     journal = Journal.open(run)
     variants = summarise(journal)
-    print_report(variants, _console(_REPORT_WIDTH))
+    print_report(variants, console(_REPORT_WIDTH))
     events = journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
     for kind, message in events:
         print(f"{kind}: {message}")
@@ -323,26 +325,31 @@ def scenarios(
 
     if parameter is not None and (template or check):
         raise RequestError("PARAMETER", "--template and --check are about the whole scenario; leave it away")
-    if template and check:
-        raise RequestError("--template", "prints a source and checks nothing; leave --check away")
+    if template and (check or settings):
+        other = "--check" if check else "--set"
+        raise RequestError("--template", f"prints a source as it is; leave {other} away")
     if name is None:
-        if template or check:
+        if template or check or settings:
             raise RequestError("NAME", "say which scenario; `cosim scenarios` lists them")
-        radio_scenarios.print_list(_console())
+        radio_scenarios.print_list(console())
         return
     experiment = configuration.load(None, settings or [], scenario=name)
     if template:
         print(radio_scenarios.template(experiment.scenario), end="")
-    elif not check:
-        radio_scenarios.print_parameters(experiment.scenario, parameter, _console())
-    elif not radio_scenarios.check(experiment, _console()):
-        raise typer.Exit(1)
+    elif check:
+        if not radio_scenarios.check(experiment, console()):
+            raise typer.Exit(1)
+    else:
+        radio_scenarios.print_parameters(experiment.scenario, parameter, console(), experiment.radio_parameters)
 
 
 @app.command()
 def flags() -> None:
     """Print the C++ compiler's flags for an ns-3 module of your own (docs/contrib.md)."""
-    os.execv(sys.executable, [sys.executable, "-m", "ns3_scenarios.native", "--flags"])
+    command = [sys.executable, "-m", "ns3_scenarios.native", "--flags"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    print(done.stdout.decode(), end="")
+    raise typer.Exit(done.returncode)
 
 
 @app.command()
@@ -357,28 +364,41 @@ def main() -> NoReturn:
     """Entry point: exit code 2 for bad input, 1 for a lost partner, 130 after Ctrl-C; never a traceback for these."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin on ns-3's core
+    guard()
     try:
-        code = app(standalone_mode=False)
+        code = run_command()
+        sys.stdout.flush()
+    except OutputLost as error:
+        code = CLOSED_PIPE if error.pipe else _say(str(error), 2)
+    if is_busy() or "torch" in sys.modules:  # whose own end takes a second, and goes ill while it is being loaded
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def run_command() -> int:
+    """What `sys.argv` asks for; the exit code. What went wrong has been said, but for an output that is lost."""
+    try:
+        code = app(standalone_mode=False) or 0
     except RequestError as error:
-        code = _say(str(error), 2)
+        return _say(str(error), 2)
     except (PartnerLost, Diverged, JournalUnwritable) as error:
-        code = _say(str(error), 1)
+        return _say(str(error), 1)
     except typer.Exit as exit_:
-        code = exit_.exit_code
+        return exit_.exit_code
     except typer.TyperException as error:
-        code = _say(error.format_message(), 2)
+        return _say(error.format_message(), error.exit_code)
+    except OSError as error:  # of a file that we had no reason to doubt
+        return _say(f"{error.filename or 'the system'}: {error.strerror or error}", 2)
     if code == _INTERRUPTED:
         _say("stopped by the user", code)
-    sys.exit(code or 0)
-
-
-def _console(plain_width: int = _PLAIN_WIDTH) -> Console:
-    """Standard output; where it is no terminal, with lines so wide."""
-    return Console() if sys.stdout.isatty() else Console(width=plain_width)
+    return int(code)
 
 
 def _say(message: str, code: int) -> int:
-    print(f"cosim: {message}", file=sys.stderr)
+    if message:  # the help that answers no arguments says all by itself
+        with suppress(OSError):
+            print(f"cosim: {message}", file=sys.stderr, flush=True)
     return code
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -172,9 +173,9 @@ def load(
             raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
+    _merge_names(values)
     for setting in settings:
         _lay_over(values, *_parse(setting))
-    _merge_names(values)
     if policies:
         values["policies"] = policies
     if networks:
@@ -196,7 +197,7 @@ def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] |
     values = copy.deepcopy(recorded)
     parsed = [_parse(setting) for setting in settings]
     for name, value in parsed:
-        if name.split(".")[0] in ("seed", "radio", "scenario", "networks"):
+        if name.split(".")[0] in ("seed", "radio", "networks"):
             raise RequestError(name, _RECORDED)
         _lay_over(values, name, value)
     if policies:
@@ -217,13 +218,14 @@ def convert(values: dict[str, Any]) -> Config:
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise _named(str(error)) from None
+        raise _named(error) from None
     for what, names in (("policies", config.policies), ("networks", config.networks)):
         if len(set(names)) < len(names):
             raise RequestError(what, "each can be named once")
     for name in config.networks:
         if name not in (*NETWORKS, WHAT_IF):
-            raise RequestError("networks", f"nobody knows {name!r}; there are {', '.join(NETWORKS)}")
+            there = ", ".join(NETWORKS)
+            raise RequestError("networks", f"nobody knows {name!r}; there are {there}{meant(name, NETWORKS)}")
     if config.model.routing:
         _check_routing(config)
     return config
@@ -242,25 +244,28 @@ def _check_routing(config: Config) -> None:
 
 
 def _merge_names(values: dict[str, Any]) -> None:
-    """`[scenario]` is another name of `[radio]`."""
-    if "scenario" not in values:
-        return
-    if "radio" in values:
-        raise RequestError("scenario", "is another name of the section radio, which is given too; use one of them")
-    if not isinstance(values["scenario"], dict):
-        raise RequestError("scenario", "is a section; its name goes to --scenario or radio.scenario")
-    values["radio"] = values.pop("scenario")
+    """`[scenario]` is another name of `[radio]`: what a file says in both is one section."""
+    other = values.pop("scenario", {})
+    radio = values.setdefault("radio", {}) if other else values.get("radio", {})
+    for name, section in (("scenario", other), ("radio", radio)):
+        if not isinstance(section, dict):
+            raise RequestError(name, "is a section; the scenario's name goes to --scenario or radio.scenario")
+    for key, value in other.items():
+        if key in radio:
+            raise RequestError(f"radio.{key}", f"is given twice, since scenario.{key} is the same; leave one away")
+        radio[key] = value
 
 
 def _parse(setting: str) -> tuple[str, Any]:
-    """Key and value of `KEY=VALUE`."""
+    """Key and value of `KEY=VALUE`; `scenario` is another name of `radio`."""
     name, separator, text = setting.partition("=")
     if not separator or not all(name.strip().split(".")):
         raise RequestError("--set", f"{setting!r} is not of the form section.key=value")
+    name = re.sub(r"^scenario(?=\.|$)", "radio", name.strip())
     try:
-        return name.strip(), tomllib.loads(f"value = {text}")["value"]
+        return name, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return name.strip(), text
+        return name, text
 
 
 def _lay_over(values: dict[str, Any], name: str, value: Any) -> None:
@@ -272,13 +277,13 @@ def _lay_over(values: dict[str, Any], name: str, value: Any) -> None:
     values[last] = value
 
 
-def _named(message: str) -> RequestError:
-    """msgspec says `what - at `$.path``, and names an unknown key in the text: put the field first."""
-    what, _, where = message.partition(" - at `$")
-    path = where.rstrip("`").lstrip(".")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what)
-    if unknown:
-        return RequestError(
-            f"{path}.{unknown[1]}" if path else unknown[1], "is not known here; see docs/configuration.md"
-        )
-    return RequestError(path or "CONFIG", what[:1].lower() + what[1:])
+def _named(error: msgspec.ValidationError) -> RequestError:
+    """The field in front of what msgspec says is wrong with it."""
+    found = misfit(error, Config)
+    place = found.place.lstrip(".")
+    if place == "radio":
+        return RequestError(place, "is a section; the scenario's name goes to --scenario or radio.scenario")
+    if found.unknown is not None:
+        field = f"{place}.{found.unknown}" if place else found.unknown
+        return RequestError(field, f"is not known here, see docs/configuration.md{found.hint}")
+    return RequestError(place or "CONFIG", found.reason[:1].lower() + found.reason[1:] + found.hint)

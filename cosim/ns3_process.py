@@ -44,7 +44,8 @@ class Ns3Process:
         words = split(log)[0][-_LOG_LINES:]
         last_words = "\n  ".join(words)
         if code == 2:
-            raise RequestError("ns-3 side", words[-1].removeprefix("cosim: ") if words else "refused to start")
+            field, colon, reason = (words[-1] if words else "").removeprefix("cosim: ").partition(": ")
+            raise RequestError(field, reason) if colon else RequestError("ns-3 side", field or "refused to start")
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise PartnerLost(f"process {self.process.pid} {how}" + (f"; its last words:\n  {last_words}" if words else ""))
 

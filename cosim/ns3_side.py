@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a run's ns-3 side is: one that runs elsewhere, or a process of our own, started anew when it is lost."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class Ns3Side:
         self._config = config
         self._place = place
         self._log = log
+        self.check_us: Callable[[], None] = lambda: None
+        """Called a few times a second while a session is being opened, to raise what went wrong on our side."""
         self._stack = ExitStack()
         self._process: Ns3Process | None = None
         self._patience_s = PATIENCE_S
@@ -69,7 +72,7 @@ class Ns3Side:
             folder=self._free_folder(name),
             keys=self._keys,
             patience_s=self._patience_s,
-            check_partner=self._process.check if self._process else lambda: None,
+            check_partner=self._check,
             diagnose=self._process.diagnose if self._process else lambda: None,
         )
 
@@ -85,6 +88,11 @@ class Ns3Side:
         """Stop the process, if there is one."""
         self._process = None
         self._stack.close()
+
+    def _check(self) -> None:
+        self.check_us()
+        if self._process is not None:
+            self._process.check()
 
     def _free_folder(self, name: str) -> Path:
         names = [name, *(f"{name}-{number}" for number in range(2, 100))]

@@ -9,19 +9,23 @@ import importlib.metadata
 import itertools
 import json
 import os
-import shutil
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
+from cosim.ahead import Ahead
 from cosim.analytic import AnalyticSource, band_of
+from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert
 from cosim.display import Display
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.folders import can_be_made, clear, made, told
 from cosim.journal import FILE_NAME, Journal
 from cosim.journaled import JournaledNetwork
 from cosim.ns3_side import Ns3Side, Place
@@ -29,7 +33,7 @@ from cosim.seeds import seed_of
 from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.compute import RooflineTimes
-from model_side.hardware import PROFILES, Hardware
+from model_side.hardware import PROFILES
 from model_side.placement import place
 from model_side.policies import Policy, make_policy
 from model_side.quality import GateProxy, PassQuality
@@ -48,9 +52,11 @@ def run(config: Config, folder: Path, place_: Place, display: Display) -> None:
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
     readable, and `resume` goes on with it; a new folder in which nothing was recorded is removed.
     """
-    policies = _policies(config)
+    check(config)
+    if place_.connect is None:
+        check_scenario(config)
     with _new_journal(folder, config) as journal:
-        _live(config, policies, journal, place_, display)
+        _live(config, journal, place_, display)
 
 
 def resume(run_: Path, place_: Place, display: Display) -> None:
@@ -60,7 +66,11 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
     Raises as `run`, `RequestError` naming RUN for a journal that other versions wrote, and `Diverged` if anything
     comes out otherwise than recorded.
     """
-    journal = Journal.reopen(run_)
+    try:
+        journal = Journal.reopen(run_)
+    except sqlite3.OperationalError as error:
+        reason = f"{run_} cannot be written: {error}; copy it to where it can"
+        raise RequestError("RUN", reason) from None
     try:
         if journal.is_finished():
             raise RequestError("RUN", f"{run_} came to its end; there is nothing to resume")
@@ -76,7 +86,8 @@ def resume(run_: Path, place_: Place, display: Display) -> None:
         if changed:
             raise RequestError("RUN", f"{run_} was made with {', '.join(changed)}; go on with the same versions")
         with _where_it_ran(journal):
-            _live(config, _policies(config), journal, place_, display)
+            check(config)
+            _live(config, journal, place_, display)
     finally:
         journal.close()
 
@@ -111,9 +122,9 @@ def replay(run_: Path, display: Display) -> None:
             raise Diverged(f"{run_}: changed since the run came to its end: {', '.join(described)}")
         with _where_it_ran(journal):
             config = convert(journal.config)
-            policies = _policies(config)
-            _run(config, policies, journal, {}, display)
-            journal.hold_variants(len(policies) * len(config.networks))
+            check(config)
+            _run(config, journal, {}, display, partial(_serving, config))
+            journal.hold_variants(len(config.policies) * len(config.networks))
         if changed:
             raise Diverged(f"{run_}: changed since the run came to its end: {', '.join(changed)}")
 
@@ -131,7 +142,10 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     recorded = Journal.open(run_)
     try:
         config = changed(recorded.config, settings, policies)
-        chosen = _policies(config)
+        folder = folder.resolve()
+        can_be_made(folder, "--out")
+        with _where_it_ran(recorded):
+            check(config)
         display.say("fitting the links to the record")
         model = fit(recorded)
         info = recorded.network_info(model.variant)
@@ -141,10 +155,11 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
             "record_fingerprint": recorded.fingerprint(),
             "links": json.dumps(model.describe()),
         }
-        folder = folder.resolve()
+        check_devices(config, len(info.devices))
         with _where_it_ran(recorded), _new_journal(folder, config, record) as journal:
             with journal.batched():
-                _run(config, chosen, journal, {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}, display)
+                sources = {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}
+                _run(config, journal, sources, display, partial(_serving, config))
             journal.finish()
     finally:
         recorded.close()
@@ -158,29 +173,30 @@ def dated_folder(parent: Path) -> Path:
     return next(parent / name for name in names if not (parent / name).exists())
 
 
-def _policies(config: Config) -> dict[str, Policy]:
-    for name in config.policy:
-        if name not in config.policies:
-            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(config.policies)} run")
-    return {name: make_policy(name, config.policy.get(name)) for name in config.policies}
-
-
 @contextmanager
 def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None = None) -> Iterator[Journal]:
-    """A journal in `folder`, which is made; a new folder in which nothing came to be recorded is removed."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    recorded = False
-    try:
-        journal = Journal.create(folder, config, _versions(config), record)
+    """A journal in `folder`, which is made; what was put there is removed if nothing came to be recorded."""
+    failure: BaseException | None = None
+    with made(folder, "--out"):
+        there = list(folder.iterdir())
+        try:
+            with told(folder, "--out"):
+                journal = Journal.create(folder, config, _versions(config), record)
+        except sqlite3.OperationalError as error:
+            clear(folder, but=there)
+            raise RequestError("--out", f"{folder} cannot be written: {error}; choose another folder") from None
         try:
             yield journal
+        except BaseException as error:
+            if journal.is_empty():
+                journal.close()
+                clear(folder, but=there)
+                raise
+            failure = error
         finally:
-            recorded = not journal.is_empty()
             journal.close()
-    finally:
-        if made and not recorded:
-            shutil.rmtree(folder)
+    if failure is not None:
+        raise failure
 
 
 @contextmanager
@@ -195,12 +211,15 @@ def _where_it_ran(journal: Journal) -> Iterator[None]:
         os.chdir(before)
 
 
-def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_: Place, display: Display) -> None:
-    """Run with ns-3, what befalls the run in the journal."""
+def _live(config: Config, journal: Journal, place_: Place, display: Display) -> None:
+    """Run with ns-3, what befalls the run in the journal. The model is loaded while ns-3 starts."""
     try:
         side = Ns3Side(config, place_, journal.path.resolve().with_name("ns3.log"))
         try:
-            _run(config, policies, journal, {"live": side, "analytic": AnalyticSource(side)}, display)
+            serving = Ahead(partial(_serving, config))
+            side.check_us = serving.check
+            sources = {"live": side, "analytic": AnalyticSource(side)}
+            _run(config, journal, sources, display, serving.result)
         finally:
             side.close()
         journal.finish()
@@ -215,7 +234,11 @@ def _live(config: Config, policies: dict[str, Policy], journal: Journal, place_:
 
 
 def _run(
-    config: Config, policies: dict[str, Policy], journal: Journal, sources: Mapping[str, Source], display: Display
+    config: Config,
+    journal: Journal,
+    sources: Mapping[str, Source],
+    display: Display,
+    serving_: Callable[[], Serving],
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
     source = "routing" if config.model.routing else "model"
@@ -231,23 +254,25 @@ def _run(
 
     pending = [
         (number, kind, name)
-        for number, (kind, name) in enumerate(itertools.product(config.networks, policies), 1)
+        for number, (kind, name) in enumerate(itertools.product(config.networks, config.policies), 1)
         if not sources or not journal.is_finished(number)
     ]
     if not pending:
         return
-    first = network(*pending[0])  # what the scenario refuses is said before a model is loaded
+    first = network(*pending[0])
     try:
         if "analytic" in config.networks:
             band_of(first.info)
-        serving = _serving(config)
+        check_devices(config, len(first.info.devices))
+        serving = serving_()
         journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
         raise
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
-            variant = _Variant(config, number, kind, name, policies[name], journal, journaled, serving, display)
+            policy = make_policy(name, config.policy.get(name))
+            variant = _Variant(config, number, kind, name, policy, journal, journaled, serving, display)
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
@@ -288,8 +313,8 @@ class _Variant:
         hardware = [names[device % len(names)] for device in range(len(devices))]
         compute = RooflineTimes(
             shape,
-            _hardware(config.base_station.hardware, "base_station.hardware"),
-            [_hardware(name, "devices.hardware") for name in hardware],
+            PROFILES[config.base_station.hardware],
+            [PROFILES[name] for name in hardware],
             placement,
             config.base_station.weight_bits,
             config.devices.weight_bits,
@@ -350,12 +375,6 @@ class _Variant:
         began_s = time.perf_counter()
         yield
         self._costs[part] += time.perf_counter() - began_s
-
-
-def _hardware(name: str, field: str) -> Hardware:
-    if name not in PROFILES:
-        raise RequestError(field, f"nobody knows {name!r}; there are {', '.join(PROFILES)}")
-    return PROFILES[name]
 
 
 def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:

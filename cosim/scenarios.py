@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
+from bridge.names import meant
 from bridge.network import (
     NS_PER_S,
     LinkState,
@@ -83,12 +85,23 @@ def print_list(console: Console) -> None:
     console.print(table)
 
 
-def print_parameters(scenario: str, parameter: str | None, console: Console) -> None:
+def device_count(config: Config) -> int | None:
+    """How many devices the scenario of `config` has, if its parameters tell; without building it.
+
+    Raises `RequestError` for what the scenario refuses. A script is run for it, in a process of its own.
+    """
+    devices: int | None = _described(config.scenario, config.radio_parameters)["devices"]
+    return devices
+
+
+def print_parameters(
+    scenario: str, parameter: str | None, console: Console, values: dict[str, Any] | None = None
+) -> None:
     """Print a scenario's parameters: name, type, unit, default and meaning; or one of them, with what tables it holds.
 
-    Raises `RequestError` for what the scenario refuses, and for a parameter that it does not have.
+    Raises `RequestError` for what the scenario refuses, also of `values`, and for a parameter that it does not have.
     """
-    described = _catalogue(scenario)
+    described = _described(scenario, values) if values else _catalogue(scenario)
     parameters = {each["name"]: each for each in described["parameters"]}
     if parameter is None:
         console.print(_parameter_table(list(parameters.values()), escape(described["summary"])))
@@ -98,7 +111,8 @@ def print_parameters(scenario: str, parameter: str | None, console: Console) -> 
             console.print(f"\n{more}", highlight=False, markup=False, soft_wrap=True)
         return
     if parameter not in parameters:
-        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}")
+        hint = meant(parameter, parameters)
+        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}{hint}")
     console.print(_parameter_table([parameters[parameter]]))
     _print_nested([parameters[parameter]], "", console)
 
@@ -194,10 +208,15 @@ def _check_table(info: NetworkInfo, probes: list[Probe]) -> Table:
     return table
 
 
-def _catalogue(*arguments: str) -> Any:
+def _described(scenario: str, values: dict[str, Any]) -> Any:
+    return _catalogue(scenario, "--values", values=values)
+
+
+def _catalogue(*arguments: str, values: dict[str, Any] | None = None) -> Any:
     """What the ns-3 side's catalogue says; raises `RequestError` for what it refuses."""
     command = [sys.executable, "-m", "ns3_scenarios.catalogue", *arguments]
-    done = subprocess.run(command, capture_output=True, check=False)
+    given = None if values is None else msgspec.msgpack.encode(values)
+    done = subprocess.run(command, input=given, capture_output=True, check=False)
     said = done.stderr.decode(errors="replace")
     if done.returncode not in (0, 2):
         file = re.match(r"(.+\.py)(:\w+)?$", arguments[0]) if arguments else None

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.channel_row import DIRECTIONS, ROW
-from cosim.folders import make_empty
+from cosim.folders import filled
 from cosim.journal import Journal
 from cosim.schema import TABLES
 
@@ -56,19 +56,23 @@ def load(run: Path | str) -> dict[str, pd.DataFrame]:
 def export(run: Path, folder: Path) -> list[Path]:
     """Write a Parquet file for each table, arrays as lists of lists, units in the columns' metadata.
 
-    Raises `RequestError` naming RUN, or FOLDER if it holds something already.
+    Raises `RequestError` naming RUN, or FOLDER if it holds something already or cannot be written.
     """
     tables = load(run)
-    make_empty(folder)
     paths = []
-    for name, frame in tables.items():
-        nested = {column: _lists(frame[column]) for column in frame if name == "routing" and _is_array(str(column))}
-        plain = pa.Table.from_pandas(frame.drop(columns=list(nested)), preserve_index=False)
-        columns = {column: nested.get(column) or plain[column] for column in frame}
-        fields = [pa.field(column, array.type, metadata=_unit(column)) for column, array in columns.items()]
-        paths.append(folder / f"{name}.parquet")
-        pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), paths[-1], compression="zstd")
+    with filled(folder):
+        for name, frame in tables.items():
+            paths.append(folder / f"{name}.parquet")
+            pq.write_table(_arrow(name, frame), paths[-1], compression="zstd")
     return paths
+
+
+def _arrow(name: str, frame: pd.DataFrame) -> pa.Table:
+    nested = {column: _lists(frame[column]) for column in frame if name == "routing" and _is_array(str(column))}
+    plain = pa.Table.from_pandas(frame.drop(columns=list(nested)), preserve_index=False)
+    columns = {column: nested.get(column) or plain[column] for column in frame}
+    fields = [pa.field(column, array.type, metadata=_unit(column)) for column, array in columns.items()]
+    return pa.table(list(columns.values()), pa.schema(fields))
 
 
 def _frame(journal: Journal, table: str) -> pd.DataFrame:

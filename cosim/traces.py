@@ -16,7 +16,7 @@ import tomli_w
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, NetworkInfo, RequestError
 from cosim.channel_row import DIRECTIONS
-from cosim.folders import make_empty
+from cosim.folders import filled
 from cosim.journal import Journal
 from cosim.link_model import fit
 
@@ -55,7 +55,8 @@ def export(run: Path, folder: Path, variant: int = 1) -> list[Path]:
 
     They begin when the network was ready and end with the last exchange. A direction in which nothing could ever cross
     has no files, since neither format can say so, and then there is no `recorded.toml`. Raises `RequestError` naming
-    RUN where nothing is recorded, or FOLDER if it holds something already.
+    RUN where nothing is recorded, or FOLDER if it holds something already or cannot be
+    written.
     """
     with closing(Journal.open(run)) as journal:
         info = journal.network_info(variant)
@@ -68,19 +69,19 @@ def export(run: Path, folder: Path, variant: int = 1) -> list[Path]:
             raise RequestError("RUN", f"the {info.scenario} scenario of {run} keeps no channel record")
         ways = fitted(journal, len(info.devices))
         config = journal.config
-    make_empty(folder)
     paths = []
-    for name, both, of_device in zip(info.devices, lines, ways, strict=True):
-        for direction, line, way in zip(DIRECTIONS, both, of_device, strict=True):
-            if any(step.rate_bps for step in line):
-                carried = [step._replace(rate_bps=way.efficiency * step.rate_bps) for step in line]
-                columns = csv(carried, end_ns - info.now_ns, way, is_sharing(lines))
-                for suffix, text in ((".csv", columns), ("", mahimahi(carried, end_ns - info.now_ns))):
-                    paths.append(folder / f"{name}.{direction}{suffix}")
-                    paths[-1].write_text(text, encoding="utf-8")
-    if len(paths) == 2 * len(DIRECTIONS) * len(info.devices):
-        paths.append(folder / CONFIG)
-        paths[-1].write_text(tomli_w.dumps(playing(config, info, folder)), encoding="utf-8")
+    with filled(folder):
+        for name, both, of_device in zip(info.devices, lines, ways, strict=True):
+            for direction, line, way in zip(DIRECTIONS, both, of_device, strict=True):
+                if any(step.rate_bps for step in line):
+                    carried = [step._replace(rate_bps=way.efficiency * step.rate_bps) for step in line]
+                    columns = csv(carried, end_ns - info.now_ns, way, is_sharing(lines))
+                    for suffix, text in ((".csv", columns), ("", mahimahi(carried, end_ns - info.now_ns))):
+                        paths.append(folder / f"{name}.{direction}{suffix}")
+                        paths[-1].write_text(text, encoding="utf-8")
+        if len(paths) == 2 * len(DIRECTIONS) * len(info.devices):
+            paths.append(folder / CONFIG)
+            paths[-1].write_text(tomli_w.dumps(playing(config, info, folder)), encoding="utf-8")
     return paths
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models and tokenizers from the shipped folder, a local folder, or the Hugging Face hub."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from bridge.network import RequestError
-from model_side.moe import ModelError, SplitModel
+from model_side.model_folder import SHIPPED, SHIPPED_FOLDER, ModelError, check_model, check_tokenizer, folder_of
+from model_side.moe import SplitModel
 
-SHIPPED = "shipped"
-SHIPPED_FOLDER = Path(__file__).parent / "shipped" / "mixtral-12m"
+__all__ = ["DTYPES", "SHIPPED", "SHIPPED_FOLDER", "load_model", "load_tokenizer"]
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -37,29 +37,13 @@ def load_tokenizer(path: str | Path = SHIPPED) -> Any:
     return _from_pretrained(AutoTokenizer, path)
 
 
-def is_local(path: str | Path) -> bool:
-    """Whether `path` is to be read from disk: it exists, or it does not look like `owner/name`."""
-    return Path(path).exists() or re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(path)) is None
-
-
 def _from_pretrained(kind: Any, path: str | Path, **options: Any) -> Any:
     disable_progress_bar()
-    path = SHIPPED_FOLDER if path == SHIPPED else path
-    local = is_local(path)
-    if local:
-        _check_folder(Path(path).expanduser())
-        path = Path(path).expanduser()
+    folder = folder_of(path)
+    if folder is not None:
+        (check_tokenizer if kind is AutoTokenizer else check_model)(folder)
     try:
-        return kind.from_pretrained(str(path), local_files_only=local, **options)
+        return kind.from_pretrained(str(folder or path), local_files_only=folder is not None, **options)
     except Exception as error:  # a broken file, an unknown architecture, no hub: each raises its own kind
-        where = f"the folder {path}" if local else f"{path} is no folder here, and from the hub it"
+        where = f"the folder {folder}" if folder else f"{path} is no folder here, and from the hub it"
         raise ModelError(f"{where} does not load: {str(error).strip().splitlines()[0]}") from error
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name")
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"the folder {folder} holds no model: it has no config.json")
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-        raise ModelError(f"the folder {folder} holds no weights: neither *.safetensors nor *.bin")

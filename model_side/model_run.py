@@ -33,6 +33,7 @@ class ModelRun:
         reference: bool,
     ):
         torch.set_num_threads(threads)
+        self._threads = threads
         self._split = load_model(path, dtype)
         tokenizer = load_tokenizer(path)
         self._requests = make_requests(self._split, tokenizer, requests, prompt_tokens, new_tokens, seed, text)
@@ -44,4 +45,5 @@ class ModelRun:
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""
+        torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
         return generate(self._split, base_station, self._requests, self._reference)

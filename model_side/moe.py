@@ -18,16 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridge.network import RequestError
+from model_side.model_folder import ModelError
 
 ROUTER_NAMES = ("gate", "router")
-
-
-class ModelError(RequestError):
-    """A model that cannot be loaded or split."""
-
-    def __init__(self, reason: str):
-        super().__init__("model.path", reason)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ The file that it writes is described in docs/routing.md.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -272,6 +273,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _record(given: argparse.Namespace) -> None:
+    if given.out.is_dir() or not os.access(given.out.parent, os.W_OK):
+        raise Unrecordable(f"{given.out} cannot be written; choose another place")
     import torch  # noqa: PLC0415
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
 

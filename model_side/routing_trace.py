@@ -48,11 +48,12 @@ class RoutingTrace:
     @classmethod
     def read(cls, path: Path) -> "RoutingTrace":
         """Read and check a file. Raises `RequestError` naming `model.routing`, and file, column and row."""
-        try:
-            from pyarrow import compute, parquet  # noqa: PLC0415  (only who replays routing needs it)
-        except ModuleNotFoundError:
-            raise RequestError("model.routing", "needs pyarrow; pip install 'wdmoe-cosim[tables]'") from None
-        return _Reader(path, parquet, compute).read()
+        return _Reader.open(path).read()
+
+    @classmethod
+    def describe(cls, path: Path) -> tuple[str, ModelShape]:
+        """What was recorded, and its sizes, without reading the rows. Raises `RequestError` as `read`."""
+        return _Reader.open(path).metadata()
 
     def phase(self, pass_: int) -> Phase:
         """The phase of a pass."""
@@ -77,6 +78,14 @@ class RoutingTrace:
 class _Reader:
     """Reads one file column by column; every check is over a whole column."""
 
+    @classmethod
+    def open(cls, path: Path) -> "_Reader":
+        try:
+            from pyarrow import compute, parquet  # noqa: PLC0415  (only who replays routing needs it)
+        except ModuleNotFoundError:
+            raise RequestError("model.routing", "needs pyarrow; pip install 'wdmoe-cosim[tables]'") from None
+        return cls(path, parquet, compute)
+
     def __init__(self, path: Path, parquet: Any, compute: Any):
         self._path = path
         self._compute = compute
@@ -88,7 +97,7 @@ class _Reader:
             self._refuse(f"{path} is no Parquet file: {str(error).splitlines()[0]}")
 
     def read(self) -> RoutingTrace:
-        model, shape = self._metadata()
+        model, shape = self.metadata()
         integers = {name: self._integers(name) for name in _INTEGERS}
         rows = len(integers["layer"])
         if not rows:
@@ -121,7 +130,7 @@ class _Reader:
             probabilities,
         )
 
-    def _metadata(self) -> tuple[str, ModelShape]:
+    def metadata(self) -> tuple[str, ModelShape]:
         found = (self._file.schema_arrow.metadata or {}).get(FORMAT.encode())
         if found is None:
             self._refuse(f"{self._path} is no routing trace: its metadata lack {FORMAT} (docs/routing.md)")

@@ -8,6 +8,7 @@ operation is counted as if its layers had the profile's sizes.
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge.names import meant
 from bridge.network import RequestError
 from model_side.record_routing import sizes
 
@@ -88,7 +89,8 @@ def wire_shape(name: str, own: ModelShape) -> ModelShape:
     if name == OWN:
         return own
     if name not in WIRE_PROFILES:
-        raise RequestError("model.wire_profile", f"{name!r} is none of {', '.join((OWN, *WIRE_PROFILES))}")
+        there = (OWN, *WIRE_PROFILES)
+        raise RequestError("model.wire_profile", f"{name!r} is none of {', '.join(there)}{meant(name, there)}")
     return replace(
         WIRE_PROFILES[name],
         decoder_layers=own.decoder_layers,

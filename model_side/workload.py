@@ -7,11 +7,11 @@ from typing import Any
 
 from bridge.network import RequestError
 from model_side.inference import Request
-from model_side.loading import SHIPPED
+from model_side.model_folder import SHIPPED, SHIPPED_PROMPTS
 from model_side.moe import SplitModel
 from model_side.training.prompts import read_prompts
 
-SHIPPED_FILE = Path(__file__).parent / "shipped" / "prompts" / "held-out.jsonl"
+SHIPPED_FILE = SHIPPED_PROMPTS
 
 
 def make_requests(

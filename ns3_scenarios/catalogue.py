@@ -2,7 +2,9 @@
 """What scenarios there are and what parameters they have, as JSON: `python -m ns3_scenarios.catalogue`.
 
 Without an argument a list of the built-in scenarios; with NAME, FILE.py or FILE.py:CLASS its parameters; with
-`--template` behind it its source, fit to stand in a file of its own. A refusal is JSON too, with exit code 2.
+`--template` behind it its source, fit to stand in a file of its own; with `--values`, and these as msgpack on standard
+input, also how many devices it has with them ("devices", null where only building it tells). A refusal, also of the
+values, is JSON too, with exit code 2.
 """
 
 import argparse
@@ -49,31 +51,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ns3_scenarios.catalogue")
     parser.add_argument("scenario", nargs="?")
     parser.add_argument("--template", action="store_true")
+    parser.add_argument("--values", action="store_true")
     arguments = parser.parse_args()
+    values = msgspec.msgpack.decode(sys.stdin.buffer.read()) if arguments.values else None
     faulthandler.enable(2)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # whatever a script writes, also past Python, is no part of the answer
         with Said(sys.stderr) as said, redirect_stdout(said):
-            answer, code = _answer_or_refusal(arguments.scenario, arguments.template)
+            answer, code = _answer_or_refusal(arguments.scenario, arguments.template, values)
         answers.write(msgspec.json.encode(answer))
     return code
 
 
-def _answer_or_refusal(scenario: str | None, template: bool) -> tuple[Any, int]:
+def _answer_or_refusal(scenario: str | None, template: bool, values: dict[str, Any] | None) -> tuple[Any, int]:
     try:
-        return _answer(scenario, template), 0
+        return _answer(scenario, template, values), 0
     except RequestError as error:
         return {"field": error.field, "reason": error.reason}, 2
 
 
-def _answer(scenario: str | None, template: bool) -> Any:
+def _answer(scenario: str | None, template: bool, values: dict[str, Any] | None) -> Any:
     if scenario is None:
         return {name: summary(kind) for name, kind in sorted(SCENARIOS.items())}
     kind = scenario_class(scenario)
     if template:
         return source(kind)
     with told_by_line(scenario):
-        return {"summary": summary(kind), "parameters": parameters(kind)}
+        devices = None if values is None else getattr(kind.parse(values), "devices", None)
+        told = devices if isinstance(devices, int) else None
+        return {"summary": summary(kind), "parameters": parameters(kind), "devices": told}
 
 
 def summary(kind: type[msgspec.Struct]) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
+from bridge.names import misfit
 from bridge.network import RequestError
 
 from . import movement as motion
@@ -96,7 +97,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             return msgspec.convert(dict(parameters), cls)
         except msgspec.ValidationError as error:
-            raise _named(error) from None
+            raise _named(error, cls) from None
 
 
 def fill(scenario: Scenario, **fields: Any) -> None:
@@ -122,24 +123,23 @@ def _refuse_infinite(field: str, value: Any) -> None:
             _refuse_infinite(f"{field}[{i}]" if isinstance(item, Mapping) else field, item)
 
 
-def _named(error: msgspec.ValidationError) -> BaseException:
+def _named(error: msgspec.ValidationError, kind: type[Scenario]) -> BaseException:
     """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`".
 
     What a `__post_init__` raised stays as it is, but a `RequestError` of a table within the parameters, which cannot
     know where it stands, gets its place put before its field.
     """
-    reason, _, place = str(error).partition(" - at `$")
-    place = "radio" + place.rstrip("`")
+    found = misfit(error, kind)
+    place = "radio" + found.place
     cause = error.__cause__
     if isinstance(cause, RequestError) and not cause.field.startswith("radio"):
         return RequestError(f"{place}.{cause.field}", cause.reason)
     if cause is not None:
         return cause
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
-    if unknown:
+    if found.unknown is not None:
         whole = "this scenario" if place == "radio" else place
-        return RequestError(f"{place}.{unknown[1]}", f"no such parameter of {whole}")
-    missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
+        return RequestError(f"{place}.{found.unknown}", f"no such parameter of {whole}{found.hint}")
+    missing = re.fullmatch(r"Object missing required field `(.*)`", found.reason)
     if missing:
         return RequestError(f"{place}.{missing[1]}", "is required")
-    return RequestError(place, reason.replace("`", ""))
+    return RequestError(place, found.reason.replace("`", "") + found.hint)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.names import meant
 from bridge.network import (
     LinkState,
     NetworkInfo,
@@ -64,7 +65,8 @@ def scenario_class(scenario: str) -> type[Scenario]:
         return script.load_script(scenario)
     if scenario not in SCENARIOS:
         known = ", ".join(sorted(SCENARIOS))
-        raise RequestError("radio.scenario", f"{scenario} is none of {known}, and no script (FILE.py or FILE.py:CLASS)")
+        reason = f"{scenario} is none of {known}, and no script (FILE.py or FILE.py:CLASS)"
+        raise RequestError("radio.scenario", reason + meant(scenario, SCENARIOS))
     return SCENARIOS[scenario]
 
 

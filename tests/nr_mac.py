@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Parts of the NR MAC without a cell, in a process that has ns-3."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ def flat(sinr_db: float, is_told: bool, power_db: float) -> tuple[float, float, 
     link.measure([(10 ** (sinr_db / 10), 0.0, 0.0, 0.0)] * PRBS, 0, 4)
     before = float(link.adaptation.GetReport(3).wideDb)
     report = link.adaptation.GetReport(4)
-    assert before != before  # nothing is known before slot 4
+    assert math.isnan(before)  # nothing is known before slot 4
     expected = link.adaptation.GetExpectedDb(link.settings.grid.GetAll(), 10 ** (power_db / 10))
     return float(report.wideDb), float(expected), int(report.cqi)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: what is read, what is refused, and by what name."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -25,15 +26,54 @@ def test_settings_are_laid_over_the_file_and_policies_over_both(tmp_path):
     assert (read.model.path, read.devices.hardware) == ("owner/name", ["a", "b"])
 
 
-def test_scenario_is_another_name_of_the_section_radio_and_not_both(tmp_path):
+def test_scenario_is_another_name_of_the_section_radio(tmp_path):
+    """However the two names are mixed, they are one section; `--set` goes over the file, and a later one over it."""
     file = tmp_path / "a.toml"
-    file.write_text("[scenario]\nrows = 3\n")
-    assert config.load(file, ["scenario.seats=2"]).radio == {"rows": 3, "seats": 2}
-    assert config.load(file, [], scenario="wired").radio == {"rows": 3, "scenario": "wired"}
-    for settings in (["radio.seats=2"], ["scenario.rows=1", "radio.rows=1"], ["scenario=wired"]):
+    for first, second in itertools.product(("radio", "scenario"), repeat=2):
+        file.write_text(f"[{first}]\nrows = 3\n")
+        assert config.load(file, [f"{second}.seats=2"]).radio == {"rows": 3, "seats": 2}
+        assert config.load(file, [f"{second}.rows=2"]).radio == {"rows": 2}
+        assert config.load(file, [], scenario="wired").radio == {"rows": 3, "scenario": "wired"}
+        assert config.load(file, [f"{second}.scenario=lte"], scenario="wired").radio["scenario"] == "wired"
+        assert config.load(None, [f"{first}.rows=1", f"{second}.rows=2", f"{first}.a=3"]).radio == {"rows": 2, "a": 3}
+        recorded = {"policies": ["top-k"], "policy": {}}
+        with pytest.raises(RequestError, match="which a what-if cannot change"):
+            config.changed(recorded, [f"{first}.rows=2"], None)
+    file.write_text("[radio]\nrows = 3\n[scenario]\nseats = 4\n")
+    assert config.load(file, []).radio == {"rows": 3, "seats": 4}
+
+
+def test_the_two_names_of_the_section_do_not_contradict_each_other(tmp_path):
+    file = tmp_path / "a.toml"
+    for text, settings, field in (
+        ("[radio]\nrows = 3\n[scenario]\nrows = 4\n", [], "radio.rows"),
+        ('scenario = "wired"', [], "scenario"),
+        ('radio = "wired"', [], "radio"),
+        ("", ["scenario=wired"], "radio"),
+        ("", ["radio=wired"], "radio"),
+    ):
+        file.write_text(text)
         with pytest.raises(RequestError) as caught:
-            config.load(file if settings != ["scenario=wired"] else None, settings)
-        assert caught.value.field == "scenario"
+            config.load(file, settings)
+        assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("sead=1", "did you mean seed?"),
+        ("modle.path=x", "did you mean model?"),
+        ("workload.request=3", "did you mean requests?"),
+        ("workload.Requests=3", "did you mean requests?"),
+        ("model.dtype=flaot32", "there are bfloat16, float16, float32; did you mean float32?"),
+        ("exchange.wait=al", "there are all, any, deadline; did you mean all?"),
+        ("networks=['analytical']", "there are live, analytic; did you mean analytic?"),
+        ("zebra=1", "is not known here, see docs/configuration.md$"),
+    ],
+)
+def test_what_was_probably_meant_is_said(setting, words):
+    with pytest.raises(RequestError, match=re.sub(r"\?", r"\\?", words)):
+        config.load(None, [setting])
 
 
 def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkeypatch):

@@ -13,9 +13,10 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from bridge.network import RequestError
-from model_side.loading import is_local, load_model, load_tokenizer
-from model_side.moe import ModelError
-from tests.small_models import SIZES, random_prompt, small_model
+from model_side.loading import load_model, load_tokenizer
+from model_side.model_folder import ModelError, causal_models, check_model, is_local
+from model_side.moe import SplitModel
+from tests.small_models import FAMILIES, SIZES, random_prompt, small_model
 
 PROMPT = torch.tensor([random_prompt(24)])
 
@@ -73,11 +74,21 @@ def test_damaged_models_are_refused(folder: Path):
     save_file(lacking, folder / "model.safetensors", metadata={"format": "pt"})
     refused(folder, r"lacks weights, the first of them model\.norm\.weight")
     (folder / "model.safetensors").write_bytes(b"x" * 100)
-    refused(folder, "does not load")
+    refused(folder, "is damaged or cut off")
+    (folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n" * 3)
+    refused(folder, "is a pointer of Git LFS")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
+    refused(folder, "lacks model-1.safetensors")
     (folder / "config.json").write_text(json.dumps({"model_type": "gpt9"}), encoding="utf-8")
-    refused(folder, "does not load.*gpt9")
+    refused(folder, "has no language model 'gpt9'")
+    (folder / "config.json").write_text(json.dumps({"model_type": "mixtrall"}), encoding="utf-8")
+    refused(folder, "has no language model 'mixtrall'; did you mean mixtral?")
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt9", "auto_map": {}}), encoding="utf-8")
+    refused(folder, "it needs code of its own, which is not run")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    refused(folder, "it has no model_type")
     (folder / "config.json").write_text("{", encoding="utf-8")
-    refused(folder, "does not load")
+    refused(folder, "config.json cannot be read")
 
 
 def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch):
@@ -88,12 +99,12 @@ def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPa
 def test_a_dense_model_in_a_folder_is_refused_by_name(tmp_path: Path):
     config = transformers.LlamaConfig(**SIZES)
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
-    refused(tmp_path, "LlamaForCausalLM has no MoE block")
+    refused(tmp_path, "holds a dense model .llama., without experts")
 
 
 @pytest.mark.usefixtures("no_internet")
 def test_a_folder_without_a_tokenizer_is_refused(folder: Path):
-    with pytest.raises(ModelError, match="does not load"):
+    with pytest.raises(ModelError, match="holds no tokenizer"):
         load_tokenizer(folder)
 
 
@@ -111,3 +122,19 @@ def test_a_folder_that_exists_is_never_a_hub_id(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "owner" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert is_local("owner/name")
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_what_a_folder_says_is_what_the_loaded_model_has(family: str, tmp_path: Path):
+    model = small_model(family)
+    model.save_pretrained(tmp_path)
+    described = check_model(tmp_path)
+    assert described.experts in (SplitModel(model).num_experts, None)
+    assert described.context_tokens == model.config.max_position_embeddings
+
+
+def test_the_language_models_are_those_of_transformers():
+    """Read from its source, they are what its own table has."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    assert causal_models() == list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)

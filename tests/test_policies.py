@@ -94,10 +94,11 @@ def test_leaving_out_keeps_each_tokens_total_weight(layer: LayerRouting, data: s
     ("name", "options", "field", "reason"),
     [
         ("fastest", {}, "policies", "nobody knows 'fastest'; there are top-k, wdmoe"),
-        ("wdmoe", {"treshold": 0.5}, "policy.wdmoe", "treshold.*its options: threshold"),
+        ("wdmoe", {"treshold": 0.5}, "policy.wdmoe.treshold", "there are threshold; did you mean threshold\\?"),
+        ("wdmo", {}, "policies", "nobody knows 'wdmo'; there are top-k, wdmoe; did you mean wdmoe\\?"),
         ("wdmoe", {"threshold": 1.5}, "policy.wdmoe.threshold", "<= 1"),
         ("wdmoe", {"threshold": "high"}, "policy.wdmoe.threshold", "float"),
-        ("top-k", {"threshold": 0.5}, "policy.top-k", "its options: none"),
+        ("top-k", {"threshold": 0.5}, "policy.top-k.threshold", "no such option; there are none"),
     ],
 )
 def test_wrong_names_and_options_are_refused(name: str, options: dict[str, object], field: str, reason: str):

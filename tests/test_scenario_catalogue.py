@@ -257,6 +257,22 @@ def test_a_check_names_the_device_with_a_problem(scenario, setting, problem):
         (["--check"], 2, "NAME: say which scenario"),
         (["lte", "--check", "--template"], 2, "--template: prints a source"),
         (["--template"], 2, "NAME: say which scenario"),
+        (["--set", "radio.devices=3"], 2, "NAME: say which scenario"),
+        (["lte", "--template", "--set", "radio.devices=3"], 2, "--template: prints a source"),
+        (
+            ["lte", "--set", "radio.devces=4"],
+            2,
+            "radio.devces: no such parameter of this scenario; did you mean d",
+        ),
+        (["lte", "devices", "--set", "scenario.devices=-4"], 2, "radio.devices: Expected int >= 1"),
+        (
+            [STAR, "--set", "scenario.dely_s=1"],
+            2,
+            "radio.dely_s: no such parameter of this scenario; did you mean d",
+        ),
+        (["lte", "--set", "sead=4"], 2, "sead: is not known here, see docs/configuration.md; did you mean seed?"),
+        (["wird"], 2, "radio.scenario: wird is none of"),
+        (["lte", "devces"], 2, "PARAMETER: devces is none of"),
     ],
 )
 def test_what_cannot_be_shown_is_named(arguments, code, words):

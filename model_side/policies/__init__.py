@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.names import meant, misfit
 from bridge.network import RequestError
 from model_side.policies.top_k import TopK
 from model_side.policies.wdmoe import WdMoe
@@ -28,11 +29,16 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     for one that the policy does not have or that has a wrong value.
     """
     if name not in POLICIES:
-        raise RequestError("policies", f"nobody knows {name!r}; there are {', '.join(POLICIES)}")
+        raise RequestError("policies", f"nobody knows {name!r}; there are {', '.join(POLICIES)}{meant(name, POLICIES)}")
+    kind = POLICIES[name]
     try:
-        policy: Policy = msgspec.convert(dict(options or {}), POLICIES[name])
+        policy: Policy = msgspec.convert(dict(options or {}), kind)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        has = ", ".join(POLICIES[name].__struct_fields__) or "none"
-        raise RequestError(f"policy.{name}{where.rstrip('`')}", f"{what} (its options: {has})") from None
+        found = misfit(error, kind)
+        has = ", ".join(kind.__struct_fields__) or "none"
+        field = f"policy.{name}{found.place}"
+        if found.unknown is not None:
+            reason = f"no such option; there are {has}{found.hint}"
+            raise RequestError(f"{field}.{found.unknown}", reason) from None
+        raise RequestError(field, f"{found.reason}{found.hint} (its options: {has})") from None
     return policy

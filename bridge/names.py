@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that nobody knows: what there is instead, and which of it was probably meant."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+_SIMILAR = 0.6  # difflib's measure: 1 for the same word
+
+
+class Misfit(NamedTuple):
+    """What msgspec found wrong with plain values: where, as `.section.key[3]`, and why; `unknown` names a stray key."""
+
+    place: str
+    unknown: str | None
+    reason: str
+    hint: str
+    """What may have been meant, to go behind a reason; or ""."""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`; did you mean NAME?` for the one of `known` that is most like `name`, or "" if none is."""
+    words = {word.lower(): word for word in known}
+    close = get_close_matches(name.lower(), words, n=1, cutoff=_SIMILAR)
+    return f"; did you mean {words[close[0]]}?" if close else ""
+
+
+def misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> Misfit:
+    """What was wrong with the values that were to become a `kind`."""
+    reason, _, where = str(error).partition(" - at `$")
+    place = where.rstrip("`")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
+    if unknown:
+        fields = [field for table in _tables(_at(kind, place)) for field in _keys(table)]
+        return Misfit(place, unknown[1], reason, meant(unknown[1], fields))
+    value = re.fullmatch(r"Invalid (?:enum )?value '(.*)'", reason)
+    if value:
+        there = _values(kind, place)
+        hint = (f"; there are {', '.join(there)}" if there else "") + meant(value[1], there)
+        return Misfit(place, None, reason, hint)
+    return Misfit(place, None, reason, "")
+
+
+def _at(kind: type[msgspec.Struct], place: str) -> list[inspect.Type]:
+    """The types that a value can have at a place such as `.section.list[3].key`."""
+    types: list[inspect.Type] = [inspect.type_info(kind)]
+    for key, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", place):
+        if key:
+            types = [field.type for table in _tables(types) for field in table.fields if field.encode_name == key]
+        else:
+            types = [item for one in types for item in _items(one, index)]
+    return types
+
+
+def _items(kind: inspect.Type, index: str) -> list[inspect.Type]:
+    match kind:
+        case inspect.UnionType():
+            return [item for part in kind.types for item in _items(part, index)]
+        case inspect.TupleType():
+            return list(kind.item_types[int(index) :][:1])
+        case inspect.VarTupleType() | inspect.ListType():
+            return [kind.item_type]
+        case inspect.DictType():
+            return [kind.value_type]
+    return []
+
+
+def _tables(types: Iterable[inspect.Type]) -> list[inspect.StructType]:
+    tables = []
+    for kind in types:
+        if isinstance(kind, inspect.StructType):
+            tables.append(kind)
+        elif isinstance(kind, inspect.UnionType):
+            tables += _tables(kind.types)
+    return tables
+
+
+def _keys(table: inspect.StructType) -> list[str]:
+    tag = [table.tag_field] if table.tag_field else []
+    return [*tag, *(field.encode_name for field in table.fields)]
+
+
+def _values(kind: type[msgspec.Struct], place: str) -> list[str]:
+    """The words that can stand at a place."""
+    owner, _, key = place.rpartition(".")
+    tags = [str(table.tag) for table in _tables(_at(kind, owner)) if table.tag_field == key]
+    return tags or [word for one in _at(kind, place) for word in _words(one)]
+
+
+def _words(kind: Any) -> list[str]:
+    match kind:
+        case inspect.UnionType():
+            return [word for part in kind.types for word in _words(part)]
+        case inspect.LiteralType():
+            return [str(value) for value in kind.values]
+        case inspect.EnumType():
+            return [str(member.value) for member in kind.cls if isinstance(member, Enum)]
+    return []

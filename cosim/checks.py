@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be wrong with an experiment, as far as that can be told within a second: before anything is loaded.
+
+Loading a model and building a network find the rest, and check again what they need.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.names import meant
+from bridge.network import RequestError
+from cosim.config import Config, Workload
+from cosim.scenarios import device_count
+from model_side.hardware import PROFILES
+from model_side.model_folder import (
+    SHIPPED,
+    SHIPPED_PROMPTS,
+    Described,
+    check_model,
+    check_tokenizer,
+    folder_of,
+    token_counter,
+)
+from model_side.placement import place
+from model_side.policies import make_policy
+from model_side.shapes import OWN, WIRE_PROFILES
+
+_CHARACTERS_A_TOKEN = 16
+"""More than any text needs; a text that is so long need not be counted."""
+_COUNTED = 500_000
+"""Characters that are counted in less than a second."""
+
+
+def check(config: Config) -> None:
+    """Raise `RequestError` naming the field that cannot be: of policies, hardware, model or routing, and workload."""
+    for name in config.policy:
+        if name not in config.policies:
+            only = f"has options, but only {', '.join(config.policies)} run{meant(name, config.policies)}"
+            raise RequestError(f"policy.{name}", only)
+    for name in config.policies:
+        make_policy(name, config.policy.get(name))
+    _check_hardware(config)
+    if config.model.wire_profile not in (OWN, *WIRE_PROFILES):
+        there = (OWN, *WIRE_PROFILES)
+        hint = meant(config.model.wire_profile, there)
+        raise RequestError("model.wire_profile", f"{config.model.wire_profile!r} is none of {', '.join(there)}{hint}")
+    described = _check_routing(config) if config.model.routing else _check_model(config)
+    if described.experts is not None and not isinstance(config.placement.experts, str):
+        place(described.experts, max(config.placement.experts, default=0) + 1, config.placement.experts)
+
+
+def check_scenario(config: Config) -> None:
+    """Raise `RequestError` for a scenario or parameters that nobody knows, or a placement beyond its devices.
+
+    Of a built-in scenario, that is: a script is not run for it, and refused by the ns-3 side when that runs it.
+    """
+    if config.script is None:
+        devices = device_count(config)
+        if devices is not None:
+            check_devices(config, devices)
+
+
+def check_devices(config: Config, devices: int) -> None:
+    """Raise `RequestError` if experts are placed on more than so many devices."""
+    where = config.placement.experts
+    if not isinstance(where, str):
+        place(len(where), devices, where)
+
+
+def _check_hardware(config: Config) -> None:
+    named = config.devices.hardware
+    names = [named] if isinstance(named, str) else named
+    if not names:
+        raise RequestError("devices.hardware", f"is empty; name a profile, one of {', '.join(PROFILES)}")
+    for field, name in [("base_station.hardware", config.base_station.hardware)] + [
+        ("devices.hardware", name) for name in names
+    ]:
+        if name not in PROFILES:
+            reason = f"nobody knows {name!r}; there are {', '.join(PROFILES)}{meant(name, PROFILES)}"
+            raise RequestError(field, reason)
+
+
+def _check_routing(config: Config) -> Described:
+    from model_side.routing_trace import RoutingTrace  # noqa: PLC0415  (pyarrow is only for who replays routing)
+
+    _, shape = RoutingTrace.describe(Path(config.model.routing).expanduser())
+    return Described(shape.experts)
+
+
+def _check_model(config: Config) -> Described:
+    work = config.workload
+    folder = folder_of(config.model.path)
+    described = Described()  # of the hub nothing is known before it is asked
+    if folder is not None:
+        described = check_model(folder)
+        check_tokenizer(folder)
+    if described.context_tokens is not None and work.prompt_tokens + work.new_tokens > described.context_tokens:
+        asked = f"{work.prompt_tokens} and {work.new_tokens} new tokens"
+        reason = f"{asked} are more than the model's context of {described.context_tokens}"
+        raise RequestError("workload.prompt_tokens", reason)
+    count = None if folder is None else token_counter(folder)
+    if work.text == SHIPPED:
+        _check_shipped_text(work, count)
+    else:
+        _check_text(Path(work.text).expanduser(), work, count)
+    return described
+
+
+def _check_shipped_text(work: Workload, count: Callable[[str], int] | None) -> None:
+    passages = SHIPPED_PROMPTS.read_text(encoding="utf-8").splitlines()
+    if work.requests > len(passages):
+        reason = f"{work.requests} is more than the {len(passages)} shipped passages; ask for less, or name a text"
+        raise RequestError("workload.requests", reason)
+    least = work.prompt_tokens - 1  # the first may be a begin token
+    if count and not any(count(json.loads(passage)["text"]) >= least for passage in passages):
+        reason = f"no shipped passage has {work.prompt_tokens} tokens; ask for less, or name a text"
+        raise RequestError("workload.prompt_tokens", reason)
+
+
+def _check_text(path: Path, work: Workload, count: Callable[[str], int] | None) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("workload.text", f"{path} is not readable as UTF-8 text: {error}") from None
+    least = work.requests * (work.prompt_tokens - 1)
+    if count is None or len(text) > _CHARACTERS_A_TOKEN * least:
+        return
+    if len(text) < _COUNTED and (tokens := count(text)) < least:
+        prompts = tokens // work.prompt_tokens
+        reason = f"{path} has {tokens} tokens: enough for {prompts} prompts, not for {work.requests}"
+        raise RequestError("workload.text", reason)

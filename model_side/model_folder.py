@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be said of a model's folder before it is loaded: without PyTorch, and without reading its weights."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bridge.names import meant
+from bridge.network import RequestError
+
+SHIPPED = "shipped"
+SHIPPED_FOLDER = Path(__file__).parent / "shipped" / "mixtral-12m"
+
+SHIPPED_PROMPTS = Path(__file__).parent / "shipped" / "prompts" / "held-out.jsonl"
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.*", "*.tiktoken", "spiece.model")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+
+
+class ModelError(RequestError):
+    """A model that cannot be loaded or split."""
+
+    def __init__(self, reason: str):
+        super().__init__("model.path", reason)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a folder's `config.json` says: experts of a MoE layer, and the context in tokens; None where it does not."""
+
+    experts: int | None = None
+    context_tokens: int | None = None
+
+
+def is_local(path: str | Path) -> bool:
+    """Whether `path` is to be read from disk: it exists, or it does not look like `owner/name`."""
+    return Path(path).exists() or re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(path)) is None
+
+
+def folder_of(path: str | Path) -> Path | None:
+    """The folder of the model `path`: the shipped one, or a local one; None for a hub id."""
+    if path == SHIPPED:
+        return SHIPPED_FOLDER
+    return Path(path).expanduser() if is_local(path) else None
+
+
+def check_model(folder: Path) -> Described:
+    """Raise `ModelError` for a folder without a model that loads, as far as that can be told from its files."""
+    if not folder.is_dir():
+        raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name")
+    config = _config(folder)
+    _check_kind(folder, config)
+    _check_weights(folder)
+    text = config.get("text_config")
+    sizes = {**config, **text} if isinstance(text, Mapping) else config
+    return Described(_count(sizes, *_EXPERTS), _count(sizes, "max_position_embeddings"))
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raise `ModelError` for a folder without a tokenizer."""
+    if not any(file for pattern in _TOKENIZERS for file in folder.glob(pattern)):
+        raise ModelError(f"the folder {folder} holds no tokenizer: neither tokenizer.json nor another; save it there")
+
+
+def token_counter(folder: Path) -> Callable[[str], int] | None:
+    """How many tokens a text has for the folder's tokenizer; None if it cannot be had without loading more.
+
+    The Python class that transformers puts around it may add a token.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file() or find_spec("tokenizers") is None:
+        return None
+    from tokenizers import Tokenizer  # noqa: PLC0415  (it comes with transformers)
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises no other
+        raise ModelError(f"{file} is no tokenizer: {error}") from None
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ModelError(f"the folder {folder} holds no model: it has no config.json")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ModelError(f"{file} does not say what model it is: it has no model_type")
+    return config
+
+
+def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
+    kind, known = config["model_type"], causal_models()
+    if known and kind not in known:
+        own = "; it needs code of its own, which is not run" if "auto_map" in config else meant(kind, known)
+        raise ModelError(f"{folder}/config.json: the installed transformers has no language model {kind!r}{own}")
+    code = _transformers("models", kind.replace("-", "_"), f"configuration_{kind.replace('-', '_')}.py")
+    if code is not None and "expert" not in code + json.dumps(config):
+        raise ModelError(f"{folder} holds a dense model ({kind}), without experts; take a Mixture of Experts")
+
+
+def causal_models() -> list[str]:
+    """The model types that transformers can load for text, out of its source: importing it loads PyTorch."""
+    for node in ast.parse(_transformers("models", "auto", "modeling_auto.py") or "").body:
+        match node:
+            case ast.Assign([ast.Name("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")], ast.Call(args=[pairs])):
+                return [name for name, _ in ast.literal_eval(pairs)]
+    return []
+
+
+def _transformers(*parts: str) -> str | None:
+    """A source file of transformers; None if it is not installed, or has no such file."""
+    found = find_spec("transformers")
+    if found is None or found.origin is None:
+        return None
+    file = Path(found.origin).parent.joinpath(*parts)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _check_weights(folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files and not any(folder.glob("*.bin")):
+        raise ModelError(f"the folder {folder} holds no weights: neither *.safetensors nor *.bin")
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise ModelError(f"{index} cannot be read: {type(error).__name__} {error}") from None
+        for name in sorted(named - {file.name for file in files}):
+            raise ModelError(f"the folder {folder} lacks {name}, a part of its weights; download it again")
+    for file in files:
+        _check_whole(file)
+
+
+def _check_whole(file: Path) -> None:
+    try:
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415  (it comes with transformers)
+    except ModuleNotFoundError:
+        return
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        with file.open("rb") as opened:
+            pointer = opened.read(7) == b"version"
+        what = "is a pointer of Git LFS, not the weights" if pointer else f"is damaged or cut off ({error})"
+        raise ModelError(f"{file} {what}; download it again") from None
+
+
+def _count(config: Mapping[str, Any], *names: str) -> int | None:
+    found = (config[name] for name in names if isinstance(config.get(name), int))
+    return next(found, None)
