@@ -6,13 +6,8 @@ operation is counted as if its layers had the profile's sizes.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bridge.network import RequestError
-from model_side.record_routing import sizes
-
-if TYPE_CHECKING:
-    from model_side.moe import SplitModel
 
 OWN = "own"
 
@@ -73,11 +68,6 @@ WIRE_PROFILES = {
         dense_intermediate=14336,
     ),
 }
-
-
-def shape_of(split: "SplitModel") -> ModelShape:
-    """The shape of a running model; attention counts as grouped-query attention with the configuration's heads."""
-    return ModelShape(**sizes(split.model, split.blocks, split.top_k))
 
 
 def wire_shape(name: str, own: ModelShape) -> ModelShape:

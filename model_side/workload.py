@@ -9,7 +9,7 @@ from bridge.network import RequestError
 from model_side.inference import Request
 from model_side.loading import SHIPPED
 from model_side.moe import SplitModel
-from model_side.training.prompts import read_prompts
+from model_side.passages import read_prompts
 
 SHIPPED_FILE = Path(__file__).parent / "shipped" / "prompts" / "held-out.jsonl"
 
