@@ -8,8 +8,10 @@ import torch
 from model_side.base_station import BaseStation
 from model_side.inference import generate
 from model_side.loading import load_model, load_tokenizer
+from model_side.moe import SplitModel
+from model_side.record_routing import sizes
 from model_side.serving import TokenRecord
-from model_side.shapes import shape_of
+from model_side.shapes import ModelShape
 from model_side.workload import make_requests
 
 
@@ -47,3 +49,8 @@ class ModelRun:
         """See `model_side.serving.Serving`."""
         torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
         return generate(self._split, base_station, self._requests, self._reference)
+
+
+def shape_of(split: SplitModel) -> ModelShape:
+    """The shape of a running model; attention counts as grouped-query attention with the configuration's heads."""
+    return ModelShape(**sizes(split.model, split.blocks, split.top_k))

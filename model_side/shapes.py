@@ -6,14 +6,9 @@ operation is counted as if its layers had the profile's sizes.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bridge.names import meant
 from bridge.network import RequestError
-from model_side.record_routing import sizes
-
-if TYPE_CHECKING:
-    from model_side.moe import SplitModel
 
 OWN = "own"
 
@@ -74,11 +69,6 @@ WIRE_PROFILES = {
         dense_intermediate=14336,
     ),
 }
-
-
-def shape_of(split: "SplitModel") -> ModelShape:
-    """The shape of a running model; attention counts as grouped-query attention with the configuration's heads."""
-    return ModelShape(**sizes(split.model, split.blocks, split.top_k))
 
 
 def wire_shape(name: str, own: ModelShape) -> ModelShape:

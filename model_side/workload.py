@@ -9,7 +9,7 @@ from bridge.network import RequestError
 from model_side.inference import Request
 from model_side.model_folder import SHIPPED, SHIPPED_PROMPTS
 from model_side.moe import SplitModel
-from model_side.training.prompts import read_prompts
+from model_side.passages import read_prompts
 
 SHIPPED_FILE = SHIPPED_PROMPTS
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.network import RequestError
 from model_side.training import corpus
-from model_side.training.corpus import Document, Source
+from model_side.passages import Document
+from model_side.training.corpus import Source
 
 
 def r_record(lines: list[str | None]) -> bytes:

@@ -19,20 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.network import RequestError
+from model_side.passages import Document
 
 HELD_OUT_EVERY = 8
 SHINGLE_WORDS = 13
 GLOSSES_A_BLOCK = 100
 PARTS_OF_SPEECH = {"noun": "noun", "verb": "verb", "adj": "adjective", "adv": "adverb"}
-
-
-@dataclass(frozen=True)
-class Document:
-    """One document: its source's name, its own name, and its text."""
-
-    source: str
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM
 
 from bridge.network import RequestError
 from model_side.training.balance import expert_load
-from model_side.training.corpus import Document
-from model_side.training.prompts import read_prompts
+from model_side.passages import Document
+from model_side.passages import read_prompts
 
 PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"
 LENGTH = 512

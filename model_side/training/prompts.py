@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from model_side.training.corpus import Document
+from model_side.passages import Document
 
 PASSAGES = 64
 PASSAGE_TOKENS = 576
@@ -46,8 +46,3 @@ def cut(document: Document, tokenizer: PreTrainedTokenizerFast) -> Iterable[Docu
 def write_prompts(path: Path, prompts: Iterable[Document]) -> None:
     """One JSON object a line, with `source`, `name` of the document, and `text`."""
     path.write_text("".join(json.dumps(asdict(prompt), ensure_ascii=False) + "\n" for prompt in prompts), "utf-8")
-
-
-def read_prompts(path: Path) -> list[Document]:
-    """The passages that `write_prompts` wrote."""
-    return [Document(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
