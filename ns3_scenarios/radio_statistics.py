@@ -26,8 +26,8 @@ LTE_FILES = {
 }
 """ns-3's names for the files, by the attribute that holds each."""
 
-_INTERFERENCE = re.compile(r"\S+\t\d+\t[^\t]* ")
-"""A row: time, cell, and a value with a space behind it for each resource block."""
+_INTERFERENCE = re.compile(r"[\d.]+\t\d+\t(?:[\d.]+e[+-]\d\d ?)+")
+"""A row: time, cell, and a value for each resource block; the time of the next one follows without a space."""
 
 Names = Mapping[int, str]
 """What nodes are called, by their numbers."""

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 STAR = inspect.getsource(wired_star).replace("(8_000_000,)", "(8_000_000, 8_000_000)")
 FIELDS = "    delay_s: Positive = 0.001\n"
 DEVICE = 'devices.append(Device(f"device{i}", nodes.Get(i), interfaces.GetAddress(1)))'
+SERVER = "        server = ns.CreateObject[ns.Node]()\n"
 RETURN = '        return Topology(server, ns.Ipv4Address("10.1.0.1"), devices)'
 IMPORT = "        import cppyy\n"
 SCHEDULE = '        ns.Simulator.Schedule(ns.MilliSeconds(300), cppyy.gbl.std.function["void()"]({}))\n'
@@ -214,7 +215,8 @@ LIMIT = "    build_limit_s: ClassVar[float] = 3.0\n"
 def test_what_ends_or_holds_up_ns3s_process_is_told_by_its_line(tmp_path, fault, words):
     printed = "        print('the star', 'rises')\n"
     imported = ("import Device, Positive", "import Device, create, Positive")
-    path = written(tmp_path, (RETURN, printed + fault + RETURN), (FIELDS, LIMIT + FIELDS), imported)
+    limit = LIMIT if "endless" in words else ""
+    path = written(tmp_path, (SERVER, SERVER + printed + fault), (FIELDS, limit + FIELDS), imported)
     done = cosim("scenarios", path, "--check")
     lines = [i for i, line in enumerate(path.read_text().splitlines(), 1) if "here" in line]
     assert (done.returncode, done.stdout) == (2, "script: the star rises\n")

@@ -8,8 +8,8 @@ from tests.listings import play, text
 
 def test_every_listing_runs_and_says_what_stands_there(tmp_path):
     played = play("tutorial.md", tmp_path)
-    assert played.files == ["star.py", "star.py", "broken.py"]
-    assert len(played.commands) == 10
+    assert played.files == ["star.py", "star.py", "broken.py", "missing.py"]
+    assert len(played.commands) == 11
 
 
 def test_the_first_script_is_as_short_as_it_says():
