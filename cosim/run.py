@@ -218,7 +218,7 @@ def _live(config: Config, journal: Journal, place_: Place, display: Display) -> 
         try:
             serving = Ahead(partial(_serving, config))
             side.check_us = serving.check
-            sources = {"live": side, "analytic": AnalyticSource(side)}
+            sources: dict[str, Source] = {"live": side, "analytic": AnalyticSource(side)}
             _run(config, journal, sources, display, serving.result)
         finally:
             side.close()
