@@ -38,7 +38,7 @@ def band(tmp_path_factory) -> str:
 
 def play(scenario: str, parameters: dict[str, object], sequence: Sequence[Shares], size_bytes: int) -> list[Outcome]:
     """An exchange with both devices for each item, all of one length."""
-    network = open_network(scenario, parameters, 1, 1)
+    network = open_network(scenario, parameters, 1)
     try:
         asked = [Transfer(i, size_bytes, 0, size_bytes) for i in range(2)]
         outcomes = []

@@ -46,7 +46,7 @@ def everyone(network: Simulation, size_bytes: int, limit_ns: int, wait: Wait = W
 
 def let_go(scenario: str, parameters: dict[str, Any], step_ns: int, attempts: int) -> tuple[set[Status], Outcome]:
     """Cut a transfer off a step later each time, its connection being opened when the one before was cut off."""
-    network = open_network(scenario, {"transport": "tcp", **parameters}, 1, 1)
+    network = open_network(scenario, {"transport": "tcp", **parameters}, 1)
     try:
         if "life" in parameters:
             coming_ns = max(network.now_ns, round(COMING_S * NS_PER_S))
@@ -88,7 +88,7 @@ def test_an_outage_from_the_start_costs_the_exchanges_that_it_covers(ns3, outage
 
 
 def two_exchanges(parameters: dict[str, Any], limit_ns: int) -> list[Status]:
-    network = open_network("wired", {"transport": "tcp", **parameters}, 1, 1)
+    network = open_network("wired", {"transport": "tcp", **parameters}, 1)
     try:
         return [everyone(network, 3000, limit_ns).transfers[0].status for _ in range(2)]
     finally:

@@ -50,7 +50,7 @@ def here(path: Path) -> str:
 
 
 def exchange_twice(scenario: str) -> None:
-    network = open_network(scenario, {}, 1, 1)
+    network = open_network(scenario, {}, 1)
     for begin_s in range(2):
         network.exchange([Transfer(0, 1000, 0, 1000)], begin_s * NS_PER_S, (begin_s + 1) * NS_PER_S)
 
@@ -59,7 +59,7 @@ def refusal(scenario: str) -> tuple[str, str]:
     """Field and reason with which the scenario, or an exchange over it, is refused; another one works after that."""
     with pytest.raises(RequestError) as refused:
         exchange_twice(scenario)
-    network = open_network("wired-star", {}, 1, 1)
+    network = open_network("wired-star", {}, 1)
     assert network.exchange([Transfer(0, 10, 0, 10)], 0, NS_PER_S).transfers[0].status is Status.DONE
     network.close()
     return refused.value.field, refused.value.reason
@@ -149,7 +149,7 @@ def test_a_field_that_means_something_else_is_told_by_its_line(tmp_path, line, w
 
 
 def settled(scenario: str) -> tuple[int, Status]:
-    network = open_network(scenario, {}, 1, 1)
+    network = open_network(scenario, {}, 1)
     began_ns = network.now_ns
     outcome = network.exchange([Transfer(0, 1000, 0, 1000)], began_ns, began_ns + NS_PER_S)
     network.close()
