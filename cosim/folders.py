@@ -12,14 +12,14 @@ from bridge.network import RequestError
 
 
 @contextmanager
-def filled(folder: Path) -> Iterator[None]:
+def filled(folder: Path, field: str = "FOLDER") -> Iterator[None]:
     """A folder for the files that are written inside; it may be there already, but empty.
 
-    Raises `RequestError` naming FOLDER if it cannot be, or one of the files; then nothing of it stays.
+    Raises `RequestError` naming `field` if it cannot be, or one of the files; then nothing of it stays.
     """
-    with made(folder, "FOLDER"), told(folder, "FOLDER"):
+    with made(folder, field), told(folder, field):
         if any(folder.iterdir()):
-            raise RequestError("FOLDER", f"{folder} is not empty; choose another")
+            raise RequestError(field, f"{folder} is not empty; choose another")
         try:
             yield
         except BaseException:

@@ -21,7 +21,7 @@ import msgspec
 from bridge.network import RequestError
 from cosim import fingerprint, integrity, journal_file
 from cosim.config import Config
-from cosim.folders import make_empty
+from cosim.folders import filled
 from cosim.journal_file import FILE_NAME
 from cosim.schema import SCHEMA_VERSION, columns, columns_of
 
@@ -96,20 +96,11 @@ def _beside(run: Path, path: Path, new: Path | None) -> Path:
     new = new or (path.parent if path.parent.name else folder).with_name(f"{folder.name}-schema-{SCHEMA_VERSION}")
     if new.resolve().is_relative_to(folder):
         raise RequestError("NEW", f"{new} lies in the run's own folder; choose another, or give --in-place")
-    made = not new.exists()
-    make_empty(new)
-    try:
+    with filled(new, "NEW"):
         _write(path, new / FILE_NAME)
         if run.is_dir():
             own = [path.name + end for end in ("", "-wal", "-shm")]
             shutil.copytree(run, new, dirs_exist_ok=True, ignore=lambda place, _: own if Path(place) == run else [])
-    except BaseException as error:
-        shutil.rmtree(new)
-        if not made:
-            new.mkdir()
-        if isinstance(error, OSError):
-            raise RequestError("NEW", f"{new} cannot be written: {error}") from None
-        raise
     return new / FILE_NAME
 
 

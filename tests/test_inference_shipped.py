@@ -10,9 +10,9 @@ from model_side.compute import RooflineTimes
 from model_side.hardware import PROFILES
 from model_side.inference import generate, routed_by
 from model_side.loading import SHIPPED_FOLDER, load_model, load_tokenizer
+from model_side.model_run import shape_of
 from model_side.placement import place
 from model_side.policies import make_policy
-from model_side.model_run import shape_of
 from model_side.shapes import wire_shape
 from model_side.workload import make_requests
 from tests.fixed_network import FixedNetwork

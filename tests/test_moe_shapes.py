@@ -6,8 +6,8 @@ import torch
 import transformers
 
 from bridge.network import RequestError
-from model_side.moe import SplitModel
 from model_side.model_run import shape_of
+from model_side.moe import SplitModel
 from model_side.shapes import WIRE_PROFILES, wire_shape
 from tests.small_models import small_model
 

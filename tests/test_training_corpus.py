@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import RequestError
-from model_side.training import corpus
 from model_side.passages import Document
+from model_side.training import corpus
 from model_side.training.corpus import Source
 
 

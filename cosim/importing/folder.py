@@ -5,20 +5,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bridge.network import RequestError
-from cosim.folders import make_empty
+from cosim.folders import filled
 
 CONFIGURATION = "radio.toml"
 
 
 def write(folder: Path, files: Mapping[str, str | bytes], configuration: str) -> Path:
     """Write files by name and the configuration, whose path is returned. Raises `RequestError` naming OUT."""
-    try:
-        make_empty(folder)
+    with filled(folder, "OUT"):
         for name, content in {**files, CONFIGURATION: configuration}.items():
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    except OSError as error:
-        raise RequestError("OUT", f"{folder} cannot be written: {error}") from None
     return folder / CONFIGURATION
 
 

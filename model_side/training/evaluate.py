@@ -15,9 +15,8 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
 from bridge.network import RequestError
+from model_side.passages import Document, read_prompts
 from model_side.training.balance import expert_load
-from model_side.passages import Document
-from model_side.passages import read_prompts
 
 PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"
 LENGTH = 512
