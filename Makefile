@@ -30,11 +30,11 @@ containers: $(RUN)
 
 # A run's packages come first; tests, linters and benches add their own.
 $(RUN): pyproject.toml constraints.txt | prerequisites
-	@$(PYTHON) install/environment.py $(VENV) run
+	@$(PYTHON) docker/environment.py $(VENV) run
 	@touch $@
 
 $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(RUN)
-	@$(VENV)/bin/python install/environment.py $(VENV) $*
+	@$(VENV)/bin/python docker/environment.py $(VENV) $*
 	@touch $@
 
 # What pip cannot bring. ns3's C++ interpreter is compiled at install and needs g++ (its headers) at run time too.

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from model_side.base_station import BaseStation, LayerExchange, Phase
-from model_side.compute import RooflineTimes
-from model_side.hardware import PROFILES
-from model_side.inference import routed_by
-from model_side.moe import GateOutput
+from model_side.hardware.profiles import PROFILES
+from model_side.hardware.roofline import RooflineTimes
+from model_side.model.inference import routed_by
+from model_side.model.moe import GateOutput
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
 from model_side.shapes import WIRE_PROFILES

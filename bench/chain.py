@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim import config
-from cosim.display import make_display
-from cosim.journal import Journal
-from cosim.ns3_side import Place
+from cosim.networks.ns3_side import Place
+from cosim.record.journal import Journal
+from cosim.results.rate_traces import CONFIG, export
 from cosim.run import run
-from cosim.traces import CONFIG, export
+from cosim.screen.display import make_display
 
 RADIOS = ("lte", "lte-multicell", "nr", "wifi", "wired", "mixed", "recorded")
 BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.messages import CLIENT_TIMEOUT_S
-from cosim.journal import Journal
+from cosim.record.journal import Journal
 
 SETTINGS = ("workload.requests=2", "workload.prompt_tokens=16", "workload.new_tokens=8", "radio.devices=4")
 STROKES = {

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from bench import scenarios
 from bridge.network import NS_PER_S, Outcome, Transfer, Wait
-from ns3_scenarios import native
-from ns3_scenarios.lte import Lte
-from ns3_scenarios.lte_network import PROFILES
+from ns3_scenarios.scenarios.lte import Lte
+from ns3_scenarios.scenarios.lte_network import PROFILES
 from ns3_scenarios.simulation import Simulation, open_network
+from ns3_scenarios.wheel import build
 
 MS = 1_000_000
 RUNS = 3
@@ -100,8 +100,8 @@ def in_cpp(program: Path, parameters: dict[str, object]) -> tuple[list[list[int]
 def compare(console: Console) -> None:
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "radio"
-        sources = [*native.SOURCES.glob("*.cc"), Path(__file__).parent / "radio_native" / "main.cc"]
-        native.build(sources, program, [])
+        sources = [*build.SOURCES.glob("*.cc"), Path(__file__).parent / "radio_native" / "main.cc"]
+        build.build(sources, program, [])
         table = Table(
             "case", "transfers", "times equal", "C++ CPU s", "Python CPU s", "ratio", title="against pure C++"
         )
@@ -147,7 +147,7 @@ def throughput(console: Console) -> None:
     console.print(table)
     console.print(
         "The five carriers' uplink by hand fits the first 160 ms with a sounding period of 160 ms, before the BS has "
-        "heard every device (tests/test_lte.py has it within 3 %); here all are heard after 10 ms."
+        "heard every device (tests/ns3_scenarios/scenarios/test_lte.py has it within 3 %); here all are heard after 10 ms."
     )
 
 
@@ -167,7 +167,7 @@ def ready(console: Console) -> None:
 
 def main() -> None:
     """Print the tables."""
-    native.library()
+    build.library()
     console = Console(width=120, highlight=False)
     compare(console)
     throughput(console)

@@ -28,18 +28,18 @@ from rich.table import Table
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from cosim import config
 from cosim.config import Config
-from cosim.display import make_display
-from cosim.fluid import carry
-from cosim.journal import Journal, Recorded
-from cosim.journaled import JournaledNetwork
-from cosim.link_model import fit
-from cosim.ns3_side import Place
+from cosim.networks.fluid import carry
+from cosim.networks.journaled import JournaledNetwork
+from cosim.networks.link_model import fit
+from cosim.networks.ns3_side import Place
+from cosim.networks.what_if import WhatIfNetwork
+from cosim.record.journal import Journal, Recorded
 from cosim.run import run
+from cosim.screen.display import make_display
 from cosim.seeds import seed_of
-from cosim.what_if import WhatIfNetwork
 from model_side.base_station import BaseStation, LayerExchange
-from model_side.compute import RooflineTimes
-from model_side.hardware import PROFILES
+from model_side.hardware.profiles import PROFILES
+from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
 from model_side.record_routing import GateArrays, RoutingWriter

@@ -15,8 +15,8 @@ from rich.table import Table
 from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
 from cosim.config import Config
-from cosim.journal import Journal
-from cosim.ns3_process import ns3_process
+from cosim.networks.ns3_process import ns3_process
+from cosim.record.journal import Journal
 
 RUNS = 3
 AIM_READY_S, AIM_RUN_S, AIM_SHARE = 3.0, 60.0, 0.05

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import NS_PER_S, Transfer, Wait
-from ns3_scenarios import loader, native
 from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
+from ns3_scenarios.wheel import build, loader
 
 DEVICES = (1, 8, 64)
 RADIO_DEVICES = (1, 8, 32, 128)
@@ -139,7 +139,7 @@ def startups(console: Console) -> None:
 
 def main() -> None:
     """Print both tables."""
-    native.library()
+    build.library()
     console = Console(width=120, highlight=False)
     costs(console)
     startups(console)

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim import config
-from cosim.display import make_display
-from cosim.journal import Journal
-from cosim.ns3_side import Place
+from cosim.networks.ns3_side import Place
+from cosim.record.journal import Journal
+from cosim.results.validation import mean_layer_s, policy_errors, ranking
 from cosim.run import run, what_if
-from cosim.validation import mean_layer_s, policy_errors, ranking
+from cosim.screen.display import make_display
 
 SEEDS = (1, 2, 3, 4)
 LOADS = {"64 tokens": [], "24 tokens": ["workload.prompt_tokens=24"], "128 tokens": ["workload.prompt_tokens=128"]}

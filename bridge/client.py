@@ -14,7 +14,6 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from bridge.channel import open_channel
 from bridge.endpoint import check_endpoint, control_endpoint
 from bridge.keys import Keys
 from bridge.messages import (
@@ -40,6 +39,7 @@ from bridge.messages import (
     to_client,
 )
 from bridge.network import NS_PER_S, NetworkInfo, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.sockets import open_channel
 
 SERVER_TIMEOUT_S = 5.0
 """A server that has not answered a beat for so long is lost."""

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import zmq
 
-from bridge.channel import open_channel
 from bridge.gate import Gate
 from bridge.messages import Garbage, Refused, ToClient, ToServer, WrongVersion, decode, encode, to_server
 from bridge.network import RequestError
+from bridge.sockets import open_channel
 from bridge.strangers import GONE, Connections, Strangers, source_of
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import zmq
 
-from bridge.channel import open_channel
 from bridge.endpoint import check_endpoint, control_endpoint
 from bridge.keys import Keys, keys_for
 from bridge.messages import MAX_CONTROL_BYTES, Beat, Garbage, Pulse, WrongVersion, decode, encode, to_client
 from bridge.network import RequestError
+from bridge.sockets import open_channel
 
 PATIENCE_S = 3.0
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import zmq
 
-from bridge.channel import TICK_S
 from bridge.door import Door, Visit
 from bridge.endpoint import check_listen, control_endpoint, remove_sockets
 from bridge.gate import Gate
@@ -37,6 +36,7 @@ from bridge.messages import (
 )
 from bridge.network import RequestError
 from bridge.session import InterruptibleNetwork, Session
+from bridge.sockets import TICK_S
 from bridge.strangers import Strangers
 
 log = logging.getLogger("bridge")

@@ -9,7 +9,7 @@ from contextlib import suppress
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from bridge.channel import HANDSHAKE_S
+from bridge.sockets import HANDSHAKE_S
 
 MAX_CONNECTIONS = 256
 """Of one channel. The newest above that are hung up on."""

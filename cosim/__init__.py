@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def load(run: Path | str) -> "dict[str, pd.DataFrame]":
-    """A run folder's tables as pandas DataFrames; see `cosim.tables.load`."""
-    from cosim import tables  # noqa: PLC0415  (pandas is needed by who asks for it)
+    """A run folder's tables as pandas DataFrames; see `cosim.results.tables.load`."""
+    from cosim.results import tables  # noqa: PLC0415  (pandas is needed by who asks for it)
 
     return tables.load(run)

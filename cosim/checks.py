@@ -11,9 +11,9 @@ from pathlib import Path
 from bridge.names import meant
 from bridge.network import RequestError
 from cosim.config import Config, Workload
-from cosim.scenarios import device_count
-from model_side.hardware import PROFILES
-from model_side.model_folder import (
+from cosim.screen.scenarios import device_count
+from model_side.hardware.profiles import PROFILES
+from model_side.model.model_folder import (
     SHIPPED,
     SHIPPED_PROMPTS,
     Described,

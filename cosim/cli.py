@@ -17,10 +17,10 @@ from bridge.network import PartnerLost, RequestError
 from cosim.ahead import is_busy
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
-from cosim.output import CLOSED_PIPE, OutputLost, console, guard
+from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
 
 if TYPE_CHECKING:
-    from cosim.display import Display
+    from cosim.screen.display import Display
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -72,7 +72,7 @@ def run(
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
-    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.networks.ns3_side import Place  # noqa: PLC0415
     from cosim.run import State, dated_folder, state  # noqa: PLC0415
     from cosim.run import run as run_experiment  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ def resume(
     plain_tcp: PlainTcp = False,
 ) -> None:
     """Go on with a run that was interrupted, however that was."""
-    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.networks.ns3_side import Place  # noqa: PLC0415
     from cosim.run import resume as resume_run  # noqa: PLC0415
 
     with _telling(run, console()) as display:
@@ -126,10 +126,10 @@ def replay(
     ] = False,
 ) -> None:
     """Do a run again on its recorded outcomes and compare; with --policy or --set, ask it what would have been."""
-    from cosim.display import make_display  # noqa: PLC0415
-    from cosim.journal import Journal  # noqa: PLC0415
+    from cosim.record.journal import Journal  # noqa: PLC0415
     from cosim.run import dated_folder  # noqa: PLC0415
     from cosim.run import replay as replay_run  # noqa: PLC0415
+    from cosim.screen.display import make_display  # noqa: PLC0415
 
     if policy or settings or validate:
         _what_if(run, policy, settings or [], out or dated_folder(Path("runs")), validate)
@@ -151,12 +151,12 @@ def replay(
 def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder: Path, validate: bool) -> None:
     from msgspec.structs import replace  # noqa: PLC0415
 
-    from cosim.display import make_display  # noqa: PLC0415
-    from cosim.journal import Journal  # noqa: PLC0415
-    from cosim.ns3_side import Place  # noqa: PLC0415
+    from cosim.networks.ns3_side import Place  # noqa: PLC0415
+    from cosim.record.journal import Journal  # noqa: PLC0415
+    from cosim.results.validation import print_errors  # noqa: PLC0415
     from cosim.run import run as run_live  # noqa: PLC0415
     from cosim.run import what_if  # noqa: PLC0415
-    from cosim.validation import print_errors  # noqa: PLC0415
+    from cosim.screen.display import make_display  # noqa: PLC0415
 
     terminal = console()
     display = make_display(terminal)
@@ -177,8 +177,8 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
 @contextmanager
 def _telling(folder: Path, terminal: Console) -> "Iterator[Display]":
     """A display for what runs inside, and where its record is if it does not come to its end."""
-    from cosim.display import make_display  # noqa: PLC0415
-    from cosim.journal import FILE_NAME  # noqa: PLC0415
+    from cosim.record.journal import FILE_NAME  # noqa: PLC0415
+    from cosim.screen.display import make_display  # noqa: PLC0415
 
     display = make_display(terminal)
     begun_before = (folder / FILE_NAME).exists()
@@ -199,9 +199,9 @@ def _telling(folder: Path, terminal: Console) -> "Iterator[Display]":
 @app.command()
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
     """Print a run's tables again, from its journal."""
-    from cosim.journal import UNDELIVERED, Journal  # noqa: PLC0415
-    from cosim.report import nothing_back, print_report  # noqa: PLC0415
-    from cosim.summary import summarise  # noqa: PLC0415
+    from cosim.record.journal import UNDELIVERED, Journal  # noqa: PLC0415
+    from cosim.results.summary import summarise  # noqa: PLC0415
+    from cosim.screen.report import nothing_back, print_report  # noqa: PLC0415
 
     journal = Journal.open(run)
     variants = summarise(journal)
@@ -229,7 +229,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Make a run whose journal has an older schema into one that this version reads."""
-    from cosim.migrations import migrate as migrate_run  # noqa: PLC0415
+    from cosim.record.migrations import migrate as migrate_run  # noqa: PLC0415
 
     for path in migrate_run(run, new, in_place=in_place):
         print(path)
@@ -242,7 +242,7 @@ def export(
 ) -> None:
     """Write a run's tables as Parquet files."""
     try:
-        from cosim import tables  # noqa: PLC0415
+        from cosim.results import tables  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise RequestError("export", f"needs {error.name}; pip install 'wdmoe-cosim[tables]'") from None
 
@@ -257,8 +257,8 @@ def traces(
     variant: Annotated[int, typer.Option(help="Which of the run's variants, from 1.")] = 1,
 ) -> None:
     """Write what each device's link could have carried, CSV and Mahimahi, and recorded.toml to play it (cosim run)."""
-    from cosim.traces import CONFIG  # noqa: PLC0415
-    from cosim.traces import export as export_traces  # noqa: PLC0415
+    from cosim.results.rate_traces import CONFIG  # noqa: PLC0415
+    from cosim.results.rate_traces import export as export_traces  # noqa: PLC0415
 
     paths = export_traces(run, folder, variant)
     for path in paths:
@@ -273,7 +273,7 @@ def routing(
     file: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="A new file.")],
 ) -> None:
     """Write how a run's model routed, to be replayed without it (model.routing)."""
-    from cosim.recorded_routing import write_routing  # noqa: PLC0415
+    from cosim.results.routing_trace import write_routing  # noqa: PLC0415
 
     print(f"{file}: {write_routing(run, file)} forward passes")
 
@@ -300,7 +300,7 @@ def serve(
 
 @app.command()
 def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
-    """Make the keys with which the two sides know each other over tcp (docs/security.md)."""
+    """Make the keys with which the two sides know each other over tcp (docs/inside/security.md)."""
     from bridge.keys import make_keys  # noqa: PLC0415
 
     for path in make_keys(folder):
@@ -321,7 +321,7 @@ def scenarios(
 ) -> None:
     """List the radio scenarios, or show the parameters of one."""
     from cosim import config as configuration  # noqa: PLC0415
-    from cosim import scenarios as radio_scenarios  # noqa: PLC0415
+    from cosim.screen import scenarios as radio_scenarios  # noqa: PLC0415
 
     if parameter is not None and (template or check):
         raise RequestError("PARAMETER", "--template and --check are about the whole scenario; leave it away")
@@ -345,8 +345,8 @@ def scenarios(
 
 @app.command()
 def flags() -> None:
-    """Print the C++ compiler's flags for an ns-3 module of your own (docs/contrib.md)."""
-    command = [sys.executable, "-m", "ns3_scenarios.native", "--flags"]
+    """Print the C++ compiler's flags for an ns-3 module of your own (docs/scripts/contrib.md)."""
+    command = [sys.executable, "-m", "ns3_scenarios.wheel.build", "--flags"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     print(done.stdout.decode(), end="")
     raise typer.Exit(done.returncode)
@@ -355,7 +355,7 @@ def flags() -> None:
 @app.command()
 def devices() -> None:
     """Hold the devices' compute model against published measurements."""
-    from model_side.device_check import main as check  # noqa: PLC0415
+    from model_side.hardware.check import main as check  # noqa: PLC0415
 
     check()
 

@@ -33,7 +33,7 @@ WHAT_IF = "what-if"
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
 
-    `routing`: a Parquet file that tells how a model routed (docs/routing.md); no model runs then.
+    `routing`: a Parquet file that tells how a model routed (docs/runs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
     """
@@ -285,5 +285,5 @@ def _named(error: msgspec.ValidationError) -> RequestError:
         return RequestError(place, "is a section; the scenario's name goes to --scenario or radio.scenario")
     if found.unknown is not None:
         field = f"{place}.{found.unknown}" if place else found.unknown
-        return RequestError(field, f"is not known here, see docs/configuration.md{found.hint}")
+        return RequestError(field, f"is not known here, see docs/runs/configuration.md{found.hint}")
     return RequestError(place or "CONFIG", found.reason[:1].lower() + found.reason[1:] + found.hint)

@@ -20,20 +20,20 @@ from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
 from cosim.ahead import Ahead
-from cosim.analytic import AnalyticSource, band_of
 from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert
-from cosim.display import Display
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.folders import can_be_made, clear, made, told
-from cosim.journal import FILE_NAME, Journal
-from cosim.journaled import JournaledNetwork
-from cosim.ns3_side import Ns3Side, Place
+from cosim.networks.analytic import AnalyticSource, band_of
+from cosim.networks.journaled import JournaledNetwork
+from cosim.networks.ns3_side import Ns3Side, Place
+from cosim.networks.source import Source
+from cosim.record.journal import FILE_NAME, Journal
+from cosim.screen.display import Display
 from cosim.seeds import seed_of
-from cosim.source import Source
 from model_side.base_station import BaseStation, LayerExchange
-from model_side.compute import RooflineTimes
-from model_side.hardware import PROFILES
+from model_side.hardware.profiles import PROFILES
+from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
 from model_side.policies import Policy, make_policy
 from model_side.quality import GateProxy, PassQuality
@@ -136,8 +136,8 @@ def what_if(run_: Path, settings: list[str], policies: list[str] | None, folder:
     `RequestError` for bad input, and naming RUN for a run that cannot answer; a new folder in which nothing was
     recorded is removed.
     """
-    from cosim.link_model import fit  # noqa: PLC0415  (numba and SciPy take a second to load)
-    from cosim.what_if import WhatIfSource  # noqa: PLC0415
+    from cosim.networks.link_model import fit  # noqa: PLC0415  (numba and SciPy take a second to load)
+    from cosim.networks.what_if import WhatIfSource  # noqa: PLC0415
 
     recorded = Journal.open(run_)
     try:
@@ -284,7 +284,7 @@ def _serving(config: Config) -> Serving:
     model, work = config.model, config.workload
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
-    from model_side.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+    from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
     asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
     return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality)
@@ -389,4 +389,4 @@ def _versions(config: Config) -> dict[str, str]:
         return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
         reason = f"a model needs the package {error.name}, which is not installed; recorded routing does not"
-        raise RequestError("model.path", f"{reason} (docs/routing.md)") from None
+        raise RequestError("model.path", f"{reason} (docs/runs/routing.md)") from None

@@ -25,7 +25,7 @@ from commands import Failed, attempt, run
 from engine import Engine, engine
 from layers import problems
 
-from cosim.journal import TABLES, UNREPEATABLE, Journal
+from cosim.record.journal import TABLES, UNREPEATABLE, Journal
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
@@ -304,7 +304,7 @@ def attacked(composed: Composed) -> str:
     for keys in ([], ["--keys", "/keys"]):
         said = aside(
             composed,
-            *("python", "-m", "tests.adversary", "tcp://network:5555", "--seconds", str(ATTACK_S), *keys),
+            *("python", "-m", "tests.support.adversary", "tcp://network:5555", "--seconds", str(ATTACK_S), *keys),
             options=[
                 *("--network", f"{PROJECT}_bridge", "--volume", f"{PROJECT}_model-keys:/keys:ro"),
                 *("--volume", f"{composed.clone}:/clone:ro", "--workdir", "/clone", "--tmpfs", "/tmp"),

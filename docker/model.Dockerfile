@@ -9,7 +9,7 @@ RUN apt-get update \
 FROM system AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3-venv
-# An index of CPU builds of PyTorch, whose versions end in +cpu and are preferred; a GPU needs none (docs/containers.md).
+# An index of CPU builds of PyTorch, whose versions end in +cpu and are preferred; a GPU needs none (docs/inside/containers.md).
 ARG PIP_EXTRA_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -34,7 +34,7 @@ RUN pip install --no-compile --no-deps . \
  && pip uninstall --yes pip setuptools
 # Byte code of what a run imports, for nothing can be written at run time; that of all packages is 280 MB.
 WORKDIR /opt/cosim
-RUN python -c 'import cosim.cli, cosim.run, cosim.report; from model_side import model_run; \
+RUN python -c 'import cosim.cli, cosim.run, cosim.screen.report; from model_side import model_run; \
     model_run.ModelRun("shipped", "float32", 1, 1, 8, 1, 1, "shipped", True)'
 
 FROM system

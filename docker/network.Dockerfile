@@ -32,7 +32,7 @@ RUN pip install --no-compile --no-deps . \
 # the byte code of what is imported.
 WORKDIR /opt/cosim
 ENV XDG_CACHE_HOME=/opt/cosim/cache
-RUN python -m ns3_scenarios.native \
+RUN python -m ns3_scenarios.wheel.build \
  && python -c 'import cppyy, bridge.health, cosim.cli, ns3_scenarios.__main__' \
  && find . -name '*.so*' -type f -exec strip --strip-unneeded {} + \
  && find . -name '*.a' -delete

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, Network, Outcome, Status, Transfer, Wait
-from model_side.hardware import to_ns
+from model_side.hardware.profiles import to_ns
 from model_side.latency import LatencyPredictor
 from model_side.placement import Placement
 from model_side.policies import Policy
@@ -32,7 +32,7 @@ class Phase(StrEnum):
 
 
 class ComputeTimes(Protocol):
-    """How long BS and devices compute, in virtual seconds (see `model_side.compute`)."""
+    """How long BS and devices compute, in virtual seconds (see `model_side.hardware.roofline`)."""
 
     def layer_s(self, layer: int, tokens: int, context: int) -> float:
         """The BS's work from the answers of one MoE layer to the gate's decision in MoE layer `layer`."""

@@ -3,7 +3,7 @@
 
 This one file needs transformers (5 or newer), torch, numpy and pyarrow, and nothing else of the package that it
 comes from, so that it can be copied to where the GPUs are. The model runs as it is; hooks on its routers read the gate.
-The file that it writes is described in docs/routing.md.
+The file that it writes is described in docs/runs/routing.md.
 """
 
 import argparse

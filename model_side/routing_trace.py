@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording of a model's routing: one Parquet file, read into contiguous arrays.
 
-`docs/routing.md` describes the columns. A *pass* is one forward pass; a *token-layer* is one token in one MoE layer
+`docs/runs/routing.md` describes the columns. A *pass* is one forward pass; a *token-layer* is one token in one MoE layer
 of a pass, and one row of the file. The rows of a pass stand together, layer after layer, token after token.
 """
 
@@ -133,7 +133,7 @@ class _Reader:
     def metadata(self) -> tuple[str, ModelShape]:
         found = (self._file.schema_arrow.metadata or {}).get(FORMAT.encode())
         if found is None:
-            self._refuse(f"{self._path} is no routing trace: its metadata lack {FORMAT} (docs/routing.md)")
+            self._refuse(f"{self._path} is no routing trace: its metadata lack {FORMAT} (docs/runs/routing.md)")
         try:
             metadata = json.loads(found)
             version = metadata["version"]
@@ -225,7 +225,7 @@ class _Reader:
 
     def _column(self, name: str) -> Any:
         if name not in self._file.schema_arrow.names:
-            self._refuse(f"{self._path}: there is no column {name} (docs/routing.md)")
+            self._refuse(f"{self._path}: there is no column {name} (docs/runs/routing.md)")
         column = self._file.read([name])[name].combine_chunks()
         if name in (*_INTEGERS, "next_token"):
             self._check_type(name, column.type, "i")

@@ -13,8 +13,8 @@ from typing import Any
 from bridge.keys import keys_for
 from bridge.network import RequestError
 from bridge.server import Server
-from ns3_scenarios.said import Said
-from ns3_scenarios.script import refuse_foreign
+from ns3_scenarios.scripts.said import Said
+from ns3_scenarios.scripts.script import refuse_foreign
 from ns3_scenarios.simulation import Simulation, open_network
 
 

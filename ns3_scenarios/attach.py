@@ -6,8 +6,8 @@ from typing import Any
 
 from bridge.network import NS_PER_S
 
-from .hang import bounded
 from .scenario import Scenario
+from .scripts.hang import bounded
 from .topology import ScriptError, Topology
 
 POLL_NS = 10_000_000  # between two looks at `ready`

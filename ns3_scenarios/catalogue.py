@@ -21,9 +21,9 @@ from msgspec import inspect as types
 
 from bridge.network import RequestError
 
-from .said import Said
 from .scenario import Scenario
-from .script import told_by_line
+from .scripts.said import Said
+from .scripts.script import told_by_line
 from .simulation import SCENARIOS, scenario_class
 
 UNITS = {

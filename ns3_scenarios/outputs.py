@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 
 from bridge.network import RequestError
 
-from . import loader, radio_statistics
-from .movement import circle
+from . import radio_statistics
+from .wheel import loader
+from .world.movement import circle
 
 if TYPE_CHECKING:
     from .scenario import Topology

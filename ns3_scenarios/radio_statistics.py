@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import loader
+from .wheel import loader
 
 LTE_FILES = {
     "PhyStatsCalculator::DlRsrpSinrFilename": "DlRsrpSinrStats.txt",

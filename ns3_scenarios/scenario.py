@@ -16,14 +16,14 @@ import msgspec
 from bridge.names import misfit
 from bridge.network import RequestError
 
-from . import movement as motion
-from .background import Load
-from .contrib import Contrib
-from .hang import BUILD_LIMIT_S
-from .life import Life
-from .movement import Movement, Point
 from .outputs import Output
+from .scripts.hang import BUILD_LIMIT_S
 from .topology import Device, Topology
+from .wheel.contrib import Contrib
+from .world import movement as motion
+from .world.background import Load
+from .world.life import Life
+from .world.movement import Movement, Point
 
 __all__ = ["Contrib", "Device", "Positive", "Scenario", "Topology", "create", "fill"]
 
@@ -51,7 +51,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     modules: ClassVar[Sequence[str]] = ("internet",)
     headers: ClassVar[Sequence[str]] = ()
     contrib: ClassVar[Sequence[Contrib]] = ()
-    """ns-3 modules of the user's own (docs/contrib.md)."""
+    """ns-3 modules of the user's own (docs/scripts/contrib.md)."""
     attach_s: ClassVar[float] = 0.0
     """How long, at most, `Simulation` lets the network run until every device is connected and `Topology.ready` says
     so; where all are connected from the beginning and there is no `ready`, just so long."""

@@ -25,21 +25,24 @@ from bridge.network import (
     check_request,
 )
 
-from . import background, drops, life, loader, movement, native, script, streams
+from . import drops
 from .attach import attach
-from .contrib import contribs, fingerprint
-from .guard import Guard
-from .hang import BUILD_LIMIT_S, bounded
-from .lte import Lte
-from .lte_multicell import LteMulticell
-from .mixed import Mixed
-from .nr import Nr
 from .outputs import Outputs
-from .recorded import Recorded
 from .scenario import Scenario
+from .scenarios.lte import Lte
+from .scenarios.lte_multicell import LteMulticell
+from .scenarios.mixed import Mixed
+from .scenarios.nr import Nr
+from .scenarios.recorded import Recorded
+from .scenarios.wifi import Wifi
+from .scenarios.wired import Wired
+from .scripts import script
+from .scripts.guard import Guard
+from .scripts.hang import BUILD_LIMIT_S, bounded
 from .topology import ScriptError, Topology
-from .wifi import Wifi
-from .wired import Wired
+from .wheel import build, loader
+from .wheel.contrib import contribs, fingerprint
+from .world import background, life, movement, streams
 
 SCENARIOS: dict[str, type[Scenario]] = {
     "lte": Lte,
@@ -148,7 +151,7 @@ class Simulation:
             parameters=msgspec.to_builtins(scenario),
             versions={
                 "ns3": version("ns3"),
-                "native": native.source_hash(),
+                "native": build.source_hash(),
                 "scenario": _source_hash(scenario),
                 **_input_hash(scenario),
                 **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},

@@ -25,7 +25,7 @@ def tiny_model(tmp_path_factory) -> Path:
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from tests.small_models import small_model
+    from tests.support.small_models import small_model
 
     folder = tmp_path_factory.mktemp("tiny-mixtral")
     small_model("mixtral", vocab_size=260).save_pretrained(folder)
@@ -39,7 +39,9 @@ def tiny_model(tmp_path_factory) -> Path:
 def fixed_server() -> Iterator[str]:
     """The endpoint of a server of `FixedNetwork`s, scenario `fixed`."""
     with private_ipc() as endpoint:
-        process = subprocess.Popen([sys.executable, "-m", "tests.fixed_network", endpoint], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.fixed_network", endpoint], stderr=subprocess.DEVNULL
+        )
         try:
             yield endpoint
         finally:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .loads import Capture
     from .tracks import Track
 
-app = typer.Typer(help="Turn what people have into what the scenarios read (docs/import.md).", no_args_is_help=True)
+app = typer.Typer(
+    help="Turn what people have into what the scenarios read (docs/world/import.md).", no_args_is_help=True
+)
 
 Paths = Annotated[
     list[Path], typer.Argument(metavar="FILE... OUT", help="What to read, and a new folder for what comes of it.")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.network import RequestError
-from model_side.passages import Document
+from model_side.model.passages import Document
 
 HELD_OUT_EVERY = 8
 SHINGLE_WORDS = 13

@@ -15,7 +15,7 @@ from rich.table import Table
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
 from bridge.network import RequestError
-from model_side.passages import Document, read_prompts
+from model_side.model.passages import Document, read_prompts
 from model_side.training.balance import expert_load
 
 PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from model_side.passages import Document
+from model_side.model.passages import Document
 
 PASSAGES = 64
 PASSAGE_TOKENS = 576

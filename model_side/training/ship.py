@@ -9,7 +9,7 @@ import torch
 import typer
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from model_side.passages import read_prompts
+from model_side.model.passages import read_prompts
 from model_side.training.card import model_card
 from model_side.training.evaluate import Evaluation, evaluate
 from model_side.training.train import Recipe, Training, load_tokenizer, mixtral_config

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from model_side.passages import Document
+from model_side.model.passages import Document
 
 Tokens = NDArray[np.uint16]
 

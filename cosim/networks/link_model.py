@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The link model of a recorded run: its channel record, and constants fitted to its transfers.
+
+The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices of one
+radio have in common (floor, efficiency and overhead of either direction), then each device's own floors and
+efficiencies, which cling to the common ones. What is lost on the way is counted. The form is ours.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse.csgraph
+
+from bridge.network import RequestError, Status, Wait
+from cosim.networks.fluid import (
+    ALL,
+    ANY,
+    DEADLINE,
+    Channel,
+    Constants,
+    Exchanges,
+    Flags,
+    Floats,
+    Integers,
+    at_begin,
+    carry,
+)
+from cosim.networks.recorded_channel import Record, read_record
+from cosim.record.journal import Journal
+
+WAITS = {Wait.ALL: ALL, Wait.ANY: ANY, Wait.DEADLINE: DEADLINE}
+MOST_EXCHANGES = 2000
+"""More than this are not looked at; they are taken evenly from the record."""
+
+_FLOOR_NS = 1e6  # the unit of floors in the search
+_START = (1.0, 0.9, 0.01)  # floor, efficiency, overhead
+_LEAST = 1e-6
+_SCALE = 0.05  # errors beyond this are rather mishaps (soft L1)
+_SIZE = 100  # residuals of one kind together weigh as much as this many
+_LOYALTY = 0.1  # how much a device's constants cling to those of all
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Exchanges as they came out: `end_ns` [exchanges], `times` [transfers, 3] in ns, NaN for what did not happen."""
+
+    asked: Exchanges
+    end_ns: Floats
+    times: Floats
+
+
+@dataclass(frozen=True)
+class LinkModel:
+    """All that answers a what-if: the record of a variant, and what was fitted.
+
+    `loss_per_byte` [2]: how often a byte of a downlink, of an uplink, ends a transfer.
+    """
+
+    variant: int
+    record: Record
+    constants: Constants
+    loss_per_byte: Floats
+
+    def describe(self) -> dict[str, object]:
+        """The constants as plain values, by link (2 * device + direction), for the record."""
+        fitted = {name: values.tolist() for name, values in self.constants._asdict().items()}
+        return {"variant": self.variant, **fitted, "loss_per_byte": self.loss_per_byte.tolist()}
+
+
+def fit(journal: Journal, with_overhead: bool = True) -> LinkModel:
+    """The link model of a run's live variants, if not `with_overhead` one in which sharing costs nothing.
+
+    Raises `RequestError` naming RUN if nothing can be learnt from it.
+    """
+    found = journal.rows(
+        "SELECT variant FROM variants JOIN (SELECT variant, max(end_ns) AS end_ns FROM exchanges GROUP BY variant) "
+        "USING (variant) WHERE network = 'live' ORDER BY end_ns DESC, variant"
+    )
+    if not found:
+        raise RequestError("RUN", "holds no exchange of a live network, which a what-if would be answered from")
+    wait = Wait(journal.config["exchange"]["wait"])
+    parts = [(read_record(journal, variant), observe(journal, variant, wait)) for (variant,) in found]
+    return LinkModel(found[0][0], parts[0][0], fit_constants(parts, with_overhead), _losses(journal))
+
+
+def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
+    """What a variant's exchanges came to; at most `MOST_EXCHANGES` of them, taken evenly."""
+    exchanges = journal.rows(
+        "SELECT exchange, depart_ns, deadline_ns, end_ns FROM exchanges WHERE variant = ? ORDER BY exchange", variant
+    )
+    exchanges = exchanges[:: -(-len(exchanges) // MOST_EXCHANGES)]
+    number, depart_ns, deadline_ns, end_ns = (np.array(column) for column in zip(*exchanges, strict=True))
+    rows = journal.rows(
+        "SELECT exchange, device, downlink_bytes, compute_ns, uplink_bytes, downlink_end_ns, compute_end_ns, "
+        "uplink_end_ns FROM transfers WHERE variant = ? ORDER BY exchange, device",
+        variant,
+    )
+    table = np.array(rows, dtype=np.float64).reshape(-1, 8)  # a time that is NULL becomes NaN
+    table = table[np.isin(table[:, 0], number)]
+    first = np.searchsorted(table[:, 0], np.append(number, np.inf))
+    asked = Exchanges(
+        first.astype(np.int64),
+        depart_ns.astype(np.float64),
+        deadline_ns.astype(np.float64),
+        table[:, 1:5].astype(np.int64),
+        np.zeros((len(table), 2), dtype=bool),
+        WAITS[wait],
+    )
+    return Observed(asked, end_ns.astype(np.float64), table[:, 5:])
+
+
+def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[Floats, Floats]:
+    """End of each exchange, and the times [transfers, 3] within, each exchange departing when it did."""
+    end_ns = np.empty(len(asked.depart_ns))
+    times = np.empty((len(asked.transfers), 3))
+    carry(channel, constants, at_begin(channel), asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
+    return end_ns, times
+
+
+def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool = True) -> Constants:
+    """The constants under which the observed exchanges come out best; if not `with_overhead`, that one is 0."""
+    radio = radios(parts[0][0].channel)
+    kinds = len(_START) if with_overhead else len(_START) - 1
+
+    def common(values: Floats) -> Constants:
+        floor, efficiency, *overhead = values.reshape(-1, kinds, 2)[radio].transpose(1, 0, 2).reshape(kinds, -1)
+        return Constants(_FLOOR_NS * floor, efficiency, overhead[0] if overhead else np.zeros_like(floor))
+
+    start = np.tile(np.repeat(_START[:kinds], 2), radio.max() + 1)
+    shared = common(_least_squares(lambda values: _residuals(parts, common(values)), start))
+
+    def own(values: Floats) -> Constants:
+        floor, efficiency = values.reshape(2, -1)
+        return Constants(_FLOOR_NS * floor, efficiency, shared.overhead)
+
+    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency])
+    return own(
+        _least_squares(
+            lambda values: np.concatenate([_residuals(parts, own(values)), _LOYALTY * (values - begin) / begin]), begin
+        )
+    )
+
+
+def radios(channel: Channel) -> Integers:
+    """For each device the number of its radio: that of all devices with which it ever shares a pool, directly or not.
+
+    Devices that share nothing, such as those on cables, count as one.
+    """
+    devices = (len(channel.first) - 1) // 2
+    device = np.repeat(np.arange(2 * devices) // 2, np.diff(channel.first))
+    uses = scipy.sparse.coo_array((np.ones(len(device)), (device, channel.pool)), shape=(devices, channel.pools))
+    _, group = scipy.sparse.csgraph.connected_components(uses @ uses.T)
+    is_alone = np.bincount(group)[group] == 1
+    return np.asarray(np.unique(np.where(is_alone, -1, group), return_inverse=True)[1], dtype=np.int64)
+
+
+def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> Floats:
+    found = scipy.optimize.least_squares(
+        residuals, start, bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=_SCALE, diff_step=1e-3, xtol=1e-4, ftol=1e-4
+    )
+    return np.asarray(found.x)
+
+
+def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants) -> Floats:
+    """How far the logarithms of latencies are off: of exchanges, of downlinks, and of whole transfers, all alike."""
+    off = []
+    for record, observed in parts:
+        asked = observed.asked
+        end_ns, times = predict(record.channel, constants, asked)
+        depart_ns = np.repeat(asked.depart_ns, np.diff(asked.first))
+        off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns))
+        off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns) for end in (0, 2)]
+    return np.asarray(np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE))
+
+
+def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats) -> Floats:
+    """By how much latencies are off; 0 where nothing was observed, 1 where what was observed is not predicted."""
+    latency = np.maximum(observed_ns - depart_ns, 1.0)
+    off = np.log(np.maximum(predicted_ns - depart_ns, 1.0) / latency)
+    return np.asarray(np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -1, 1))))
+
+
+def _losses(journal: Journal) -> Floats:
+    """Losses by the bytes that were sent, down and up."""
+    rows = journal.rows(
+        "SELECT downlink_end_ns IS NOT NULL, compute_end_ns IS NOT NULL, status, downlink_bytes, uplink_bytes "
+        "FROM transfers JOIN variants USING (variant) WHERE network = 'live'"
+    )
+    lost, sent = np.zeros(2), np.ones(2)
+    for arrived, computed, status, down_bytes, up_bytes in rows:
+        sent += (down_bytes, up_bytes if computed else 0)
+        if status == Status.LOST:
+            lost[int(arrived)] += 1
+    return np.asarray(lost / sent)
+
+
+def vanishes(model: LinkModel, transfers: Integers, draws: Floats) -> Flags:
+    """Whether each transfer's downlink and uplink are lost; `draws` [transfers, 2] are uniform in [0, 1)."""
+    return np.asarray(draws < -np.expm1(-model.loss_per_byte * transfers[:, 1:4:2]))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What-if: other questions than those recorded, answered by the link model of a recorded run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from bridge.network import (
+    LinkState,
+    NetworkInfo,
+    Outcome,
+    RequestError,
+    Status,
+    Transfer,
+    TransferOutcome,
+    Wait,
+    check_request,
+)
+from cosim.networks.fluid import UNREACHABLE, Exchanges, Flags, Floats, Integers, at_begin, carry
+from cosim.networks.link_model import WAITS, LinkModel, vanishes
+
+_STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)  # in the order of cosim.networks.fluid
+
+
+@dataclass(frozen=True)
+class WhatIfSource:
+    """Opens what-if networks on the record of a live one."""
+
+    model: LinkModel
+    info: NetworkInfo
+    seed: int
+
+    def open(self, name: str) -> "WhatIfNetwork":
+        """As `cosim.networks.source.Source.open`; a network for each policy."""
+        return WhatIfNetwork(self.model, self.info, self.seed)
+
+    def abandon(self) -> None:
+        """As `cosim.networks.source.Source.abandon`; nothing can be lost."""
+
+
+class WhatIfNetwork:
+    """A `Network` that the link model answers for, from the virtual time at which the recorded one was ready.
+
+    Where the record ends it begins again. `seed` is that of the losses. Link states carry whether a device is
+    connected, SINR, and the capacity as its rate. Raises `RequestError` for what makes no sense, and for bandwidth
+    shares, which no record can answer.
+    """
+
+    busy_ns = 0
+    """No ns-3 works for it."""
+
+    def __init__(self, model: LinkModel, info: NetworkInfo, seed: int):
+        self.info = info
+        self.now_ns = info.now_ns
+        self._model = model
+        self._record = model.record
+        self._seed = seed
+        self._number = 0
+        self._is_lossy = bool(model.loss_per_byte.any())
+        devices = len(info.devices)
+        self._cursor = at_begin(self._record.channel)
+        self._links = self._link_states()
+        self._never = np.zeros((devices, 2), dtype=bool)
+        self._first = np.zeros(2, np.int64)
+        self._depart_ns, self._deadline_ns, self._end_ns = np.empty(1), np.empty(1), np.empty(1)
+        self._times = np.empty((devices, 3))
+        self._status = np.empty(devices, np.int64)
+
+    def exchange(
+        self,
+        transfers: Sequence[Transfer],
+        depart_ns: int,
+        deadline_ns: int,
+        wait: Wait = Wait.ALL,
+        bandwidth_shares: Sequence[float] | None = None,
+    ) -> Outcome:
+        """As `bridge.network.Network.exchange`."""
+        check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
+        if bandwidth_shares is not None:
+            raise RequestError("bandwidth_shares", "a record has no answer to them; leave them out")
+        self._number += 1
+        count = len(transfers)
+        asked = np.array([msgspec.structs.astuple(transfer) for transfer in transfers], np.int64).reshape(count, 4)
+        self._first[1], self._depart_ns[0], self._deadline_ns[0] = count, depart_ns, deadline_ns
+        moved = carry(
+            self._record.channel,
+            self._model.constants,
+            self._cursor,
+            Exchanges(self._first, self._depart_ns, self._deadline_ns, asked, self._vanishes(asked), WAITS[wait]),
+            self._end_ns,
+            self._times,
+            self._status,
+        )
+        self.now_ns = round(self._end_ns[0])
+        outcomes = tuple(
+            TransferOutcome(
+                transfer.device,
+                _STATUSES[status],
+                None if status == UNREACHABLE and times[0] < 0 else depart_ns,
+                *(None if ns < 0 else round(ns) for ns in times),
+            )
+            for transfer, status, times in zip(
+                transfers, self._status[:count].tolist(), self._times[:count].tolist(), strict=True
+            )
+        )
+        if moved:
+            self._links = self._link_states()
+        return Outcome(self.now_ns, outcomes, self._links)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _vanishes(self, asked: Integers) -> Flags:
+        if not self._is_lossy:
+            return self._never
+        return vanishes(self._model, asked, loss_draws(self._seed, self._number, len(asked)))
+
+    def _link_states(self) -> tuple[LinkState, ...]:
+        rows = self._cursor.row
+        capacity, sinr = self._record.channel.capacity_bps[rows], self._record.sinr_db[rows]
+        connected = (capacity[0::2] >= 0) & (capacity[1::2] >= 0)
+        figures = [None if value != value else value for value in sinr.tolist()]  # NaN  # noqa: PLR0124
+        rates = [rate if rate > 0 else None for rate in capacity.tolist()]
+        return tuple(
+            LinkState(
+                device,
+                up,
+                downlink_sinr_db=figures[2 * device],
+                uplink_sinr_db=figures[2 * device + 1],
+                downlink_rate_bps=rates[2 * device],
+                uplink_rate_bps=rates[2 * device + 1],
+            )
+            for device, up in enumerate(connected.tolist())
+        )
+
+
+def loss_draws(seed: int, exchange: int, transfers: int) -> Floats:
+    """What decides the losses of an exchange [transfers, 2], uniform in [0, 1): no other exchange has any of it.
+
+    Philox counts blocks of four draws; each exchange has 2^64 of them to itself.
+    """
+    return np.random.Generator(np.random.Philox(key=seed, counter=exchange << 64)).random((transfers, 2))

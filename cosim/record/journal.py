@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal: all that a run was and did, in one SQLite file, one transaction an exchange.
+
+`cosim/record/schema.sql` has the tables, `docs/runs/journal.md` describes them. SQLite in WAL mode keeps every committed
+exchange readable whatever happens to the process. Two runs of one configuration have equal journals but for
+the tables in `UNREPEATABLE`, which hold wall-clock time and mishaps. So a run that is done again can be held
+against its journal row by row: a replay must find every row, a resumed run adds those that are missing.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from bridge.network import (
+    LinkState,
+    NetworkInfo,
+    Outcome,
+    RequestError,
+    Status,
+    Transfer,
+    TransferOutcome,
+    Wait,
+)
+from cosim.config import Config
+from cosim.errors import Diverged, JournalUnwritable
+from cosim.record import fingerprint, journal_file
+from cosim.record.comparison import Comparison
+from cosim.record.integrity import damaged
+from cosim.record.journal_file import FILE_NAME
+from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
+from model_side.base_station import LayerExchange
+from model_side.serving import TokenRecord
+from model_side.shapes import ModelShape
+
+__all__ = [
+    "BATCH",
+    "FILE_NAME",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "UNDELIVERED",
+    "UNREPEATABLE",
+    "Asked",
+    "Journal",
+    "Recorded",
+]
+
+UNDELIVERED = "undelivered"
+"""The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
+
+BATCH = 256
+
+
+class Asked(NamedTuple):
+    """What one exchange was asked: the arguments of `bridge.network.Network.exchange`."""
+
+    transfers: tuple[Transfer, ...]
+    depart_ns: int
+    deadline_ns: int
+    wait: Wait
+
+
+class Recorded(NamedTuple):
+    """One exchange of the record."""
+
+    asked: Asked
+    outcome: Outcome
+
+
+class Journal:
+    """An open journal; `variant` numbers count from 1.
+
+    `create` begins one, `reopen` goes on with one, `open` reads one. Where a row is there already, adding it again
+    compares the two, and raises `Diverged` if they differ; in a journal opened for reading, also if it is not there.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, fresh: bool = False, lock: int | None = None):
+        self.path = path
+        self.db = connection
+        self._lock = lock
+        self._reads_only = lock is None
+        self._comparison = None if fresh else Comparison(connection, may_add=lock is not None)
+        self._batch = 1
+        self._pending = 0
+
+    @classmethod
+    def create(
+        cls, folder: Path, config: Config, versions: dict[str, str], record: Mapping[str, str] | None = None
+    ) -> "Journal":
+        """Begin the journal of a run in `folder`. Raises `RequestError` if there is one already.
+
+        `record`: of a what-if, more for the table `meta`: what it was answered from.
+        """
+        path = folder / FILE_NAME
+        if path.exists():
+            raise RequestError("--out", f"{folder} holds a journal already; choose another folder")
+        lock = journal_file.lock(folder)
+        meta = {
+            "config": msgspec.json.encode(config).decode(),
+            "versions": json.dumps(versions, sort_keys=True),
+            "folder": os.getcwd(),
+            **(record or {}),
+        }
+        journal_file.create(path, meta)
+        return cls(journal_file.writer(path), path, fresh=True, lock=lock)
+
+    @classmethod
+    def reopen(cls, run: Path) -> "Journal":
+        """Open the journal of a run folder to go on with it. Raises `RequestError` as `open`, or if it is in use."""
+        path = journal_file.file_of(run)
+        lock = journal_file.lock(path.parent)
+        try:
+            journal_file.reader(path).close()
+            with journal_file.reading(path):
+                connection = journal_file.writer(path)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(connection, path, lock=lock)
+
+    @classmethod
+    def open(cls, run: Path) -> "Journal":
+        """Open the journal of a run folder (or the file itself) for reading.
+
+        Raises `RequestError` naming RUN if there is none, or it is no journal, damaged, or of another version.
+        """
+        path = journal_file.file_of(run)
+        return cls(journal_file.reader(path), path)
+
+    def close(self) -> None:
+        """Close the file; its write-ahead log is merged into it."""
+        self.db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Writing.
+
+    def add_variant(
+        self,
+        variant: int,
+        policy: str,
+        network: str,
+        info: NetworkInfo,
+        hardware: Sequence[str],
+        experts: Sequence[Sequence[int]],
+    ) -> None:
+        """Begin a variant of the experiment. `experts` are those that each device holds."""
+        with self._transaction():
+            parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
+            band = None if info.bandwidth_hz is None else json.dumps(info.bandwidth_hz)
+            self._put(
+                "variants",
+                (variant,),
+                [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band]],
+            )
+            self._put(
+                "devices",
+                (variant,),
+                [
+                    [variant, device, name, hardware[device], json.dumps(list(experts[device]))]
+                    for device, name in enumerate(info.devices)
+                ],
+            )
+
+    def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
+        """Record whose routing follows, its own sizes, and whether the router's probabilities are known.
+
+        Where that is on record, compares it, and raises `Diverged` if it differs.
+        """
+        described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
+        found = self.rows("SELECT value FROM meta WHERE key = 'model'")
+        if found and json.loads(found[0][0]) != json.loads(described):
+            raise Diverged(f"meta, key model: recorded was {found[0][0]}, now came {described}")
+        if not found and not self._reads_only:
+            with self._transaction():
+                self._describe("model", described)
+
+    def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
+        """Record exchange `number` (from 1) of a variant."""
+        key = (variant, number)
+        outcome = record.outcome
+        exchange = [
+            record.request,
+            record.position,
+            record.phase.value,
+            record.layer,
+            record.tokens,
+            record.bs_compute_ns,
+            record.depart_ns,
+            record.deadline_ns,
+            wait,
+            outcome.now_ns,
+        ]
+        transfers = [
+            [
+                transfer.device,
+                int(record.tokens_per_device[transfer.device]),
+                transfer.downlink_bytes,
+                transfer.compute_ns,
+                transfer.uplink_bytes,
+                *msgspec.structs.astuple(result)[1:],
+            ]
+            for transfer, result in zip(record.transfers, outcome.transfers, strict=True)
+        ]
+        routing = [record.tokens, record.experts, record.gate_indices.shape[1]] + [
+            None if array is None else np.ascontiguousarray(array, dtype).tobytes()
+            for array, dtype in (
+                (record.probabilities, "<f4"),
+                (record.gate_weights, "<f4"),
+                (record.gate_indices, "<i2"),
+                (record.chosen_weights, "<f4"),
+                (record.chosen_indices, "<i2"),
+                (record.delivered, "?"),
+                (record.predicted_s, "<f8"),
+            )
+        ]
+        with self._transaction():
+            self._put("exchanges", key, [[*key, *exchange]])
+            self._put("transfers", key, [[*key, *row] for row in transfers])
+            self._put("links", key, [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
+            self._put("channel", key, [[*key, outcome.channel]])
+            self._put("routing", key, [[*key, *routing]])
+
+    def add_token(self, variant: int, token: TokenRecord) -> None:
+        """Record a generated token."""
+        row = [variant, token.request, token.position, token.token_id, token.start_ns, token.end_ns]
+        with self._transaction():
+            self._put("tokens", (variant, token.request, token.position), [row])
+
+    def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
+        """Record how a request's answer compares with the unmodified model's."""
+        with self._transaction():
+            rows = [[variant, request, metric, value] for metric, value in metrics.items()]
+            self._put("quality", (variant, request), rows)
+
+    def add_costs(self, variant: int, costs: dict[str, float]) -> None:
+        """Record the wall-clock seconds that the parts of the program took; the variant is finished."""
+        with self._transaction():
+            self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
+
+    def add_event(self, variant: int | None, kind: str, message: str) -> None:
+        """Record a mishap."""
+        with self._transaction():
+            self._insert("events", [[None, variant, kind, message]])
+
+    def finish(self) -> None:
+        """Record that all variants ran to their end, and seal what they left."""
+        with self._transaction():
+            self._insert("events", [[None, None, "finished", "all variants ran to their end"]])
+            self._describe(fingerprint.SEAL, json.dumps(fingerprint.parts(self.db)))
+
+    # Holding what was done again against the record.
+
+    def hold_complete(self, variant: int) -> None:
+        """Raise `Diverged` if more of a variant is on record than was added, now that all of it was."""
+        if self._comparison is not None:
+            self._comparison.hold_complete(variant)
+
+    def hold_variants(self, count: int) -> None:
+        """Raise `Diverged` if there are rows of other variants than those from 1 to `count`."""
+        if self._comparison is not None:
+            self._comparison.hold_variants(count)
+
+    def changed_since_its_end(self) -> list[str]:
+        """The parts of the record that were changed since the run came to its end; none if it did not yet."""
+        found = self.rows("SELECT value FROM meta WHERE key = ?", fingerprint.SEAL)
+        if not found:
+            return []
+        sealed = json.loads(found[0][0])
+        with journal_file.reading(self.path):
+            now = fingerprint.parts(self.db)
+        return [part for part in sorted({*sealed, *now}) if sealed.get(part) != now.get(part)]
+
+    # Reading.
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration that the run was made with, with the defaults of what it did not know."""
+        return dict(msgspec.to_builtins(msgspec.convert(json.loads(self.meta("config")), Config)))
+
+    def meta(self, key: str) -> str:
+        """A value of the table `meta`."""
+        return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0][0])
+
+    def network_info(self, variant: int) -> NetworkInfo | None:
+        """The network of a variant as it was recorded; None if it never began."""
+        found = self.rows(
+            "SELECT scenario, begin_ns, parameters, versions, bandwidth_hz FROM variants WHERE variant = ?", variant
+        )
+        if not found:
+            return None
+        scenario, begin_ns, parameters, versions, band = found[0]
+        names = self.rows("SELECT name FROM devices WHERE variant = ? ORDER BY device", variant)
+        return NetworkInfo(
+            scenario,
+            tuple(name for (name,) in names),
+            begin_ns,
+            json.loads(parameters),
+            json.loads(versions),
+            None if band is None else tuple(json.loads(band)),
+        )
+
+    def recorded(self, variant: int, number: int) -> Recorded | None:
+        """Exchange `number` (from 1) of a variant; None if it was not recorded."""
+        key = (variant, number)
+        found = self.rows(
+            "SELECT depart_ns, deadline_ns, wait, end_ns FROM exchanges WHERE variant = ? AND exchange = ?", *key
+        )
+        if not found:
+            return None
+        depart_ns, deadline_ns, wait, end_ns = found[0]
+        transfers, outcomes = [], []
+        for device, down, compute_ns, up, status, *times in self.rows(
+            "SELECT device, downlink_bytes, compute_ns, uplink_bytes, status, downlink_begin_ns, downlink_end_ns, "
+            "compute_end_ns, uplink_end_ns FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
+            *key,
+        ):
+            transfers.append(Transfer(device, down, compute_ns, up))
+            outcomes.append(TransferOutcome(device, Status(status), *times))
+        links = tuple(
+            LinkState(device, bool(connected), *measured)
+            for _, _, device, connected, *measured in self.rows(
+                "SELECT * FROM links WHERE variant = ? AND exchange = ? ORDER BY device", *key
+            )
+        )
+        channel = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
+        if not channel:
+            raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
+        asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
+        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+
+    def is_empty(self) -> bool:
+        """Whether no exchange was recorded yet."""
+        return not self.rows("SELECT 1 FROM exchanges LIMIT 1")
+
+    def is_finished(self, variant: int | None = None) -> bool:
+        """Whether a variant, or the whole run, came to its end."""
+        if variant is None:
+            return bool(self.rows("SELECT 1 FROM events WHERE kind = 'finished'"))
+        return bool(self.rows("SELECT 1 FROM costs WHERE variant = ?", variant))
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """All rows of an SQL query."""
+        with journal_file.reading(self.path):
+            return self.db.execute(query, values).fetchall()
+
+    def fingerprint(self, variant: int | None = None) -> str:
+        """SHA-256 over all that a repetition must give again; of one variant, or of the whole run."""
+        with journal_file.reading(self.path):
+            return fingerprint.combined(fingerprint.parts(self.db, variant))
+
+    @contextmanager
+    def batched(self) -> Iterator[None]:
+        """Inside, what is added is committed a few hundred pieces at a time.
+
+        For networks in this process, whose exchanges take less time than a commit: what a kill may cost is done again
+        as quickly. What is on record stays a beginning of the run without gaps.
+        """
+        self._batch = BATCH
+        try:
+            yield
+        finally:
+            self._batch = 1
+            if self.db.in_transaction:
+                with self._transaction():
+                    pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        finished = False
+        try:
+            if not self.db.in_transaction:
+                self._pending = 0
+                self.db.execute("BEGIN")
+            yield
+            self._pending += 1
+            if self._pending >= self._batch:
+                self.db.execute("COMMIT")
+            finished = True
+        except sqlite3.OperationalError as error:
+            raise JournalUnwritable(f"the journal {self.path} cannot be written: {error}") from error
+        finally:
+            if not finished and self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+    def _put(self, table: str, group: tuple[int, ...], rows: Sequence[Sequence[Any]]) -> None:
+        """Add all the rows whose key begins with `group`, or compare them with those on record."""
+        self._insert(table, rows if self._comparison is None else self._comparison.missing(table, group, rows))
+
+    def _describe(self, key: str, value: str) -> None:
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+
+    def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)

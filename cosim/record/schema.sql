@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The journal's tables. Times end in _ns (virtual, 64-bit, since the simulation began) or _s (wall clock).
+-- docs/runs/journal.md describes every column.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE variants (
+    variant INTEGER PRIMARY KEY,
+    policy TEXT NOT NULL,
+    network TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    versions TEXT NOT NULL,
+    begin_ns INTEGER NOT NULL,
+    bandwidth_hz TEXT
+);
+
+CREATE TABLE devices (
+    variant INTEGER NOT NULL REFERENCES variants,
+    device INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    hardware TEXT NOT NULL,
+    experts TEXT NOT NULL,
+    PRIMARY KEY (variant, device)
+) WITHOUT ROWID;
+
+CREATE TABLE exchanges (
+    variant INTEGER NOT NULL REFERENCES variants,
+    exchange INTEGER NOT NULL,
+    request INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    layer INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    bs_compute_ns INTEGER NOT NULL,
+    depart_ns INTEGER NOT NULL,
+    deadline_ns INTEGER NOT NULL,
+    wait TEXT NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (variant, exchange)
+) WITHOUT ROWID;
+
+CREATE TABLE transfers (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    downlink_bytes INTEGER NOT NULL,
+    compute_ns INTEGER NOT NULL,
+    uplink_bytes INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    downlink_begin_ns INTEGER,
+    downlink_end_ns INTEGER,
+    compute_end_ns INTEGER,
+    uplink_end_ns INTEGER,
+    PRIMARY KEY (variant, exchange, device),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE links (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    connected INTEGER NOT NULL,
+    downlink_sinr_db REAL,
+    uplink_sinr_db REAL,
+    cqi INTEGER,
+    downlink_mcs INTEGER,
+    uplink_mcs INTEGER,
+    downlink_rate_bps REAL,
+    uplink_rate_bps REAL,
+    rlc_queue_bytes INTEGER,
+    bsr_bytes INTEGER,
+    cell INTEGER,
+    rank INTEGER,
+    downlink_prbs INTEGER,
+    uplink_prbs INTEGER,
+    downlink_bler REAL,
+    uplink_bler REAL,
+    PRIMARY KEY (variant, exchange, device),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE channel (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    rows BLOB NOT NULL,
+    PRIMARY KEY (variant, exchange),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE routing (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    experts INTEGER NOT NULL,
+    top_k INTEGER NOT NULL,
+    probabilities BLOB,
+    gate_weights BLOB NOT NULL,
+    gate_experts BLOB NOT NULL,
+    chosen_weights BLOB NOT NULL,
+    chosen_experts BLOB NOT NULL,
+    delivered BLOB NOT NULL,
+    predicted_s BLOB,
+    PRIMARY KEY (variant, exchange),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE tokens (
+    variant INTEGER NOT NULL REFERENCES variants,
+    request INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    begin_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (variant, request, position)
+) WITHOUT ROWID;
+
+CREATE TABLE quality (
+    variant INTEGER NOT NULL REFERENCES variants,
+    request INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (variant, request, metric)
+) WITHOUT ROWID;
+
+CREATE TABLE costs (
+    variant INTEGER NOT NULL REFERENCES variants,
+    part TEXT NOT NULL,
+    wall_s REAL NOT NULL,
+    PRIMARY KEY (variant, part)
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    event INTEGER PRIMARY KEY,
+    variant INTEGER REFERENCES variants,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL
+);

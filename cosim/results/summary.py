@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a run, computed from its journal and nothing else."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.network import NS_PER_S, Status
+from cosim.record.integrity import damaged
+from cosim.record.journal import Journal
+from model_side.quality import GateProxy, PassQuality, Quality, pool
+
+Sums = TypeVar("Sums", PassQuality, GateProxy)
+Series = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DeviceSummary:
+    """What one device did: `experts` that it holds, tokens and bytes that it was sent and sent back in time,
+    transfers that were not done, and the mean SINR of its downlink in dB (None if never measured)."""
+
+    name: str
+    hardware: str
+    experts: str
+    tokens: int
+    downlink_bytes: int
+    uplink_bytes: int
+    transfers: int
+    failed: int
+    downlink_sinr_db: float | None
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """One policy's pass. Latencies are arrays of virtual seconds, one entry a layer or a token.
+
+    A layer's latency runs from the end of the layer before it, so it includes the BS's computing. `time_s`
+    splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
+    slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
+    """
+
+    policy: str
+    network: str
+    virtual_s: float
+    layer_s: dict[str, Series]
+    ttft_s: Series
+    tpot_s: Series
+    time_s: dict[str, float]
+    devices: list[DeviceSummary]
+    chosen: int
+    dropped_by_policy: int
+    dropped_by_network: int
+    statuses: dict[str, int]
+    quality: Quality | None
+    proxy: GateProxy | None
+    costs_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def token_s(self) -> Series:
+        """Latency of every token, first ones included."""
+        return np.concatenate([self.ttft_s, self.tpot_s])
+
+
+def summarise(journal: Journal) -> list[VariantSummary]:
+    """A summary of each variant, in the order in which they ran; of as much of it as was recorded."""
+    return [
+        _variant(journal, *row)
+        for row in journal.rows("SELECT variant, policy, network FROM variants ORDER BY variant")
+    ]
+
+
+def _variant(journal: Journal, variant: int, policy: str, network: str) -> VariantSummary:
+    exchanges = journal.rows(
+        "SELECT phase, bs_compute_ns, depart_ns, end_ns FROM exchanges WHERE variant = ? ORDER BY exchange", variant
+    )
+    layer_s: dict[str, list[float]] = {}
+    for phase, bs_compute_ns, depart_ns, end_ns in exchanges:
+        layer_s.setdefault(phase, []).append((end_ns - depart_ns + bs_compute_ns) / NS_PER_S)
+    tokens = journal.rows(
+        "SELECT request, begin_ns, end_ns FROM tokens WHERE variant = ? ORDER BY request, position", variant
+    )
+    seen: set[int] = set()
+    ttft_s: list[float] = []
+    tpot_s: list[float] = []
+    for request, begin_ns, end_ns in tokens:
+        (tpot_s if request in seen else ttft_s).append((end_ns - begin_ns) / NS_PER_S)
+        seen.add(request)
+    chosen, dropped_by_policy, dropped_by_network = _dropped(journal, variant)
+    statuses = dict(journal.rows("SELECT status, count(*) FROM transfers WHERE variant = ? GROUP BY status", variant))
+    return VariantSummary(
+        policy=policy,
+        network=network,
+        virtual_s=max((row[3] for row in exchanges), default=0) / NS_PER_S,
+        layer_s={phase: np.array(values) for phase, values in layer_s.items()},
+        ttft_s=np.array(ttft_s),
+        tpot_s=np.array(tpot_s),
+        time_s={**_time_split(journal, variant), "BS compute": _bs_compute_s(exchanges, [row[2] for row in tokens])},
+        devices=_devices(journal, variant),
+        chosen=chosen,
+        dropped_by_policy=dropped_by_policy,
+        dropped_by_network=dropped_by_network,
+        statuses={status.value: statuses.get(status.value, 0) for status in Status},
+        quality=_quality(journal, variant),
+        proxy=_proxy(journal, variant),
+        costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
+    )
+
+
+def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], token_ends_ns: Sequence[int]) -> float:
+    """The BS's computing before each exchange, and from a token's last exchange until it had the token."""
+    ends_ns = np.array([row[3] for row in exchanges], dtype=np.int64)
+    tokens_ns = np.array(token_ends_ns, dtype=np.int64)
+    heads_ns = tokens_ns - ends_ns[np.searchsorted(ends_ns, tokens_ns, side="right") - 1]
+    return float(sum(row[1] for row in exchanges) + heads_ns.sum()) / NS_PER_S
+
+
+def _time_split(journal: Journal, variant: int) -> dict[str, float]:
+    down, compute, up, waiting, idle = journal.rows(
+        """
+        WITH part AS (
+            SELECT exchange,
+                avg(coalesce(t.downlink_end_ns, e.end_ns) - e.depart_ns) AS down,
+                avg(coalesce(t.compute_end_ns, e.end_ns) - coalesce(t.downlink_end_ns, e.end_ns)) AS compute,
+                avg(coalesce(t.uplink_end_ns, e.end_ns) - coalesce(t.compute_end_ns, e.end_ns)) AS up,
+                avg(e.end_ns - coalesce(t.uplink_end_ns, e.end_ns)) AS waiting
+            FROM exchanges e JOIN transfers t USING (variant, exchange) WHERE variant = ?1 GROUP BY exchange)
+        SELECT total(down), total(compute), total(up), total(waiting),
+            (SELECT total(end_ns - depart_ns) FROM exchanges e WHERE variant = ?1 AND NOT EXISTS (
+                SELECT 1 FROM transfers t WHERE t.variant = ?1 AND t.exchange = e.exchange))
+        FROM part
+        """,
+        variant,
+    )[0]
+    return {
+        "downlink": down / NS_PER_S,
+        "device compute": compute / NS_PER_S,
+        "uplink": up / NS_PER_S,
+        "waiting for the slowest": (waiting + idle) / NS_PER_S,
+    }
+
+
+def _dropped(journal: Journal, variant: int) -> tuple[int, int, int]:
+    """Expert slots that the gate chose, that the policy left out, and that the network did not bring back."""
+    chosen = by_policy = by_network = 0
+    for experts, gate, picked, delivered in journal.rows(
+        "SELECT experts, gate_experts, chosen_experts, delivered FROM routing WHERE variant = ?", variant
+    ):
+        asked = np.frombuffer(picked, "<i2") < experts
+        chosen += len(gate) // 2
+        by_policy += int((~asked).sum())
+        by_network += int((asked & ~np.frombuffer(delivered, "?")).sum())
+    return chosen, by_policy, by_network
+
+
+def _devices(journal: Journal, variant: int) -> list[DeviceSummary]:
+    rows = journal.rows(
+        """
+        SELECT d.name, d.hardware, d.experts, total(t.tokens), total(t.downlink_bytes),
+            total(CASE WHEN t.status = 'done' THEN t.uplink_bytes END), count(t.device), total(t.status <> 'done'),
+            (SELECT avg(downlink_sinr_db) FROM links l WHERE l.variant = d.variant AND l.device = d.device)
+        FROM devices d LEFT JOIN transfers t USING (variant, device)
+        WHERE variant = ? GROUP BY device ORDER BY device
+        """,
+        variant,
+    )
+    return [
+        DeviceSummary(name, hardware, experts, int(tokens), int(down), int(up), int(count), int(failed), sinr_db)
+        for name, hardware, experts, tokens, down, up, count, failed, sinr_db in rows
+    ]
+
+
+def _quality(journal: Journal, variant: int) -> Quality | None:
+    requests: dict[int, dict[str, float]] = {}
+    for request, metric, value in journal.rows(
+        "SELECT request, metric, value FROM quality WHERE variant = ? AND metric NOT LIKE 'proxy%' "
+        "ORDER BY request, metric",
+        variant,
+    ):
+        requests.setdefault(request, {})[metric] = value
+    try:
+        return pool(_sums(journal, variant, PassQuality, metrics) for metrics in requests.values())
+    except (OverflowError, ZeroDivisionError) as error:
+        raise damaged(journal.path, f"quality, variant {variant}: the sums are of no run: {error}") from None
+
+
+def _proxy(journal: Journal, variant: int) -> GateProxy | None:
+    sums = dict(
+        journal.rows(
+            "SELECT metric, sum(value) FROM quality WHERE variant = ? AND metric LIKE 'proxy%' GROUP BY metric", variant
+        )
+    )
+    if not sums:
+        return None
+    return _sums(journal, variant, GateProxy, sums)
+
+
+def _sums(journal: Journal, variant: int, kind: type[Sums], metrics: dict[str, float]) -> Sums:
+    """Recorded metrics as what they are the sums of. Raises `RequestError` naming RUN for others than those."""
+    names = kind.__dataclass_fields__
+    counts = [name for name, field_ in names.items() if field_.type is int]
+    if metrics.keys() != names.keys() or not all(math.isfinite(metrics[name]) for name in counts):
+        raise damaged(journal.path, f"quality, variant {variant}: the metrics are not {', '.join(names)}")
+    sums: dict[str, Any] = {name: int(value) if name in counts else value for name, value in metrics.items()}
+    return kind(**sums)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a what-if is from the live run of the same configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import kendalltau
+
+from cosim.record.journal import Journal
+
+Series = NDArray[np.float64]
+
+_QUERIES = {
+    "layer, prefill": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges "
+    "WHERE variant = ? AND phase = 'prefill'",
+    "layer, decode": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges "
+    "WHERE variant = ? AND phase = 'decode'",
+    "layer, all": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges WHERE variant = ?",
+    "token": "SELECT request, position, end_ns - begin_ns FROM tokens WHERE variant = ?",
+}
+_OF_DEVICES = (
+    "SELECT request, position, layer, device, uplink_end_ns - downlink_begin_ns FROM transfers "
+    "JOIN exchanges USING (variant, exchange) WHERE variant = ? AND status = 'done'"
+)
+
+
+@dataclass(frozen=True)
+class Error:
+    """Relative errors of predicted latencies, one entry for each that both runs have."""
+
+    what: str
+    relative: Series
+
+    @property
+    def median(self) -> float:
+        """Of their amounts."""
+        return float(np.median(np.abs(self.relative)))
+
+    @property
+    def p95(self) -> float:
+        """Of their amounts."""
+        return float(np.quantile(np.abs(self.relative), 0.95))
+
+    @property
+    def bias(self) -> float:
+        """The median: above 0 where the what-if takes longer than the live run."""
+        return float(np.median(self.relative))
+
+
+def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
+    """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
+    table = Table(
+        title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False
+    )
+    for column in ("", "latency of", "median", "95th percentile", "bias", "compared"):
+        table.add_column(column, justify="left" if column in ("", "latency of") else "right")
+    for policy, errors in policy_errors(predicted, live).items():
+        for error in errors:
+            table.add_row(policy, error.what, *_error(error))
+    for error in device_errors(predicted, live):
+        table.add_row("all policies", f"transfers of {error.what}", *_error(error))
+    console.print(table)
+    what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
+    if len(what_if) > 1:
+        tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])
+        console.print(f"ranking of the policies by mean latency of a layer: Kendall's tau {tau:.2f}", highlight=False)
+
+
+def policy_errors(predicted: Journal, live: Journal) -> dict[str, list[Error]]:
+    """The errors by policy: of layers, by phase and all, and of tokens."""
+    numbers = _variants(live)
+    return {
+        policy: [
+            error
+            for what, query in _QUERIES.items()
+            if len((error := Error(what, _relative(predicted, number, live, numbers[policy], query))).relative)
+        ]
+        for policy, number in _variants(predicted).items()
+    }
+
+
+def device_errors(predicted: Journal, live: Journal) -> list[Error]:
+    """The errors of whole transfers, device by device, over all policies."""
+    names = [name for (name,) in live.rows("SELECT name FROM devices WHERE variant = 1 ORDER BY device")]
+    numbers = _variants(live)
+    errors = []
+    for device, name in enumerate(names):
+        query = f"{_OF_DEVICES} AND device = {device}"
+        series = [
+            _relative(predicted, number, live, numbers[policy], query)
+            for policy, number in _variants(predicted).items()
+        ]
+        errors.append(Error(name, np.concatenate(series)))
+    return [error for error in errors if len(error.relative)]
+
+
+def ranking(predicted: Sequence[float], live: Sequence[float]) -> float:
+    """Kendall's tau of two rankings (tau-b): 1 where they agree."""
+    return float(kendalltau(predicted, live).statistic)
+
+
+def mean_layer_s(journal: Journal) -> dict[str, float]:
+    """The mean latency of a layer by policy, BS computing left out."""
+    rows = journal.rows(
+        "SELECT policy, avg(end_ns - depart_ns) / 1e9 FROM exchanges JOIN variants USING (variant) GROUP BY variant"
+    )
+    return dict(rows)
+
+
+def _variants(journal: Journal) -> dict[str, int]:
+    return dict(journal.rows("SELECT policy, variant FROM variants ORDER BY variant"))
+
+
+def _relative(predicted: Journal, number: int, live: Journal, live_number: int, query: str) -> Series:
+    """What a query finds in both, matched by all its columns but the last."""
+    found = {tuple(key): value for *key, value in predicted.rows(query, number)}
+    both = [(found[tuple(key)], value) for *key, value in live.rows(query, live_number) if tuple(key) in found]
+    pairs = np.array(both, dtype=np.float64).reshape(-1, 2)
+    return np.asarray(pairs[:, 0] / pairs[:, 1] - 1)
+
+
+def _error(error: Error) -> tuple[str, ...]:
+    return f"{error.median:.1%}", f"{error.p95:.1%}", f"{error.bias:+.1%}", str(len(error.relative))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's figures as tables, the variants side by side."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bridge.network import Status
+from cosim.results.summary import Series, VariantSummary
+from model_side.quality import GateProxy
+
+Row = tuple[str, Callable[[VariantSummary], str]]
+
+
+def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
+    """Print latency, where the time went, experts and quality, the devices' loads, and the wall-clock cost."""
+    if not any(variant.layer_s for variant in variants):
+        console.print("no exchange was recorded")
+        return
+    sections: list[tuple[str, list[Row]]] = [
+        ("latency (median / 95th percentile)", _LATENCY),
+        *_beside_live(variants),
+        ("where the virtual time went", _share_rows(variants)),
+        ("experts", _EXPERTS),
+        *_quality_sections(variants),
+        ("wall-clock cost", _cost_rows(variants)),
+    ]
+    table = Table(title="co-simulation", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for variant in variants:
+        table.add_column(f"{variant.policy} ({variant.network})", justify="right")
+    for title, rows in sections:
+        table.add_section()
+        table.add_row(f"[bold]{title}[/bold]")
+        for name, figure in rows:
+            table.add_row(f"  {name}", *(figure(variant) for variant in variants))
+    console.print(table)
+    console.print(_device_table(variants))
+
+
+def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> str | None:
+    """One line about the variants in which not one transfer was done, and the first of `notes` on why; None if none."""
+    empty = [variant for variant in variants if any(variant.statuses.values()) and not variant.statuses[Status.DONE]]
+    if not empty:
+        return None
+    parts = [f"{sum(each.statuses.values())} transfers of {each.policy} ({each.network}), none done" for each in empty]
+    more = f" (and {len(notes) - 1} more above)" if len(notes) > 1 else ""
+    why = f"; {notes[0]}{more}" if notes else "; cosim scenarios NAME --check tries each device alone"
+    return f"nothing ever came back: {', '.join(parts)}{why}"
+
+
+def _device_table(variants: Sequence[VariantSummary]) -> Table:
+    all_live = all(variant.network == "live" for variant in variants)
+    table = Table(title="devices", title_justify="left", show_edge=False, pad_edge=False)
+    for heading in ("policy", "device", "experts", "SINR", "tokens", "MB down", "MB up", "failed"):
+        table.add_column(heading, justify="left" if heading in ("policy", "device", "experts") else "right")
+    for variant in variants:
+        table.add_section()
+        name = variant.policy if all_live else f"{variant.policy} ({variant.network})"
+        for index, device in enumerate(variant.devices):
+            table.add_row(
+                name if index == 0 else "",
+                device.name,
+                _short(device.experts),
+                "-" if device.downlink_sinr_db is None else f"{device.downlink_sinr_db:.1f} dB",
+                str(device.tokens),
+                f"{device.downlink_bytes / 1e6:.2f}",
+                f"{device.uplink_bytes / 1e6:.2f}",
+                f"{device.failed}/{device.transfers}",
+            )
+    return table
+
+
+def _short(experts: str) -> str:
+    numbers = experts.strip("[]")
+    return numbers if len(numbers) <= 16 else numbers[:13] + "..."
+
+
+def _median_p95(series: Series | None) -> str:
+    if series is None or not len(series):
+        return "-"
+    median, p95 = (1000 * float(np.percentile(series, share)) for share in (50, 95))
+    return f"{median:.1f} / {p95:.1f} ms"
+
+
+def _layer(phase: str) -> Callable[[VariantSummary], str]:
+    return lambda variant: _median_p95(variant.layer_s.get(phase))
+
+
+def _beside_live(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
+    """How far each variant on another network is from the same policy's on the live one; nothing without a pair."""
+    live = {variant.policy: variant for variant in variants if variant.network == "live"}
+
+    def row(phase: str) -> Row:
+        def figure(variant: VariantSummary) -> str:
+            packets_s = live[variant.policy].layer_s.get(phase) if variant.policy in live else None
+            layer_s = variant.layer_s.get(phase)
+            if variant.network == "live" or packets_s is None or layer_s is None:
+                return ""
+            return f"{np.median(layer_s) / np.median(packets_s):.2f} of live"
+
+        return f"layer, {phase}", figure
+
+    if not any(variant.policy in live and variant.network != "live" for variant in variants):
+        return []
+    return [("median latency against the live network", [row("prefill"), row("decode")])]
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part:.2f} s ({part / whole:4.0%})" if whole > 0 else "-"
+
+
+def _share_rows(variants: Sequence[VariantSummary]) -> list[Row]:
+    def row(part: str) -> Row:
+        return part, lambda variant: _share(variant.time_s[part], sum(variant.time_s.values()))
+
+    return [row(part) for part in variants[0].time_s] + [
+        ("virtual time, all of it", lambda variant: f"{variant.virtual_s:.2f} s")
+    ]
+
+
+def _cost_rows(variants: Sequence[VariantSummary]) -> list[Row]:
+    def row(part: str) -> Row:
+        return part, lambda variant: _share(variant.costs_s.get(part, 0.0), sum(variant.costs_s.values()))
+
+    parts = dict.fromkeys(part for variant in variants for part in variant.costs_s)
+    return [row(part) for part in parts]
+
+
+def _dropped(count: int, variant: VariantSummary) -> str:
+    return f"{count} of {variant.chosen} ({count / variant.chosen:.1%})" if variant.chosen else "-"
+
+
+def _statuses(variant: VariantSummary) -> str:
+    return ", ".join(
+        f"{count} {status}" for status, count in variant.statuses.items() if count or status == Status.DONE
+    )
+
+
+_LATENCY: list[Row] = [
+    ("layer, prefill", _layer("prefill")),
+    ("layer, decode", _layer("decode")),
+    ("token", lambda variant: _median_p95(variant.token_s)),
+    ("TTFT", lambda variant: _median_p95(variant.ttft_s)),
+    ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
+]
+
+_EXPERTS: list[Row] = [
+    ("left out by the policy", lambda variant: _dropped(variant.dropped_by_policy, variant)),
+    ("not back in time", lambda variant: _dropped(variant.dropped_by_network, variant)),
+    ("transfers", _statuses),
+]
+
+
+def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
+    """Quality where a model ran, its proxy where none did; never one under the other's heading."""
+    if any(variant.proxy for variant in variants):
+        return [("quality by proxy only: no model ran", _PROXY)]
+    return [("quality against the unmodified model", _QUALITY)]
+
+
+def _proxy(figure: Callable[[GateProxy], str]) -> Callable[[VariantSummary], str]:
+    return lambda variant: "-" if variant.proxy is None else figure(variant.proxy)
+
+
+def _part(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+_PROXY: list[Row] = [
+    ("gate weight kept (proxy)", _proxy(lambda proxy: _part(proxy.proxy_kept_weight, proxy.proxy_gate_weight))),
+    ("best expert lost (proxy)", _proxy(lambda proxy: _part(proxy.proxy_best_lost, proxy.proxy_token_layers))),
+]
+
+
+def _quality(figure: Callable[[VariantSummary], str]) -> Callable[[VariantSummary], str]:
+    return lambda variant: "-" if variant.quality is None else figure(variant)
+
+
+def _perplexities(variant: VariantSummary) -> str:
+    quality = variant.quality
+    if quality is None or quality.perplexity is None or quality.reference_perplexity is None:
+        return "-"
+    return f"{quality.perplexity:.2f} (unmodified {quality.reference_perplexity:.2f})"
+
+
+_QUALITY: list[Row] = [
+    ("perplexity of the prompts", _perplexities),
+    ("same next token", _quality(lambda variant: f"{variant.quality.agreement:.1%}" if variant.quality else "-")),
+    (
+        "mean KL divergence",
+        _quality(lambda variant: f"{variant.quality.mean_kl_nats:.4f} nats" if variant.quality else "-"),
+    ),
+]

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a device or the BS computes: real hardware, a roofline, and the work of a decoder layer's parts.
+
+A piece of work is a count of operations (a multiplication and an addition are two) and of bytes moved
+between processor and memory. The roofline (Williams, Waterman and Patterson 2009) takes whichever lasts
+longer. Decode of one token is bound by memory, prefill of many by arithmetic; the roofline tells which.
+Weights may be stored narrower than the arithmetic (`weight_bits`); arithmetic is 16 bit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bridge.network import NS_PER_S, RequestError
+
+Work = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One processor with its memory.
+
+    `peak_flops`: 16-bit dense operations per second. `memory_bandwidth_bytes_per_s`, `memory_bytes`: of
+    the memory that holds the weights. `prefill_efficiency`: share of `peak_flops` that a transformer's
+    large matrix products reach. `decode_efficiency`: share of the bandwidth that reading its weights
+    reaches. `overhead_s`: time to start one piece of work (kernel launches, synchronisation).
+    `source` says where peak, bandwidth and memory come from.
+    """
+
+    name: str
+    peak_flops: float
+    memory_bandwidth_bytes_per_s: float
+    memory_bytes: int
+    prefill_efficiency: float
+    decode_efficiency: float
+    overhead_s: float
+    source: str
+
+    def __post_init__(self) -> None:
+        for field in ("peak_flops", "memory_bandwidth_bytes_per_s", "memory_bytes"):
+            if not 0 < getattr(self, field) < float("inf"):
+                raise RequestError(f"hardware.{field}", f"{getattr(self, field)} is not above 0 and finite")
+        for field in ("prefill_efficiency", "decode_efficiency"):
+            if not 0 < getattr(self, field) <= 1:
+                raise RequestError(f"hardware.{field}", f"{getattr(self, field)} is not above 0 and at most 1")
+        if not 0 <= self.overhead_s < float("inf"):
+            raise RequestError("hardware.overhead_s", f"{self.overhead_s} is negative or not finite")
+
+    def latency_s(self, operations: ArrayLike, memory_bytes: ArrayLike) -> NDArray[np.float64]:
+        """Seconds for each piece of work; no work takes no time. Arrays broadcast.
+
+        `max(operations / (peak_flops * prefill_efficiency), bytes / (bandwidth * decode_efficiency)) + overhead_s`
+        """
+        operations, memory_bytes = np.asarray(operations, np.float64), np.asarray(memory_bytes, np.float64)
+        arithmetic_s = operations / (self.peak_flops * self.prefill_efficiency)
+        memory_s = memory_bytes / (self.memory_bandwidth_bytes_per_s * self.decode_efficiency)
+        busy_s = np.maximum(arithmetic_s, memory_s)
+        return np.where(busy_s > 0, busy_s + self.overhead_s, 0.0)
+
+
+def to_ns(seconds: ArrayLike) -> NDArray[np.int64]:
+    """Whole nanoseconds nearest to `seconds`."""
+    return np.rint(np.asarray(seconds, np.float64) * NS_PER_S).astype(np.int64)
+
+
+def expert_work(tokens: ArrayLike, hidden: int, intermediate: int, element_bytes: float, weight_bits: float) -> Work:
+    """Work of gated-MLP experts (gate, up and down matrix), one entry for each entry of `tokens`.
+
+    `tokens` counts the tokens that each expert computes. An expert without tokens is not read; one of
+    `intermediate` 0 is none, and does nothing.
+
+    operations = 6 * tokens * hidden * intermediate
+    bytes = 3 * hidden * intermediate * weight_bits / 8 where tokens > 0
+            + 2 * tokens * (hidden + intermediate) * element_bytes
+
+    Each token's hidden state is read and written once, and its intermediate state written and read once.
+    """
+    tokens = np.asarray(tokens, np.float64) * (intermediate > 0)
+    matrix = hidden * intermediate
+    weight_bytes = np.where(tokens > 0, 3 * matrix * weight_bits / 8, 0.0)
+    return 6 * tokens * matrix, weight_bytes + 2 * tokens * (hidden + intermediate) * element_bytes
+
+
+def attention_work(
+    tokens: ArrayLike,
+    context: ArrayLike,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    head_dim: int,
+    element_bytes: float,
+    weight_bits: float,
+) -> Work:
+    """Work of one layer's grouped-query attention over `tokens` new tokens, the last of `context` tokens.
+
+    With `w = 2 * hidden * head_dim * (heads + kv_heads)` projection weights (query, key, value, output) and
+    `v = tokens * context - tokens * (tokens - 1) / 2` visible pairs (a token sees itself and those before it):
+
+    operations = 2 * tokens * w + 4 * heads * head_dim * v
+    bytes = w * weight_bits / 8 + 2 * kv_heads * head_dim * context * element_bytes
+            + 2 * tokens * hidden * element_bytes
+
+    The KV cache is read or written once; scores stay on the chip (as in FlashAttention).
+    """
+    tokens, context = np.asarray(tokens, np.float64), np.asarray(context, np.float64)
+    if np.any(context < tokens):
+        raise RequestError("context", f"{context} is less than the tokens {tokens} that belong to it")
+    weights = 2 * hidden * head_dim * (heads + kv_heads)
+    pairs = tokens * context - tokens * (tokens - 1) / 2
+    cache_bytes = 2 * kv_heads * head_dim * context * element_bytes
+    moved = np.where(tokens > 0, weights * weight_bits / 8 + cache_bytes, 0.0)
+    return 2 * tokens * weights + 4 * heads * head_dim * pairs, moved + 2 * tokens * hidden * element_bytes
+
+
+def lm_head_work(tokens: ArrayLike, hidden: int, vocab: int, element_bytes: float, weight_bits: float) -> Work:
+    """Work of the output projection of `tokens` tokens to logits over `vocab` entries.
+
+    operations = 2 * tokens * hidden * vocab
+    bytes = hidden * vocab * weight_bits / 8 + tokens * (hidden + vocab) * element_bytes
+    """
+    tokens = np.asarray(tokens, np.float64)
+    weight_bytes = np.where(tokens > 0, hidden * vocab * weight_bits / 8, 0.0)
+    return 2 * tokens * hidden * vocab, weight_bytes + tokens * (hidden + vocab) * element_bytes
+
+
+GB = 10**9
+GIB = 2**30
+
+# Calibrated in `model_side.hardware.check`, on the rows that it names: efficiencies on a Jetson AGX Orin.
+ORIN = {"prefill_efficiency": 0.24, "decode_efficiency": 0.82, "overhead_s": 25e-6}
+
+PROFILES: dict[str, Hardware] = {
+    profile.name: profile
+    for profile in (
+        Hardware(
+            "jetson-orin-nano",
+            peak_flops=10e12,
+            memory_bandwidth_bytes_per_s=68 * GB,
+            memory_bytes=8 * GIB,
+            **ORIN,
+            source="NVIDIA Jetson Orin Nano 8GB data sheet: 20 dense INT8 TOPS (FP16 at half), 68 GB/s",
+        ),
+        Hardware(
+            "jetson-orin-nano-super",
+            peak_flops=17e12,
+            memory_bandwidth_bytes_per_s=102 * GB,
+            memory_bytes=8 * GIB,
+            **ORIN,
+            source="NVIDIA Jetson Orin Nano Super announcement: 17 FP16 TFLOPS, 102 GB/s",
+        ),
+        Hardware(
+            "jetson-agx-orin",
+            peak_flops=42.5e12,
+            memory_bandwidth_bytes_per_s=204.8 * GB,
+            memory_bytes=64 * GIB,
+            **ORIN,
+            source="NVIDIA Jetson AGX Orin technical brief: 170 sparse INT8 TOPS (dense FP16 a quarter), 204.8 GB/s",
+        ),
+        Hardware(
+            "jetson-agx-thor",
+            peak_flops=258e12,
+            memory_bandwidth_bytes_per_s=273 * GB,
+            memory_bytes=128 * GIB,
+            prefill_efficiency=0.10,
+            decode_efficiency=ORIN["decode_efficiency"],
+            overhead_s=ORIN["overhead_s"],
+            source="NVIDIA Jetson T5000 data sheet: 2,070 sparse FP4 TFLOPS (dense FP16 at an eighth), 273 GB/s",
+        ),
+        Hardware(
+            "nvidia-rtx-4050-laptop",
+            peak_flops=48.5e12,
+            memory_bandwidth_bytes_per_s=192 * GB,
+            memory_bytes=6 * GIB,
+            **ORIN,
+            source="NVIDIA: 194 sparse INT8 TOPS (dense FP16 at a quarter), 96 bit of GDDR6 at 16 Gbit/s",
+        ),
+        Hardware(
+            "nvidia-l4",
+            peak_flops=121e12,
+            memory_bandwidth_bytes_per_s=300 * GB,
+            memory_bytes=24 * GIB,
+            **ORIN,
+            source="NVIDIA L4 data sheet: 242 sparse FP16 TFLOPS (dense at half), 300 GB/s",
+        ),
+        Hardware(
+            "nvidia-rtx-4090",
+            peak_flops=165.2e12,
+            memory_bandwidth_bytes_per_s=1008 * GB,
+            memory_bytes=24 * GIB,
+            **ORIN,
+            source="NVIDIA Ada architecture white paper: 165.2 dense FP16 TFLOPS with FP32 sums, 1,008 GB/s",
+        ),
+        Hardware(
+            "nvidia-a100-80gb",
+            peak_flops=312e12,
+            memory_bandwidth_bytes_per_s=2039 * GB,
+            memory_bytes=80 * GIB,
+            **ORIN,
+            source="NVIDIA A100 80GB SXM data sheet: 312 dense FP16 TFLOPS, 2,039 GB/s",
+        ),
+        Hardware(
+            "snapdragon-8-gen-3",
+            peak_flops=2.8e12,
+            memory_bandwidth_bytes_per_s=76.8 * GB,
+            memory_bytes=12 * GIB,
+            prefill_efficiency=0.23,
+            decode_efficiency=0.34,
+            overhead_s=ORIN["overhead_s"],
+            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak from third parties",
+        ),
+        Hardware(
+            "raspberry-pi-5",
+            peak_flops=307e9,
+            memory_bandwidth_bytes_per_s=17 * GB,
+            memory_bytes=16 * GIB,
+            prefill_efficiency=0.30,
+            decode_efficiency=0.56,
+            overhead_s=0.0,
+            source="Raspberry Pi 5 product brief: 4 Cortex-A76 (two 128-bit FMA a cycle), 2.4 GHz, LPDDR4X at 17 GB/s",
+        ),
+    )
+}

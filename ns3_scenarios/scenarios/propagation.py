@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Path loss, line of sight and shadowing, one model of each for both directions."""
+
+import math
+from typing import Any, Literal
+
+from ..scenario import create
+
+PathLoss = Literal["umi", "uma", "rma", "inh", "log-distance", "friis"]
+Sight = Literal["random", "always", "never"]
+
+# TR 38.901 table 7.2-1 and the like: BS antenna height in m; the least distance of table 7.4.1-1; ns-3's names.
+HEIGHT_M = {"umi": 10.0, "uma": 25.0, "rma": 35.0, "inh": 3.0}
+LEAST_DISTANCE_M = {"umi": 10.0, "uma": 10.0, "rma": 10.0, "inh": 1.0}
+NS3_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma", "rma": "Rma", "inh": "IndoorOffice"}
+SIGHT_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma", "rma": "Rma", "inh": "IndoorMixedOffice"}
+FADING_NAME = {"umi": "UMi-StreetCanyon", "uma": "UMa", "rma": "RMa", "inh": "InH-OfficeMixed"}
+# Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
+CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0), "rma": (37.0, 120.0), "inh": (10.0, 6.0)}
+SPEED_OF_LIGHT = 299792458
+
+
+def path_loss(
+    ns: Any,
+    kind: PathLoss,
+    frequency_hz: float,
+    *,
+    exponent: float,
+    line_of_sight: Sight,
+    shadowing_sigma_db: float | None,
+    is_moving: bool,
+) -> tuple[Any, Any]:
+    """Make ns-3's models of path loss, with shadowing behind it, and of line of sight (None where there is none).
+
+    `shadowing_sigma_db` None is what TR 38.901 prescribes.
+    """
+    model, condition = _plain(ns, kind, frequency_hz, exponent, line_of_sight, shadowing_sigma_db is None, is_moving)
+    if shadowing_sigma_db:
+        shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
+        sight_m, no_sight_m = CORRELATION_M.get(kind, CORRELATION_M["umi"])
+        shadowing.SetAttribute("Sigma", ns.DoubleValue(shadowing_sigma_db))
+        shadowing.SetAttribute("CorrelationDistance", ns.DoubleValue(sight_m))
+        shadowing.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(no_sight_m))
+        if condition:
+            shadowing.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
+        model.SetNext(shadowing)
+    return model, condition
+
+
+def _plain(
+    ns: Any, kind: PathLoss, frequency_hz: float, exponent: float, sight: Sight, shadowed: bool, is_moving: bool
+) -> tuple[Any, Any]:
+    if kind == "friis":
+        model = create(ns, "ns3::FriisPropagationLossModel", ns.PropagationLossModel)
+        model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
+        return model, None
+    if kind == "log-distance":
+        model = create(ns, "ns3::LogDistancePropagationLossModel", ns.PropagationLossModel)
+        model.SetAttribute("Exponent", ns.DoubleValue(exponent))
+        reference_db = 20 * math.log10(4 * math.pi * frequency_hz / SPEED_OF_LIGHT)
+        model.SetAttribute("ReferenceLoss", ns.DoubleValue(reference_db))
+        return model, None
+    condition = _line_of_sight(ns, kind, sight, is_moving)
+    model = create(ns, f"ns3::ThreeGpp{NS3_NAME[kind]}PropagationLossModel", ns.PropagationLossModel)
+    model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
+    model.SetAttribute("ShadowingEnabled", ns.BooleanValue(shadowed))
+    model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
+    return model, condition
+
+
+def _line_of_sight(ns: Any, kind: PathLoss, sight: Sight, is_moving: bool) -> Any:
+    if sight == "random" and is_moving and kind in ("umi", "uma"):
+        condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
+        condition.SetAttribute("Macro", ns.BooleanValue(kind == "uma"))
+        return condition
+    name = {"random": f"ThreeGpp{SIGHT_NAME[kind]}", "always": "AlwaysLos", "never": "NeverLos"}[sight]
+    return create(ns, f"ns3::{name}ChannelConditionModel", ns.ChannelConditionModel)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The native library: C++ for the packet path, compiled against the installed ns-3 wheel at first use.
+
+`python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a module
+of the user's own (`cosim flags`). The result lies in the user's cache folder
+(`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler
+and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Set
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "native"
+# The wheel's own settings: other ones would change the layout or behaviour of ns-3's classes.
+FLAGS = (
+    "-std=c++20",
+    "-O2",
+    "-fPIC",
+    "-DNS3_LOG_ENABLE",
+    "-DNS3_ASSERT_ENABLE",
+    "-DNS3_BUILD_PROFILE_RELEASE",
+    "-D__LINUX__",
+)
+MODULES = (
+    "lte",
+    "wifi",
+    "spectrum",
+    "antenna",
+    "propagation",
+    "mobility",
+    "internet",
+    "traffic-control",
+    "network",
+    "core",
+)
+
+
+_LIBRARY = re.compile(r"libns(3[.\d]*)-(.+)\.so")
+
+
+class BuildError(RuntimeError):
+    """The native library cannot be compiled. The message says what is missing or what the compiler said."""
+
+
+def wheel() -> Path:
+    """The folder of the installed ns-3 wheel, without importing it."""
+    return Path(str(distribution("ns3").locate_file("ns3")))
+
+
+@cache
+def _wheel_libraries() -> dict[str, Path]:
+    """The wheel's shared libraries by the names of their ns-3 modules."""
+    names = ((path, _LIBRARY.fullmatch(path.name)) for path in (wheel() / "lib64").iterdir())
+    return {match[2]: path for path, match in names if match}
+
+
+def wheel_modules() -> Set[str]:
+    """The ns-3 modules whose libraries the wheel has."""
+    return _wheel_libraries().keys()
+
+
+def wheel_library(module: str) -> Path:
+    """The wheel's shared library of one ns-3 module."""
+    if module not in wheel_modules():
+        raise BuildError(f"the ns3 wheel in {wheel()} has no library of the module {module}; reinstall ns3")
+    return _wheel_libraries()[module]
+
+
+def wheel_release() -> str:
+    """The release of ns-3 that the wheel's libraries carry in their names: "3.44"."""
+    match = _LIBRARY.fullmatch(wheel_library("core").name)
+    assert match is not None
+    return match[1]
+
+
+def compiler() -> str:
+    """The C++ compiler: `$CXX`, else g++."""
+    name = os.environ.get("CXX", "g++")
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"the compiler {name} is not installed; on Debian and Ubuntu: apt-get install g++")
+    return path
+
+
+@cache
+def source_hash() -> str:
+    """A hash of the native sources, the compiler's version and flags, and the wheel's version."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    version = subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
+    digest.update(b"\0".join([version, " ".join(FLAGS).encode(), distribution("ns3").version.encode()]))
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled files lie; made if it is not there."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = hashlib.sha256(str(wheel()).encode()).hexdigest()[:8]  # the library names the wheel's place
+    folder = Path(base) / "wdmoe-cosim" / f"{source_hash()}-{place}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"cannot make the cache folder {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
+    return folder
+
+
+def link_arguments() -> list[str]:
+    """What the compiler needs to link a program or library with the wheel."""
+    place = wheel() / "lib64"
+    libraries = [f"-l:{wheel_library(module).name}" for module in MODULES]
+    return [f"-L{place}", "-Wl,--allow-shlib-undefined", *libraries, f"-Wl,-rpath,{place}"]
+
+
+def module_flags() -> list[str]:
+    """What the compiler needs, behind the sources, to make an ns-3 module of the user's own a shared library.
+
+    It names all of the wheel's libraries; those that the module uses become its dependencies, and no other.
+    """
+    place = wheel() / "lib64"
+    libraries = [f"-l:{wheel_library(module).name}" for module in sorted(wheel_modules())]
+    headers = ["-isystem", str(wheel() / "include"), f"-I{SOURCES}"]
+    return [*FLAGS, "-shared", *headers, f"-L{place}", "-Wl,--as-needed", *libraries]
+
+
+def library() -> Path:
+    """The compiled native library; compiles it if this is the first use.
+
+    Raises `BuildError` if there is no compiler or it fails.
+    """
+    folder = cache_folder()
+    target = folder / "libcosim-native.so"
+    if target.exists():
+        return target
+    with (folder / "lock").open("w") as lock:  # the second of two processes waits for the first
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            build(sorted(SOURCES.glob("*.cc")), target, ["-shared"])
+    return target
+
+
+def build(sources: list[Path], target: Path, options: list[str]) -> None:
+    """Compile `sources` and link them to `target`, which appears complete or not at all."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = [Path(scratch) / f"{source.stem}.o" for source in sources]
+        list(pool.map(_compile, sources, objects))
+        linked = Path(scratch) / target.name
+        _run([*options, *map(str, objects), *link_arguments(), "-o", str(linked)])
+        linked.replace(target)
+
+
+def _compile(source: Path, target: Path) -> None:
+    _run([*FLAGS, "-isystem", str(wheel() / "include"), f"-I{SOURCES}", "-c", str(source), "-o", str(target)])
+
+
+def _run(arguments: list[str]) -> None:
+    done = subprocess.run([compiler(), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"g++ failed; are g++ and its headers complete (apt-get install g++)?\n{done.stderr[-4000:]}")
+
+
+if __name__ == "__main__":
+    try:
+        print(shlex.join(module_flags()) if sys.argv[1:] == ["--flags"] else library())
+    except BuildError as error:
+        sys.exit(f"cosim: {error}")

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fluid model of transfers, against closed forms and against small steps of time."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.networks.fluid import (
+    ALL,
+    ANY,
+    DEADLINE,
+    DONE,
+    LATE,
+    LOST,
+    UNREACHABLE,
+    Channel,
+    Constants,
+    Exchanges,
+    at_begin,
+    carry,
+)
+
+NEVER_NS = 10**15
+ALONE = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+
+
+def channel(*links, pools=None, others=None, period_ns=np.inf):
+    """A channel of links, each a list of (begin in ns, bit/s); by default each link has a pool of its own."""
+    rows = [row for link in links for row in link]
+    sizes = [len(link) for link in links]
+    pools = np.arange(len(links)) if pools is None else pools
+    others = np.zeros(len(links)) if others is None else others
+    return Channel(
+        np.cumsum([0, *sizes]),
+        np.array([float(begin) for begin, _ in rows]),
+        np.array([float(rate) for _, rate in rows]),
+        np.repeat(np.asarray(pools), sizes),
+        np.repeat(np.asarray(others, dtype=float), sizes),
+        int(np.max(pools)) + 1,
+        period_ns,
+    )
+
+
+def constants(links, floor_ns=0.0, efficiency=1.0, overhead=0.0):
+    return Constants(*(np.broadcast_to(float(value), links).copy() for value in (floor_ns, efficiency, overhead)))
+
+
+def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, vanishes=None):
+    """One exchange: its end, the times of its transfers and their statuses."""
+    count = len(transfers)
+    asked = Exchanges(
+        np.array([0, count]),
+        np.array([float(depart_ns)]),
+        np.array([float(deadline_ns)]),
+        np.array(transfers, np.int64).reshape(count, 4),
+        np.zeros((count, 2), dtype=bool) if vanishes is None else np.array(vanishes),
+        wait,
+    )
+    end, times, status = np.empty(1), np.empty((count, 3)), np.empty(count, np.int64)
+    carry(links, fitted, at_begin(links), asked, end, times, status)
+    return end[0], times, status.tolist()
+
+
+def test_one_transfer_takes_floor_and_bits_over_rate_each_way():
+    links = channel([(0, 80e6)], [(0, 20e6)])
+    fitted = Constants(np.array([3e6, 11e6]), np.array([0.9, 0.8]), np.array([5.0, 5.0]))
+    end, times, status = run(links, fitted, [(0, 9000, 700_000, 4000)], depart_ns=50)
+    down = 50 + 3e6 + 8 * 9000 / (0.9 * 80e6) * 1e9
+    up = down + 700_000 + 11e6 + 8 * 4000 / (0.8 * 20e6) * 1e9
+    assert times[0] == pytest.approx([down, down + 700_000, up])
+    assert end == times[0, 2]
+    assert status == [DONE]
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8, unique=True), st.floats(0, 1))
+def test_downlinks_of_one_pool_share_it_equally(sizes, overhead):
+    """Processor sharing: while k flow, the least of what is left is k shares away."""
+    devices = len(sizes)
+    links = channel(*[[(0, 100e6)]] * (2 * devices), pools=[0, 1] * devices)
+    fitted = constants(2 * devices, overhead=overhead)
+    _, times, _ = run(links, fitted, [(device, size, 10**9, 1) for device, size in enumerate(sizes)])
+    expected, now, served = {}, 0.0, 0
+    for finished, size in enumerate(sorted(sizes)):
+        flowing = devices - finished
+        now += 8 * (size - served) * (flowing + overhead * (flowing - 1)) / 100e6 * 1e9
+        served, expected[size] = size, now
+    assert times[:, 0] == pytest.approx([expected[size] for size in sizes], rel=1e-6)
+
+
+def test_other_users_take_a_share_each():
+    links = channel([(0, 10e6)], [(0, 10e6)], others=[3, 0])
+    _, times, _ = run(links, ALONE, [(0, 1000, 0, 1000)])
+    assert times[0, 0] == pytest.approx(4 * 0.8e6)
+    assert times[0, 2] - times[0, 1] == pytest.approx(0.8e6)
+
+
+def test_pools_do_not_disturb_each_other_and_directions_in_one_pool_do():
+    apart = channel(*[[(0, 8e6)]] * 4)
+    _, times, _ = run(apart, constants(4), [(0, 1000, 0, 1000), (1, 1000, 0, 1000)])
+    assert times[:, 2] == pytest.approx([2e6, 2e6])
+    # Device 0's answer shares the medium with what is left of device 1's downlink.
+    medium = channel(*[[(0, 8e6)]] * 4, pools=[0] * 4)
+    _, times, _ = run(medium, constants(4), [(0, 1000, 0, 1000), (1, 2000, 0, 1000)])
+    assert times[:, 0] == pytest.approx([2e6, 4e6])
+    assert times[0, 2] == pytest.approx(4e6)
+    assert times[1, 2] == pytest.approx(5e6)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5_000_000), st.sampled_from([0, 1e6, 5e6, 40e6, 75e6])), min_size=1, max_size=12),
+    st.integers(1, 200_000),
+    st.integers(0, 10_000_000),
+)
+def test_a_rate_that_changes_is_integrated(rows, size, depart_ns):
+    lengths, rates = zip(*rows, strict=True)
+    begins = np.cumsum([0, *lengths])[:-1]
+    links = channel([*zip(begins, rates, strict=True), (begins[-1] + lengths[-1], 1e6)], [(0, 1e9)])
+    _, times, _ = run(links, ALONE, [(0, size, 0, 1)], depart_ns=depart_ns)
+    # Bits that crossed by any instant, by interpolation between the rows.
+    edges = np.append(np.append(begins, begins[-1] + lengths[-1]), NEVER_NS).astype(float)
+    work = np.concatenate([[0], np.cumsum(np.diff(edges) * np.append(rates, 1e6) / 1e9)])
+    wanted = np.interp(depart_ns, edges, work) + 8 * size
+    piece = np.searchsorted(work, wanted) - 1
+    expected_ns = edges[piece] + (wanted - work[piece]) / np.append(rates, 1e6)[piece] * 1e9
+    assert times[0, 0] == pytest.approx(expected_ns, rel=1e-6, abs=2)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6))
+def test_small_steps_of_time_come_to_the_same(seed):
+    """A second implementation: everything moves on by 10 us at a time."""
+    draw = np.random.default_rng(seed)
+    devices, step = int(draw.integers(1, 5)), 10_000
+    pools = [0, 0] * devices if draw.random() < 0.5 else [0, 1] * devices
+    begins = [np.concatenate([[0], np.sort(draw.integers(1, 20_000, 3)) * 1000]) for _ in range(2 * devices)]
+    rates = draw.choice([20e6, 25e6, 30e6], (2 * devices, 4))
+    links = channel(*[list(zip(b, r, strict=True)) for b, r in zip(begins, rates, strict=True)], pools=pools)
+    fitted = Constants(draw.uniform(0, 3e6, 2 * devices), draw.uniform(0.5, 1, 2 * devices), np.full(2 * devices, 0.1))
+    asked = [(d, int(draw.integers(500, 20_000)), int(draw.integers(0, 10**6)), int(draw.integers(500, 20_000)))
+             for d in range(devices)]  # fmt: skip
+    _, times, _ = run(links, fitted, asked)
+
+    ends = np.full((devices, 3), -1.0)
+    phase, left = [0] * devices, [0.0] * devices
+    until = [float(fitted.floor_ns[2 * device]) for device in range(devices)]
+    now = 0.0
+    while min(phase) < 5:
+        flowing = [2 * d + (phase[d] == 4) for d in range(devices) if phase[d] in (1, 4)]
+        for device in range(devices):
+            if phase[device] in (1, 4):
+                link = 2 * device + (phase[device] == 4)
+                n = sum(pools[other] == pools[link] for other in flowing)
+                rate = rates[link][np.searchsorted(begins[link], now, side="right") - 1]
+                left[device] -= fitted.efficiency[link] * rate / (n + 0.1 * (n - 1)) * step / 1e9
+        now += step
+        for device, (_, down, compute_ns, up) in enumerate(asked):
+            if phase[device] == 0 and until[device] <= now:
+                phase[device], left[device] = 1, 8.0 * down
+            elif phase[device] == 1 and left[device] <= 0:
+                phase[device], ends[device, 0], until[device] = 2, now, now + compute_ns
+            elif phase[device] == 2 and until[device] <= now:
+                phase[device], ends[device, 1], until[device] = 3, now, now + fitted.floor_ns[2 * device + 1]
+            elif phase[device] == 3 and until[device] <= now:
+                phase[device], left[device] = 4, 8.0 * up
+            elif phase[device] == 4 and left[device] <= 0:
+                phase[device], ends[device, 2] = 5, now
+    assert times == pytest.approx(ends, abs=30 * step)
+
+
+def test_what_ends_an_exchange():
+    links = channel(*[[(0, 8e6)]] * 4)
+    asked = [(0, 1000, 0, 1000), (1, 5000, 0, 1000)]
+    end, times, status = run(links, constants(4), asked, wait=ANY)
+    assert (end, status) == (pytest.approx(2e6), [DONE, LATE])
+    assert times[1].tolist() == [-1, -1, -1]
+    end, _, status = run(links, constants(4), asked, deadline_ns=3_000_000)
+    assert (end, status) == (3e6, [DONE, LATE])
+    end, _, status = run(links, constants(4), asked, deadline_ns=9_000_000, wait=DEADLINE)
+    assert (end, status) == (9e6, [DONE, DONE])
+    end, _, status = run(links, constants(4), [], depart_ns=7)
+    assert (end, status) == (7, [])
+
+
+def test_an_answer_at_the_deadline_is_in_time():
+    end, _, status = run(channel([(0, 8e6)], [(0, 8e6)]), ALONE, [(0, 1000, 0, 1000)], deadline_ns=2_000_000)
+    assert (end, status) == (2e6, [DONE])
+
+
+def test_a_device_out_of_reach_is_not_waited_for():
+    links = channel([(0, 8e6)], [(0, 8e6)], [(0, -1)], [(0, 8e6)], [(0, 8e6), (500_000, -1)], [(0, 8e6)])
+    end, times, status = run(links, constants(6), [(d, 1000, 0, 1000) for d in range(3)])
+    assert status == [DONE, UNREACHABLE, UNREACHABLE]
+    assert end == pytest.approx(2e6)
+    assert times[1:].max() == -1
+
+
+def test_what_vanishes_is_waited_for_until_the_deadline():
+    links = channel(*[[(0, 8e6)]] * 4)
+    asked = [(0, 1000, 0, 1000), (1, 1000, 0, 1000)]
+    end, times, status = run(links, constants(4), asked, deadline_ns=9_000_000, vanishes=[(True, False), (False, True)])
+    assert (end, status) == (9e6, [LOST, LOST])
+    assert times[0].max() == -1
+    assert times[1] == pytest.approx([1e6, 1e6, -1])
+
+
+def test_a_link_that_carries_nothing_is_late():
+    _, _, status = run(channel([(0, 0)], [(0, 8e6)]), ALONE, [(0, 1000, 0, 1000)], deadline_ns=10**9)
+    assert status == [LATE]
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=5),
+    size=st.integers(1, 4000),
+    depart_ns=st.integers(0, 200),
+)
+def test_a_record_that_begins_again_is_one_that_repeats(rows, size, depart_ns):
+    """The same as a record in which the same rows stand many times over."""
+    lasts = np.array([10 * lasts_ns for lasts_ns, _ in rows])
+    begins, period_ns = np.cumsum([0, *lasts[:-1]]), int(lasts.sum())
+    rates = [1e9 * rate for _, rate in rows]
+    once = [[*zip(begins.tolist(), rates, strict=True)]] * 2
+    often = [[(lap * period_ns + begin, rate) for lap in range(400) for begin, rate in line] for line in once]
+    asked = [(0, size, 35, size // 3)]
+    end_ns = 300 * period_ns
+    short = run(channel(*once, period_ns=float(period_ns)), ALONE, asked, depart_ns, end_ns)
+    long = run(channel(*often), ALONE, asked, depart_ns, end_ns)
+    assert short[0] == pytest.approx(long[0], abs=1e-6)
+    assert short[1] == pytest.approx(long[1], abs=1e-6)
+    assert short[2] == long[2]

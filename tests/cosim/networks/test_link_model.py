@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fit of the link model, on synthetic links whose constants are known."""
+
+import numpy as np
+import pytest
+
+from cosim.networks.fluid import ALL, Channel, Constants, Exchanges
+from cosim.networks.link_model import LinkModel, Observed, fit_constants, predict, radios, vanishes
+from cosim.networks.recorded_channel import Record
+
+RATES_BPS = (75e6, 75e6, 40e6, 20e6)
+
+
+def record(*, shared, devices=4, end_ns=60e9):
+    """Constant capacities, in one pool for each direction or in pools of their own."""
+    links = np.arange(2 * devices)
+    capacity = np.repeat([RATES_BPS[device % 4] for device in range(devices)], 2)
+    pool = links % 2 if shared else links
+    channel = Channel(
+        np.arange(2 * devices + 1), np.zeros(2 * devices), capacity, pool, np.zeros(2 * devices), 2 * devices, end_ns
+    )
+    return Record(channel, np.full(2 * devices, 20.0))
+
+
+def asked(draw, exchanges, devices=4):
+    """Exchanges of few tokens, as in decode, and of many, as in prefill."""
+    rows, first = [], [0]
+    for number in range(exchanges):
+        many = number % 5 == 0
+        for device in range(devices) if many else draw.choice(devices, 2, replace=False):
+            tokens = draw.integers(5, 40) if many else 1
+            rows.append((device, 8192 * tokens, 600_000 + 20_000 * tokens, 8192 * tokens))
+        first.append(len(rows))
+    depart_ns = np.arange(exchanges) * 1e9 / 4
+    return Exchanges(
+        np.array(first), depart_ns, depart_ns + 5e9, np.array(rows, np.int64), np.zeros((len(rows), 2), dtype=bool), ALL
+    )
+
+
+def alone_ns(transfers, floor_ns, efficiency):
+    """The closed form of transfers that share nothing, [transfers, 3]."""
+    device = transfers[:, 0]
+    rate = efficiency * np.array(RATES_BPS)[device % 4] / 1e9
+    down = floor_ns[0] + 8 * transfers[:, 1] / rate
+    computed = down + transfers[:, 2]
+    return np.stack([down, computed, computed + floor_ns[1] + 8 * transfers[:, 3] / rate], axis=1)
+
+
+def observed(asked_, times):
+    times = times + np.repeat(asked_.depart_ns, np.diff(asked_.first))[:, None]
+    return Observed(asked_, np.maximum.reduceat(times[:, 2], asked_.first[:-1]), times)
+
+
+def test_floor_and_efficiency_of_links_of_their_own():
+    exchanges = asked(np.random.default_rng(1), 100)
+    truth = observed(exchanges, alone_ns(exchanges.transfers, (3e6, 11e6), 0.93))
+    found = fit_constants([(record(shared=False), truth)])
+    assert found.floor_ns[0::2] == pytest.approx(3e6, abs=0.2e6)
+    assert found.floor_ns[1::2] == pytest.approx(11e6, abs=0.2e6)
+    assert found.efficiency == pytest.approx(np.full(8, 0.93), abs=0.02)
+    end_ns, _ = predict(record(shared=False).channel, found, exchanges)
+    latency = (end_ns - exchanges.depart_ns) / (truth.end_ns - exchanges.depart_ns)
+    assert np.abs(latency - 1).max() < 0.02
+
+
+def test_devices_that_differ_are_told_apart():
+    """Two radios: devices 0 and 1 answer at once, 2 and 3 after a long grant cycle."""
+    exchanges = asked(np.random.default_rng(2), 100)
+    floor_ns = np.where(exchanges.transfers[:, 0] < 2, 1e6, 15e6)
+    truth = observed(exchanges, alone_ns(exchanges.transfers, (2e6, floor_ns), 0.9))
+    found = fit_constants([(record(shared=False), truth)])
+    assert found.floor_ns[[1, 3]] == pytest.approx(1e6, abs=1e6)
+    assert found.floor_ns[[5, 7]] == pytest.approx(15e6, abs=1e6)
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ([0, 1, 0, 1, 2, 2, 2, 2], [0, 0, 1, 1]),  # a cell and a Wi-Fi network
+        ([0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 0]),  # cables
+        ([0, 1, 2, 3, 0, 1, 4, 5], [1, 0, 1, 0]),  # a cell and two cables
+        ([0, 1, 1, 2, 2, 3, 4, 5], [1, 1, 1, 0]),  # each with the next
+    ],
+)
+def test_devices_that_share_are_one_radio(pools, expected):
+    channel = record(shared=False).channel._replace(pool=np.array(pools))
+    assert radios(channel).tolist() == expected
+
+
+def test_two_radios_are_fitted_apart():
+    """A cell with its grant cycle, and a network whose links answer at once: in common, the search gets lost here."""
+    exchanges = asked(np.random.default_rng(5), 30)
+    channel = record(shared=False).channel._replace(
+        pool=np.array([0, 1, 0, 1, 2, 2, 2, 2]), capacity_bps=np.repeat([75e6, 450e6], 4)
+    )
+    floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
+    efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
+    times = predict(channel, Constants(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
+    truth = Observed(exchanges, np.maximum.reduceat(times[:, 2], exchanges.first[:-1]), times)
+    found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
+    assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
+    assert found.efficiency == pytest.approx(efficiency, rel=0.03)
+    assert not found.overhead.any()
+
+
+def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():
+    """n equal downlinks of a cell end together; with an overhead of 0.2, n - 1 times 0.2 later than the bits need."""
+    rows, first, ends = [], [0], []
+    for number in range(60):
+        devices, size = 1 + number % 4, 8192 * (1 + number % 7)
+        rows += [(device, size, 10**9, 1) for device in range(devices)]
+        first.append(len(rows))
+        ends += [2e6 + 8 * size * (devices + 0.2 * (devices - 1)) / (0.9 * 50e6 / 1e9)] * devices
+    depart_ns = np.arange(60) * 5e9
+    exchanges = Exchanges(
+        np.array(first), depart_ns, depart_ns + 5e9, np.array(rows, np.int64), np.zeros((len(rows), 2), dtype=bool), ALL
+    )
+    times = np.array(ends)[:, None] + np.array([0.0, 1e9, 1e9 + 1e6 + 8 / (0.9 * 50e6 / 1e9)])
+    cell = record(shared=True)
+    cell = cell._replace(channel=cell.channel._replace(capacity_bps=np.full(8, 50e6)))
+    found = fit_constants([(cell, observed(exchanges, times))])
+    assert found.overhead[0] == pytest.approx(0.2, abs=0.05)
+    assert found.efficiency[0::2] == pytest.approx(np.full(4, 0.9), abs=0.05)
+
+
+def test_noise_does_not_mislead_the_fit():
+    draw = np.random.default_rng(3)
+    exchanges = asked(draw, 200)
+    times = alone_ns(exchanges.transfers, (3e6, 11e6), 0.93)
+    noisy = times + draw.choice([0.0, 1e6, -1e6, 20e6], times.shape[0], p=[0.49, 0.25, 0.25, 0.01])[:, None]
+    found = fit_constants([(record(shared=False), observed(exchanges, noisy))])
+    end_ns, _ = predict(record(shared=False).channel, found, exchanges)
+    truth = observed(exchanges, times)
+    latency = (end_ns - exchanges.depart_ns) / (truth.end_ns - exchanges.depart_ns)
+    assert np.median(np.abs(latency - 1)) < 0.02
+
+
+def test_losses_follow_the_bytes():
+    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+    model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
+    draws = np.random.default_rng(4).random((200_000, 2))
+    for size in (1_000, 100_000):
+        transfers = np.broadcast_to(np.array([0, size, 0, size]), (len(draws), 4))
+        lost = vanishes(model, transfers, draws).mean(axis=0)
+        assert lost == pytest.approx([1 - np.exp(-1e-5 * size), 0], abs=0.005)

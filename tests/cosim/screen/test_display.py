@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run shows while it goes, on a terminal and elsewhere."""
+
+import io
+import re
+
+import numpy as np
+from rich.console import Console
+
+from bridge.network import Transfer
+from cosim.screen.display import LiveDisplay, PlainDisplay, make_display
+from model_side.base_station import LayerExchange, Phase
+from tests.support.fixed_network import FixedNetwork
+
+MS = 1_000_000
+
+
+def records(network: FixedNetwork, exchanges: int) -> list[LayerExchange]:
+    """Exchanges of one token with devices 0 and 2, in three layers a token."""
+    made = []
+    for number in range(exchanges):
+        depart_ns = network.now_ns + MS
+        transfers = (Transfer(0, 8192, 0, 8192), Transfer(2, 8192, 0, 8192))
+        outcome = network.exchange(transfers, depart_ns, depart_ns + 1000 * MS)
+        nothing = np.zeros((1, 2))
+        made.append(
+            LayerExchange(
+                phase=Phase.DECODE,
+                request=1,
+                position=40 + number // 3,
+                layer=number % 3,
+                tokens=1,
+                depart_ns=depart_ns,
+                deadline_ns=depart_ns + 1000 * MS,
+                bs_compute_ns=MS,
+                experts=2,
+                probabilities=nothing,
+                gate_weights=nothing,
+                gate_indices=nothing,
+                chosen_weights=nothing,
+                chosen_indices=nothing,
+                delivered=nothing,
+                transfers=transfers,
+                tokens_per_device=nothing,
+                predicted_s=nothing,
+                outcome=outcome,
+                network_wall_s=0.0,
+            )
+        )
+    return made
+
+
+def shown_by(kind: type, network: FixedNetwork, exchanges: int, terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
+    display = make_display(console)
+    assert isinstance(display, kind)
+    display.say("a line that stays")
+    display.begin("wdmoe", network.info, exchanges, 3)
+    for record in records(network, exchanges):
+        display.exchanged(record)
+    display.end()
+    display.end()
+    return console.file.getvalue()
+
+
+def test_plain_lines_say_where_the_run_is():
+    network = FixedNetwork(devices=4, dead=3)
+    lines = shown_by(PlainDisplay, network, 6, terminal=False).splitlines()
+    assert lines[:2] == ["a line that stays", "wdmoe: 6 exchanges with 4 devices on fixed"]
+    assert lines[-1].startswith(f"wdmoe: 6/6, virtual time {network.now_ns / 1e9:.3f} s, request 2, decode at token 41")
+    assert "layer 2" in lines[-1]
+    latency_ms = 1 + 2 * 8 * 8192 / (network.rate_bps(2) / 1000)
+    assert f"{latency_ms:.1f} ms" in lines[-1]
+    assert "3 of 4 links up" in lines[-1]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_terminal_shows_every_device_and_how_far_the_run_is():
+    network = FixedNetwork(devices=20, dead=1)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown_by(LiveDisplay, network, 4, terminal=True))
+    assert "4/4" in text
+    for row in (r"device-0 .*100\.0 Mb/s +100\.0 Mb/s +done", r"device-1 .*no link", r"device-2 .*done", "and 4 more"):
+        assert re.search(row, text), row
+    assert re.search(r"device-4 .*idle", text)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed, stopped and aborting partners on real ns-3: the survivor says so, and nothing stays behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bridge.endpoint import private_ipc
+from cosim.record.journal import Journal
+
+BOUND_S = 10.0
+LOST = r"the ns-3 side was lost at virtual time (\d+\.\d+) s: "
+
+
+@pytest.fixture(autouse=True)
+def private_tmp(monkeypatch) -> Iterator[Path]:
+    """A temporary folder of the test's own, with a path short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@contextmanager
+def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `cosim run` on LTE, long enough to be disturbed, that has begun to exchange."""
+    text = folder.parent / "text.txt"
+    text.write_text("Call me Ishmael. Some years ago, never mind how long precisely, I went to sea. " * 40)
+    settings = {
+        "model.path": tiny_model,
+        "workload.text": text,
+        "workload.new_tokens": 110,
+        "workload.prompt_tokens": 12,
+    }
+    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder), *extra]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(process: "subprocess.Popen[str]", words: str) -> str:
+    """The first line of its output with these words."""
+    for line in process.stdout:
+        if words in line:
+            return line
+    raise AssertionError(f"it ended before it said {words}: {process.stderr.read()}")
+
+
+def until_exchanging(process: "subprocess.Popen[str]") -> None:
+    until(process, "virtual time")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_model, tmp_path_factory) -> str:
+    """The fingerprint of the run that the tests disturb."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    with running(tiny_model, folder) as process:
+        assert process.communicate(timeout=120)[1] == ""
+    journal = Journal.open(folder)
+    fingerprint = journal.fingerprint()
+    journal.close()
+    return fingerprint
+
+
+def ns3_of(process: "subprocess.Popen[str]") -> psutil.Process:
+    (child,) = (child for child in psutil.Process(process.pid).children() if "ns3_scenarios" in child.cmdline())
+    return child
+
+
+def within_bound(what: Callable[[], bool]) -> bool:
+    end_s = time.monotonic() + BOUND_S
+    while not what() and time.monotonic() < end_s:
+        threading.Event().wait(0.05)
+    return what()
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGABRT])
+def test_a_lost_ns3_is_named_and_started_anew(undisturbed, tiny_model, tmp_path, private_tmp, number):
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        ns3.send_signal(number)
+        began_s = time.monotonic()
+        lost = until(process, "ns-3 lost")
+        assert time.monotonic() - began_s < BOUND_S
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    reason = {signal.SIGSTOP: "it has not answered"}.get(number, "process .* (was killed|ended)")
+    assert re.search(LOST + reason, lost)
+    assert gone(ns3)
+    assert not os.listdir(private_tmp)
+    journal = Journal.open(folder)
+    assert journal.rows("SELECT kind FROM events ORDER BY event") == [("ns-3 lost",), ("caught up",), ("finished",)]
+    assert journal.fingerprint() == undisturbed
+    journal.close()
+
+
+def test_a_killed_model_process_takes_ns3_with_it(tiny_model, tmp_path, private_tmp):
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        process.kill()
+        assert within_bound(lambda: gone(ns3))
+    assert re.search(r"stopping at virtual time \d+\.\d+ s: the process that started this one is gone", _log(folder))
+    assert not os.listdir(private_tmp)
+    journal = Journal.open(folder)
+    assert journal.rows("SELECT count(*) FROM exchanges")[0][0] > 0
+    journal.close()
+
+
+def test_a_model_process_that_was_stopped_for_too_long_begins_a_new_session(undisturbed, tiny_model, tmp_path):
+    folder = tmp_path / "run"
+    with running(tiny_model, folder) as process:
+        until_exchanging(process)
+        process.send_signal(signal.SIGSTOP)
+        assert within_bound(lambda: "no beat" in _log(folder))
+        process.send_signal(signal.SIGCONT)
+        assert re.search(LOST + ".*(unknown here|no beat)", until(process, "ns-3 lost"))
+        assert process.communicate(timeout=60)[1] == ""
+    journal = Journal.open(folder)
+    assert journal.fingerprint() == undisturbed
+    journal.close()
+
+
+def test_ctrl_c_ends_both(tiny_model, tmp_path, private_tmp):
+    with running(tiny_model, tmp_path / "run") as process:
+        until_exchanging(process)
+        ns3 = ns3_of(process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=BOUND_S)
+    assert (process.returncode, "stopped by the user" in errors) == (130, True)
+    assert gone(ns3)
+    assert not os.listdir(private_tmp)
+
+
+def test_an_assertion_of_ns3_in_mid_run_is_noticed(tiny_model, tmp_path):
+    folder = tmp_path / "run"
+    with private_ipc() as endpoint:
+        command = [sys.executable, "-m", "tests.support.aborting_ns3", endpoint]
+        ns3 = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with running(tiny_model, folder, "--connect", endpoint, "--set", "radio.scenario=aborting") as process:
+            until_exchanging(process)
+            words, _ = ns3.communicate(timeout=60)
+            began_s = time.monotonic()
+            lost = until(process, "ns-3 lost")
+            assert time.monotonic() - began_s < BOUND_S
+            output, errors = process.communicate(timeout=6 * BOUND_S)
+    assert "an assertion of the test" in words
+    assert 0.5 < float(re.search(LOST, lost)[1]) <= 1.2
+    assert process.returncode == 1
+    assert re.search("no ns-3 side answers .*\n3 times at variant 1, exchange \\d+", errors), errors
+    assert "Traceback" not in errors
+    assert f"cosim show {folder}" in output
+    assert f"cosim resume {folder}" in output
+
+
+def _log(folder: Path) -> str:
+    return (folder / "ns3.log").read_text(encoding="utf-8")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""NR's channel against closed forms, and against the channel matrices of ns-3's own model."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests.support import nr_air
+from tests.support.ns3_worker import Call, worker
+
+PLACE = (80.0, 0.0, 10.0)  # as high as the gNB
+PRB_HZ = 12 * 30e3
+SINGLE, FIRST, SECOND, CROSSED = range(4)
+
+
+@pytest.fixture(scope="module")
+def ns3() -> Iterator[Call]:
+    with worker() as call:
+        yield call
+
+
+def flat(distance_m: float, noise_figure_db: float, elements: int) -> float:
+    """Friis at 3.5 GHz, over -174 dBm/Hz and noise figure, with ideal beams."""
+    loss_db = 20 * math.log10(4 * math.pi * 3.5e9 * distance_m / 299792458)
+    return elements * 10 ** ((-loss_db + 174 - noise_figure_db - 10 * math.log10(PRB_HZ)) / 10)
+
+
+@pytest.mark.parametrize("polarizations", [1, 2])
+def test_without_fading_the_gain_is_path_loss_noise_and_arrays(ns3, polarizations):
+    (((down, up),),) = ns3(nr_air.look, [PLACE], [0.0], gnb=(4, 8), device=(1, 2), polarizations=polarizations)
+    assert down.shape == (273, 4)
+    for found, noise_figure_db in ((down, 7), (up, 5)):
+        assert found[:, SINGLE] == pytest.approx(flat(80, noise_figure_db, 64))
+        layer = flat(80, noise_figure_db, 64) if polarizations == 2 else 0
+        assert found[:, FIRST] == pytest.approx(layer)
+        assert found[:, SECOND] == pytest.approx(layer)
+        assert (found[:, CROSSED] == 0).all()
+
+
+@pytest.mark.parametrize("sight", ["Always", "Never"])
+@pytest.mark.parametrize("scenario", ["UMi-StreetCanyon", "UMa", "RMa", "InH-OfficeMixed"])
+def test_a_single_antenna_sees_the_sum_over_ns3s_clusters(ns3, scenario, sight):
+    gains, matrix, delays_s = ns3(nr_air.direct, PLACE, scenario, sight=sight)
+    offsets_hz = (np.arange(273) - 136) * PRB_HZ
+    response = (matrix[0, 0] * np.exp(-2j * np.pi * offsets_hz[:, None] * delays_s)).sum(axis=1)
+    assert gains[:, SINGLE] == pytest.approx(abs(response) ** 2 * flat(80, 7, 1), rel=1e-9)
+    assert gains[:, SINGLE].std() > 0.05 * gains[:, SINGLE].mean()
+
+
+def test_two_polarizations_make_two_layers_of_the_same_matrix(ns3):
+    gains, matrix, delays_s = ns3(nr_air.direct, PLACE, "UMi-StreetCanyon", sight="Never", polarizations=2)
+    offsets_hz = (np.arange(273) - 136) * PRB_HZ
+    h = np.einsum("usc,pc->pus", matrix, np.exp(-2j * np.pi * offsets_hz[:, None] * delays_s))
+    scale = flat(80, 7, 1)
+    precoders = np.array([[1, turn] for turn in (1, 1j, -1, -1j)]) / math.sqrt(2)
+    received = abs(np.einsum("pus,ks->kpu", h, precoders)) ** 2 * scale
+    best = received.sum(axis=(1, 2)).argmax()
+    assert gains[:, SINGLE] == pytest.approx(received[best].sum(axis=1), rel=1e-9)
+    pairs = []
+    for turn in (1, 1j):
+        layers = h @ (np.array([[1, 1], [turn, -turn]]) / math.sqrt(2)) * math.sqrt(scale)
+        gram = np.einsum("puk,pul->pkl", layers.conj(), layers)
+        pairs.append(np.column_stack([gram[:, 0, 0].real, gram[:, 1, 1].real, abs(gram[:, 0, 1]) ** 2]))
+    chosen = min(pairs, key=lambda pair: pair[:, 2].sum())
+    assert gains[:, FIRST:] == pytest.approx(chosen, rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize("polarizations", [1, 2])
+def test_with_one_frequency_both_directions_are_the_same_channel(ns3, polarizations):
+    """Up to the noise figures; with two polarizations precoders may differ, but neither sum nor determinant."""
+    given = {"fading": "UMi-StreetCanyon", "sight": "Never", "gnb": (2, 4), "polarizations": polarizations}
+    (((down, up),),) = ns3(nr_air.look, [PLACE], [0.0], **given)
+    figures = 10 ** ((7 - 5) / 10)
+    if polarizations == 1:
+        assert up[:, SINGLE] == pytest.approx(figures * down[:, SINGLE])
+    else:
+        assert up[:, FIRST] + up[:, SECOND] == pytest.approx(figures * (down[:, FIRST] + down[:, SECOND]))
+        volumes = [gain[:, FIRST] * gain[:, SECOND] - gain[:, CROSSED] for gain in (up, down)]
+        assert volumes[0] == pytest.approx(figures**2 * volumes[1], rel=1e-6, abs=1e-6 * abs(volumes[0]).max())
+
+
+def test_another_uplink_frequency_fades_otherwise(ns3):
+    given = {"fading": "UMi-StreetCanyon", "sight": "Never", "attributes": {"UplinkFrequency": 3.4e9}}
+    (((down, up),),) = ns3(nr_air.look, [PLACE], [0.0], **given)
+    assert abs(np.corrcoef(down[:, SINGLE], up[:, SINGLE])[0, 1]) < 0.9
+
+
+@pytest.mark.parametrize("sight", ["Always", "Never"])
+def test_the_mean_power_of_fading_is_that_without(ns3, sight):
+    places = [(60.0 + i % 7, float(i), 1.5) for i in range(300)]
+    flat_gain = np.array([down[0, SINGLE] for down, _ in ns3(nr_air.look, places, [0.0])[0]])
+    faded = np.array(
+        [
+            down[:, SINGLE].mean()
+            for down, _ in ns3(nr_air.look, places, [0.0], fading="UMi-StreetCanyon", sight=sight)[0]
+        ]
+    )
+    ratio = faded / flat_gain
+    assert ratio.mean() == pytest.approx(1, abs=4 * ratio.std() / math.sqrt(len(places)))
+    assert ratio.std() < 1
+
+
+def test_the_beam_of_an_array_gains_what_it_has_in_elements(ns3):
+    """In line of sight, nearly: other clusters cost some, and the grid of beams misses the direction a little."""
+    places = [(90 * math.cos(turn), 90 * math.sin(turn), 10.0) for turn in np.linspace(-1.2, 1.2, 40)]
+    given = {"fading": "UMi-StreetCanyon", "sight": "Always"}
+    one = ns3(nr_air.look, places, [0.0], **given)[0]
+    eight = ns3(nr_air.look, places, [0.0], gnb=(1, 8), **given)[0]
+    means = [np.array([down[:, SINGLE].mean() for down, _ in found]) for found in (one, eight)]
+    assert 8 * 0.6 < (means[1] / means[0]).mean() < 8.5
+
+
+def test_what_stands_still_does_not_change_and_what_moves_does(ns3):
+    given = {"fading": "UMi-StreetCanyon", "sight": "Never"}
+    times_s = [0.0, 0.002, 0.05]
+    still = [down for ((down, _),) in ns3(nr_air.look, [PLACE], times_s, **given)]
+    assert (still[0] == still[1]).all()
+    assert (still[0] == still[2]).all()
+    moving = [down for ((down, _),) in ns3(nr_air.look, [PLACE], times_s, speeds=[(0.0, 10.0, 0.0)], **given)]
+    change = [abs(later[:, SINGLE] / moving[0][:, SINGLE] - 1).mean() for later in moving[1:]]
+    assert 0 < change[0] < change[1]  # 10 m/s at 3.5 GHz: 117 Hz, so that 2 ms are a quarter of a turn, 50 ms several
+
+
+def test_one_device_is_nothing_to_another_and_the_same_seed_gives_the_same(ns3):
+    given = {"fading": "UMa", "sight": "Never", "gnb": (2, 2), "polarizations": 2}
+    places = [(50.0, 0.0, 1.5), (0.0, 70.0, 1.5)]
+    first = ns3(nr_air.look, places, [0.0], **given)[0]
+    again = ns3(nr_air.look, places, [0.0], **given)[0]
+    other = ns3(nr_air.look, places, [0.0], 2, **given)[0]
+    assert all((a == b).all() for one, two in zip(first, again, strict=True) for a, b in zip(one, two, strict=True))
+    assert not (first[0][0] == other[0][0]).any()
+    alone = ns3(nr_air.look, places[:1], [0.0], **given)[0]
+    assert (alone[0][0] == first[0][0]).all()

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""NR's native code in a pure C++ program with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer."""
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ns3_scenarios.wheel import build
+
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g1")
+BESIDE = ("fading", "moving-channel", "radio", "spatial-normal", "transfer-tag")
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("native")
+    sources = [
+        *sorted(build.SOURCES.glob("nr-*.cc")),
+        *(build.SOURCES / f"{name}.cc" for name in BESIDE),
+        Path(__file__).parent / "nr_native" / "main.cc",
+    ]
+    includes = ["-isystem", str(build.wheel() / "include"), f"-I{build.SOURCES}"]
+
+    def compile_one(source: Path) -> str:
+        target = str(folder / f"{source.stem}.o")
+        flags = [flag for flag in build.FLAGS if flag != "-O2"]
+        run([build.compiler(), *flags, *SANITIZERS, *includes, "-c", str(source), "-o", target])
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, sources))
+    linked = folder / "nr"
+    run([build.compiler(), *SANITIZERS, *objects, *build.link_arguments(), "-o", str(linked)])
+    return linked
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-6000:]
+    return done.stdout
+
+
+def test_a_busy_cell_is_clean_and_loses_nothing_when_acknowledged(program):
+    lines = run([str(program)]).splitlines()
+    assert len(lines) == 6
+    for line in lines:
+        _, mode, received, _, sent = line.split()
+        assert (received == sent) == (mode == "acknowledged")  # with 40 % of blocks failing, two transmissions each

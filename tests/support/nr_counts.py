@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An NR cell in a process of its own, with what its links have counted."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bridge.network import Outcome, Transfer, Wait
+from ns3_scenarios.simulation import open_network
+from tests.support.ns3_worker import Step
+
+FIELDS = ("blocks", "firstBlocks", "firstErrors", "firstBlers", "givenUp", "bytes", "prbs", "dropped")
+
+
+class Counts(Struct, frozen=True):
+    """As ns3::cosim::NrCount."""
+
+    blocks: int
+    first_blocks: int
+    first_errors: int
+    first_blers: float
+    given_up: int
+    bytes: int
+    prbs: int
+    dropped: int
+
+    @property
+    def first_bler(self) -> float:
+        return self.first_errors / self.first_blocks
+
+
+class Counted(Struct, frozen=True):
+    """What came of the steps. `counts`: before the first and after each step, of each device, down and up."""
+
+    departed_ns: list[int]
+    outcomes: list[Outcome]
+    counts: list[list[tuple[Counts, Counts]]]
+
+    def during(self, step: int, device: int, is_uplink: bool) -> Counts:
+        """What was counted in one step."""
+        before, after = (self.counts[i][device][is_uplink] for i in (step, step + 1))
+        return Counts(*(getattr(after, name) - getattr(before, name) for name in Counts.__struct_fields__))
+
+
+def counted(
+    steps: Sequence[Step], parameters: dict[str, Any], seed: int = 1, shares: Sequence[float] | None = None
+) -> Counted:
+    """Open an NR network in this process, carry out the steps, with these shares of the band, and close it."""
+    network = open_network("nr", parameters, seed)
+    try:
+        cell = network._topology.keep[0]
+        played = Counted([], [], [_counts(cell)])
+        for step in steps:
+            played.departed_ns.append(network.now_ns + step.gap_ns)
+            depart_ns = played.departed_ns[-1]
+            outcome = network.exchange(step.transfers, depart_ns, depart_ns + step.limit_ns, step.wait, shares)
+            played.outcomes.append(outcome)
+            played.counts.append(_counts(cell))
+        return played
+    finally:
+        network.close()
+
+
+def shared(shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any], limit_ns: int) -> list[Counts]:
+    """What each device has counted after so long, all saturated and with these shares of the band."""
+    network = open_network("nr", parameters, 1)
+    try:
+        sizes = (1, 60_000_000) if is_uplink else (60_000_000, 1)
+        asked = [Transfer(i, sizes[0], 0, sizes[1]) for i in range(len(shares))]
+        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE, shares)
+        return [count[is_uplink] for count in _counts(network._topology.keep[0])]
+    finally:
+        network.close()
+
+
+def aimed(parameters: dict[str, Any], target_bler: float, transmissions: int, limit_ns: int) -> Counts:
+    """What a saturated downlink counts whose link adaptation aims at this BLER, with so many transmissions at most."""
+    return _set({"TargetBler": target_bler, "MostTransmissions": transmissions}, parameters, limit_ns)[False]
+
+
+def without_outer_loop(parameters: dict[str, Any], limit_ns: int) -> tuple[Counts, Counts]:
+    """What both directions count when both are saturated, and MCSs are chosen by the reports alone."""
+    return _set({"OuterLoopStep": 0.0}, parameters, limit_ns, 10_000_000)
+
+
+def _set(
+    attributes: dict[str, float], parameters: dict[str, Any], limit_ns: int, uplink_bytes: int = 1
+) -> tuple[Counts, Counts]:
+    network = open_network("nr", parameters, 1)
+    try:
+        cell, ns = network._topology.keep[0], network._ns
+        for name, value in attributes.items():
+            cell.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
+        asked = [Transfer(0, 10**9 if uplink_bytes == 1 else 1, 0, uplink_bytes)]
+        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        if uplink_bytes > 1:
+            network.exchange([Transfer(0, 10**8, 0, 1)], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        return _counts(cell)[0]
+    finally:
+        network.close()
+
+
+def memory_of_runs(count: int) -> list[int]:
+    """Resident memory of this process in kB after each of so many simulations."""
+    found = []
+    for _ in range(count):
+        counted([Step([Transfer(i, 200_000, 0, 200_000) for i in range(8)])], {"fading": True})
+        found.append(int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]))
+    return found
+
+
+def _counts(cell: Any) -> list[tuple[Counts, Counts]]:
+    def of(device: int, is_uplink: bool) -> Counts:
+        count = cell.GetCount(device, is_uplink)
+        return Counts(*(getattr(count, name) for name in FIELDS))
+
+    return [(of(device, False), of(device, True)) for device in range(cell.CountDevices())]

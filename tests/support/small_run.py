@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small run in this process: recorded routing over a network with a closed form, which keeps a channel record."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from bridge.network import CHANNEL_ROW, Outcome
+from cosim import config
+from cosim.networks.ns3_side import Place
+from cosim.run import run
+from tests.support.fixed_network import FixedNetwork
+from tests.support.routing_traces import make_rows, write_rows
+
+REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
+
+
+class Quiet:
+    """A display that shows nothing."""
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+class ChannelNetwork(FixedNetwork):
+    """A `FixedNetwork` that says what its links can carry, and by how wide a band."""
+
+    busy_ns = 0
+
+    def __init__(self) -> None:
+        super().__init__(devices=DEVICES)
+        self.info = replace(self.info, bandwidth_hz=(1e7, 2e7))
+
+    def exchange(self, *asked: Any) -> Outcome:
+        """As `FixedNetwork.exchange`, with the first outcome's rows of the channel record."""
+        rows = [
+            CHANNEL_ROW.pack(0, device, direction, 0, 2 * device + direction, self.rate_bps(device), 20.0)
+            for device in range(DEVICES)
+            for direction in (0, 1)
+        ]
+        channel = b"" if self.exchanges else b"".join(rows)
+        return replace(super().exchange(*asked), channel=channel)
+
+
+class Side:
+    """Stands in for `cosim.networks.ns3_side.Ns3Side`."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def open(self, name: str) -> ChannelNetwork:
+        return ChannelNetwork()
+
+    def abandon(self) -> None:
+        """Nothing is lost."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def small_run(folder: Path, *settings: str) -> Path:
+    """A finished run of two policies in `folder`/run, which reads `folder`/trace.parquet."""
+    trace = write_rows(make_rows(REQUESTS, 4, NEW_TOKENS), folder / "trace.parquet")
+    asked = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.scenario=fixed", *settings]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cosim.run.Ns3Side", Side)
+        run(config.load(None, asked, ["top-k", "wdmoe"]), folder / "run", Place(), Quiet())
+    return folder / "run"
