@@ -100,7 +100,7 @@ def in_cpp(program: Path, parameters: dict[str, object]) -> tuple[list[list[int]
 def compare(console: Console) -> None:
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "radio"
-        sources = [*build.SOURCES.glob("*.cc"), Path(__file__).parent / "radio_native" / "main.cc"]
+        sources = [*build.sources(), Path(__file__).parent / "radio_native" / "main.cc"]
         build.build(sources, program, [])
         table = Table(
             "case", "transfers", "times equal", "C++ CPU s", "Python CPU s", "ratio", title="against pure C++"
@@ -147,7 +147,7 @@ def throughput(console: Console) -> None:
     console.print(table)
     console.print(
         "The five carriers' uplink by hand fits the first 160 ms with a sounding period of 160 ms, before the BS has "
-        "heard every device (tests/ns3_scenarios/scenarios/test_lte.py has it within 3 %); here all are heard after 10 ms."
+        "heard every device (tests/ns3_scenarios/scenarios/test_lte.py has it within 3 %); here all are after 10 ms."
     )
 
 

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import NS_PER_S, Transfer, Wait
-from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
+from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.simulation import Simulation, open_network
 from ns3_scenarios.wheel import build, loader
 
 DEVICES = (1, 8, 64)

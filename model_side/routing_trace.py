@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording of a model's routing: one Parquet file, read into contiguous arrays.
 
-`docs/runs/routing.md` describes the columns. A *pass* is one forward pass; a *token-layer* is one token in one MoE layer
-of a pass, and one row of the file. The rows of a pass stand together, layer after layer, token after token.
+`docs/runs/routing.md` describes the columns. A *pass* is one forward pass; a *token-layer* is one token in one MoE
+layer of a pass, and one row of the file. The rows of a pass stand together, layer after layer, token after token.
 """
 
 import json

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from contextlib import redirect_stdout
+from importlib.util import resolve_name
 from typing import Any
 
 import msgspec
@@ -22,9 +23,9 @@ from msgspec import inspect as types
 from bridge.network import RequestError
 
 from .scenario import Scenario
+from .scenarios import SCENARIOS, scenario_class
 from .scripts.said import Said
 from .scripts.script import told_by_line
-from .simulation import SCENARIOS, scenario_class
 
 UNITS = {
     "s": "s",
@@ -164,8 +165,12 @@ def source(kind: type[Scenario]) -> str:
     """The source of the file in which a scenario is written, with imports that hold anywhere."""
     module = inspect.getmodule(kind)
     assert module is not None
-    absolute = re.sub(r"^from \.(?=\w)", f"from {__package__}.", inspect.getsource(module), flags=re.MULTILINE)
-    return re.sub(r"^from \. ", f"from {__package__} ", absolute, flags=re.MULTILINE)
+    package = module.__name__.rpartition(".")[0]
+
+    def absolute(match: re.Match[str]) -> str:
+        return f"from {resolve_name(match[1], package)} import"
+
+    return re.sub(r"^from (\.[\w.]*) import", absolute, inspect.getsource(module), flags=re.MULTILINE)
 
 
 def _range(ge: float | None, gt: float | None, le: float | None, lt: float | None) -> str:

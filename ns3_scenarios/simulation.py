@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from bridge.names import meant
 from bridge.network import (
     LinkState,
     NetworkInfo,
@@ -29,13 +28,7 @@ from . import drops
 from .attach import attach
 from .outputs import Outputs
 from .scenario import Scenario
-from .scenarios.lte import Lte
-from .scenarios.lte_multicell import LteMulticell
-from .scenarios.mixed import Mixed
-from .scenarios.nr import Nr
-from .scenarios.recorded import Recorded
-from .scenarios.wifi import Wifi
-from .scenarios.wired import Wired
+from .scenarios import scenario_class
 from .scripts import script
 from .scripts.guard import Guard
 from .scripts.hang import BUILD_LIMIT_S, bounded
@@ -44,33 +37,12 @@ from .wheel import build, loader
 from .wheel.contrib import contribs, fingerprint
 from .world import background, life, movement, streams
 
-SCENARIOS: dict[str, type[Scenario]] = {
-    "lte": Lte,
-    "lte-multicell": LteMulticell,
-    "mixed": Mixed,
-    "nr": Nr,
-    "recorded": Recorded,
-    "wifi": Wifi,
-    "wired": Wired,
-}
-
 # In the order of the native enumerations (native/exchange.h).
 _WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
 _STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)
 _TIMES = 4  # of a transfer in the native answer, behind its status
 
 _SOCKETS = {"udp": "ns3::UdpSocketFactory", "tcp": "ns3::TcpSocketFactory"}
-
-
-def scenario_class(scenario: str) -> type[Scenario]:
-    """The scenario of that name, or the one in a script, `FILE.py` or `FILE.py:CLASS`. Raises `RequestError`."""
-    if script.is_script(scenario):
-        return script.load_script(scenario)
-    if scenario not in SCENARIOS:
-        known = ", ".join(sorted(SCENARIOS))
-        reason = f"{scenario} is none of {known}, and no script (FILE.py or FILE.py:CLASS)"
-        raise RequestError("radio.scenario", reason + meant(scenario, SCENARIOS))
-    return SCENARIOS[scenario]
 
 
 def open_network(
@@ -298,9 +270,11 @@ def _checked(built: Any, name: str) -> Topology:
 def _source_hash(scenario: Scenario) -> str:
     """A hash of this package's Python sources and of the file that the scenario is written in."""
     digest = hashlib.sha256()
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(type(scenario)))]
-    for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        digest.update(path.relative_to(here).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    own = Path(inspect.getfile(type(scenario)))
+    digest.update(own.name.encode() + b"\0" + own.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal: all that a run was and did, in one SQLite file, one transaction an exchange.
 
-`cosim/record/schema.sql` has the tables, `docs/runs/journal.md` describes them. SQLite in WAL mode keeps every committed
-exchange readable whatever happens to the process. Two runs of one configuration have equal journals but for
+`schema.sql` beside this file has the tables, `docs/runs/journal.md` describes them. SQLite in WAL mode keeps every
+committed exchange readable whatever happens to the process. Two runs of one configuration have equal journals but for
 the tables in `UNREPEATABLE`, which hold wall-clock time and mishaps. So a run that is done again can be held
 against its journal row by row: a replay must find every row, a resumed run adds those that are missing.
 """

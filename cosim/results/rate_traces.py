@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces out of a run's channel record, as CSV and for Mahimahi, and a configuration that plays them.
 
-`docs/scenarios/recorded.md` describes both formats, and the `recorded` scenario plays them. Capacity and sharing are the
-record's; delay, loss and the part of the capacity that is payload are fitted to the run's transfers
+`docs/scenarios/recorded.md` describes both formats, and the `recorded` scenario plays them. Capacity and sharing are
+the record's; delay, loss and the part of the capacity that is payload are fitted to the run's transfers
 (`cosim/networks/link_model.py`).
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware profiles, and the compute model against published measurements: `python -m model_side.hardware.check`."""
+"""The profiles, and the compute model against published measurements: `python -m model_side.hardware.check`."""
 
 from rich import box
 from rich.console import Console

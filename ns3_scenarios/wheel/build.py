@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The native library: C++ for the packet path, compiled against the installed ns-3 wheel at first use.
 
-`python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a module
-of the user's own (`cosim flags`). The result lies in the user's cache folder
+All folders of the sources are one include namespace, as in ns-3, and no two files have one name.
+
+`python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a
+module of the user's own (`cosim flags`). The result lies in the user's cache folder
 (`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler
 and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
 """
@@ -22,7 +24,7 @@ from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 
-SOURCES = Path(__file__).parent / "native"
+SOURCES = Path(__file__).parent.parent / "native"
 # The wheel's own settings: other ones would change the layout or behaviour of ns-3's classes.
 FLAGS = (
     "-std=c++20",
@@ -94,12 +96,33 @@ def compiler() -> str:
     return path
 
 
+def sources() -> list[Path]:
+    """All that is compiled, in order. Raises `BuildError` where two files have one name."""
+    found = sorted(SOURCES.rglob("*.cc"))
+    names: dict[str, Path] = {}
+    for path in sorted([*found, *SOURCES.rglob("*.h")]):
+        other = names.setdefault(path.name, path)
+        if other != path:
+            raise BuildError(f"{path} and {other} have one name, and lie in one include namespace; rename one")
+    return found
+
+
+def include_folders() -> list[Path]:
+    """The folders in which headers of ours lie, in order."""
+    return sorted({path.parent for path in SOURCES.rglob("*.h")})
+
+
+def include_arguments() -> list[str]:
+    """What the compiler needs to find the headers of the wheel and ours."""
+    return ["-isystem", str(wheel() / "include"), *(f"-I{folder}" for folder in include_folders())]
+
+
 @cache
 def source_hash() -> str:
     """A hash of the native sources, the compiler's version and flags, and the wheel's version."""
     digest = hashlib.sha256()
-    for path in sorted(SOURCES.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted([*SOURCES.rglob("*.cc"), *SOURCES.rglob("*.h")]):
+        digest.update(path.relative_to(SOURCES).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     version = subprocess.run([compiler(), "--version"], check=True, capture_output=True).stdout
     digest.update(b"\0".join([version, " ".join(FLAGS).encode(), distribution("ns3").version.encode()]))
     return digest.hexdigest()[:16]
@@ -131,8 +154,7 @@ def module_flags() -> list[str]:
     """
     place = wheel() / "lib64"
     libraries = [f"-l:{wheel_library(module).name}" for module in sorted(wheel_modules())]
-    headers = ["-isystem", str(wheel() / "include"), f"-I{SOURCES}"]
-    return [*FLAGS, "-shared", *headers, f"-L{place}", "-Wl,--as-needed", *libraries]
+    return [*FLAGS, "-shared", *include_arguments(), f"-L{place}", "-Wl,--as-needed", *libraries]
 
 
 def library() -> Path:
@@ -147,22 +169,22 @@ def library() -> Path:
     with (folder / "lock").open("w") as lock:  # the second of two processes waits for the first
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
-            build(sorted(SOURCES.glob("*.cc")), target, ["-shared"])
+            build(sources(), target, ["-shared"])
     return target
 
 
-def build(sources: list[Path], target: Path, options: list[str]) -> None:
-    """Compile `sources` and link them to `target`, which appears complete or not at all."""
+def build(files: list[Path], target: Path, options: list[str]) -> None:
+    """Compile `files` and link them to `target`, which appears complete or not at all."""
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = [Path(scratch) / f"{source.stem}.o" for source in sources]
-        list(pool.map(_compile, sources, objects))
+        objects = [Path(scratch) / f"{source.stem}.o" for source in files]
+        list(pool.map(_compile, files, objects))
         linked = Path(scratch) / target.name
         _run([*options, *map(str, objects), *link_arguments(), "-o", str(linked)])
         linked.replace(target)
 
 
 def _compile(source: Path, target: Path) -> None:
-    _run([*FLAGS, "-isystem", str(wheel() / "include"), f"-I{SOURCES}", "-c", str(source), "-o", str(target)])
+    _run([*FLAGS, *include_arguments(), "-c", str(source), "-o", str(target)])
 
 
 def _run(arguments: list[str]) -> None:

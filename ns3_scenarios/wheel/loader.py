@@ -75,7 +75,8 @@ def _cppyy() -> Any:
         faulthandler.enable(2)
     libcppyy.AddSmartPtrType("Ptr")
     cppyy.add_include_path(str(build.wheel() / "include"))
-    cppyy.add_include_path(str(build.SOURCES))
+    for folder in build.include_folders():
+        cppyy.add_include_path(str(folder))
     return cppyy
 
 

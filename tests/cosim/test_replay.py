@@ -146,7 +146,7 @@ def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_pa
 
 
 def test_all_built_in_scenarios_are_replayed():
-    from ns3_scenarios.simulation import SCENARIOS
+    from ns3_scenarios.scenarios import SCENARIOS
 
     (marks,) = test_every_built_in_scenario_and_policy_replays.pytestmark
     assert sorted(marks.args[1]) == sorted(

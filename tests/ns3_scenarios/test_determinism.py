@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.network import NS_PER_S, Transfer, Wait
-from ns3_scenarios.simulation import SCENARIOS
+from ns3_scenarios.scenarios import SCENARIOS
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000

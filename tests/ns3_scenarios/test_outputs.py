@@ -23,7 +23,8 @@ from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer
 from cosim.record.journal import FILE_NAME, Journal
 from ns3_scenarios.outputs import UNPLACED_M, Output
 from ns3_scenarios.radio_statistics import LTE_FILES
-from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
+from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.simulation import Simulation, open_network
 from tests import ROOT
 from tests.support.ns3_worker import Call, Step, carry_out, worker
 

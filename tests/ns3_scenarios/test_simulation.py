@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.network import NS_PER_S, PartnerLost, RequestError, Transfer, Wait
-from ns3_scenarios.simulation import SCENARIOS, open_network
+from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.simulation import open_network
 from tests import ROOT
 from tests.support.ns3_worker import Call, Step, play, worker
 from tests.support.wired_star import WiredStar

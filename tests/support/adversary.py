@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything a stranger can do to a server, all at once: `python -m tests.support.adversary tcp://HOST:PORT --seconds S`.
+"""All a stranger can do to a server, all at once: `python -m tests.support.adversary tcp://HOST:PORT --seconds S`.
 
 `--keys FOLDER` is the folder of a model's side that turned bad: it gets in, and says what nobody should. Without, it
 speaks plain tcp, and against a server with keys that and strange keys get it nothing. `--session NAME` is a session

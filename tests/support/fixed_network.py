@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network with a closed form, for tests of everything that is not the radio: each device has its own fixed rates.
 
-Run as a program it is a server of such networks: `python -m tests.support.fixed_network ENDPOINT [once] [child] [keys=FOLDER]
-[clock=FILE]`; over tcp without keys it is a plain one; with a clock its time-outs are ahead by the seconds in that
-file.
+Run as a program it is a server of such networks: `python -m tests.support.fixed_network ENDPOINT [once] [child]
+[keys=FOLDER] [clock=FILE]`; over tcp without keys it is a plain one; with a clock its time-outs are ahead by the
+seconds in that file.
 Parameters:
 `devices`, `rate_bps`, and for tests of failures `hold_s` (wall-clock seconds that an exchange takes), `stand_still`
 (virtual time does not show while it is held), `break_at` (the exchange that fails), `log` (a file that gets a line

@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.network import NS_PER_S, NetworkInfo, Outcome, Transfer, Wait
-from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
+from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.simulation import Simulation, open_network
 from tests.support.wired_star import WiredStar
 
 SCENARIOS["wired-star"] = WiredStar

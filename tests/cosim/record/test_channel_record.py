@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, Outcome, Transfer, Wait
-from ns3_scenarios.simulation import SCENARIOS
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.wheel import loader
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 

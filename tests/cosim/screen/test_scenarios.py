@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from bridge.network import RequestError
 from ns3_scenarios.catalogue import parameters, source, summary
 from ns3_scenarios.scenario import Scenario
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scripts.script import load_script
-from ns3_scenarios.simulation import SCENARIOS
 from tests import ROOT
 
 STAR = ROOT / "tests" / "wired_star.py"

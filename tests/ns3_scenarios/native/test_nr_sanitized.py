@@ -18,16 +18,14 @@ BESIDE = ("doppler-mobility", "moving-channel", "radio", "spatial-normal", "tran
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("native")
     sources = [
-        *sorted(build.SOURCES.glob("nr-*.cc")),
-        *(build.SOURCES / f"{name}.cc" for name in BESIDE),
-        Path(__file__).parent / "nr_native" / "main.cc",
+        *(path for path in build.sources() if path.parent.name == "nr" or path.stem in BESIDE),
+        Path(__file__).parent / "nr_sanitized" / "main.cc",
     ]
-    includes = ["-isystem", str(build.wheel() / "include"), f"-I{build.SOURCES}"]
 
     def compile_one(source: Path) -> str:
         target = str(folder / f"{source.stem}.o")
         flags = [flag for flag in build.FLAGS if flag != "-O2"]
-        run([build.compiler(), *flags, *SANITIZERS, *includes, "-c", str(source), "-o", target])
+        run([build.compiler(), *flags, *SANITIZERS, *build.include_arguments(), "-c", str(source), "-o", target])
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
-from ns3_scenarios.simulation import SCENARIOS
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000

@@ -10,9 +10,9 @@ from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenario import Scenario
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte_multicell import LteMulticell
 from ns3_scenarios.scenarios.lte_network import LteNetwork
-from ns3_scenarios.simulation import SCENARIOS
 from tests import ROOT
 from tests.ns3_scenarios.scenarios.test_lte import move_at
 from tests.support.ns3_worker import Call, Played, Step, play, worker

@@ -13,9 +13,9 @@ from ns3_scenarios.wheel import build
 ASK = """
 import sys
 from pathlib import Path
-from ns3_scenarios import native
-native.SOURCES = Path(sys.argv[1])
-print(native.library())
+from ns3_scenarios.wheel import build
+build.SOURCES = Path(sys.argv[1])
+print(build.library())
 """
 
 COUNTING_COMPILER = """#!/bin/sh

@@ -18,9 +18,10 @@ from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, Outcome, RequestError, Status, Transfer, Wait
 from cosim.record.journal import Journal
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
 from ns3_scenarios.scenarios.wired import Wired
-from ns3_scenarios.simulation import SCENARIOS, open_network
+from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world.life import Life
 from tests import ROOT
 from tests.support.ns3_worker import Call, Played, Step, play, worker

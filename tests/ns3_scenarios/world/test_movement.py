@@ -17,9 +17,10 @@ from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from cosim import config
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
 from ns3_scenarios.scenarios.wifi import REFERENCE_LOSS_DB
-from ns3_scenarios.simulation import SCENARIOS, Simulation, open_network
+from ns3_scenarios.simulation import Simulation, open_network
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world.movement import ConstantVelocity, Csv, Movement, Ns2, RandomWaypoint, circle
 from ns3_scenarios.world.recorded_movement import read_csv, read_ns2

@@ -18,8 +18,8 @@ from scipy import stats
 
 from bridge.network import NS_PER_S
 from ns3_scenarios.scenario import Topology
-from ns3_scenarios.scenarios import propagation
-from ns3_scenarios.simulation import SCENARIOS, open_network
+from ns3_scenarios.scenarios import SCENARIOS, propagation
+from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world import streams
 from ns3_scenarios.world.movement import HEADERS, stand
 from tests.support.ns3_worker import Call, worker

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the journals of this folder were made: the code of their time runs a small experiment, in a worktree of its own.
 
-`python -m tests.support.journals.make [NAME ...]` from the repository's root; each takes minutes, since that code's native
-library is compiled. The folder in which the run was made is blotted out, as it says nothing.
+`python -m tests.support.journals.make [NAME ...]` from the repository's root; each takes minutes, since that code's
+native library is compiled. The folder in which the run was made is blotted out, as it says nothing.
 """
 
 import os
