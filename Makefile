@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/.run
+# Those that the documentation names; bench.fuzz_decoder wants atheris beside it, and bench.setup what to compare with.
+BENCHES := bridge radio scenarios handover base_station what_if chain replay run chaos
 
 .PHONY: run test lint bench containers prerequisites clean
 
@@ -9,7 +11,7 @@ run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 25
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .
@@ -18,12 +20,7 @@ lint: $(VENV)/.lint
 	$(VENV)/bin/hadolint docker/*.Dockerfile
 
 bench: $(VENV)/.bench
-	$(VENV)/bin/python -m bench.bridge
-	$(VENV)/bin/python -m bench.radio
-	$(VENV)/bin/python -m bench.handover
-	$(VENV)/bin/python -m bench.base_station
-	$(VENV)/bin/python -m bench.replay
-	$(VENV)/bin/python -m bench.run
+	for name in $(BENCHES); do $(VENV)/bin/python -m bench.$$name || exit; done
 
 containers: $(RUN)
 	$(VENV)/bin/python docker/containers.py
