@@ -206,9 +206,10 @@ class Simulation:
         return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes())
 
     def _channel(self) -> bytes:
-        rows = bytearray(self._engine.GetChannelBytes())
+        sampler = self._engine.GetChannelSampler()
+        rows = bytearray(sampler.GetBytes())
         if rows:  # cppyy takes no empty buffer
-            self._engine.TakeChannel(rows)
+            sampler.Take(rows)
         return bytes(rows)
 
     def _notes(self) -> tuple[str, ...]:
