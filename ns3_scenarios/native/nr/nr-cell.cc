@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <fstream>
 
 namespace ns3::cosim
 {
@@ -820,24 +819,6 @@ NrCount
 NrCell::GetCount(uint32_t device, bool isUplink) const
 {
     return Get(m_links[device], isUplink).count;
-}
-
-bool
-NrCell::WriteCounts(const std::string& file) const
-{
-    std::ofstream out(file);
-    out << "% node\tdirection\tblocks\tfirstBlocks\tfirstErrors\tgivenUp\tdecodedBytes\tPRBs\tdroppedPackets\n";
-    for (const auto& link : m_links)
-    {
-        for (bool isUplink : {false, true})
-        {
-            const auto& count = Get(link, isUplink).count;
-            out << link.node->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
-                << count.firstBlocks << '\t' << count.firstErrors << '\t' << count.givenUp << '\t' << count.bytes
-                << '\t' << count.prbs << '\t' << count.dropped << '\n';
-        }
-    }
-    return out.flush().good();
 }
 
 NrLinkState

@@ -107,10 +107,6 @@ class NrCell : public Object
     Ptr<Channel> GetChannel() const;
     uint32_t CountDevices() const;
     NrCount GetCount(uint32_t device, bool isUplink) const;
-
-    /// Write all counts as a table, a line for each device and direction. False if the file cannot be written.
-    bool WriteCounts(const std::string& file) const;
-
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.

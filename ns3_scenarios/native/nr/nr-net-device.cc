@@ -104,6 +104,12 @@ NrNetDevice::GetCell() const
     return m_cell;
 }
 
+int64_t
+NrNetDevice::GetDevice() const
+{
+    return m_device;
+}
+
 bool
 NrNetDevice::Send(Ptr<Packet> packet, const Address& target, uint16_t protocol)
 {

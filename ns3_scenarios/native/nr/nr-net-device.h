@@ -33,6 +33,9 @@ class NrNetDevice : public NetDevice
     /// The cell that it is an end of.
     Ptr<NrCell> GetCell() const;
 
+    /// The number in its cell of the device that this is the end of; negative for the gNB's.
+    int64_t GetDevice() const;
+
     /// A packet has come over the air.
     void Receive(Ptr<Packet> packet);
 
