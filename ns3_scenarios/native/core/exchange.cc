@@ -292,7 +292,7 @@ ExchangeEngine::Begin(Pipeline& pipeline)
     ends.device->Connect();
     ends.device->Expect(m_exchange, pipeline.downlinkBytes, [this, &pipeline] { HandleDownlinkEnd(&pipeline); });
     ends.server->Expect(m_exchange, pipeline.uplinkBytes, [this, &pipeline] { HandleUplinkEnd(&pipeline); });
-    ends.life->Enter(Phase::RECEIVING);
+    ends.life->Enter(DevicePhase::RECEIVING);
     pipeline.downlinkBegin = GetNow();
     ends.server->Send(m_exchange, pipeline.downlinkBytes);
 }
@@ -301,7 +301,7 @@ void
 ExchangeEngine::HandleDownlinkEnd(Pipeline* pipeline)
 {
     auto& life = m_ends[pipeline->device].life;
-    life->Enter(Phase::COMPUTING);
+    life->Enter(DevicePhase::COMPUTING);
     pipeline->downlinkEnd = GetNow();
     auto computeNs = life->GetComputeNs(pipeline->computeNs);
     pipeline->computing =
@@ -312,7 +312,7 @@ void
 ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
 {
     auto& ends = m_ends[pipeline->device];
-    ends.life->Enter(Phase::TRANSMITTING);
+    ends.life->Enter(DevicePhase::TRANSMITTING);
     pipeline->computeEnd = GetNow();
     ends.device->Send(m_exchange, pipeline->uplinkBytes);
 }
@@ -320,7 +320,7 @@ ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
 void
 ExchangeEngine::HandleUplinkEnd(Pipeline* pipeline)
 {
-    m_ends[pipeline->device].life->Enter(Phase::IDLE);
+    m_ends[pipeline->device].life->Enter(DevicePhase::IDLE);
     pipeline->uplinkEnd = GetNow();
     m_pending--;
     m_done(m_exchange, pipeline->device);
@@ -366,7 +366,7 @@ ExchangeEngine::Cancel(Pipeline& pipeline)
 {
     auto& ends = m_ends[pipeline.device];
     pipeline.computing.Cancel();
-    ends.life->Enter(Phase::IDLE);
+    ends.life->Enter(DevicePhase::IDLE);
     Silence(pipeline.device);
     if (IsConnected(pipeline.device))
     {
