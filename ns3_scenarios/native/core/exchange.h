@@ -123,7 +123,7 @@ class ExchangeEngine : public Object
         int64_t computeNs{0};
         uint64_t uplinkBytes{0};
         bool reachable{false}; // connected at the departure, and has not left since
-        bool lost{false}; // a datagram of it was dropped
+        bool lost{false};      // a datagram of it was dropped
         EventId computing;
         int64_t downlinkBegin{-1};
         int64_t downlinkEnd{-1};

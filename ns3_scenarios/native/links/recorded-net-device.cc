@@ -193,14 +193,16 @@ double
 RecordedNetDevice::GetRateBps(int64_t windowNs) const
 {
     auto now = GetTraceTime();
-    return static_cast<double>(m_trace->GetWork(now) - m_trace->GetWork(now - windowNs)) / static_cast<double>(windowNs);
+    return static_cast<double>(m_trace->GetWork(now) - m_trace->GetWork(now - windowNs)) /
+           static_cast<double>(windowNs);
 }
 
 double
 RecordedNetDevice::GetComingRateBps(int64_t windowNs) const
 {
     auto now = GetTraceTime();
-    return static_cast<double>(m_trace->GetWork(now + windowNs) - m_trace->GetWork(now)) / static_cast<double>(windowNs);
+    return static_cast<double>(m_trace->GetWork(now + windowNs) - m_trace->GetWork(now)) /
+           static_cast<double>(windowNs);
 }
 
 LinkTrace::Sharing

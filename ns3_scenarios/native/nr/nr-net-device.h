@@ -72,7 +72,7 @@ class NrNetDevice : public NetDevice
     int64_t FindDevice(Ipv4Address address);
 
     Ptr<NrCell> m_cell;
-    int64_t m_device{-1}; // negative: the gNB
+    int64_t m_device{-1};                    // negative: the gNB
     std::vector<Ptr<NrNetDevice>> m_devices; // the gNB's
     std::map<Ipv4Address, int64_t> m_byAddress;
     Ptr<Node> m_node;
