@@ -15,12 +15,23 @@ from msgspec import Struct
 
 NS_PER_S = 1_000_000_000
 
-CHANNEL_ROW = struct.Struct("<qHBBIff")
+CHANNEL_FIELDS = (
+    ("time_ns", "q"),
+    ("device", "H"),
+    ("direction", "B"),
+    ("others", "B"),
+    ("pool", "I"),
+    ("capacity_bps", "f"),
+    ("sinr_db", "f"),
+)
+"""The fields of a channel record's row in order, and what each is for `struct` (little-endian, without gaps)."""
+
+CHANNEL_ROW = struct.Struct("<" + "".join(code for _, code in CHANNEL_FIELDS))
 """One row of a channel record: what one direction of a device's link could carry, whether it was used or not.
 
-time_ns, device, direction (0 downlink, 1 uplink), others, pool, capacity_bps, sinr_db. It holds from virtual time
-`time_ns` until the next row of the same device and direction.
+It holds from virtual time `time_ns` until the next row of the same device and direction.
 
+- `direction`: 0 downlink, 1 uplink.
 - `others`: users beside the devices with data waiting in the same pool and direction, at most 255; 0 where unknown.
 - `pool`: number of what is shared: devices and directions in one pool at one time share it.
 - `capacity_bps`: what the device would get if it had the whole pool to itself, at the modulation and coding that its
@@ -50,6 +61,10 @@ class Status(StrEnum):
     LATE = "late"
     LOST = "lost"
     UNREACHABLE = "unreachable"
+
+
+WAITS, STATUSES = tuple(Wait), tuple(Status)
+"""By their numbers, where they are numbers: in the native library and in compiled Python."""
 
 
 class Transfer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

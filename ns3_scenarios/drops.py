@@ -8,17 +8,20 @@ from .scenario import Topology
 
 _MOST_NAMED = 3
 
-# In the order of the native enumeration.
-_REASONS = (
-    ("no route", "let the script set routes at both ends and at each node between, or wait for its routing protocol"),
-    ("its interface is down", "let the script set it up"),
-    ("time to live at its end", "the routes lead in a circle"),
-    (
+REASONS = {
+    "NO_ROUTE": (
+        "no route",
+        "let the script set routes at both ends and at each node between, or wait for its routing protocol",
+    ),
+    "INTERFACE_DOWN": ("its interface is down", "let the script set it up"),
+    "TTL_EXPIRED": ("time to live at its end", "the routes lead in a circle"),
+    "ARP": (
         "ARP has no answer or no room",
         "is that an address of a node in reach? A script that sets ns3::ArpCache::PendingQueueSize needs to hold a "
         "transfer's packets",
     ),
-)
+}
+"""What each of the native enumeration's reasons is called, and its remedy; in the order of their numbers."""
 
 
 def described(ns: Any, topology: Topology, rows: Sequence[int]) -> tuple[str, ...]:
@@ -33,7 +36,7 @@ def described(ns: Any, topology: Topology, rows: Sequence[int]) -> tuple[str, ..
 def _sentence(ns: Any, topology: Topology, node: int, reason: int, met: Sequence[tuple[int, int]]) -> str:
     names = _some([topology.devices[device].name for device, _ in met])
     targets = _some(list(dict.fromkeys(_dotted(address) for _, address in met)))
-    what, remedy = _REASONS[reason]
+    what, remedy = tuple(REASONS.values())[reason]
     return f"{names}: {what} at {_node(ns, topology, node)} to {targets}; {remedy}"
 
 

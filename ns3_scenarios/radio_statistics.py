@@ -2,7 +2,7 @@
 """What radios count themselves, layer by layer, as tables of text: LTE's by ns-3, Wi-Fi's and NR's by ours."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,17 @@ LTE_FILES = {
     "RadioBearerStatsCalculator::UlPdcpOutputFilename": "UlPdcpStats.txt",
 }
 """ns-3's names for the files, by the attribute that holds each."""
+
+NR_COUNTS = {
+    "blocks": "blocks",
+    "firstBlocks": "firstBlocks",
+    "firstErrors": "firstErrors",
+    "givenUp": "givenUp",
+    "decodedBytes": "bytes",
+    "PRBs": "prbs",
+    "droppedPackets": "dropped",
+}
+"""What `ns::cosim::NrCount` calls the figures of nr.txt, by the names of their columns."""
 
 _INTERFERENCE = re.compile(r"[\d.]+\t\d+\t(?:[\d.]+e[+-]\d\d ?)+")
 """A row: time, cell, and a value for each resource block; the time of the next one follows without a space."""
@@ -68,15 +79,27 @@ def wifi(net_devices: list[Any], folder: Path, names: Names) -> Write:
 
 
 def nr(net_devices: list[Any], folder: Path, names: Names) -> Write:
-    """What the cell of these NR net devices has counted by the end."""
+    """What the cells of these NR net devices have counted by the end."""
     ns = loader.load((), ("nr-cell.h", "nr-net-device.h"))
-    cell = net_devices[0].GetObject[ns.cosim.NrNetDevice]().GetCell()
+    ends = [net_device.GetObject[ns.cosim.NrNetDevice]() for net_device in net_devices]
 
     def write() -> None:
-        cell.WriteCounts(str(folder / "nr.txt"))
-        _name(folder / "nr.txt", names)
+        with (folder / "nr.txt").open("w", encoding="utf-8") as table:
+            print("% node", "name", "direction", *NR_COUNTS, sep="\t", file=table)
+            for end in ends:
+                if end.GetDevice() >= 0:
+                    print(*_nr_rows(end, names), sep="\n", file=table)
 
     return write
+
+
+def _nr_rows(end: Any, names: Names) -> Iterator[str]:
+    """What the links of a device's end have counted, down and up."""
+    node = int(end.GetNode().GetId())
+    for is_uplink in (False, True):
+        count = end.GetCell().GetCount(end.GetDevice(), is_uplink)
+        figures = (getattr(count, field) for field in NR_COUNTS.values())
+        yield "\t".join(map(str, (node, names.get(node, ""), "up" if is_uplink else "down", *figures)))
 
 
 BY_NET_DEVICE = {"ns3::LteEnbNetDevice": lte, "ns3::WifiNetDevice": wifi, "ns3::cosim::NrNetDevice": nr}

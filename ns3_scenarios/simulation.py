@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from bridge.network import (
+    STATUSES,
+    WAITS,
     LinkState,
     NetworkInfo,
     Outcome,
     PartnerLost,
     RequestError,
-    Status,
     Transfer,
     TransferOutcome,
     Wait,
@@ -37,9 +38,6 @@ from .wheel import build, loader
 from .wheel.contrib import contribs, fingerprint
 from .world import background, life, movement, streams
 
-# In the order of the native enumerations (native/exchange.h).
-_WAITS = (Wait.ALL, Wait.ANY, Wait.DEADLINE)
-_STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)
 _TIMES = 4  # of a transfer in the native answer, behind its status
 
 _SOCKETS = {"udp": "ns3::UdpSocketFactory", "tcp": "ns3::TcpSocketFactory"}
@@ -196,19 +194,20 @@ class Simulation:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
         asked = array("l", figures or [0])  # cppyy takes no empty buffer
         answer = array("l", [0] * max((1 + _TIMES) * len(transfers), 1))
-        if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, _WAITS.index(wait), answer):
+        if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, WAITS.index(wait), answer):
             raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
         outcomes = []
         for i, transfer in enumerate(transfers):
             status, *times = answer[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
-            outcomes.append(TransferOutcome(transfer.device, _STATUSES[status], *map(_counted, times)))
+            outcomes.append(TransferOutcome(transfer.device, STATUSES[status], *map(_counted, times)))
         links = tuple(map(self._link, range(len(self.info.devices))))
         return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes())
 
     def _channel(self) -> bytes:
-        rows = bytearray(self._engine.GetChannelBytes())
+        sampler = self._engine.GetChannelSampler()
+        rows = bytearray(sampler.GetBytes())
         if rows:  # cppyy takes no empty buffer
-            self._engine.TakeChannel(rows)
+            sampler.Take(rows)
         return bytes(rows)
 
     def _notes(self) -> tuple[str, ...]:

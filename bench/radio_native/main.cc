@@ -61,8 +61,8 @@ Parse(int argc, char** argv)
         words << argv[i] << ' ';
     }
     Settings s;
-    words >> s.devices >> s.seed >> s.carriers >> s.transmissionMode >> s.rlc >> s.downlinkEarfcn >>
-        s.uplinkEarfcn >> s.sockets;
+    words >> s.devices >> s.seed >> s.carriers >> s.transmissionMode >> s.rlc >> s.downlinkEarfcn >> s.uplinkEarfcn >>
+        s.sockets;
     Vector place;
     while (words >> place.x >> place.y >> place.z)
     {

@@ -16,12 +16,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from bridge.network import STATUSES, WAITS, Status, Wait
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-DONE, LATE, LOST, UNREACHABLE = range(4)
-ALL, ANY, DEADLINE = range(3)
+DONE, LATE, LOST, UNREACHABLE = map(STATUSES.index, (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE))
+ALL, ANY, DEADLINE = map(WAITS.index, (Wait.ALL, Wait.ANY, Wait.DEADLINE))
 
 _WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = range(8)
 

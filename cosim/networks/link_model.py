@@ -13,11 +13,8 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse.csgraph
 
-from bridge.network import RequestError, Status, Wait
+from bridge.network import WAITS, RequestError, Status, Wait
 from cosim.networks.fluid import (
-    ALL,
-    ANY,
-    DEADLINE,
     Channel,
     Constants,
     Exchanges,
@@ -30,7 +27,6 @@ from cosim.networks.fluid import (
 from cosim.networks.recorded_channel import Record, read_record
 from cosim.record.journal import Journal
 
-WAITS = {Wait.ALL: ALL, Wait.ANY: ANY, Wait.DEADLINE: DEADLINE}
 MOST_EXCHANGES = 2000
 """More than this are not looked at; they are taken evenly from the record."""
 
@@ -106,7 +102,7 @@ def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
         deadline_ns.astype(np.float64),
         table[:, 1:5].astype(np.int64),
         np.zeros((len(table), 2), dtype=bool),
-        WAITS[wait],
+        WAITS.index(wait),
     )
     return Observed(asked, end_ns.astype(np.float64), table[:, 5:])
 

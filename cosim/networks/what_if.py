@@ -8,20 +8,19 @@ import msgspec
 import numpy as np
 
 from bridge.network import (
+    STATUSES,
+    WAITS,
     LinkState,
     NetworkInfo,
     Outcome,
     RequestError,
-    Status,
     Transfer,
     TransferOutcome,
     Wait,
     check_request,
 )
 from cosim.networks.fluid import UNREACHABLE, Exchanges, Flags, Floats, Integers, at_begin, carry
-from cosim.networks.link_model import WAITS, LinkModel, vanishes
-
-_STATUSES = (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE)  # in the order of cosim.networks.fluid
+from cosim.networks.link_model import LinkModel, vanishes
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class WhatIfNetwork:
             self._record.channel,
             self._model.constants,
             self._cursor,
-            Exchanges(self._first, self._depart_ns, self._deadline_ns, asked, self._vanishes(asked), WAITS[wait]),
+            Exchanges(self._first, self._depart_ns, self._deadline_ns, asked, self._vanishes(asked), WAITS.index(wait)),
             self._end_ns,
             self._times,
             self._status,
@@ -97,7 +96,7 @@ class WhatIfNetwork:
         outcomes = tuple(
             TransferOutcome(
                 transfer.device,
-                _STATUSES[status],
+                STATUSES[status],
                 None if status == UNREACHABLE and times[0] < 0 else depart_ns,
                 *(None if ns < 0 else round(ns) for ns in times),
             )

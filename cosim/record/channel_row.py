@@ -3,20 +3,9 @@
 
 import numpy as np
 
-from bridge.network import CHANNEL_ROW
+from bridge.network import CHANNEL_FIELDS
 
-ROW = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("device", "<u2"),
-        ("direction", "u1"),
-        ("others", "u1"),
-        ("pool", "<u4"),
-        ("capacity_bps", "<f4"),
-        ("sinr_db", "<f4"),
-    ]
-)
-assert ROW.itemsize == CHANNEL_ROW.size
+ROW = np.dtype([(name, np.dtype(f"<{code}").str) for name, code in CHANNEL_FIELDS])
 
 DIRECTIONS = ("down", "up")
 DOWN, UP = range(2)

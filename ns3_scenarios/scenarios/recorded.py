@@ -41,8 +41,10 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "ns3/internet-stack-helper.h",
         "ns3/ipv4-address-helper.h",
         "ns3/ipv4-static-routing-helper.h",
-        "recorded-link.h",
+        "link-trace.h",
+        "recorded-net-device.h",
         "recorded-pools.h",
+        "recorded-radio.h",
     )
 
     devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_DEVICES)] | None = None

@@ -37,7 +37,8 @@ ChannelRecord::Note(int64_t nowNs, uint32_t device, uint8_t direction, const Cap
             static_cast<uint8_t>(std::min(capacity.others, MOST)),
             capacity.pool,
             static_cast<float>(capacity.bps),
-            std::isnan(capacity.sinrDb) ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(capacity.sinrDb)};
+            std::isnan(capacity.sinrDb) ? std::numeric_limits<float>::quiet_NaN()
+                                        : static_cast<float>(capacity.sinrDb)};
     auto [latest, isFirst] = m_latest.try_emplace({device, direction}, row);
     if (isFirst || IsNews(row, latest->second))
     {

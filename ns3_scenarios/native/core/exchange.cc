@@ -8,8 +8,8 @@
 #include "ns3/inet-socket-address.h"
 #include "ns3/ipv4-address.h"
 #include "ns3/node-list.h"
-#include "ns3/simulator.h"
 #include "ns3/nstime.h"
+#include "ns3/simulator.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/uinteger.h"
@@ -29,8 +29,6 @@ constexpr uint16_t DEVICE_PORT = 20000;
 
 constexpr int64_t ATTACH_POLL_NS = 1'000'000; // an LTE subframe
 
-constexpr uint32_t ROWS_AT_FULL_RATE = 16384; // eight devices, both directions, each millisecond of a second
-
 } // namespace
 
 TypeId
@@ -40,11 +38,6 @@ ExchangeEngine::GetTypeId()
                             .SetParent<Object>()
                             .SetGroupName("Cosim")
                             .AddConstructor<ExchangeEngine>()
-                            .AddAttribute("ChannelPeriod",
-                                          "How often the channel record looks at all links; 0 is never.",
-                                          TimeValue(MilliSeconds(1)), // an LTE subframe
-                                          MakeTimeAccessor(&ExchangeEngine::m_channelPeriod),
-                                          MakeTimeChecker(Time()))
                             .AddTraceSource("Done",
                                             "A transfer is done: number of the exchange and index of the device.",
                                             MakeTraceSourceAccessor(&ExchangeEngine::m_done),
@@ -80,11 +73,11 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     life->SetSinks(
         [this, index](bool absent) {
             absent ? Leave(index) : Join(index);
-            HandleLife();
+            m_sampler->HandleLife();
         },
         [this, device](bool cut) {
             m_obstruction->SetCut(device, cut);
-            HandleLife();
+            m_sampler->HandleLife();
         });
     m_ends.push_back({install(server, true, atServer, atDevice),
                       install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
@@ -173,16 +166,8 @@ ExchangeEngine::IsAttached() const
 void
 ExchangeEngine::RecordChannel()
 {
-    if (!m_channelPeriod.IsStrictlyPositive())
-    {
-        return;
-    }
-    m_isAttached = true;
-    NoteChannel(m_channelPeriod);
-    if (m_radio->IsChanging())
-    {
-        Simulator::Schedule(m_channelPeriod, &ExchangeEngine::Sample, this);
-    }
+    auto devices = static_cast<uint32_t>(m_ends.size());
+    m_sampler->Begin(m_radio, devices, [this](uint32_t device) { return GetAccess(device); });
 }
 
 void
@@ -203,60 +188,21 @@ ExchangeEngine::PollAttach(int64_t untilNs)
     Simulator::Schedule(NanoSeconds(ATTACH_POLL_NS), &ExchangeEngine::PollAttach, this, untilNs);
 }
 
-void
-ExchangeEngine::NoteChannel(Time interval)
+ChannelSampler::Access
+ExchangeEngine::GetAccess(uint32_t device) const
 {
-    for (uint32_t device = 0; device < m_ends.size(); device++)
+    if (!IsConnected(device))
     {
-        uint8_t direction = 0;
-        for (const auto& capacity : GetCapacity(device, interval))
-        {
-            m_channel.Note(GetNow(), device, direction++, capacity);
-        }
+        return ChannelSampler::Access::DISCONNECTED;
     }
-}
-
-void
-ExchangeEngine::Sample()
-{
-    // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
-    auto interval = m_channelPeriod * (int64_t{1} << (m_channel.GetCount() / ROWS_AT_FULL_RATE));
-    NoteChannel(interval);
-    Simulator::Schedule(interval, &ExchangeEngine::Sample, this);
-}
-
-void
-ExchangeEngine::HandleLife()
-{
-    if (m_channelPeriod.IsStrictlyPositive() && m_isAttached)
-    {
-        NoteChannel(m_channelPeriod);
-    }
-}
-
-std::vector<Capacity>
-ExchangeEngine::GetCapacity(uint32_t device, Time interval) const
-{
-    auto found = m_radio->GetCapacity(device, interval.GetNanoSeconds());
-    bool connected = found.empty() || IsConnected(device);
     bool cut = m_obstruction && m_obstruction->IsCut(m_ends[device].deviceNode);
-    for (auto& capacity : found)
-    {
-        capacity.bps = !connected ? -1 : cut ? 0 : capacity.bps;
-    }
-    return found;
+    return cut ? ChannelSampler::Access::CUT : ChannelSampler::Access::OPEN;
 }
 
-uint32_t
-ExchangeEngine::GetChannelBytes() const
+Ptr<ChannelSampler>
+ExchangeEngine::GetChannelSampler() const
 {
-    return m_channel.GetCount() * sizeof(ChannelRecord::Row);
-}
-
-void
-ExchangeEngine::TakeChannel(uint8_t* rows)
-{
-    m_channel.Take(rows);
+    return m_sampler;
 }
 
 uint32_t
@@ -346,7 +292,7 @@ ExchangeEngine::Begin(Pipeline& pipeline)
     ends.device->Connect();
     ends.device->Expect(m_exchange, pipeline.downlinkBytes, [this, &pipeline] { HandleDownlinkEnd(&pipeline); });
     ends.server->Expect(m_exchange, pipeline.uplinkBytes, [this, &pipeline] { HandleUplinkEnd(&pipeline); });
-    ends.life->Enter(Phase::RECEIVING);
+    ends.life->Enter(DevicePhase::RECEIVING);
     pipeline.downlinkBegin = GetNow();
     ends.server->Send(m_exchange, pipeline.downlinkBytes);
 }
@@ -355,7 +301,7 @@ void
 ExchangeEngine::HandleDownlinkEnd(Pipeline* pipeline)
 {
     auto& life = m_ends[pipeline->device].life;
-    life->Enter(Phase::COMPUTING);
+    life->Enter(DevicePhase::COMPUTING);
     pipeline->downlinkEnd = GetNow();
     auto computeNs = life->GetComputeNs(pipeline->computeNs);
     pipeline->computing =
@@ -366,7 +312,7 @@ void
 ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
 {
     auto& ends = m_ends[pipeline->device];
-    ends.life->Enter(Phase::TRANSMITTING);
+    ends.life->Enter(DevicePhase::TRANSMITTING);
     pipeline->computeEnd = GetNow();
     ends.device->Send(m_exchange, pipeline->uplinkBytes);
 }
@@ -374,7 +320,7 @@ ExchangeEngine::HandleComputeEnd(Pipeline* pipeline)
 void
 ExchangeEngine::HandleUplinkEnd(Pipeline* pipeline)
 {
-    m_ends[pipeline->device].life->Enter(Phase::IDLE);
+    m_ends[pipeline->device].life->Enter(DevicePhase::IDLE);
     pipeline->uplinkEnd = GetNow();
     m_pending--;
     m_done(m_exchange, pipeline->device);
@@ -420,7 +366,7 @@ ExchangeEngine::Cancel(Pipeline& pipeline)
 {
     auto& ends = m_ends[pipeline.device];
     pipeline.computing.Cancel();
-    ends.life->Enter(Phase::IDLE);
+    ends.life->Enter(DevicePhase::IDLE);
     Silence(pipeline.device);
     if (IsConnected(pipeline.device))
     {
@@ -555,6 +501,7 @@ void
 ExchangeEngine::DoDispose()
 {
     m_radio = nullptr;
+    m_sampler->Dispose();
     m_obstruction = nullptr;
     m_server = nullptr;
     m_ends.clear();

@@ -2,7 +2,7 @@
 #ifndef COSIM_EXCHANGE_H
 #define COSIM_EXCHANGE_H
 
-#include "channel-record.h"
+#include "channel-sampler.h"
 #include "device-life.h"
 #include "drop-log.h"
 #include "obstruction.h"
@@ -94,11 +94,8 @@ class ExchangeEngine : public Object
                   int64_t wait,
                   int64_t* answer);
 
-    /// The bytes of the channel record since the latest `TakeChannel`, 24 a row.
-    uint32_t GetChannelBytes() const;
-
-    /// Copy them, and forget them.
-    void TakeChannel(uint8_t* rows);
+    /// What looks at all links, and has the channel record.
+    Ptr<ChannelSampler> GetChannelSampler() const;
 
     /// How many rows `TakeDrops` has.
     uint32_t GetDropCount() const;
@@ -126,7 +123,7 @@ class ExchangeEngine : public Object
         int64_t computeNs{0};
         uint64_t uplinkBytes{0};
         bool reachable{false}; // connected at the departure, and has not left since
-        bool lost{false}; // a datagram of it was dropped
+        bool lost{false};      // a datagram of it was dropped
         EventId computing;
         int64_t downlinkBegin{-1};
         int64_t downlinkEnd{-1};
@@ -144,10 +141,7 @@ class ExchangeEngine : public Object
     };
 
     void PollAttach(int64_t untilNs);
-    void NoteChannel(Time interval);
-    void Sample();
-    void HandleLife();
-    std::vector<Capacity> GetCapacity(uint32_t device, Time interval) const;
+    ChannelSampler::Access GetAccess(uint32_t device) const;
     void Depart();
     void Begin(Pipeline& pipeline);
     void HandleDownlinkEnd(Pipeline* pipeline);
@@ -167,8 +161,7 @@ class ExchangeEngine : public Object
     void MarkLost(uint32_t device);
 
     Ptr<Radio> m_radio;
-    Time m_channelPeriod;
-    ChannelRecord m_channel;
+    Ptr<ChannelSampler> m_sampler{CreateObject<ChannelSampler>()};
     DropLog m_drops;
     Ptr<Obstruction> m_obstruction;
     Ptr<Node> m_server;
@@ -181,7 +174,6 @@ class ExchangeEngine : public Object
     EventId m_departure;
     EventId m_deadline;
     bool m_running{false};
-    bool m_isAttached{false};
     std::atomic<bool> m_interrupt{false};
 
     mutable std::mutex m_lifetime; // of ns-3's simulator, against threads that look at its clock

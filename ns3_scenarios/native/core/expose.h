@@ -24,11 +24,11 @@ struct Expose
 } // namespace ns3::cosim
 
 /// `object->*Get(TAG{})` is the member from now on; for use in the unnamed namespace of `ns3::cosim`.
-#define COSIM_EXPOSE(TAG, MEMBER)                                                                                  \
-    struct TAG                                                                                                     \
-    {                                                                                                              \
-        friend constexpr auto Get(TAG);                                                                            \
-    };                                                                                                             \
+#define COSIM_EXPOSE(TAG, MEMBER)                                                                                      \
+    struct TAG                                                                                                         \
+    {                                                                                                                  \
+        friend constexpr auto Get(TAG);                                                                                \
+    };                                                                                                                 \
     template struct Expose<MEMBER, TAG>;
 
 #endif

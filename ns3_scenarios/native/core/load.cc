@@ -194,7 +194,8 @@ Load::StartApplication()
     }
     else
     {
-        // On with the probability that it has in the long run; Toggle turns it round. Fixed times begin with an on-time.
+        // On with the probability that it has in the long run; Toggle turns it round. Fixed times begin with an
+        // on-time.
         bool on = !m_times || m_meanOffS == 0 || m_times->GetValue(1, 0) > std::log1p(m_meanOffS / m_meanOnS);
         m_on = !on;
         m_onSince = Simulator::Now();

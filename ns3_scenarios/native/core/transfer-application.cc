@@ -306,7 +306,8 @@ TransferApplication::DropHalfOpen()
         auto socket = DynamicCast<Socket>(each->second);
         Address local;
         socket->GetSockName(local);
-        bool isOurs = InetSocketAddress::IsMatchingType(local) && InetSocketAddress::ConvertFrom(local).GetPort() == port;
+        bool isOurs =
+            InetSocketAddress::IsMatchingType(local) && InetSocketAddress::ConvertFrom(local).GetPort() == port;
         if (isOurs && TcpState::Get(socket) == TcpSocket::SYN_RCVD)
         {
             TcpState::Abort(socket);

@@ -27,7 +27,7 @@ Battery::Battery(double capacityJ, const Powers& powersW, std::function<void()> 
 }
 
 void
-Battery::Enter(Phase phase)
+Battery::Enter(DevicePhase phase)
 {
     auto now = Simulator::Now().GetNanoSeconds();
     m_leftNj = std::max(0.0, m_leftNj - GetPowerW() * static_cast<double>(now - m_sinceNs));

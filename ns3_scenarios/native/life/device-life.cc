@@ -28,7 +28,7 @@ void
 DeviceLife::SetSinks(Change absent, Change cut)
 {
     m_absent.sink = [this, absent](bool on) {
-        Enter(Phase::IDLE);
+        Enter(DevicePhase::IDLE);
         absent(on);
     };
     m_cut.sink = cut;
@@ -78,9 +78,9 @@ DeviceLife::IsPresent() const
 }
 
 void
-DeviceLife::Enter(Phase phase)
+DeviceLife::Enter(DevicePhase phase)
 {
-    phase = IsPresent() ? phase : Phase::OFF;
+    phase = IsPresent() ? phase : DevicePhase::OFF;
     if (m_battery)
     {
         m_battery->Enter(phase);

@@ -51,7 +51,7 @@ class DeviceLife : public Object
     bool IsPresent() const;
 
     /// The device begins another phase of a transfer; an absent one is off all the same.
-    void Enter(Phase phase);
+    void Enter(DevicePhase phase);
 
     /// How long a computation of `fullSpeedNs` at full speed takes if it begins now.
     int64_t GetComputeNs(int64_t fullSpeedNs) const;

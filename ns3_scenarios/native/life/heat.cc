@@ -26,11 +26,11 @@ Heat::Heat(double warmingS, double coolingS, double threshold, double slowest)
 }
 
 void
-Heat::Enter(Phase phase)
+Heat::Enter(DevicePhase phase)
 {
     m_warmth = GetWarmth();
     m_sinceNs = Simulator::Now().GetNanoSeconds();
-    m_computes = phase == Phase::COMPUTING;
+    m_computes = phase == DevicePhase::COMPUTING;
 }
 
 double

@@ -21,7 +21,7 @@ class Heat
     Heat(double warmingS, double coolingS, double threshold, double slowest);
 
     /// The device begins another phase now.
-    void Enter(Phase phase);
+    void Enter(DevicePhase phase);
 
     /// How long a computation of `fullSpeedNs` at full speed takes if it begins now.
     int64_t GetComputeNs(int64_t fullSpeedNs) const;

@@ -8,7 +8,7 @@ namespace ns3::cosim
 {
 
 /// What a device is doing: switched off, or present and in one of the phases of a transfer.
-enum class Phase : size_t
+enum class DevicePhase : size_t
 {
     OFF,
     IDLE,

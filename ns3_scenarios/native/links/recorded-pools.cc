@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "recorded-pools.h"
 
-#include "recorded-link.h"
+#include "recorded-net-device.h"
 
 #include <algorithm>
 

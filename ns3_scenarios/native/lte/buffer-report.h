@@ -16,9 +16,9 @@ namespace ns3::cosim
  *
  * ns-3 counts PDUs that were sent and wait for their acknowledgement as if they had to be sent again; the schedulers
  * then grant resources that stay empty. And it is silent where what is available has changed: t-StatusProhibit has
- * expired and a STATUS PDU may be sent; one came that asks for retransmissions; RLC headers took more of the grants than
- * the MAC reckons with; nothing is left. The MAC then hears of it only by ns-3's timer of 20 ms, if at all, and a STATUS
- * PDU of which it does not know takes a whole grant that was meant for data.
+ * expired and a STATUS PDU may be sent; one came that asks for retransmissions; RLC headers took more of the grants
+ * than the MAC reckons with; nothing is left. The MAC then hears of it only by ns-3's timer of 20 ms, if at all, and a
+ * STATUS PDU of which it does not know takes a whole grant that was meant for data.
  */
 class BufferReport : public Object, public LteMacSapProvider
 {

@@ -36,7 +36,8 @@ First(const Bearers& bearers)
     return bearers.empty() ? nullptr : bearers.begin()->second;
 }
 
-/// Drop the SDUs of which nothing was sent yet, background traffic's only if `all` are to go; returns how many there were.
+/// Drop the SDUs of which nothing was sent yet, background traffic's only if `all` are to go; returns how many there
+/// were.
 template <class Buffer>
 size_t
 DropUntouched(Buffer& buffer, uint32_t& size, bool all)

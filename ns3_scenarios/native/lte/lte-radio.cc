@@ -48,16 +48,15 @@ LteRadio::~LteRadio() = default;
 TypeId
 LteRadio::GetTypeId()
 {
-    static TypeId tid =
-        TypeId("ns3::cosim::LteRadio")
-            .SetParent<Radio>()
-            .SetGroupName("Cosim")
-            .AddConstructor<LteRadio>()
-            .AddAttribute("CoreDelay",
-                          "One-way delay between the edge server and the eNB.",
-                          TimeValue(Time()),
-                          MakeTimeAccessor(&LteRadio::m_coreDelay),
-                          MakeTimeChecker(Time()));
+    static TypeId tid = TypeId("ns3::cosim::LteRadio")
+                            .SetParent<Radio>()
+                            .SetGroupName("Cosim")
+                            .AddConstructor<LteRadio>()
+                            .AddAttribute("CoreDelay",
+                                          "One-way delay between the edge server and the eNB.",
+                                          TimeValue(Time()),
+                                          MakeTimeAccessor(&LteRadio::m_coreDelay),
+                                          MakeTimeChecker(Time()));
     return tid;
 }
 
@@ -188,8 +187,8 @@ LteRadio::IsConnected(uint32_t device) const
         return false;
     }
     bool inSync = link.lastInRange >= 0 && Simulator::Now().GetNanoSeconds() - link.lastInRange <= OUT_OF_SYNC_NS;
-    bool settled = manager->GetState() == UeManager::CONNECTED_NORMALLY ||
-                   manager->GetState() >= UeManager::HANDOVER_PREPARATION;
+    bool settled =
+        manager->GetState() == UeManager::CONNECTED_NORMALLY || manager->GetState() >= UeManager::HANDOVER_PREPARATION;
     return inSync && settled && GetDataBearer(manager) && GetDataBearer(link.ue->GetRrc());
 }
 
@@ -277,7 +276,8 @@ LteRadio::GetDownlinkBits(const CqiListElement_s& report, bool isWideband) const
     int64_t bits = 0;
     for (auto cqi : worst)
     {
-        bits += m_amc->GetDlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth * inRange / static_cast<int>(groups.size()));
+        bits +=
+            m_amc->GetDlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth * inRange / static_cast<int>(groups.size()));
     }
     return bits;
 }

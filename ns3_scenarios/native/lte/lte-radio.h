@@ -48,7 +48,8 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of the next device.
     void AddUe(Ptr<NetDevice> ue);
 
-    /// The LteUeNetDevice of a user that is no device, but shares the cells with them and reports its buffers as they do.
+    /// The LteUeNetDevice of a user that is no device, but shares the cells with them and reports its buffers as they
+    /// do.
     void AddOther(Ptr<NetDevice> ue);
 
     /**
@@ -90,13 +91,13 @@ class LteRadio : public Radio
         Ptr<LteUeNetDevice> ue;
         LinkSample sample;
         int64_t layers{1};
-        std::vector<int64_t> bsr; // bytes on each carrier
+        std::vector<int64_t> bsr;         // bytes on each carrier
         std::vector<Grantable> grantable; // on each carrier
-        int64_t lastGrant{0}; // when a transport block was last granted, either way, first or again
-        int64_t lastInRange{-1}; // when the device last reported a CQI other than 0, "out of range"
-        uint32_t discarded{0}; // the exchange up to which nothing is worth sending any more
-        Address address; // where it is connected, or was last
-        std::vector<Ptr<Packet>> uplink; // what a handover took from the old cell, until the new bearer is there
+        int64_t lastGrant{0};             // when a transport block was last granted, either way, first or again
+        int64_t lastInRange{-1};          // when the device last reported a CQI other than 0, "out of range"
+        uint32_t discarded{0};            // the exchange up to which nothing is worth sending any more
+        Address address;                  // where it is connected, or was last
+        std::vector<Ptr<Packet>> uplink;  // what a handover took from the old cell, until the new bearer is there
     };
 
     void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);

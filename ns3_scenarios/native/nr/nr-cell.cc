@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <fstream>
 
 namespace ns3::cosim
 {
@@ -27,8 +26,8 @@ constexpr uint32_t SUBCARRIERS = 12;
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
 constexpr uint32_t STATUS_BYTES = 4;   // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
 constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
-constexpr double LEAST_DB = -8;       // below the lowest MCS: no use of spreading the power any further; ours
-constexpr double HOPELESS_DB = -15;   // no use of granting anything; ours
+constexpr double LEAST_DB = -8;                 // below the lowest MCS: no use of spreading the power any further; ours
+constexpr double HOPELESS_DB = -15;             // no use of granting anything; ours
 
 } // namespace
 
@@ -98,16 +97,18 @@ NrCell::GetTypeId()
                           DoubleValue(1),
                           MakeDoubleAccessor(&NrCell::m_pathLossFactor),
                           MakeDoubleChecker<double>(0, 1))
-            .AddAttribute("McsTable",
-                          "Of TS 38.214: 1 to 64QAM (table 5.1.3.1-1), 2 to 256QAM (-2), 3 to 64QAM for low rates (-3).",
-                          UintegerValue(2),
-                          MakeUintegerAccessor(&NrCell::m_mcsTableIndex),
-                          MakeUintegerChecker<uint32_t>(1, 3))
-            .AddAttribute("IncrementalRedundancy",
-                          "Whether retransmissions bring other bits of the code, or else the same ones (chase combining).",
-                          BooleanValue(true),
-                          MakeBooleanAccessor(&NrCell::m_isIncremental),
-                          MakeBooleanChecker())
+            .AddAttribute(
+                "McsTable",
+                "Of TS 38.214: 1 to 64QAM (table 5.1.3.1-1), 2 to 256QAM (-2), 3 to 64QAM for low rates (-3).",
+                UintegerValue(2),
+                MakeUintegerAccessor(&NrCell::m_mcsTableIndex),
+                MakeUintegerChecker<uint32_t>(1, 3))
+            .AddAttribute(
+                "IncrementalRedundancy",
+                "Whether retransmissions bring other bits of the code, or else the same ones (chase combining).",
+                BooleanValue(true),
+                MakeBooleanAccessor(&NrCell::m_isIncremental),
+                MakeBooleanChecker())
             .AddAttribute("MostTransmissions",
                           "Transmissions of a block after which HARQ gives it up.",
                           UintegerValue(4),
@@ -344,13 +345,12 @@ NrCell::Wake()
 bool
 NrCell::IsActive() const
 {
-    return !m_news.empty() || !m_grants.empty() ||
-           std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
-               auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
-               return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
-                      std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
-                      std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
-           });
+    return !m_news.empty() || !m_grants.empty() || std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
+        auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
+        return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
+               std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
+               std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
+    });
 }
 
 void
@@ -687,13 +687,7 @@ NrCell::RequestUplink(int64_t slot)
 }
 
 void
-NrCell::Transmit(Link& link,
-                 bool isUplink,
-                 uint32_t index,
-                 int64_t slot,
-                 NrGroups groups,
-                 uint32_t begin,
-                 uint32_t end)
+NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, NrGroups groups, uint32_t begin, uint32_t end)
 {
     auto& direction = Get(link, isUplink);
     auto& process = direction.processes[index];
@@ -758,7 +752,8 @@ NrCell::Transmit(Link& link,
     {
         auto decoded = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
         auto answer = m_frame.GetPucchSlotFrom(decoded);
-        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs, {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
+        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs,
+                {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
     }
 }
 
@@ -820,24 +815,6 @@ NrCount
 NrCell::GetCount(uint32_t device, bool isUplink) const
 {
     return Get(m_links[device], isUplink).count;
-}
-
-bool
-NrCell::WriteCounts(const std::string& file) const
-{
-    std::ofstream out(file);
-    out << "% node\tdirection\tblocks\tfirstBlocks\tfirstErrors\tgivenUp\tdecodedBytes\tPRBs\tdroppedPackets\n";
-    for (const auto& link : m_links)
-    {
-        for (bool isUplink : {false, true})
-        {
-            const auto& count = Get(link, isUplink).count;
-            out << link.node->GetId() << '\t' << (isUplink ? "up" : "down") << '\t' << count.blocks << '\t'
-                << count.firstBlocks << '\t' << count.firstErrors << '\t' << count.givenUp << '\t' << count.bytes
-                << '\t' << count.prbs << '\t' << count.dropped << '\n';
-        }
-    }
-    return out.flush().good();
 }
 
 NrLinkState

@@ -70,8 +70,8 @@ struct NrLinkState
 };
 
 /**
- * One NR cell: MAC and physical layer of the gNB and of its devices, slot by slot. Where there is nothing to send, there
- * are no slots to simulate, only the reports of the channel.
+ * One NR cell: MAC and physical layer of the gNB and of its devices, slot by slot. Where there is nothing to send,
+ * there are no slots to simulate, only the reports of the channel.
  *
  * Control is ideal: PDCCH, PUCCH and the reports on them take their symbols and their time, and are never lost.
  */
@@ -84,7 +84,8 @@ class NrCell : public Object
 
     using Deliver = NrRlcReceiver::Deliver;
 
-    /// The gNB's node, and what takes packets that have come up. All attributes are set before; the channel has its gNB.
+    /// The gNB's node, and what takes packets that have come up. All attributes are set before; the channel has its
+    /// gNB.
     void SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
@@ -107,10 +108,6 @@ class NrCell : public Object
     Ptr<Channel> GetChannel() const;
     uint32_t CountDevices() const;
     NrCount GetCount(uint32_t device, bool isUplink) const;
-
-    /// Write all counts as a table, a line for each device and direction. False if the file cannot be written.
-    bool WriteCounts(const std::string& file) const;
-
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
@@ -155,8 +152,8 @@ class NrCell : public Object
         uint32_t transmissions{0};
         std::array<double, MOST_TRANSMISSIONS> sinrDb{};
         std::vector<NrSegment> content;
-        int64_t slot{0};      // of the first transmission
-        uint64_t waiting{0};  // buffer status report in it (uplink)
+        int64_t slot{0};     // of the first transmission
+        uint64_t waiting{0}; // buffer status report in it (uplink)
     };
 
     struct Direction
@@ -233,7 +230,13 @@ class NrCell : public Object
     void RequestUplink(int64_t slot);
     void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
     void Fill(Link& link, Process& process, int64_t slot);
-    void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, NrGroups groups, uint32_t begin, uint32_t end);
+    void Transmit(Link& link,
+                  bool isUplink,
+                  uint32_t process,
+                  int64_t slot,
+                  NrGroups groups,
+                  uint32_t begin,
+                  uint32_t end);
     int32_t FindFree(const Direction& direction) const;
     void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
@@ -288,9 +291,9 @@ class NrCell : public Object
     EventId m_tick;
     EventId m_reporting;
     int64_t m_lastSlot{-1};
-    std::map<int64_t, std::vector<News>> m_news;     // by the slot from which they are known
-    std::map<int64_t, std::vector<Grant>> m_grants;  // by uplink slot
-    std::vector<Arrival> m_arrivals;                 // decoded blocks of the present slot
+    std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
+    std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
+    std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<double> m_sinr;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;

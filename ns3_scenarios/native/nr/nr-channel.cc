@@ -275,7 +275,8 @@ NrChannel::ChooseBeams(Link& link)
     auto clusters = h.GetNumPages();
     auto deviceRows = link.antenna->GetNumElems();
     auto polarizations = m_gnbAntenna->GetNumPols();
-    std::vector<Complex> rows; // one polarization's elements of the gNB, for each cluster, device's element, polarization
+    std::vector<Complex>
+        rows; // one polarization's elements of the gNB, for each cluster, device's element, polarization
     rows.reserve(clusters * deviceRows * polarizations * gnbElements);
     for (size_t cluster = 0; cluster < clusters; cluster++)
     {
@@ -311,7 +312,8 @@ NrChannel::ChooseBeams(Link& link)
             best = std::move(beam);
         }
     }
-    std::vector<std::vector<std::array<Complex, 2>>> behind(clusters); // the gNB's beams, at each of the device's elements
+    std::vector<std::vector<std::array<Complex, 2>>> behind(
+        clusters); // the gNB's beams, at each of the device's elements
     for (size_t cluster = 0; cluster < clusters; cluster++)
     {
         behind[cluster].resize(deviceRows);
@@ -319,7 +321,8 @@ NrChannel::ChooseBeams(Link& link)
         {
             for (size_t polarization = 0; polarization < polarizations; polarization++)
             {
-                behind[cluster][u][polarization] = receive((cluster * deviceRows + u) * polarizations + polarization, best);
+                behind[cluster][u][polarization] =
+                    receive((cluster * deviceRows + u) * polarizations + polarization, best);
             }
         }
     }
@@ -334,7 +337,8 @@ NrChannel::ChooseBeams(Link& link)
             {
                 for (size_t port : {0, 1})
                 {
-                    ports[cluster][u / deviceElements][port] += Multiply(behind[cluster][u][port], beam[u % deviceElements]);
+                    ports[cluster][u / deviceElements][port] +=
+                        Multiply(behind[cluster][u][port], beam[u % deviceElements]);
                 }
             }
             for (const auto& row : ports[cluster])
@@ -401,17 +405,18 @@ NrChannel::UpdateChannel(Link& link, double frequency, double time)
     link.channel.assign(m_prbs, Ports{});
     for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
     {
-        // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in degrees).
+        // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in
+        // degrees).
         auto radians = [&params, cluster](size_t angle) { return DegreesToRadians(params->m_angle[angle][cluster]); };
         auto project = [](const Vector& way, double azimuth, double zenith) {
-            return std::sin(zenith) * (std::cos(azimuth) * way.x + std::sin(azimuth) * way.y) + std::cos(zenith) * way.z;
+            return std::sin(zenith) * (std::cos(azimuth) * way.x + std::sin(azimuth) * way.y) +
+                   std::cos(zenith) * way.z;
         };
-        auto nearer = project(deviceWay,
-                             radians(MatrixBasedChannelModel::AOA_INDEX),
-                             radians(MatrixBasedChannelModel::ZOA_INDEX)) +
-                     project(gnbWay,
-                             radians(MatrixBasedChannelModel::AOD_INDEX),
-                             radians(MatrixBasedChannelModel::ZOD_INDEX));
+        auto nearer =
+            project(deviceWay,
+                    radians(MatrixBasedChannelModel::AOA_INDEX),
+                    radians(MatrixBasedChannelModel::ZOA_INDEX)) +
+            project(gnbWay, radians(MatrixBasedChannelModel::AOD_INDEX), radians(MatrixBasedChannelModel::ZOD_INDEX));
         auto delay = params->m_delay[cluster];
         auto phasor = Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * delay);
         auto step = Turn(-stepHz * delay);
@@ -437,6 +442,7 @@ NrChannel::Combine(Link& link, bool isUplink, double scale)
     auto receiver = isUplink ? m_gnbAntenna : link.antenna;
     bool hasTwoPorts = sender->GetNumPols() == 2;
     bool isPair = m_maxRank == 2 && hasTwoPorts && receiver->GetNumPols() == 2;
+
     // Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
     struct Products
     {
@@ -444,6 +450,7 @@ NrChannel::Combine(Link& link, bool isUplink, double scale)
         double difference;
         Complex inner;
     };
+
     std::vector<Products> products(m_prbs);
     Complex whole = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's

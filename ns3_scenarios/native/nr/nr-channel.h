@@ -33,9 +33,9 @@ struct NrPrbGain
 
 /**
  * The radio channel between a gNB and each of its devices, PRB by PRB: path loss with its shadowing, the arrays at both
- * ends, and the fast fading of TR 38.901 clause 7.5 by ns-3's ThreeGppChannelModel. One port for each polarization of an
- * array; its beam is the strongest of a grid, chosen anew when the channel is drawn anew. With one frequency for both
- * directions they are exactly reciprocal.
+ * ends, and the fast fading of TR 38.901 clause 7.5 by ns-3's ThreeGppChannelModel. One port for each polarization of
+ * an array; its beam is the strongest of a grid, chosen anew when the channel is drawn anew. With one frequency for
+ * both directions they are exactly reciprocal.
  */
 class NrChannel : public Channel
 {
@@ -75,15 +75,15 @@ class NrChannel : public Channel
         Ptr<PhasedArrayModel> antenna;
         Ptr<MovingChannelModel> fading;
         Ptr<const MatrixBasedChannelModel::ChannelMatrix> matrix; // of which the beams were chosen
-        Vector drawnAt;    // where the device and
-        Vector gnbDrawnAt; // the gNB were then,
-        Vector askedAt;    // and when ns-3 was last asked for it
+        Vector drawnAt;                                           // where the device and
+        Vector gnbDrawnAt;                                        // the gNB were then,
+        Vector askedAt;                                           // and when ns-3 was last asked for it
         Vector gnbAskedAt;
-        std::vector<Ports> clusters;                              // behind the beams
-        std::vector<Ports> channel;                               // of each PRB, as of the period and frequency below
+        std::vector<Ports> clusters; // behind the beams
+        std::vector<Ports> channel;  // of each PRB, as of the period and frequency below
         int64_t channelPeriod{-1};
         double channelFrequency{0};
-        std::array<int64_t, 2> period{-1, -1};                    // down, up
+        std::array<int64_t, 2> period{-1, -1}; // down, up
         std::array<std::vector<NrPrbGain>, 2> gains;
         double power{0}; // path gain of the last update
         int64_t powerPeriod{-1};

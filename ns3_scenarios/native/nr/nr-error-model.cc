@@ -78,7 +78,8 @@ NrErrorModel::SetCurves(uint32_t table,
     each = {firstDb - stepDb, stepDb, sinrs + 2, {sizesBits, sizesBits + sizes}, {}};
     for (uint32_t size = 0; size < sizes; size++)
     {
-        each.bler.push_back(1); // a step before the first SINR and, below, one behind the last: nothing and all is decoded
+        each.bler.push_back(
+            1); // a step before the first SINR and, below, one behind the last: nothing and all is decoded
         for (uint32_t i = 0; i < sinrs; i++)
         {
             each.bler.push_back(std::min(each.bler.back(), bler[size * sinrs + i])); // the rest is noise of measuring

@@ -15,12 +15,12 @@ namespace ns3::cosim
 {
 
 /**
- * How likely a transport block is lost: link-level tables of the block error rate (BLER) of a code block in white noise,
- * and EESM, which finds for the SINRs of all its resource elements the one in white noise that is as good.
+ * How likely a transport block is lost: link-level tables of the block error rate (BLER) of a code block in white
+ * noise, and EESM, which finds for the SINRs of all its resource elements the one in white noise that is as good.
  *
- * The same for PDSCH and for PUSCH without transform precoding, which has its MCS tables (TS 38.214 clause 6.1.4.1) and code.
- * Where the tables have no curve, that of the nearest code rate of the same modulation serves, shifted by how far the two
- * are apart in Shannon's formula; the rule is ours.
+ * The same for PDSCH and for PUSCH without transform precoding, which has its MCS tables (TS 38.214 clause 6.1.4.1) and
+ * code. Where the tables have no curve, that of the nearest code rate of the same modulation serves, shifted by how far
+ * the two are apart in Shannon's formula; the rule is ours.
  */
 class NrErrorModel : public Object
 {
@@ -58,9 +58,9 @@ class NrErrorModel : public Object
     double GetBler(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const;
 
     /**
-     * BLER of a transport block that was received several times, with these effective SINRs. Chase combining adds energy.
-     * Incremental redundancy adds parity bits, until the mother code has no more, and then energy; never less than
-     * chase combining.
+     * BLER of a transport block that was received several times, with these effective SINRs. Chase combining adds
+     * energy. Incremental redundancy adds parity bits, until the mother code has no more, and then energy; never less
+     * than chase combining.
      */
     double GetCombinedBler(NrMcsTable table,
                            uint32_t mcs,

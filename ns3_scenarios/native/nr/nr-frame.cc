@@ -13,7 +13,7 @@ namespace
 
 constexpr int64_t SUBFRAME_NS = 1'000'000;
 // In symbols, by numerology, of a device with processing capability 1 and no further DMRS.
-constexpr std::array<uint32_t, 4> DECODING{8, 10, 17, 20};      // TS 38.214 table 5.3-1
+constexpr std::array<uint32_t, 4> DECODING{8, 10, 17, 20};     // TS 38.214 table 5.3-1
 constexpr std::array<uint32_t, 4> PREPARATION{10, 12, 23, 36}; // TS 38.214 table 6.4-1
 
 } // namespace
@@ -30,10 +30,11 @@ NrFrame::NrFrame(uint32_t numerology,
       m_pucchSymbols(pucchSymbols)
 {
     bool isFdd = m_pattern.find('F') != std::string::npos;
-    NS_ABORT_MSG_IF(numerology >= DECODING.size() || pdcchSymbols + 1 >= SYMBOLS || pucchSymbols + 1 >= SYMBOLS ||
-                        m_pattern.find_first_not_of(isFdd ? "F" : "DSU") != std::string::npos ||
-                        (!isFdd && (m_pattern.find('U') == std::string::npos || m_pattern.find('D') == std::string::npos)),
-                    "NrFrame: numerology " << numerology << ", pattern " << m_pattern);
+    NS_ABORT_MSG_IF(
+        numerology >= DECODING.size() || pdcchSymbols + 1 >= SYMBOLS || pucchSymbols + 1 >= SYMBOLS ||
+            m_pattern.find_first_not_of(isFdd ? "F" : "DSU") != std::string::npos ||
+            (!isFdd && (m_pattern.find('U') == std::string::npos || m_pattern.find('D') == std::string::npos)),
+        "NrFrame: numerology " << numerology << ", pattern " << m_pattern);
 }
 
 int64_t

@@ -47,8 +47,8 @@ void AddSinr(const std::vector<NrPrbGain>& gains,
 
 /**
  * Link adaptation of one direction of a link: what the channel is reported to be, what is to be expected of it, and the
- * MCS that goes with that. An outer loop shifts the expected SINR so that first transmissions fail as often as the target
- * says (Sampath et al., VTC 1997).
+ * MCS that goes with that. An outer loop shifts the expected SINR so that first transmissions fail as often as the
+ * target says (Sampath et al., VTC 1997).
  */
 class NrLinkAdaptation
 {

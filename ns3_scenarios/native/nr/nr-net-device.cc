@@ -3,9 +3,9 @@
 
 #include "nr-cell.h"
 
-#include "ns3/ipv4.h"
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
+#include "ns3/ipv4.h"
 #include "ns3/mac48-address.h"
 #include "ns3/node.h"
 #include "ns3/trace-source-accessor.h"
@@ -19,31 +19,32 @@ NS_OBJECT_ENSURE_REGISTERED(NrNetDevice);
 TypeId
 NrNetDevice::GetTypeId()
 {
-    static TypeId tid = TypeId("ns3::cosim::NrNetDevice")
-                            .SetParent<NetDevice>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<NrNetDevice>()
-                            .AddAttribute("Mtu",
-                                          "Bytes of an IPv4 packet at most.",
-                                          UintegerValue(1500),
-                                          MakeUintegerAccessor(&NrNetDevice::SetMtu, &NrNetDevice::GetMtu),
-                                          MakeUintegerChecker<uint16_t>(68))
-                            .AddTraceSource("MacTx",
-                                            "A packet has come from above and waits for the air.",
-                                            MakeTraceSourceAccessor(&NrNetDevice::m_transmit),
-                                            "ns3::Packet::TracedCallback")
-                            .AddTraceSource("MacTxDrop",
-                                            "A packet was dropped, since the buffer was full or nobody has its address.",
-                                            MakeTraceSourceAccessor(&NrNetDevice::m_transmitDrop),
-                                            "ns3::Packet::TracedCallback")
-                            .AddTraceSource("MacRx",
-                                            "A packet has come over the air.",
-                                            MakeTraceSourceAccessor(&NrNetDevice::m_received),
-                                            "ns3::Packet::TracedCallback")
-                            .AddTraceSource("PromiscSniffer",
-                                            "Each packet sent or received.",
-                                            MakeTraceSourceAccessor(&NrNetDevice::m_sniffer),
-                                            "ns3::Packet::TracedCallback");
+    static TypeId tid =
+        TypeId("ns3::cosim::NrNetDevice")
+            .SetParent<NetDevice>()
+            .SetGroupName("Cosim")
+            .AddConstructor<NrNetDevice>()
+            .AddAttribute("Mtu",
+                          "Bytes of an IPv4 packet at most.",
+                          UintegerValue(1500),
+                          MakeUintegerAccessor(&NrNetDevice::SetMtu, &NrNetDevice::GetMtu),
+                          MakeUintegerChecker<uint16_t>(68))
+            .AddTraceSource("MacTx",
+                            "A packet has come from above and waits for the air.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_transmit),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacTxDrop",
+                            "A packet was dropped, since the buffer was full or nobody has its address.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_transmitDrop),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacRx",
+                            "A packet has come over the air.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_received),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("PromiscSniffer",
+                            "Each packet sent or received.",
+                            MakeTraceSourceAccessor(&NrNetDevice::m_sniffer),
+                            "ns3::Packet::TracedCallback");
     return tid;
 }
 
@@ -102,6 +103,12 @@ Ptr<NrCell>
 NrNetDevice::GetCell() const
 {
     return m_cell;
+}
+
+int64_t
+NrNetDevice::GetDevice() const
+{
+    return m_device;
 }
 
 bool

@@ -33,6 +33,9 @@ class NrNetDevice : public NetDevice
     /// The cell that it is an end of.
     Ptr<NrCell> GetCell() const;
 
+    /// The number in its cell of the device that this is the end of; negative for the gNB's.
+    int64_t GetDevice() const;
+
     /// A packet has come over the air.
     void Receive(Ptr<Packet> packet);
 
@@ -69,7 +72,7 @@ class NrNetDevice : public NetDevice
     int64_t FindDevice(Ipv4Address address);
 
     Ptr<NrCell> m_cell;
-    int64_t m_device{-1}; // negative: the gNB
+    int64_t m_device{-1};                    // negative: the gNB
     std::vector<Ptr<NrNetDevice>> m_devices; // the gNB's
     std::map<Ipv4Address, int64_t> m_byAddress;
     Ptr<Node> m_node;

@@ -18,7 +18,8 @@ constexpr uint32_t UM_HEADER = 1;         // of a whole SDU, TS 38.322 clause 6.
 constexpr uint32_t UM_SEGMENT_HEADER = 2; // with a 12 bit sequence number
 constexpr uint32_t AM_HEADER = 3;         // 18 bit sequence numbers, TS 38.322 clause 6.2.2.4
 constexpr uint32_t SEGMENT_OFFSET = 2;
-constexpr uint32_t LONG_LENGTH = 256; // from here on a MAC subheader has two bytes for the length, TS 38.321 clause 6.1.2
+constexpr uint32_t LONG_LENGTH =
+    256; // from here on a MAC subheader has two bytes for the length, TS 38.321 clause 6.1.2
 constexpr uint32_t MOST_HEADER = AM_HEADER + SEGMENT_OFFSET + 3;
 
 } // namespace
@@ -189,7 +190,8 @@ NrRlcReceiver::Receive(const NrSegment& segment)
 void
 NrRlcReceiver::Advance()
 {
-    while (!m_held.empty() && m_held.begin()->first == m_next && m_held.begin()->second.bytes == m_held.begin()->second.size)
+    while (!m_held.empty() && m_held.begin()->first == m_next &&
+           m_held.begin()->second.bytes == m_held.begin()->second.size)
     {
         auto sdu = m_held.begin()->second.sdu;
         m_held.erase(m_held.begin());

@@ -25,8 +25,8 @@ struct NrSegment
 };
 
 /**
- * The sending end of a data bearer, PDCP, RLC and MAC headers in one: a bounded queue of SDUs which transport blocks are
- * filled from, whole or in segments (TS 38.322 clauses 5.2.2.1 and 5.2.3.1).
+ * The sending end of a data bearer, PDCP, RLC and MAC headers in one: a bounded queue of SDUs which transport blocks
+ * are filled from, whole or in segments (TS 38.322 clauses 5.2.2.1 and 5.2.3.1).
  *
  * In acknowledged mode, what HARQ gave up is sent again. Status reports are not sent as PDUs: the MAC knows what it
  * gave up, and puts it back.
@@ -68,11 +68,11 @@ class NrRlcSender
 
     bool m_isAcknowledged;
     uint64_t m_mostBytes;
-    std::deque<Sdu> m_queue;          // the first may have been sent in part
-    uint32_t m_sent{0};               // bytes of the first
-    uint32_t m_sequence{0};           // of the first
-    uint64_t m_bytes{0};              // of the queue, headers included
-    uint64_t m_admittedBytes{0};      // of those that came by the last time asked
+    std::deque<Sdu> m_queue;     // the first may have been sent in part
+    uint32_t m_sent{0};          // bytes of the first
+    uint32_t m_sequence{0};      // of the first
+    uint64_t m_bytes{0};         // of the queue, headers included
+    uint64_t m_admittedBytes{0}; // of those that came by the last time asked
     size_t m_admitted{0};
     std::deque<NrSegment> m_again;
     uint64_t m_againBytes{0};

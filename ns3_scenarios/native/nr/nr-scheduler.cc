@@ -17,7 +17,10 @@ constexpr double AVERAGING_SLOTS = 100; // of proportional fairness; ours
 
 NrGrid::NrGrid(uint32_t prbs)
     : m_prbs(prbs),
-      m_size(prbs <= 36 ? 2 : prbs <= 72 ? 4 : prbs <= 144 ? 8 : 16)
+      m_size(prbs <= 36    ? 2
+             : prbs <= 72  ? 4
+             : prbs <= 144 ? 8
+                           : 16)
 {
 }
 
@@ -105,9 +108,10 @@ NrScheduler::Allocate(int64_t slot,
                       std::vector<NrCandidate>& candidates,
                       const std::vector<uint32_t>& taken)
 {
-    std::rotate(candidates.begin(),
-                std::find_if(candidates.begin(), candidates.end(), [this](const auto& c) { return c.device >= m_first; }),
-                candidates.end());
+    std::rotate(
+        candidates.begin(),
+        std::find_if(candidates.begin(), candidates.end(), [this](const auto& c) { return c.device >= m_first; }),
+        candidates.end());
     if (!m_shares.empty())
     {
         AllocateShares(free, candidates, taken);

@@ -40,9 +40,9 @@ struct NrCandidate
 {
     uint32_t device;
     double neededBits;
-    uint32_t mostPrbs;               // beyond which its power does not reach
-    std::vector<double> bitsPerPrb;  // of each group, as the MAC expects it
-    NrGroups groups{0};              // what it gets
+    uint32_t mostPrbs;              // beyond which its power does not reach
+    std::vector<double> bitsPerPrb; // of each group, as the MAC expects it
+    NrGroups groups{0};             // what it gets
 };
 
 /// Divides the PRBs of one direction among devices, slot by slot.
@@ -67,7 +67,10 @@ class NrScheduler
     uint32_t GetFirst() const;
 
     /// Divide the groups that are free. `taken` has the PRBs that retransmissions have of this slot, by device.
-    void Allocate(int64_t slot, NrGroups free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
+    void Allocate(int64_t slot,
+                  NrGroups free,
+                  std::vector<NrCandidate>& candidates,
+                  const std::vector<uint32_t>& taken);
 
   private:
     void AllocateInTurn(NrGroups free, std::vector<NrCandidate>& candidates);
@@ -83,9 +86,9 @@ class NrScheduler
     uint32_t m_devices{0};
     uint32_t m_first{0};
     std::vector<double> m_shares;
-    std::vector<double> m_credit;     // PRBs
-    std::vector<double> m_average;    // bits per slot
-    std::vector<int64_t> m_averaged;  // the slot up to which
+    std::vector<double> m_credit;    // PRBs
+    std::vector<double> m_average;   // bits per slot
+    std::vector<int64_t> m_averaged; // the slot up to which
 };
 
 } // namespace ns3::cosim

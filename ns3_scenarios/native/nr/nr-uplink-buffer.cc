@@ -40,8 +40,8 @@ NrUplinkBuffer::LearnStatus(uint64_t bytes, int64_t slot)
 void
 NrUplinkBuffer::LearnRequest(uint64_t bytes, int64_t slot)
 {
-    // Newer than any status report of an earlier slot that a retransmission still brings; and it had no grant left: what
-    // was granted before was of no avail.
+    // Newer than any status report of an earlier slot that a retransmission still brings; and it had no grant left:
+    // what was granted before was of no avail.
     DropGranted(slot);
     m_reported = bytes;
     m_reportedSlot = slot + 1;

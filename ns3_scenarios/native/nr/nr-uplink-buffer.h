@@ -57,7 +57,8 @@ class NrUplinkRequests
     /// Something goes out.
     void Send(int64_t nowNs);
 
-    /// Whether to send a scheduling request now; `timerNs` is retxBSR-Timer. If so, none is sent again until a status is.
+    /// Whether to send a scheduling request now; `timerNs` is retxBSR-Timer. If so, none is sent again until a status
+    /// is.
     bool Request(uint64_t waitingBytes, int64_t nowNs, int64_t timerNs);
 
     /// Whether a request was sent since the latest status report.

@@ -32,9 +32,8 @@ Ptr<MobilityModel>
 Course::GetPlace() const
 {
     auto s = (Simulator::Now() - m_since).GetSeconds();
-    m_place->SetPosition({m_position.x + s * m_velocity.x,
-                          m_position.y + s * m_velocity.y,
-                          m_position.z + s * m_velocity.z});
+    m_place->SetPosition(
+        {m_position.x + s * m_velocity.x, m_position.y + s * m_velocity.y, m_position.z + s * m_velocity.z});
     return m_place;
 }
 

@@ -43,7 +43,8 @@ double
 LogNormalShadowing::DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
     bool sight = !m_condition || m_condition->GetChannelCondition(a, b)->IsLos();
-    return txPowerDbm - m_sigmaDb * m_normal.GetValue(a, b, sight ? m_correlationDistance : m_correlationDistanceNoSight);
+    return txPowerDbm -
+           m_sigmaDb * m_normal.GetValue(a, b, sight ? m_correlationDistance : m_correlationDistanceNoSight);
 }
 
 int64_t

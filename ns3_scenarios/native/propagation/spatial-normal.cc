@@ -26,7 +26,8 @@ double
 SpatialNormal::GetValue(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b, double correlationDistance)
 {
     auto offset = GetOffset(a, b);
-    auto [entry, isNew] = m_latest.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
+    auto [entry, isNew] =
+        m_latest.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
     auto& latest = entry->second;
     if (isNew)
     {

@@ -74,10 +74,8 @@ WriteReceivedMpdu(File file, Ptr<const Packet> packet, uint16_t, WifiTxVector, M
 TypeId
 PcapRecorder::GetTypeId()
 {
-    static TypeId tid = TypeId("ns3::cosim::PcapRecorder")
-                            .SetParent<IpRecorder>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<PcapRecorder>();
+    static TypeId tid =
+        TypeId("ns3::cosim::PcapRecorder").SetParent<IpRecorder>().SetGroupName("Cosim").AddConstructor<PcapRecorder>();
     return tid;
 }
 

@@ -20,18 +20,18 @@ NS_OBJECT_ENSURE_REGISTERED(QueueRecorder);
 namespace
 {
 
-constexpr std::pair<AcIndex, const char*> CATEGORIES[]{
-    {AC_BE, "BE"}, {AC_BK, "BK"}, {AC_VI, "VI"}, {AC_VO, "VO"}}; // IEEE 802.11
+constexpr std::pair<AcIndex, const char*> CATEGORIES[]{{AC_BE, "BE"},
+                                                       {AC_BK, "BK"},
+                                                       {AC_VI, "VI"},
+                                                       {AC_VO, "VO"}}; // IEEE 802.11
 
 } // namespace
 
 TypeId
 QueueRecorder::GetTypeId()
 {
-    static TypeId tid = TypeId("ns3::cosim::QueueRecorder")
-                            .SetParent<Object>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<QueueRecorder>();
+    static TypeId tid =
+        TypeId("ns3::cosim::QueueRecorder").SetParent<Object>().SetGroupName("Cosim").AddConstructor<QueueRecorder>();
     return tid;
 }
 

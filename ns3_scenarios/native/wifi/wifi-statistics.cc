@@ -71,10 +71,8 @@ WifiStatistics::~WifiStatistics() = default;
 TypeId
 WifiStatistics::GetTypeId()
 {
-    static TypeId tid = TypeId("ns3::cosim::WifiStatistics")
-                            .SetParent<Object>()
-                            .SetGroupName("Cosim")
-                            .AddConstructor<WifiStatistics>();
+    static TypeId tid =
+        TypeId("ns3::cosim::WifiStatistics").SetParent<Object>().SetGroupName("Cosim").AddConstructor<WifiStatistics>();
     return tid;
 }
 

@@ -54,7 +54,7 @@ def work_bits(found: Sequence[Row], begin_ns: int, end_ns: int) -> float:
 def play_unrecorded(*arguments: Any) -> Played:
     """As `play`, in a network that never looks at its channels."""
     ns = loader.load()
-    ns.Config.SetDefault("ns3::cosim::ExchangeEngine::ChannelPeriod", ns.StringValue("0s"))
+    ns.Config.SetDefault("ns3::cosim::ChannelSampler::Period", ns.StringValue("0s"))
     return play(*arguments)
 
 

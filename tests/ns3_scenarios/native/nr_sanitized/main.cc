@@ -6,6 +6,7 @@
 #include "nr-net-device.h"
 #include "nr-radio.h"
 
+#include "ns3/boolean.h"
 #include "ns3/channel-condition-model.h"
 #include "ns3/constant-velocity-mobility-model.h"
 #include "ns3/double.h"
@@ -20,7 +21,6 @@
 #include "ns3/three-gpp-propagation-loss-model.h"
 #include "ns3/udp-socket-factory.h"
 #include "ns3/uinteger.h"
-#include "ns3/boolean.h"
 #include "ns3/uniform-planar-array.h"
 
 #include <cmath>
@@ -138,7 +138,11 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
         if (i == 0)
         {
             channel->SetGnb(mobility, MakeArray(2, 4));
-            cell->SetGnb(nodes.Get(0), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }, channel, MakeErrors());
+            cell->SetGnb(
+                nodes.Get(0),
+                [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); },
+                channel,
+                MakeErrors());
             end->ConnectGnb(cell);
         }
         else
@@ -194,8 +198,8 @@ main()
         {
             auto sent = 2 * 4 * PACKETS * 1400;
             auto received = Run(pattern, isAcknowledged, isAcknowledged, 4, isAcknowledged ? 0 : 8);
-            std::cout << pattern << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of " << sent
-                      << std::endl;
+            std::cout << pattern << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of "
+                      << sent << std::endl;
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
                 return 1;
