@@ -127,12 +127,12 @@ NrCell::GetTypeId()
             .AddAttribute("TargetBler",
                           "Block error rate of first transmissions that link adaptation aims at.",
                           DoubleValue(0.1),
-                          MakeDoubleAccessor(&NrCell::m_targetBler),
+                          MakeDoubleAccessor(&NrCell::SetTargetBler, &NrCell::GetTargetBler),
                           MakeDoubleChecker<double>(0.001, 0.5))
             .AddAttribute("OuterLoopStep",
                           "By how much (dB) the outer loop lowers what it expects of a link when a block fails.",
                           DoubleValue(0.25),
-                          MakeDoubleAccessor(&NrCell::m_stepDb),
+                          MakeDoubleAccessor(&NrCell::SetStepDb, &NrCell::GetStepDb),
                           MakeDoubleChecker<double>(0))
             .AddAttribute("RequestGrantBytes",
                           "What a device is granted that has sent a scheduling request and no buffer status yet.",
@@ -220,6 +220,30 @@ NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 }
 
 void
+NrCell::SetTargetBler(double target)
+{
+    m_downlink.targetBler = m_uplink.targetBler = target;
+}
+
+double
+NrCell::GetTargetBler() const
+{
+    return m_downlink.targetBler;
+}
+
+void
+NrCell::SetStepDb(double stepDb)
+{
+    m_downlink.stepDb = m_uplink.stepDb = stepDb;
+}
+
+double
+NrCell::GetStepDb() const
+{
+    return m_downlink.stepDb;
+}
+
+void
 NrCell::Begin()
 {
     m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
@@ -228,36 +252,27 @@ NrCell::Begin()
     NS_ABORT_MSG_IF(reserved >= m_prbs, "NrCell: configured grants leave no PRB");
     auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
     auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
-    auto thresholds = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, elements);
-    m_downlink = {m_errors, table, NrGrid(m_prbs), m_targetBler, m_stepDb, true, thresholds};
-    m_uplink = {m_errors, table, NrGrid(m_prbs - reserved), m_targetBler, m_stepDb, false, {}};
+    m_downlink.grid = NrGrid(m_prbs);
+    m_downlink.isTold = true;
+    m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, elements);
+    m_uplink.grid = NrGrid(m_prbs - reserved);
+    for (auto settings : {&m_downlink, &m_uplink})
+    {
+        settings->errors = m_errors;
+        settings->table = table;
+    }
     for (auto& link : m_links)
     {
         link.down.adaptation.Begin(&m_downlink);
         link.up.adaptation.Begin(&m_uplink);
     }
-    m_powerControl = NrPowerControl(m_numerology, m_devicePowerDbm, m_nominalPowerDbm, m_pathLossFactor);
     NS_ABORT_MSG_UNLESS(m_schedulerName == "pf" || m_schedulerName == "rr", "NrCell: no scheduler " << m_schedulerName);
     auto kind = m_schedulerName == "pf" ? NrScheduler::Kind::PROPORTIONAL_FAIR : NrScheduler::Kind::ROUND_ROBIN;
     m_downlinkScheduler.Configure(kind, m_downlink.grid, CountDevices());
     m_uplinkScheduler.Configure(kind, m_uplink.grid, CountDevices());
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
-    auto period = m_frame.GetPeriod();
-    m_grantOffsets.assign(period, {});
-    for (uint32_t i = 0; i < period; i++)
-    {
-        int64_t slot = 8 * period + i; // far enough from the first
-        if (m_frame.HasUplink(slot))
-        {
-            auto grantSlot = m_frame.GetGrantSlot(slot);
-            m_grantOffsets[grantSlot % period].push_back(slot - grantSlot);
-        }
-    }
-    for (auto& offsets : m_grantOffsets)
-    {
-        std::sort(offsets.begin(), offsets.end());
-    }
+    m_grantOffsets = m_frame.GetGrantOffsets();
     m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
 }
 
@@ -441,19 +456,6 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
     }
 }
 
-int32_t
-NrCell::FindFree(const Direction& direction) const
-{
-    for (uint32_t i = 0; i < PROCESSES; i++)
-    {
-        if (direction.processes[i].state == HarqState::FREE)
-        {
-            return i;
-        }
-    }
-    return -1;
-}
-
 uint32_t
 NrCell::GetElements(bool isUplink, int64_t slot) const
 {
@@ -520,7 +522,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
         auto& adaptation = link.down.adaptation;
-        if (bytes > 0 && FindFree(link.down) >= 0 &&
+        if (bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             auto bitsPerPrb = adaptation.GetBitsPerPrb(m_gnbPsdMw, GetElements(false, slot));
@@ -533,7 +535,7 @@ NrCell::ScheduleDownlink(int64_t slot)
         if (candidate.groups)
         {
             auto& link = m_links[candidate.device];
-            auto index = FindFree(link.down);
+            auto index = link.down.FindFree();
             auto expected = link.down.adaptation.GetExpectedDb(candidate.groups, m_gnbPsdMw);
             MakeBlock(link.down, false, index, expected, grid.CountPrbs(candidate.groups), slot);
             auto& process = link.down.processes[index];
@@ -547,7 +549,8 @@ NrCell::ScheduleDownlink(int64_t slot)
 double
 NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 {
-    return m_powerControl.GetPsdMw(link.pathLossDb, prbs);
+    NrPowerControl control(m_numerology, m_devicePowerDbm, m_nominalPowerDbm, m_pathLossFactor);
+    return control.GetPsdMw(link.pathLossDb, prbs);
 }
 
 uint32_t
@@ -578,7 +581,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     {
         auto bytes = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (bytes > 0 && report.wideDb > HOPELESS_DB && FindFree(link.up) >= 0)
+        if (bytes > 0 && report.wideDb > HOPELESS_DB && link.up.FindFree() >= 0)
         {
             candidates.push_back({link.device, 8.0 * (bytes + STATUS_BYTES), GetMostUplinkPrbs(link, report), {}});
         }
@@ -597,7 +600,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
             continue;
         }
         auto& link = m_links[candidate.device];
-        auto index = static_cast<uint32_t>(FindFree(link.up));
+        auto index = static_cast<uint32_t>(link.up.FindFree());
         auto prbs = grid.CountPrbs(candidate.groups);
         auto expected = link.up.adaptation.GetExpectedDb(candidate.groups, GetUplinkPsdMw(link, prbs));
         MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
@@ -657,7 +660,7 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
     auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
     for (auto& link : m_links)
     {
-        auto index = FindFree(link.up);
+        auto index = link.up.FindFree();
         if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 ||
             link.up.adaptation.GetReport(slot).from < 0)
         {

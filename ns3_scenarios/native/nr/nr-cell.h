@@ -17,6 +17,7 @@
 #include "ns3/random-variable-stream.h"
 #include "ns3/traced-callback.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -160,6 +161,14 @@ class NrCell : public Object
     {
         Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver);
 
+        /// The first process without a block; negative if each has one.
+        int32_t FindFree() const
+        {
+            auto isFree = [](const Process& process) { return process.state == HarqState::FREE; };
+            auto found = std::find_if(processes.begin(), processes.end(), isFree);
+            return found == processes.end() ? -1 : static_cast<int32_t>(found - processes.begin());
+        }
+
         NrRlcSender sender;
         NrRlcReceiver receiver;
         std::array<Process, PROCESSES> processes;
@@ -216,6 +225,10 @@ class NrCell : public Object
 
     Direction& Get(Link& link, bool isUplink);
     const Direction& Get(const Link& link, bool isUplink) const;
+    void SetTargetBler(double target);
+    double GetTargetBler() const;
+    void SetStepDb(double stepDb);
+    double GetStepDb() const;
     void Wake();
     void Tick();
     bool IsActive() const;
@@ -237,7 +250,6 @@ class NrCell : public Object
                   NrGroups groups,
                   uint32_t begin,
                   uint32_t end);
-    int32_t FindFree(const Direction& direction) const;
     void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
@@ -264,8 +276,6 @@ class NrCell : public Object
     uint32_t m_mostTransmissions{4};
     uint32_t m_reportPeriod{20};
     uint32_t m_reportDelay{4};
-    double m_targetBler{0.1};
-    double m_stepDb{0.25};
     uint32_t m_requestGrantBytes{256};
     uint32_t m_configuredPrbs{0};
     bool m_isAcknowledged{true};
@@ -277,7 +287,6 @@ class NrCell : public Object
     NrFrame m_frame;
     NrLinkSettings m_downlink;
     NrLinkSettings m_uplink;
-    NrPowerControl m_powerControl;
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
     int64_t m_gnbProcessingNs{0};

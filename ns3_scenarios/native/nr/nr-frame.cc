@@ -3,6 +3,7 @@
 
 #include "ns3/abort.h"
 
+#include <algorithm>
 #include <array>
 
 namespace ns3::cosim
@@ -119,6 +120,27 @@ NrFrame::GetGrantSlot(int64_t uplinkSlot) const
         slot--;
     }
     return slot;
+}
+
+std::vector<std::vector<int64_t>>
+NrFrame::GetGrantOffsets() const
+{
+    auto period = GetPeriod();
+    std::vector<std::vector<int64_t>> found(period);
+    for (uint32_t i = 0; i < period; i++)
+    {
+        int64_t slot = 8 * period + i; // far enough from the first
+        if (HasUplink(slot))
+        {
+            auto grantSlot = GetGrantSlot(slot);
+            found[grantSlot % period].push_back(slot - grantSlot);
+        }
+    }
+    for (auto& offsets : found)
+    {
+        std::sort(offsets.begin(), offsets.end());
+    }
+    return found;
 }
 
 int64_t

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace ns3::cosim
 {
@@ -58,6 +59,9 @@ class NrFrame
 
     /// The slot whose PDCCH may grant this uplink slot: the last one that leaves the device its time for preparation.
     int64_t GetGrantSlot(int64_t uplinkSlot) const;
+
+    /// For each slot of the pattern, how many slots later those lie that its PDCCH grants.
+    std::vector<std::vector<int64_t>> GetGrantOffsets() const;
 
     /// The first uplink slot whose PUCCH begins at this time or later.
     int64_t GetPucchSlotFrom(int64_t ns) const;
