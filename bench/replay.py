@@ -28,14 +28,12 @@ from rich.table import Table
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from cosim import config
 from cosim.config import Config
+from cosim.experiment import run
 from cosim.networks.fluid import carry
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.link_model import fit
-from cosim.networks.ns3_side import Place
 from cosim.networks.what_if import WhatIfNetwork
 from cosim.record.journal import Journal, Recorded
-from cosim.run import run
-from cosim.screen.display import make_display
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.hardware.profiles import PROFILES
@@ -214,7 +212,7 @@ def networks(console: Console) -> None:
     """Print the table of networks."""
     with tempfile.TemporaryDirectory() as folder:
         asked = config.load(None, ["quality=false"], ["top-k"], networks=["live", "analytic"])
-        run(asked, Path(folder) / "run", Place(), make_display(Console(quiet=True)))
+        run(asked, out=Path(folder) / "run")
         with closing(Journal.open(Path(folder) / "run")) as journal:
             counts = dict(journal.rows("SELECT variant, count(*) FROM exchanges GROUP BY variant"))
             spent_s = dict(

@@ -26,7 +26,7 @@ COSTS = Path(__file__).with_name("costs.toml")
 SOURCES = ("cppyy-backend", "CPyCppyy", "cppyy")
 ALONE = ("ns3", "sionna-no-rt")  # without what they ask for: cppyy is made here, and of sionna only tables are read
 MODEL_IMPORTS = (
-    "import cosim.cli, cosim.screen.report, cosim.run; from model_side import model_run; "
+    "import cosim.cli, cosim.screen.report, cosim.experiment; from model_side.model import model_run; "
     "from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerFast"
 )
 NETWORK_IMPORTS = "import cppyy, bridge.health, ns3_scenarios.__main__"

@@ -19,16 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bridge.network import (
-    LinkState,
-    NetworkInfo,
-    Outcome,
-    RequestError,
-    Status,
-    Transfer,
-    TransferOutcome,
-    Wait,
-)
+from bridge.network import LinkState, NetworkInfo, Outcome, RequestError, Status, Transfer, TransferOutcome, Wait
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file
@@ -49,7 +40,7 @@ __all__ = [
     "UNREPEATABLE",
     "Asked",
     "Journal",
-    "Recorded",
+    "RecordedExchange",
 ]
 
 UNDELIVERED = "undelivered"
@@ -67,7 +58,7 @@ class Asked(NamedTuple):
     wait: Wait
 
 
-class Recorded(NamedTuple):
+class RecordedExchange(NamedTuple):
     """One exchange of the record."""
 
     asked: Asked
@@ -308,7 +299,7 @@ class Journal:
             None if band is None else tuple(json.loads(band)),
         )
 
-    def recorded(self, variant: int, number: int) -> Recorded | None:
+    def recorded(self, variant: int, number: int) -> RecordedExchange | None:
         """Exchange `number` (from 1) of a variant; None if it was not recorded."""
         key = (variant, number)
         found = self.rows(
@@ -335,7 +326,16 @@ class Journal:
         if not channel:
             raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
-        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+        return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+
+    def counts(self) -> tuple[int, int]:
+        """How many exchanges and how many tokens are on record."""
+        ((exchanges, tokens),) = self.rows("SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM tokens)")
+        return exchanges, tokens
+
+    def mishaps(self) -> list[tuple[str, str]]:
+        """What befell the run, one after the other: the kind of event, and what it says."""
+        return self.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
 
     def is_empty(self) -> bool:
         """Whether no exchange was recorded yet."""

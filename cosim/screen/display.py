@@ -39,6 +39,22 @@ def make_display(console: Console) -> Display:
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
+class Silence:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        """Show nothing."""
+
+    def exchanged(self, record: LayerExchange) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Nothing needs an end."""
+
+
 class PlainDisplay:
     """A line every few seconds."""
 

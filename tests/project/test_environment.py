@@ -9,9 +9,8 @@ from importlib.metadata import requires
 
 import psutil
 import pytest
-from packaging.requirements import Requirement
-
 from install import environment, pins
+from packaging.requirements import Requirement
 
 
 def names(requirements: list[str]) -> set[str]:
