@@ -5,22 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from bridge.network import PartnerLost, RequestError
 from cosim.ahead import is_busy
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
 from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
-
-if TYPE_CHECKING:
-    from cosim.screen.display import Display
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -75,6 +70,7 @@ def run(
     from cosim.experiment import State, dated_folder, state
     from cosim.experiment import run as run_experiment
     from cosim.networks.ns3_side import Ns3Place
+    from cosim.screen.display import telling
 
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
@@ -92,7 +88,7 @@ def run(
             case State.BEGUN:
                 resume(folder, connect, keys, plain_tcp)
                 return
-    with _telling(folder, terminal) as display:
+    with telling(folder, terminal) as display:
         at = Ns3Place(connect, listen, keys, plain_tcp)
         run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
@@ -108,8 +104,9 @@ def resume(
     """Go on with a run that was interrupted, however that was."""
     from cosim.experiment import resume as resume_run
     from cosim.networks.ns3_side import Ns3Place
+    from cosim.screen.display import telling
 
-    with _telling(run, console()) as display:
+    with telling(run, console()) as display:
         resume_run(run, at=Ns3Place(connect, None, keys, plain_tcp), display=display)
     show(run)
 
@@ -152,8 +149,8 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     from cosim.experiment import run as run_live
     from cosim.experiment import what_if
     from cosim.record.journal import Journal
-    from cosim.screen.display import make_display
-    from cosim.screen.errors import print_errors
+    from cosim.screen.display import make_display, telling
+    from cosim.screen.report import print_errors
 
     terminal = console()
     display = make_display(terminal)
@@ -165,33 +162,11 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     if validate:
         live = folder / "live"
         with closing(Journal.open(folder)) as predicted:
-            with _telling(live, terminal) as display:
+            with telling(live, terminal) as display:
                 run_live(predicted.config, networks=["live"], out=live, display=display)
             show(live)
             with closing(Journal.open(live)) as measured:
                 print_errors(predicted, measured, terminal)
-
-
-@contextmanager
-def _telling(folder: Path, terminal: Console) -> "Iterator[Display]":
-    """A display for what runs inside, and where its record is if it does not come to its end."""
-    from cosim.record.journal import FILE_NAME
-    from cosim.screen.display import make_display
-
-    display = make_display(terminal)
-    begun_before = (folder / FILE_NAME).exists()
-    try:
-        yield display
-    except (PartnerLost, RequestError, Diverged, JournalUnwritable, KeyboardInterrupt) as error:
-        display.end()
-        refused = isinstance(error, RequestError) and begun_before
-        if (folder / FILE_NAME).exists() and not refused:
-            terminal.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
-            if not isinstance(error, Diverged):
-                terminal.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
-        raise
-    finally:
-        display.end()
 
 
 @app.command()

@@ -197,7 +197,7 @@ class BaseStation:
     def device_works(
         self, indices: Indices, starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """`device_work` of many layers at once, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
+        """`device_work` of many layers, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
         tokens = self.placement.tokens_per_device(indices, starts)
         return tokens, self._compute.devices_s(self.placement.tokens_per_expert(indices, starts))
 

@@ -16,7 +16,8 @@ from msgspec.structs import asdict, replace
 from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.networks.source import Source, TimedNetwork
-from cosim.record.journal import UNDELIVERED, Asked, Journal
+from cosim.record.exchange_rows import Asked
+from cosim.record.journal import UNDELIVERED, Journal
 
 Answer = TypeVar("Answer")
 
