@@ -24,7 +24,7 @@ from cosim.record.schema import SCHEMA_VERSION, columns, columns_of, tables_of
 from cosim.results import tables
 from cosim.results.routing_trace import write_routing
 from cosim.results.summary import summarise
-from tests.cosim.record.test_damaged_journals import said
+from tests.support.command import said
 from tests.support.routing_traces import make_rows, write_rows
 
 JOURNALS = Path(__file__).parent / "journals"
