@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec import to_builtins
+from msgspec import json
 
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios import SCENARIOS
@@ -33,7 +33,7 @@ def documented(scenario: str) -> dict[str, str]:
 
 def is_default(shown: str, name: str, scenario: Scenario) -> bool:
     """Whether `shown` is what a parameter is without being given: as TOML, or in words where there is no one value."""
-    value = to_builtins(getattr(scenario, name))
+    value = json.decode(json.encode(getattr(scenario, name)))
     if value is not None and (ends := _RANGE.fullmatch(shown)):
         return (float(ends[1]), float(ends[2])) == (pytest.approx(value[0]), pytest.approx(value[-1]))
     try:
