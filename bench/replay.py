@@ -33,7 +33,8 @@ from cosim.networks.fluid import carry
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.link_model import fit
 from cosim.networks.what_if import WhatIfNetwork
-from cosim.record.journal import Journal, Recorded
+from cosim.record.exchange_rows import RecordedExchange
+from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.hardware.profiles import PROFILES
@@ -201,7 +202,7 @@ def routing_replay(console: Console) -> None:
     console.print(f"Aim, a million token-layers a second on 2 cores: {verdict}, at most {best:,.0f}.")
 
 
-def ask(what_if: WhatIfNetwork, recorded: Sequence[Recorded]) -> None:
+def ask(what_if: WhatIfNetwork, recorded: Sequence[RecordedExchange]) -> None:
     """All recorded exchanges one after the other; one that would depart before the network's clock departs then."""
     for (transfers, depart_ns, deadline_ns, wait), _ in recorded:
         late_ns = max(what_if.now_ns - depart_ns, 0)
