@@ -2,6 +2,7 @@
 """What `import cosim` gives: these names, each with a docstring, and nothing heavy before one is asked for."""
 
 import inspect
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 import cosim
 from bridge.network import RequestError
 from cosim.record.journal import Journal
+from tests import ROOT
 from tests.support.routing_traces import make_rows, write_rows
 
 NAMES = ["Config", "Ns3Place", "load", "replay", "resume", "run", "summarise", "what_if"]
@@ -115,3 +117,10 @@ def test_what_cannot_be_is_refused_by_name_and_leaves_nothing(tmp_path, monkeypa
         cosim.run(given, out="run")
     assert caught.value.field == field
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_documentation_lists_every_name():
+    page = (ROOT / "docs/runs/configuration.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `cosim\.(\w+)\(", page, re.MULTILINE)
+    assert sorted([*listed, "Config"]) == NAMES
+    assert "`cosim.Config`" in page
