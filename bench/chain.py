@@ -16,17 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim import config
-from cosim.networks.ns3_side import Place
+from cosim.experiment import run
 from cosim.record.journal import Journal
 from cosim.results.rate_traces import CONFIG, export
-from cosim.run import run
-from cosim.screen.display import make_display
 
 RADIOS = ("lte", "lte-multicell", "nr", "wifi", "wired", "mixed", "recorded")
 BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
 PHASES = ("prefill", "decode")
 SHARING, DELAY = ("pool", "others"), ("delay_s",)
-QUIET = make_display(Console(quiet=True))
 
 
 def layers_ms(folder: Path) -> dict[str, float]:
@@ -46,12 +43,12 @@ def leave_out(columns: Container[str], traces: Path) -> None:
 
 def chain(radio: str, folder: Path) -> dict[str, dict[str, float]]:
     """The medians of the run, of all that its traces say, and of ever less of it."""
-    run(config.load(None, BASE, ["top-k"], radio), folder / "run", Place(), QUIET)
+    run(config.load(None, BASE, ["top-k"], radio), out=folder / "run")
     export(folder / "run", folder / "traces")
     found = {"run": layers_ms(folder / "run")}
     for what, left_out in (("played", ()), ("without sharing", SHARING), ("nor delay", DELAY)):
         leave_out(left_out, folder / "traces")
-        run(config.load(folder / "traces" / CONFIG, []), folder / what, Place(), QUIET)
+        run(config.load(folder / "traces" / CONFIG, []), out=folder / what)
         found[what] = layers_ms(folder / what)
     return found
 

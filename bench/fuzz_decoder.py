@@ -84,12 +84,13 @@ BYTES = (
 )
 
 counts: Counter[str] = Counter()
+DECODERS: tuple[tuple[str, msgspec.msgpack.Decoder[Any]], ...] = (("server", to_server), ("client", to_client))
 
 
 def check(frame: bytes) -> None:
     """Raise whatever the decoder should not, or `AssertionError`."""
     counts["inputs"] += 1
-    for side, decoder in (("server", to_server), ("client", to_client)):
+    for side, decoder in DECODERS:
         try:
             message = decode(frame, decoder)
         except Garbage:
@@ -153,7 +154,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        import atheris  # type: ignore[import-not-found] # noqa: PLC0415
+        import atheris  # noqa: PLC0415
     except ImportError:
         print("cosim: atheris is missing: pip install atheris", file=sys.stderr)
         return 2

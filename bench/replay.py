@@ -28,14 +28,13 @@ from rich.table import Table
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from cosim import config
 from cosim.config import Config
+from cosim.experiment import run
 from cosim.networks.fluid import carry
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.link_model import fit
-from cosim.networks.ns3_side import Place
 from cosim.networks.what_if import WhatIfNetwork
-from cosim.record.journal import Journal, Recorded
-from cosim.run import run
-from cosim.screen.display import make_display
+from cosim.record.exchange_rows import RecordedExchange
+from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation, LayerExchange
 from model_side.hardware.profiles import PROFILES
@@ -203,7 +202,7 @@ def routing_replay(console: Console) -> None:
     console.print(f"Aim, a million token-layers a second on 2 cores: {verdict}, at most {best:,.0f}.")
 
 
-def ask(what_if: WhatIfNetwork, recorded: Sequence[Recorded]) -> None:
+def ask(what_if: WhatIfNetwork, recorded: Sequence[RecordedExchange]) -> None:
     """All recorded exchanges one after the other; one that would depart before the network's clock departs then."""
     for (transfers, depart_ns, deadline_ns, wait), _ in recorded:
         late_ns = max(what_if.now_ns - depart_ns, 0)
@@ -214,7 +213,7 @@ def networks(console: Console) -> None:
     """Print the table of networks."""
     with tempfile.TemporaryDirectory() as folder:
         asked = config.load(None, ["quality=false"], ["top-k"], networks=["live", "analytic"])
-        run(asked, Path(folder) / "run", Place(), make_display(Console(quiet=True)))
+        run(asked, out=Path(folder) / "run")
         with closing(Journal.open(Path(folder) / "run")) as journal:
             counts = dict(journal.rows("SELECT variant, count(*) FROM exchanges GROUP BY variant"))
             spent_s = dict(

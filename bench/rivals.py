@@ -166,10 +166,10 @@ def mosaik_simulator(name: str, turn: Callable[[str], str]) -> Any:
     """
     from mosaik_api_v3 import Simulator  # noqa: PLC0415
 
-    class Side(Simulator):
+    class Side(Simulator):  # type: ignore[misc]  # mosaik has no types
         def __init__(self) -> None:
             model = {"public": True, "params": [], "attrs": ["frame"]}
-            super().__init__({"api_version": "3.0", "type": "time-based", "models": {"Side": model}})  # type: ignore[no-untyped-call]
+            super().__init__({"api_version": "3.0", "type": "time-based", "models": {"Side": model}})
             self.frame = ""
 
         def init(self, sid: str, time_resolution: float = 1.0, **_: Any) -> Any:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 BLOCK_S = 0.5
 ANSWER_S = 20.0

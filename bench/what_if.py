@@ -15,11 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim import config
-from cosim.networks.ns3_side import Place
+from cosim.experiment import run, what_if
 from cosim.record.journal import Journal
 from cosim.results.validation import mean_layer_s, policy_errors, ranking
-from cosim.run import run, what_if
-from cosim.screen.display import make_display
 
 SEEDS = (1, 2, 3, 4)
 LOADS = {"64 tokens": [], "24 tokens": ["workload.prompt_tokens=24"], "128 tokens": ["workload.prompt_tokens=128"]}
@@ -35,22 +33,21 @@ BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
 
 def main(folder: Path) -> None:
     """Print the errors of every pair, and the ranking of the policies at each seed and load."""
-    quiet = make_display(Console(quiet=True))
     table = Table(title="latency per layer, what-if against live", title_justify="left", show_edge=False)
     for column in ("seed", "load", "policy", "median", "95th percentile", "bias", "token, median"):
         table.add_column(column, justify="left" if column in ("load", "policy") else "right")
     everything, taus = [], []
     for seed in SEEDS:
         record = folder / f"{seed}-record"
-        run(config.load(None, [*BASE, f"seed={seed}"], ["top-k"]), record, Place(), quiet)
+        run(config.load(None, [*BASE, f"seed={seed}"], ["top-k"]), out=record)
         for load, of_load in LOADS.items():
             means: dict[str, tuple[float, float]] = {}
             for name, (policy, options) in POLICIES.items():
                 if load == "64 tokens" and name == "top-k":
                     continue  # that is the record
                 asked, live = (folder / f"{seed}-{load}-{name}-{kind}".replace(" ", "-") for kind in ("asked", "live"))
-                what_if(record, [*of_load, *options], [policy], asked, quiet)
-                run(config.load(None, [*BASE, f"seed={seed}", *of_load, *options], [policy]), live, Place(), quiet)
+                what_if(record, [*of_load, *options], policies=[policy], out=asked)
+                run(config.load(None, [*BASE, f"seed={seed}", *of_load, *options], [policy]), out=live)
                 with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
                     errors = {error.what: error for error in policy_errors(predicted, measured)[policy]}
                     means[name] = (mean_layer_s(predicted)[policy], mean_layer_s(measured)[policy])

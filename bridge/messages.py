@@ -33,7 +33,7 @@ CLIENT_TIMEOUT_S = 6.0
 
 _HEADER = MAGIC + bytes([PROTOCOL_VERSION])
 
-Session = Annotated[str, Meta(min_length=1, max_length=64)]
+SessionName = Annotated[str, Meta(min_length=1, max_length=64)]
 """The name of a session, chosen by its client at random. Whoever knows it is that client: the server never tells it."""
 
 
@@ -44,7 +44,7 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
     `folder` is where, on the server's host, the network puts files of its own; None for nowhere.
     """
 
-    session: Session
+    session: SessionName
     client: Annotated[str, Meta(pattern="^[ -~]{1,128}$")]
     scenario: str
     parameters: dict[str, Any]
@@ -56,7 +56,7 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True, forbid_unknown_fi
 class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknown_fields=True):
     """Client: carry out an exchange. `sequence` counts from 1; the same number is the same request."""
 
-    session: Session
+    session: SessionName
     sequence: Annotated[int, Meta(ge=1)]
     transfers: tuple[Transfer, ...]
     depart_ns: int
@@ -68,7 +68,7 @@ class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknow
 class Goodbye(Struct, frozen=True, tag="goodbye", array_like=True, forbid_unknown_fields=True):
     """Client: the session is over."""
 
-    session: Session
+    session: SessionName
 
 
 class Welcome(Struct, frozen=True, tag="welcome", array_like=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.names import meant
 from bridge.network import RequestError
 from cosim.config import Config, Workload
-from cosim.screen.scenarios import device_count
+from cosim.networks.catalogue import device_count
 from model_side.hardware.profiles import PROFILES
 from model_side.model.model_folder import (
     SHIPPED,

@@ -5,22 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from bridge.network import PartnerLost, RequestError
 from cosim.ahead import is_busy
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
 from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
-
-if TYPE_CHECKING:
-    from cosim.screen.display import Display
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -71,10 +66,11 @@ def run(
     ] = False,
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
-    from cosim import config as configuration  # noqa: PLC0415  (imports of seconds stay out of the other commands)
-    from cosim.networks.ns3_side import Place  # noqa: PLC0415
-    from cosim.run import State, dated_folder, state  # noqa: PLC0415
-    from cosim.run import run as run_experiment  # noqa: PLC0415
+    from cosim import config as configuration
+    from cosim.experiment import State, dated_folder, state
+    from cosim.experiment import run as run_experiment
+    from cosim.networks.ns3_side import Ns3Place
+    from cosim.screen.display import telling
 
     if connect and listen:
         raise RequestError("--connect", "starts no ns-3 side; leave --listen away")
@@ -92,8 +88,9 @@ def run(
             case State.BEGUN:
                 resume(folder, connect, keys, plain_tcp)
                 return
-    with _telling(folder, terminal) as display:
-        run_experiment(experiment, folder, Place(connect, listen, keys, plain_tcp), display)
+    with telling(folder, terminal) as display:
+        at = Ns3Place(connect, listen, keys, plain_tcp)
+        run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
 
 
@@ -105,11 +102,12 @@ def resume(
     plain_tcp: PlainTcp = False,
 ) -> None:
     """Go on with a run that was interrupted, however that was."""
-    from cosim.networks.ns3_side import Place  # noqa: PLC0415
-    from cosim.run import resume as resume_run  # noqa: PLC0415
+    from cosim.experiment import resume as resume_run
+    from cosim.networks.ns3_side import Ns3Place
+    from cosim.screen.display import telling
 
-    with _telling(run, console()) as display:
-        resume_run(run, Place(connect, None, keys, plain_tcp), display)
+    with telling(run, console()) as display:
+        resume_run(run, at=Ns3Place(connect, None, keys, plain_tcp), display=display)
     show(run)
 
 
@@ -126,10 +124,10 @@ def replay(
     ] = False,
 ) -> None:
     """Do a run again on its recorded outcomes and compare; with --policy or --set, ask it what would have been."""
-    from cosim.record.journal import Journal  # noqa: PLC0415
-    from cosim.run import dated_folder  # noqa: PLC0415
-    from cosim.run import replay as replay_run  # noqa: PLC0415
-    from cosim.screen.display import make_display  # noqa: PLC0415
+    from cosim.experiment import dated_folder
+    from cosim.experiment import replay as replay_run
+    from cosim.record.journal import Journal
+    from cosim.screen.display import make_display
 
     if policy or settings or validate:
         _what_if(run, policy, settings or [], out or dated_folder(Path("runs")), validate)
@@ -139,83 +137,57 @@ def replay(
     terminal = console()
     display = make_display(terminal)
     try:
-        replay_run(run, display)
+        replay_run(run, display=display)
     finally:
         display.end()
-    journal = Journal.open(run)
-    ((exchanges, tokens),) = journal.rows("SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM tokens)")
-    print(f"as recorded: {exchanges} exchanges, {tokens} tokens; fingerprint {journal.fingerprint()[:16]}")
-    journal.close()
+    with closing(Journal.open(run)) as journal:
+        exchanges, tokens = journal.counts()
+        print(f"as recorded: {exchanges} exchanges, {tokens} tokens; fingerprint {journal.fingerprint()[:16]}")
 
 
 def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder: Path, validate: bool) -> None:
-    from msgspec.structs import replace  # noqa: PLC0415
-
-    from cosim.networks.ns3_side import Place  # noqa: PLC0415
-    from cosim.record.journal import Journal  # noqa: PLC0415
-    from cosim.results.validation import print_errors  # noqa: PLC0415
-    from cosim.run import run as run_live  # noqa: PLC0415
-    from cosim.run import what_if  # noqa: PLC0415
-    from cosim.screen.display import make_display  # noqa: PLC0415
+    from cosim.experiment import run as run_live
+    from cosim.experiment import what_if
+    from cosim.record.journal import Journal
+    from cosim.screen.display import make_display, telling
+    from cosim.screen.report import print_errors
 
     terminal = console()
     display = make_display(terminal)
     try:
-        asked = what_if(run, settings, policies, folder, display)
+        what_if(run, settings, policies=policies, out=folder, display=display)
     finally:
         display.end()
     show(folder)
     if validate:
         live = folder / "live"
-        with _telling(live, terminal) as display:
-            run_live(replace(asked, networks=["live"]), live, Place(), display)
-        show(live)
-        with closing(Journal.open(folder)) as predicted, closing(Journal.open(live)) as measured:
-            print_errors(predicted, measured, terminal)
-
-
-@contextmanager
-def _telling(folder: Path, terminal: Console) -> "Iterator[Display]":
-    """A display for what runs inside, and where its record is if it does not come to its end."""
-    from cosim.record.journal import FILE_NAME  # noqa: PLC0415
-    from cosim.screen.display import make_display  # noqa: PLC0415
-
-    display = make_display(terminal)
-    begun_before = (folder / FILE_NAME).exists()
-    try:
-        yield display
-    except (PartnerLost, RequestError, Diverged, JournalUnwritable, KeyboardInterrupt) as error:
-        display.end()
-        refused = isinstance(error, RequestError) and begun_before
-        if (folder / FILE_NAME).exists() and not refused:
-            terminal.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
-            if not isinstance(error, Diverged):
-                terminal.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
-        raise
-    finally:
-        display.end()
+        with closing(Journal.open(folder)) as predicted:
+            with telling(live, terminal) as display:
+                run_live(predicted.config, networks=["live"], out=live, display=display)
+            show(live)
+            with closing(Journal.open(live)) as measured:
+                print_errors(predicted, measured, terminal)
 
 
 @app.command()
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
     """Print a run's tables again, from its journal."""
-    from cosim.record.journal import UNDELIVERED, Journal  # noqa: PLC0415
-    from cosim.results.summary import summarise  # noqa: PLC0415
-    from cosim.screen.report import nothing_back, print_report  # noqa: PLC0415
+    from cosim.record.journal import UNDELIVERED, Journal
+    from cosim.results.summary import summarise
+    from cosim.screen.report import nothing_back, print_report
 
-    journal = Journal.open(run)
-    variants = summarise(journal)
-    print_report(variants, console(_REPORT_WIDTH))
-    events = journal.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
-    for kind, message in events:
-        print(f"{kind}: {message}")
-    if changed := journal.changed_since_its_end():
-        print(f"changed since the run came to its end: {', '.join(changed)}")
-    print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
-    verdict = nothing_back(variants, [message for kind, message in events if kind == UNDELIVERED])
+    with closing(Journal.open(run)) as journal:
+        variants = summarise(journal)
+        print_report(variants, console(_REPORT_WIDTH))
+        mishaps = journal.mishaps()
+        for kind, message in mishaps:
+            print(f"{kind}: {message}")
+        if changed := journal.changed_since_its_end():
+            print(f"changed since the run came to its end: {', '.join(changed)}")
+        print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
+    verdict = nothing_back(variants, [message for kind, message in mishaps if kind == UNDELIVERED])
     if verdict:
         print(verdict)
-    journal.close()
 
 
 @app.command()
@@ -229,7 +201,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Make a run whose journal has an older schema into one that this version reads."""
-    from cosim.record.migrations import migrate as migrate_run  # noqa: PLC0415
+    from cosim.record.migrations import migrate as migrate_run
 
     for path in migrate_run(run, new, in_place=in_place):
         print(path)
@@ -242,7 +214,7 @@ def export(
 ) -> None:
     """Write a run's tables as Parquet files."""
     try:
-        from cosim.results import tables  # noqa: PLC0415
+        from cosim.results import tables
     except ModuleNotFoundError as error:
         raise RequestError("export", f"needs {error.name}; pip install 'wdmoe-cosim[tables]'") from None
 
@@ -257,8 +229,8 @@ def traces(
     variant: Annotated[int, typer.Option(help="Which of the run's variants, from 1.")] = 1,
 ) -> None:
     """Write what each device's link could have carried, CSV and Mahimahi, and recorded.toml to play it (cosim run)."""
-    from cosim.results.rate_traces import CONFIG  # noqa: PLC0415
-    from cosim.results.rate_traces import export as export_traces  # noqa: PLC0415
+    from cosim.results.rate_traces import CONFIG
+    from cosim.results.rate_traces import export as export_traces
 
     paths = export_traces(run, folder, variant)
     for path in paths:
@@ -273,7 +245,7 @@ def routing(
     file: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="A new file.")],
 ) -> None:
     """Write how a run's model routed, to be replayed without it (model.routing)."""
-    from cosim.results.routing_trace import write_routing  # noqa: PLC0415
+    from cosim.results.routing_trace import write_routing
 
     print(f"{file}: {write_routing(run, file)} forward passes")
 
@@ -301,7 +273,7 @@ def serve(
 @app.command()
 def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
     """Make the keys with which the two sides know each other over tcp (docs/inside/security.md)."""
-    from bridge.keys import make_keys  # noqa: PLC0415
+    from bridge.keys import make_keys
 
     for path in make_keys(folder):
         print(path)
@@ -320,8 +292,8 @@ def scenarios(
     settings: Settings = None,
 ) -> None:
     """List the radio scenarios, or show the parameters of one."""
-    from cosim import config as configuration  # noqa: PLC0415
-    from cosim.screen import scenarios as radio_scenarios  # noqa: PLC0415
+    from cosim import config as configuration
+    from cosim.screen import scenarios as radio_scenarios
 
     if parameter is not None and (template or check):
         raise RequestError("PARAMETER", "--template and --check are about the whole scenario; leave it away")
@@ -355,7 +327,7 @@ def flags() -> None:
 @app.command()
 def devices() -> None:
     """Hold the devices' compute model against published measurements."""
-    from model_side.hardware.check import main as check  # noqa: PLC0415
+    from model_side.hardware.check import main as check
 
     check()
 

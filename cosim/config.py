@@ -9,6 +9,7 @@ import copy
 import os.path
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,34 +153,26 @@ _RECORDED = "is the recorded channel's, which a what-if cannot change; record an
 
 
 def load(
-    path: Path | None,
-    settings: list[str],
-    policies: list[str] | None = None,
+    source: Config | Mapping[str, Any] | Path | str | None,
+    settings: Sequence[str] = (),
+    policies: Sequence[str] | None = None,
     scenario: str | None = None,
-    networks: list[str] | None = None,
+    networks: Sequence[str] | None = None,
 ) -> Config:
     """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
 
-    A value is read as TOML, or as a string if it is none. `policies`, the radio's `scenario` and
-    `networks` go over both. Raises `RequestError` naming the field.
+    What a TOML file would give may be given as it is, and a `Config` likewise. A setting's value is read as TOML, or
+    as a string if it is none. `policies`, the radio's `scenario` and `networks` go over both. Raises `RequestError`
+    naming the field.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RequestError("CONFIG", f"{path} does not exist") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
+    values = _plain(source)
     _merge_names(values)
     for setting in settings:
         _lay_over(values, *_parse(setting))
     if policies:
-        values["policies"] = policies
+        values["policies"] = list(policies)
     if networks:
-        values["networks"] = networks
+        values["networks"] = list(networks)
     if scenario is not None:
         _lay_over(values, "radio.scenario", scenario)
     config = convert(values)
@@ -188,7 +181,7 @@ def load(
     return config
 
 
-def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] | None) -> Config:
+def changed(recorded: dict[str, Any], settings: Sequence[str], policies: Sequence[str] | None) -> Config:
     """A recorded configuration as a what-if: with `--set` settings and policies laid over it.
 
     Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks. What
@@ -201,7 +194,7 @@ def changed(recorded: dict[str, Any], settings: list[str], policies: list[str] |
             raise RequestError(name, _RECORDED)
         _lay_over(values, name, value)
     if policies:
-        values["policies"] = policies
+        values["policies"] = list(policies)
     asked = {name.split(".")[1] for name, _ in parsed if name.startswith("policy.")}
     options = values["policy"]
     values["policy"] = {name: options[name] for name in options if name in values["policies"] or name in asked}
@@ -229,6 +222,29 @@ def convert(values: dict[str, Any]) -> Config:
     if config.model.routing:
         _check_routing(config)
     return config
+
+
+def _plain(source: Config | Mapping[str, Any] | Path | str | None) -> dict[str, Any]:
+    """What `load` is given, as plain values of its own."""
+    if source is None:
+        return {}
+    if isinstance(source, str | Path):
+        return _read(Path(source))
+    try:
+        return dict(msgspec.to_builtins(source))
+    except (TypeError, ValueError) as error:  # a kind of value that TOML does not know
+        raise RequestError("CONFIG", f"is no plain values: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError("CONFIG", f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
 
 
 def _check_routing(config: Config) -> None:

@@ -142,7 +142,7 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
         secrets = keys_of(composed)
         look_for_secrets(composed, secrets, "default")
 
-        longer = [*cosim, "run", "--out", scratch / "longer", *LONGER.split()]
+        longer: list[str | Path] = [*cosim, "run", "--out", scratch / "longer", *LONGER.split()]
         run(longer, RUN_S, environment=here, folder=scratch)
         struck(composed)
         compare(scratch / "longer", composed, "struck")
@@ -166,7 +166,7 @@ def copy_tree(clone: Path, uid: int, gid: int, stand_in: bool) -> None:
             shutil.copy2(ROOT / name, clone / name)
     if stand_in:  # then this machine's pip knows better than an index which PyTorch it is to be
         wheels = clone / "docker" / "wheels"
-        pinned = ["-c", ROOT / "constraints.txt", "torch"]
+        pinned: list[str | Path] = ["-c", ROOT / "constraints.txt", "torch"]
         run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", wheels, *pinned], BUILD_S)
     if os.geteuid() == 0:
         for path in (clone, *clone.rglob("*")):

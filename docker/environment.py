@@ -26,7 +26,7 @@ COSTS = Path(__file__).with_name("costs.toml")
 SOURCES = ("cppyy-backend", "CPyCppyy", "cppyy")
 ALONE = ("ns3", "sionna-no-rt")  # without what they ask for: cppyy is made here, and of sionna only tables are read
 MODEL_IMPORTS = (
-    "import cosim.cli, cosim.screen.report, cosim.run; from model_side import model_run; "
+    "import cosim.cli, cosim.screen.report, cosim.experiment; from model_side.model import model_run; "
     "from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerFast"
 )
 NETWORK_IMPORTS = "import cppyy, bridge.health, ns3_scenarios.__main__"
@@ -134,20 +134,19 @@ def set_up_run(env: Environment) -> None:
     )
     env.wait(first)
 
-    wheels, build = env.folder / "wheels", ["wheel", "--no-deps", "--no-build-isolation", "-w"]
+    wheels = env.folder / "wheels"
+    build: list[str | Path] = ["wheel", "--no-deps", "--no-build-isolation", "-w", wheels]
     missing = env.missing(SOURCES)
-    listed = [sys.executable, ROOT / "docker/requirements.py", PROJECT, *ALONE]
+    listed: list[str | Path] = [sys.executable, ROOT / "docker/requirements.py", PROJECT, *ALONE]
     requirements = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
-    steps = [
-        env.pip(f"compiling {name}", *build, wheels, exact[name]) for name in reversed(SOURCES[:2]) if name in missing
-    ]
+    steps = [env.pip(f"compiling {name}", *build, exact[name]) for name in reversed(SOURCES[:2]) if name in missing]
     steps += [
         env.start("compiling the native library", "-m", "ns3_scenarios.wheel.build"),
         env.pip("fetching PyTorch and the rest", *install, *requirements, shown=True),
     ]
     env.wait(*steps)
 
-    bare = [*install, "--no-deps", "--find-links", wheels]
+    bare: list[str | Path] = [*install, "--no-deps", "--find-links", wheels]
     made = [exact[name] for name in SOURCES[:2] if name in missing]
     env.wait(env.pip("installing this project", *bare, *made, exact["sionna-no-rt"], "-e", ROOT))
     if "cppyy" in missing:  # makes the precompiled headers, with the back end that is there now

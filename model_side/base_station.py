@@ -45,7 +45,7 @@ class ComputeTimes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class DeviceWork:
     """What a layer's routing asks of the devices: distinct `tokens` [D] for each, and `compute_s` [D]."""
 
     tokens: NDArray[np.int64]
@@ -130,11 +130,11 @@ class BaseStation:
         self._ready_ns += round(self._compute.head_s(self._tokens, position + self._tokens) * NS_PER_S)
         return self._ready_ns
 
-    def route(self, gate: Gate, load: Load | None = None) -> tuple[Weights, Indices]:
+    def route(self, gate: Gate, work: DeviceWork | None = None) -> tuple[Weights, Indices]:
         """Choose experts for one layer, exchange with their devices, and return what is to be combined.
 
         Where policy and network leave the model's own choice alone, its arrays are returned as they came.
-        `load` is what that choice asks of the devices, for who knows it already (see `load`).
+        `work` is what that choice asks of the devices, for who knows it already (see `device_work`).
         """
         phase, request, position = self._pass
         self._tokens = len(gate.indices)
@@ -143,15 +143,15 @@ class BaseStation:
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
-        load = load or self.load(gate.indices)
-        predicted_s = self._predict(load, depart_ns)
+        work = work or self.device_work(gate.indices)
+        predicted_s = self._predict(work, depart_ns)
         layer = LayerRouting(
             gate.layer, gate.probabilities, gate.weights, gate.indices, predicted_s[self.placement.device_of]
         )
         weights, indices = self._policy(layer)
         if indices is not gate.indices:
-            load = self.load(indices)
-        transfers = self._transfers(load)
+            work = self.device_work(indices)
+        transfers = self._transfers(work)
         began = time.perf_counter()
         outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait)
         network_wall_s = time.perf_counter() - began
@@ -179,7 +179,7 @@ class BaseStation:
                     chosen_indices=indices,
                     delivered=delivered,
                     transfers=transfers,
-                    tokens_per_device=load.tokens,
+                    tokens_per_device=work.tokens,
                     predicted_s=predicted_s,
                     outcome=outcome,
                     network_wall_s=network_wall_s,
@@ -189,25 +189,27 @@ class BaseStation:
             return weights, indices
         return leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
 
-    def load(self, indices: Indices) -> Load:
+    def device_work(self, indices: Indices) -> DeviceWork:
         """What a routing [N, k] asks of the devices."""
         compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
-        return Load(self.placement.tokens_per_device(indices), compute_s)
+        return DeviceWork(self.placement.tokens_per_device(indices), compute_s)
 
-    def loads(self, indices: Indices, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """`load` of many layers at once, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
+    def device_works(
+        self, indices: Indices, starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """`device_work` of many layers, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
         tokens = self.placement.tokens_per_device(indices, starts)
         return tokens, self._compute.devices_s(self.placement.tokens_per_expert(indices, starts))
 
-    def _predict(self, load: Load, depart_ns: int) -> NDArray[np.float64]:
+    def _predict(self, work: DeviceWork, depart_ns: int) -> NDArray[np.float64]:
         """The latency [D] that is expected of each device; one that gets nothing, as if it got one token."""
-        size = np.maximum(load.tokens, 1) * self._token_bytes
-        return self.predictor.predict(depart_ns, size, load.compute_s, size)
+        size = np.maximum(work.tokens, 1) * self._token_bytes
+        return self.predictor.predict(depart_ns, size, work.compute_s, size)
 
-    def _transfers(self, load: Load) -> tuple[Transfer, ...]:
-        busy = np.flatnonzero(load.tokens)
-        sizes = (load.tokens[busy] * self._token_bytes).tolist()
-        compute_ns = to_ns(load.compute_s[busy]).tolist()
+    def _transfers(self, work: DeviceWork) -> tuple[Transfer, ...]:
+        busy = np.flatnonzero(work.tokens)
+        sizes = (work.tokens[busy] * self._token_bytes).tolist()
+        compute_ns = to_ns(work.compute_s[busy]).tolist()
         return tuple(
             Transfer(device, size, busy_ns, size)
             for device, size, busy_ns in zip(busy.tolist(), sizes, compute_ns, strict=True)

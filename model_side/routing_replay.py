@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_side.base_station import BaseStation, Load
+from model_side.base_station import BaseStation, DeviceWork
 from model_side.quality import GateProxy
 from model_side.routing import Gate, Indices
 from model_side.routing_trace import RoutingTrace
@@ -45,14 +45,14 @@ class RoutingReplay:
             first = end
 
     def _serve(self, base_station: BaseStation, first: int, end: int) -> Iterator[TokenRecord]:
-        """Passes `first` to `end`, whose loads on the devices are computed at once."""
+        """Passes `first` to `end`, whose work for the devices is computed at once."""
         trace, layers = self._trace, len(self.shape.moe_layers)
         begin = trace.begin[first * layers : end * layers + 1]
         experts = trace.experts[begin[0] : begin[-1]].astype(np.int64)
         weights = trace.weights[begin[0] : begin[-1]]
         probabilities = None if trace.probabilities is None else trace.probabilities[begin[0] : begin[-1]]
         starts = begin[:-1] - begin[0]
-        tokens, compute_s = base_station.loads(experts, starts)
+        tokens, compute_s = base_station.device_works(experts, starts)
         totals = np.add.reduceat(weights.sum(axis=1, dtype=np.float64), starts).tolist()
         bounds = (begin - begin[0]).tolist()
         columns = (trace.request, trace.position, trace.tokens, trace.next_token)
@@ -66,7 +66,7 @@ class RoutingReplay:
             for layer in range(layers):
                 part = slice(bounds[exchange], bounds[exchange + 1])
                 gate = Gate(layer, None if probabilities is None else probabilities[part], weights[part], experts[part])
-                _, came = base_station.route(gate, Load(tokens[exchange], compute_s[exchange]))
+                _, came = base_station.route(gate, DeviceWork(tokens[exchange], compute_s[exchange]))
                 if came is gate.indices:
                     kept += totals[exchange]
                 elif self._proxy:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .scenario import Topology
+from .topology import Topology
 
 _MOST_NAMED = 3
 

@@ -8,17 +8,15 @@ import re
 import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 from bridge.network import RequestError
 
 from . import radio_statistics
+from .topology import Topology
 from .wheel import loader
 from .world.movement import circle
-
-if TYPE_CHECKING:
-    from .scenario import Topology
 
 Output = Literal["pcap", "ascii", "queues", "netanim", "flow-monitor", "statistics"]
 
@@ -35,7 +33,7 @@ class Outputs:
         self._finishing: list[Callable[[], None]] = []
         self._closing: list[Callable[[], None]] = []
 
-    def begin(self, ns: Any, asked: Sequence[Output], topology: "Topology", folder: str | None) -> None:
+    def begin(self, ns: Any, asked: Sequence[Output], topology: Topology, folder: str | None) -> None:
         """Begin before virtual time runs, in files of `folder`, which is made and must not be there before.
 
         Raises `RequestError` for what this network or this folder cannot have.

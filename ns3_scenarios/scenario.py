@@ -17,7 +17,6 @@ from bridge.names import misfit
 from bridge.network import RequestError
 
 from .outputs import Output
-from .scripts.hang import BUILD_LIMIT_S
 from .topology import Device, Topology
 from .wheel.contrib import Contrib
 from .world import movement as motion
@@ -28,6 +27,9 @@ from .world.movement import Movement, Point
 __all__ = ["Contrib", "Device", "Positive", "Scenario", "Topology", "create", "fill"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+BUILD_LIMIT_S = 60.0
+"""How long a script, and `build`, may take on this machine."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,11 +28,11 @@ from bridge.network import (
 from . import drops
 from .attach import attach
 from .outputs import Outputs
-from .scenario import Scenario
+from .scenario import BUILD_LIMIT_S, Scenario
 from .scenarios import scenario_class
 from .scripts import script
 from .scripts.guard import Guard
-from .scripts.hang import BUILD_LIMIT_S, bounded
+from .scripts.hang import bounded
 from .topology import ScriptError, Topology
 from .wheel import build, loader
 from .wheel.contrib import contribs, fingerprint

@@ -58,7 +58,7 @@ def csv_table(
     preview: Preview = False,
 ) -> None:
     """Measured rates, CSV by the names of its columns: recorded links."""
-    from . import measurements  # noqa: PLC0415
+    from . import measurements
 
     columns = _columns(dataset, time, time_format, only, unit=unit, at_end=at_end or None)
     if down or up:
@@ -78,7 +78,7 @@ def text(
     preview: Preview = False,
 ) -> None:
     """Lines of `seconds Mbit/s`: recorded links."""
-    from . import text as lines  # noqa: PLC0415
+    from . import text as lines
 
     columns = _columns(None, "seconds", None, None, unit=unit, at_end=at_end, up="rate" if up else None)
     _links(paths, preview, lambda file: lines.read(file, columns, hold_s))
@@ -87,7 +87,7 @@ def text(
 @app.command()
 def iperf3(paths: Paths, preview: Preview = False) -> None:
     """Reports of iperf3 --json, the device being the client: recorded links."""
-    from . import iperf3 as reports  # noqa: PLC0415
+    from . import iperf3 as reports
 
     _links(paths, preview, reports.read)
 
@@ -95,12 +95,12 @@ def iperf3(paths: Paths, preview: Preview = False) -> None:
 @app.command()
 def mahimahi(paths: Paths, preview: Preview = False) -> None:
     """Pairs of Mahimahi traces, STEM.up and STEM.down: recorded links."""
-    from . import mahimahi as traces  # noqa: PLC0415
+    from .mahimahi import pairs, tell, write_pairs
 
     files, out = _split(paths, preview)
     with _refusals():
-        pairs = traces.pairs(files)
-        _tell(traces.tell(pairs), out and traces.write_pairs(pairs, out))
+        found = pairs(files)
+        _tell(tell(found), out and write_pairs(found, out))
 
 
 @app.command()
@@ -115,7 +115,7 @@ def sumo(
     preview: Preview = False,
 ) -> None:
     """SUMO's floating car data, XML: movement, and the coming and going of vehicles as life."""
-    from . import sumo as fcd  # noqa: PLC0415
+    from . import sumo as fcd
 
     def read(file: Path) -> "list[Track]":
         return fcd.read(file, vehicle or [], count)
@@ -130,7 +130,7 @@ def sumo(
 def gpx(paths: Paths, origin: Origin = None, own_beginnings: Own = False, preview: Preview = False) -> None:
     """Tracks of GPX: movement."""
     with _library():
-        from . import gpx as file_format  # noqa: PLC0415
+        from . import gpx as file_format
 
     _tracks(paths, preview, file_format.read, origin, True, own_beginnings)
 
@@ -150,7 +150,7 @@ def positions(
     preview: Preview = False,
 ) -> None:
     """Latitudes and longitudes, CSV by the names of its columns: movement."""
-    from . import positions as table  # noqa: PLC0415
+    from . import positions as table
 
     columns = _columns(dataset, time, time_format, only, latitude=latitude, longitude=longitude)
     _need(columns.latitude, "--latitude", "say which column has the latitudes")
@@ -162,7 +162,7 @@ def positions(
 def pcap(paths: Paths, user: User = None, preview: Preview = False) -> None:
     """Captures, pcap and pcapng: background load of another user."""
     with _library():
-        from . import pcap as captures  # noqa: PLC0415
+        from . import pcap as captures
 
     _loads(paths, preview, lambda file: captures.read(file, user))
 
@@ -170,13 +170,13 @@ def pcap(paths: Paths, user: User = None, preview: Preview = False) -> None:
 @app.command()
 def wireshark(paths: Paths, user: User = None, preview: Preview = False) -> None:
     """Wireshark's packet list as CSV: background load of another user."""
-    from . import wireshark as packets  # noqa: PLC0415
+    from . import wireshark as packets
 
     _loads(paths, preview, lambda file: packets.read(file, user))
 
 
 def _links(paths: Sequence[Path], preview: bool, read: "Callable[[Path], Link]") -> None:
-    from .links import tell, write_links  # noqa: PLC0415
+    from .links import tell, write_links
 
     files, out = _split(paths, preview)
     with _refusals():
@@ -192,7 +192,7 @@ def _tracks(
     degrees: bool,
     own_beginnings: bool = False,
 ) -> None:
-    from . import projection, tracks  # noqa: PLC0415
+    from . import projection, tracks
 
     files, out = _split(paths, preview)
     with _refusals(), _library():
@@ -209,7 +209,7 @@ def _tracks(
 
 
 def _loads(paths: Sequence[Path], preview: bool, read: "Callable[[Path], Capture]") -> None:
-    from .loads import tell, write_loads  # noqa: PLC0415
+    from .loads import tell, write_loads
 
     files, out = _split(paths, preview)
     with _refusals():
@@ -221,7 +221,7 @@ def _columns(
     dataset: str | None, time: str | None, time_format: str | None, only: list[str] | None, **told: object
 ) -> "Columns":
     """The columns of a data set that is known by name, and over them those that were told."""
-    from .datasets import BITS, DATASETS, Columns  # noqa: PLC0415
+    from .datasets import BITS, DATASETS, Columns
 
     if dataset is not None and dataset not in DATASETS:
         raise RequestError("--dataset", f"{dataset} is none of {', '.join(DATASETS)}")

@@ -27,7 +27,7 @@ from bridge.network import (
     check_request,
 )
 from cosim.networks.idle_channel import IdleChannel, Rows
-from cosim.networks.source import Session, Source
+from cosim.networks.source import Source, TimedNetwork
 from cosim.record.channel_row import DOWN, UP
 
 NEVER = 1 << 62
@@ -76,7 +76,7 @@ class AnalyticNetwork:
     `band_of`, and for a scenario that keeps no channel record.
     """
 
-    def __init__(self, session: Session):
+    def __init__(self, session: TimedNetwork):
         self.info = session.info
         self.now_ns = session.info.now_ns
         self.busy_ns = 0

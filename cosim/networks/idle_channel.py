@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.networks.source import Session
+from cosim.networks.source import TimedNetwork
 from cosim.record.channel_row import ROW
 
 STEP_NS = 20_000_000
@@ -20,7 +20,7 @@ class IdleChannel:
     depend on who reads it. `known_ns` is the virtual time before which all of it is known.
     """
 
-    def __init__(self, session: Session):
+    def __init__(self, session: TimedNetwork):
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took for all of it."""
         self._session = session

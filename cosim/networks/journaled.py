@@ -15,8 +15,9 @@ from msgspec.structs import asdict, replace
 
 from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
-from cosim.networks.source import Session, Source
-from cosim.record.journal import UNDELIVERED, Asked, Journal
+from cosim.networks.source import Source, TimedNetwork
+from cosim.record.exchange_rows import Asked
+from cosim.record.journal import UNDELIVERED, Journal
 
 Answer = TypeVar("Answer")
 
@@ -47,7 +48,7 @@ class JournaledNetwork:
         self._name = name
         self._source = source
         self._tell = tell
-        self._session: Session | None = None
+        self._session: TimedNetwork | None = None
         self._number = 0
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took for the latest exchange; 0 for one out of the record."""
@@ -100,7 +101,7 @@ class JournaledNetwork:
             self._tell(UNDELIVERED, note)
         return _without_notes(outcome)
 
-    def _persist(self, source: Source, ask: Callable[[Session], Answer]) -> Answer:
+    def _persist(self, source: Source, ask: Callable[[TimedNetwork], Answer]) -> Answer:
         """What the live network answers, by a new session each time that one is lost."""
         place = self._place(self._number + 1)
         deaths = 0
@@ -124,7 +125,7 @@ class JournaledNetwork:
                 self.busy_ns = self._session.busy_ns
                 return answer
 
-    def _catch_up(self, session: Session) -> None:
+    def _catch_up(self, session: TimedNetwork) -> None:
         """Play all recorded exchanges up to now to a new session."""
         wanted = self._recorded_info or session.info
         if session.info != wanted:

@@ -20,7 +20,7 @@ PATIENCE_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Ns3Place:
     """Where the ns-3 side is: `connect` to one that runs, or start one that listens at `listen` (None: private ipc).
 
     Over tcp either `keys` is the folder of the keys, or `plain_tcp` says that there are none.
@@ -33,26 +33,26 @@ class Place:
 
 
 class Ns3Side:
-    """The ns-3 side of a run; `log` gets what a process of our own prints. Raises `RequestError` for a bad place."""
+    """The ns-3 side of a run; `log` gets what a process of our own prints. Raises `RequestError` for a bad at."""
 
-    def __init__(self, config: Config, place: Place, log: Path):
-        if place.connect is not None:
-            check_endpoint(place.connect, "--connect")
-        if place.listen is not None:
-            check_listen(place.listen)
-        endpoint = place.connect or place.listen
-        if endpoint is None and (place.keys or place.plain_tcp):
-            raise RequestError("--keys" if place.keys else "--plain-tcp", "is for tcp; give --connect with it")
-        self._keys = None if endpoint is None else keys_for(endpoint, "model", place.keys, place.plain_tcp)
+    def __init__(self, config: Config, at: Ns3Place, log: Path):
+        if at.connect is not None:
+            check_endpoint(at.connect, "--connect")
+        if at.listen is not None:
+            check_listen(at.listen)
+        endpoint = at.connect or at.listen
+        if endpoint is None and (at.keys or at.plain_tcp):
+            raise RequestError("--keys" if at.keys else "--plain-tcp", "is for tcp; give --connect with it")
+        self._keys = None if endpoint is None else keys_for(endpoint, "model", at.keys, at.plain_tcp)
         self._config = config
-        self._place = place
+        self._at = at
         self._log = log
         self.check_us: Callable[[], None] = lambda: None
         """Called a few times a second while a session is being opened, to raise what went wrong on our side."""
         self._stack = ExitStack()
         self._process: Ns3Process | None = None
         self._patience_s = PATIENCE_S
-        self._endpoint = place.connect or self._start()
+        self._endpoint = at.connect or self._start()
 
     def open(self, name: str) -> RemoteNetwork:
         """A session with a fresh simulation of the configured scenario.
@@ -61,7 +61,7 @@ class Ns3Side:
         same name to `ns3/NAME-2` and so on. Raises `RequestError` for what the scenario refuses, `PartnerLost` if
         nothing answers.
         """
-        if self._place.connect is None and self._process is None:
+        if self._at.connect is None and self._process is None:
             self._endpoint = self._start()
         return RemoteNetwork(
             self._endpoint,
@@ -78,7 +78,7 @@ class Ns3Side:
 
     def abandon(self) -> None:
         """Have done with a process that was lost, by force: it may be stopped or stuck. `open` starts a new one."""
-        if self._place.connect is not None:
+        if self._at.connect is not None:
             self._patience_s = PATIENCE_AGAIN_S
         if self._process is not None:
             self._process.process.kill()
@@ -100,8 +100,8 @@ class Ns3Side:
         return next(folder for folder in folders if not folder.exists())
 
     def _start(self) -> str:
-        endpoint = self._place.listen or self._stack.enter_context(private_ipc())
-        security = ["--plain-tcp"] * self._place.plain_tcp
-        security += [] if self._place.keys is None else ["--keys", str(self._place.keys)]
+        endpoint = self._at.listen or self._stack.enter_context(private_ipc())
+        security = ["--plain-tcp"] * self._at.plain_tcp
+        security += [] if self._at.keys is None else ["--keys", str(self._at.keys)]
         self._process = self._stack.enter_context(ns3_process(endpoint, self._log, self._config.script, security))
         return endpoint

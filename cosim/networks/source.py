@@ -6,18 +6,18 @@ from typing import Protocol
 from bridge.network import Network
 
 
-class Session(Network, Protocol):
-    """A network that was opened for a variant."""
+class TimedNetwork(Network, Protocol):
+    """A network that was opened for a variant, and says how long ns-3 took."""
 
     busy_ns: int
     """Wall-clock nanoseconds that ns-3 took for the latest exchange."""
 
 
 class Source(Protocol):
-    """A kind of network of a run. One session at a time is open."""
+    """A kind of network of a run. One network at a time is open."""
 
-    def open(self, name: str) -> Session:
-        """A session with a fresh network; `name` is that of the variant, for files of the network's own.
+    def open(self, name: str) -> TimedNetwork:
+        """A fresh network; `name` is that of the variant, for files of the network's own.
 
         Raises `RequestError` for what the network refuses, `PartnerLost` if there is none to be had.
         """

@@ -14,25 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-import numpy as np
 
-from bridge.network import (
-    LinkState,
-    NetworkInfo,
-    Outcome,
-    RequestError,
-    Status,
-    Transfer,
-    TransferOutcome,
-    Wait,
-)
+from bridge.network import LinkState, NetworkInfo, Outcome, RequestError, Status, Transfer, TransferOutcome, Wait
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file
 from cosim.record.comparison import Comparison
+from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of
 from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
@@ -47,31 +38,13 @@ __all__ = [
     "TABLES",
     "UNDELIVERED",
     "UNREPEATABLE",
-    "Asked",
     "Journal",
-    "Recorded",
 ]
 
 UNDELIVERED = "undelivered"
 """The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
 
 BATCH = 256
-
-
-class Asked(NamedTuple):
-    """What one exchange was asked: the arguments of `bridge.network.Network.exchange`."""
-
-    transfers: tuple[Transfer, ...]
-    depart_ns: int
-    deadline_ns: int
-    wait: Wait
-
-
-class Recorded(NamedTuple):
-    """One exchange of the record."""
-
-    asked: Asked
-    outcome: Outcome
 
 
 class Journal:
@@ -186,48 +159,9 @@ class Journal:
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
         key = (variant, number)
-        outcome = record.outcome
-        exchange = [
-            record.request,
-            record.position,
-            record.phase.value,
-            record.layer,
-            record.tokens,
-            record.bs_compute_ns,
-            record.depart_ns,
-            record.deadline_ns,
-            wait,
-            outcome.now_ns,
-        ]
-        transfers = [
-            [
-                transfer.device,
-                int(record.tokens_per_device[transfer.device]),
-                transfer.downlink_bytes,
-                transfer.compute_ns,
-                transfer.uplink_bytes,
-                *msgspec.structs.astuple(result)[1:],
-            ]
-            for transfer, result in zip(record.transfers, outcome.transfers, strict=True)
-        ]
-        routing = [record.tokens, record.experts, record.gate_indices.shape[1]] + [
-            None if array is None else np.ascontiguousarray(array, dtype).tobytes()
-            for array, dtype in (
-                (record.probabilities, "<f4"),
-                (record.gate_weights, "<f4"),
-                (record.gate_indices, "<i2"),
-                (record.chosen_weights, "<f4"),
-                (record.chosen_indices, "<i2"),
-                (record.delivered, "?"),
-                (record.predicted_s, "<f8"),
-            )
-        ]
         with self._transaction():
-            self._put("exchanges", key, [[*key, *exchange]])
-            self._put("transfers", key, [[*key, *row] for row in transfers])
-            self._put("links", key, [[*key, *msgspec.structs.astuple(link)] for link in outcome.links])
-            self._put("channel", key, [[*key, outcome.channel]])
-            self._put("routing", key, [[*key, *routing]])
+            for table, rows in rows_of(record, wait).items():
+                self._put(table, key, [[*key, *row] for row in rows])
 
     def add_token(self, variant: int, token: TokenRecord) -> None:
         """Record a generated token."""
@@ -308,7 +242,7 @@ class Journal:
             None if band is None else tuple(json.loads(band)),
         )
 
-    def recorded(self, variant: int, number: int) -> Recorded | None:
+    def recorded(self, variant: int, number: int) -> RecordedExchange | None:
         """Exchange `number` (from 1) of a variant; None if it was not recorded."""
         key = (variant, number)
         found = self.rows(
@@ -335,7 +269,16 @@ class Journal:
         if not channel:
             raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
-        return Recorded(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+        return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+
+    def counts(self) -> tuple[int, int]:
+        """How many exchanges and how many tokens are on record."""
+        ((exchanges, tokens),) = self.rows("SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM tokens)")
+        return exchanges, tokens
+
+    def mishaps(self) -> list[tuple[str, str]]:
+        """What befell the run, one after the other: the kind of event, and what it says."""
+        return self.rows("SELECT kind, message FROM events WHERE kind <> 'finished' ORDER BY event")
 
     def is_empty(self) -> bool:
         """Whether no exchange was recorded yet."""

@@ -33,7 +33,7 @@ def columns() -> dict[str, tuple[Column, ...]]:
 
 def script() -> str:
     """What makes the tables."""
-    return files("cosim").joinpath("schema.sql").read_text(encoding="utf-8")
+    return files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
 
 
 def tables_of(db: sqlite3.Connection) -> list[str]:

@@ -3,7 +3,9 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,8 +67,18 @@ class VariantSummary:
         return np.concatenate([self.ttft_s, self.tpot_s])
 
 
-def summarise(journal: Journal) -> list[VariantSummary]:
-    """A summary of each variant, in the order in which they ran; of as much of it as was recorded."""
+def summarise(run: Journal | Path | str) -> list[VariantSummary]:
+    """A summary of each variant of a run, in the order in which they ran; of as much of it as was recorded.
+
+    `run`: its folder, or its journal. Raises `RequestError` naming RUN for what is no journal, or a damaged one.
+    """
+    if isinstance(run, Journal):
+        return _variants(run)
+    with closing(Journal.open(Path(run))) as journal:
+        return _variants(journal)
+
+
+def _variants(journal: Journal) -> list[VariantSummary]:
     return [
         _variant(journal, *row)
         for row in journal.rows("SELECT variant, policy, network FROM variants ORDER BY variant")

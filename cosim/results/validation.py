@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from scipy.stats import kendalltau
 
 from cosim.record.journal import Journal
@@ -49,25 +47,6 @@ class Error:
     def bias(self) -> float:
         """The median: above 0 where the what-if takes longer than the live run."""
         return float(np.median(self.relative))
-
-
-def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
-    """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
-    table = Table(
-        title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False
-    )
-    for column in ("", "latency of", "median", "95th percentile", "bias", "compared"):
-        table.add_column(column, justify="left" if column in ("", "latency of") else "right")
-    for policy, errors in policy_errors(predicted, live).items():
-        for error in errors:
-            table.add_row(policy, error.what, *_error(error))
-    for error in device_errors(predicted, live):
-        table.add_row("all policies", f"transfers of {error.what}", *_error(error))
-    console.print(table)
-    what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
-    if len(what_if) > 1:
-        tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])
-        console.print(f"ranking of the policies by mean latency of a layer: Kendall's tau {tau:.2f}", highlight=False)
 
 
 def policy_errors(predicted: Journal, live: Journal) -> dict[str, list[Error]]:
@@ -121,7 +100,3 @@ def _relative(predicted: Journal, number: int, live: Journal, live_number: int, 
     both = [(found[tuple(key)], value) for *key, value in live.rows(query, live_number) if tuple(key) in found]
     pairs = np.array(both, dtype=np.float64).reshape(-1, 2)
     return np.asarray(pairs[:, 0] / pairs[:, 1] - 1)
-
-
-def _error(error: Error) -> tuple[str, ...]:
-    return f"{error.median:.1%}", f"{error.p95:.1%}", f"{error.bias:+.1%}", str(len(error.relative))

@@ -2,6 +2,9 @@
 """What a run shows while it goes: a live display on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -10,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from bridge.network import NS_PER_S, LinkState, NetworkInfo
+from bridge.network import NS_PER_S, LinkState, NetworkInfo, PartnerLost, RequestError
+from cosim.errors import Diverged, JournalUnwritable
+from cosim.record.journal_file import FILE_NAME
 from model_side.base_station import LayerExchange
 
 _PLAIN_LINE_S = 2.0
@@ -37,6 +42,41 @@ class Display(Protocol):
 def make_display(console: Console) -> Display:
     """The display that fits where `console` writes."""
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+@contextmanager
+def telling(folder: Path, console: Console) -> Iterator[Display]:
+    """A display for what runs inside, and where its record is if it does not come to its end."""
+    display = make_display(console)
+    begun_before = (folder / FILE_NAME).exists()
+    try:
+        yield display
+    except (PartnerLost, RequestError, Diverged, JournalUnwritable, KeyboardInterrupt) as error:
+        display.end()
+        refused = isinstance(error, RequestError) and begun_before
+        if (folder / FILE_NAME).exists() and not refused:
+            console.print(f"what was recorded until then: cosim show {folder}", highlight=False, soft_wrap=True)
+            if not isinstance(error, Diverged):
+                console.print(f"to go on with it: cosim resume {folder}", highlight=False, soft_wrap=True)
+        raise
+    finally:
+        display.end()
+
+
+class Silence:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+        """Show nothing."""
+
+    def exchanged(self, record: LayerExchange) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Nothing needs an end."""
 
 
 class PlainDisplay:

@@ -2,14 +2,19 @@
 """A run's figures as tables, the variants side by side."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from bridge.network import Status
+from cosim.record.journal import Journal
 from cosim.results.summary import Series, VariantSummary
 from model_side.quality import GateProxy
+
+if TYPE_CHECKING:
+    from cosim.results.validation import Error
 
 Row = tuple[str, Callable[[VariantSummary], str]]
 
@@ -51,6 +56,27 @@ def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> st
     return f"nothing ever came back: {', '.join(parts)}{why}"
 
 
+def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
+    """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
+    from cosim.results.validation import device_errors, mean_layer_s, policy_errors, ranking  # noqa: PLC0415  (SciPy)
+
+    table = Table(
+        title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False
+    )
+    for column in ("", "latency of", "median", "95th percentile", "bias", "compared"):
+        table.add_column(column, justify="left" if column in ("", "latency of") else "right")
+    for policy, errors in policy_errors(predicted, live).items():
+        for error in errors:
+            table.add_row(policy, error.what, *_error(error))
+    for error in device_errors(predicted, live):
+        table.add_row("all policies", f"transfers of {error.what}", *_error(error))
+    console.print(table)
+    what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
+    if len(what_if) > 1:
+        tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])
+        console.print(f"ranking of the policies by mean latency of a layer: Kendall's tau {tau:.2f}", highlight=False)
+
+
 def _device_table(variants: Sequence[VariantSummary]) -> Table:
     all_live = all(variant.network == "live" for variant in variants)
     table = Table(title="devices", title_justify="left", show_edge=False, pad_edge=False)
@@ -71,6 +97,10 @@ def _device_table(variants: Sequence[VariantSummary]) -> Table:
                 f"{device.failed}/{device.transfers}",
             )
     return table
+
+
+def _error(error: "Error") -> tuple[str, ...]:
+    return f"{error.median:.1%}", f"{error.p95:.1%}", f"{error.bias:+.1%}", str(len(error.relative))
 
 
 def _short(experts: str) -> str:

@@ -51,14 +51,14 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Trace:
+class LinkTrace:
     """What one direction of a link could carry; it repeats after `period_ns`, which is where the last row ends."""
 
     rows: tuple[Row, ...]
     period_ns: int
 
 
-def read(path: Path) -> Trace:
+def read(path: Path) -> LinkTrace:
     """Read a recording, told apart by its first line: a CSV begins with the names of its columns.
 
     Raises `FileRefused`.
@@ -68,7 +68,7 @@ def read(path: Path) -> Trace:
     return _mahimahi(path, numbered) if first[:1].isdigit() else _csv(path, numbered)
 
 
-def _mahimahi(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
+def _mahimahi(path: Path, lines: Iterable[tuple[int, str]]) -> LinkTrace:
     times_ms: list[int] = []
     for number, text in lines:
         line = text.strip()
@@ -84,10 +84,10 @@ def _mahimahi(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
     for time_ms in times_ms:  # the end of one round is the beginning of the next
         bursts[time_ms % period_ms] = bursts.get(time_ms % period_ms, 0) + OPPORTUNITY_BITS
     rows = tuple(Row(time_ms * NS_PER_MS, bits, 0, None, 0.0) for time_ms, bits in sorted(bursts.items()))
-    return Trace(rows, period_ms * NS_PER_MS)
+    return LinkTrace(rows, period_ms * NS_PER_MS)
 
 
-def _csv(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
+def _csv(path: Path, lines: Iterable[tuple[int, str]]) -> LinkTrace:
     rows: list[Row] = []
     place = str(path)
     for row in csv_rows.parsed(path, lines, REQUIRED, OPTIONAL):
@@ -107,4 +107,4 @@ def _csv(path: Path, lines: Iterable[tuple[int, str]]) -> Trace:
     if not any(row.rate_bps for row in rows):
         raise FileRefused(f"{place}: no row up to here has a rate_bps above 0")
     lasted_ns = [after.begin_ns - row.begin_ns for row, after in pairwise(rows)]
-    return Trace(tuple(rows), rows[-1].begin_ns + (lasted_ns[-1] if lasted_ns else NS_PER_S))
+    return LinkTrace(tuple(rows), rows[-1].begin_ns + (lasted_ns[-1] if lasted_ns else NS_PER_S))

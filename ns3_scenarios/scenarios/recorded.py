@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError
 
 from ..scenario import Device, Scenario, Topology, fill
 from ..world.streams import RECORDED
-from .link_traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, Trace, read
+from .link_traces import EXAMPLE, MOST_DELAY_S, MOST_TIME_S, LinkTrace, read
 from .wired import MOST_DEVICES, UNLIMITED, star_addresses
 
 MTU_BYTES = 1500
@@ -74,7 +74,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stack.Install(ns.NodeContainer(ns.NodeContainer(server), nodes))
         radio = ns.CreateObject[ns.cosim.RecordedRadio]()
         pools = ns.CreateObject[ns.cosim.RecordedPools]()
-        downlinks, uplinks = (self._traces(ns, way) for way in ("downlink", "uplink"))
+        downlinks, uplinks = (self._link_traces(ns, way) for way in ("downlink", "uplink"))
         links = []
         for i, offset_s in enumerate(self._each(self.offset_s)):
             channel = ns.CreateObject[ns.SimpleChannel]()
@@ -103,7 +103,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         end.SetChannel(channel)
         return end
 
-    def _traces(self, ns: Any, way: str) -> list[Any]:
+    def _link_traces(self, ns: Any, way: str) -> list[Any]:
         """For each device its `ns.cosim.LinkTrace`; a file that several name is read once."""
         names = getattr(self, way)
         made: dict[str, Any] = {}
@@ -116,7 +116,7 @@ class Recorded(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 made[name] = self._link_trace(ns, trace)
         return [made[name] for name in self._each(names)]
 
-    def _link_trace(self, ns: Any, trace: Trace) -> Any:
+    def _link_trace(self, ns: Any, trace: LinkTrace) -> Any:
         begins_ns, bursts, rates_bps, delays, losses, pools, others = zip(*trace.rows, strict=True)
         delays_ns = (round(self.delay_s * NS_PER_S) if delay is None else delay for delay in delays)
         figures = [array("l", column) for column in (begins_ns, bursts, rates_bps, delays_ns)]

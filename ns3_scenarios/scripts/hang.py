@@ -8,8 +8,6 @@ import faulthandler
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BUILD_LIMIT_S = 60.0
-
 
 @contextmanager
 def bounded(limit_s: float | None) -> Iterator[None]:

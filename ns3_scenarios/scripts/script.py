@@ -17,9 +17,9 @@ from typing import Any
 
 from bridge.network import RequestError
 
-from ..scenario import Scenario
+from ..scenario import BUILD_LIMIT_S, Scenario
 from ..topology import ScriptError
-from .hang import BUILD_LIMIT_S, bounded
+from .hang import bounded
 from .script_fields import check_fields
 
 _FIELD = "radio.scenario"

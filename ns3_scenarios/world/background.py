@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,10 +13,8 @@ from bridge import csv_rows
 from bridge.csv_rows import FileRefused
 from bridge.network import NS_PER_S, RequestError
 
+from ..topology import Device, Topology
 from . import streams
-
-if TYPE_CHECKING:
-    from ..scenario import Device, Topology
 
 FIRST_PORT = 40000  # at both ends, one port a flow
 MOST_USERS = 10_000
@@ -96,7 +94,7 @@ class Recorded(_Load, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 Load = OnOff | FullBuffer | Recorded
 
 
-def install(ns: Any, loads: Sequence[Load], topology: "Topology", now_ns: int) -> list[Any]:
+def install(ns: Any, loads: Sequence[Load], topology: Topology, now_ns: int) -> list[Any]:
     """Let the loads run from virtual time `now_ns` on.
 
     Returns an `ns.cosim.Load` for each user of each load in order, but for loads that are over by then.
@@ -140,7 +138,7 @@ def files(loads: Sequence[Load]) -> list[Path]:
     return [Path(load.file) for load in loads if isinstance(load, Recorded)]
 
 
-def _users(load: Load, topology: "Topology", others: "Iterator[Device]") -> "list[Device]":
+def _users(load: Load, topology: Topology, others: Iterator[Device]) -> list[Device]:
     """Who has the load; takes other users from `others`, which none has yet."""
     if load.device is None:
         users = list(islice(others, load.other_users))

@@ -183,8 +183,8 @@ def _uniform(ns: Any, span: tuple[float, float]) -> Any:
     return ns.StringValue(f"ns3::UniformRandomVariable[Min={span[0]!r}|Max={span[1]!r}]")
 
 
-def _follow(ns: Any, nodes: Sequence[Any], paths: Sequence[recorded_movement.Path]) -> None:
-    for node, path in zip(nodes, paths, strict=True):
+def _follow(ns: Any, nodes: Sequence[Any], tracks: Sequence[recorded_movement.Track]) -> None:
+    for node, track in zip(nodes, tracks, strict=True):
         model = node.GetObject[ns.WaypointMobilityModel]()
-        for time_ns, point in path:
+        for time_ns, point in track:
             model.AddWaypoint(ns.Waypoint(ns.NanoSeconds(time_ns), ns.Vector(*point)))

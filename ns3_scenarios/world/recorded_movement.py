@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recorded movement: files that say where each device is at what virtual time.
 
-What is read becomes a path for each device: points that are passed at given times, straight and at constant speed in
+What is read becomes a track for each device: points that are passed at given times, straight and at constant speed in
 between. Before the first a device stands there, after the last it stays.
 """
 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path as File
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -18,7 +18,7 @@ from bridge.csv_rows import EPOCH_S, FileRefused
 from bridge.network import NS_PER_S, RequestError
 
 Point = tuple[float, float, float]
-Path = list[tuple[int, Point]]  # virtual times in ns that rise, and x, y, z in m
+Track = list[tuple[int, Point]]  # virtual times in ns that rise, and x, y, z in m
 
 FIELD = "radio.movement"
 LATEST_S = 3e9  # with the longest way behind it, within the 63 bits of virtual time
@@ -59,25 +59,25 @@ class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
             raise RequestError("nodes", f"{twice} stands there twice; each device is one of its own")
 
 
-def read_csv(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Path]:
-    """The path of each device from CSV with the columns time_s, device, x_m, y_m and perhaps z_m.
+def read_csv(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Track]:
+    """The track of each device from CSV with the columns time_s, device, x_m, y_m and perhaps z_m.
 
     `device` is one of `recording.nodes`, or without them a device's index or name. Without z_m a device keeps the
-    height of its place. One without a row has an empty path. Raises `RequestError` naming `radio.movement` and what of
+    height of its place. One without a row has an empty track. Raises `RequestError` naming `radio.movement` and what of
     it, with file and line.
     """
     try:
-        paths = _csv_paths(recording, names, places_m)
+        tracks = _csv_tracks(recording, names, places_m)
     except FileRefused as error:
         raise RequestError(f"{FIELD}.file", str(error)) from None
-    begins_ns = [path[0][0] for path in paths if path]
-    return _from_begin(recording, paths, begins_ns)
+    begins_ns = [track[0][0] for track in tracks if track]
+    return _from_begin(recording, tracks, begins_ns)
 
 
-def _csv_paths(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Path]:
-    file, (origin_x, origin_y) = File(recording.file), recording.origin_m
+def _csv_tracks(recording: Recording, names: Sequence[str], places_m: Sequence[Point]) -> list[Track]:
+    file, (origin_x, origin_y) = Path(recording.file), recording.origin_m
     devices = _devices(recording, [*enumerate(names), *enumerate(map(str, range(len(names))))], len(names))
-    paths: list[Path] = [[] for _ in names]
+    tracks: list[Track] = [[] for _ in names]
     for row in csv_rows.rows(_existing(file), COLUMNS, (HEIGHT,)):
         told = row.values["device"]
         device = devices.get(told)
@@ -89,18 +89,18 @@ def _csv_paths(recording: Recording, names: Sequence[str], places_m: Sequence[Po
         x_m = _length_m(row.place, "x_m", row.values["x_m"], origin_x)
         y_m = _length_m(row.place, "y_m", row.values["y_m"], origin_y)
         z_m = row.figure(HEIGHT, -FARTHEST_M, FARTHEST_M) if HEIGHT in row.values else places_m[device][2]
-        path = paths[device]
-        if path and time_ns <= path[-1][0]:
+        track = tracks[device]
+        if track and time_ns <= track[-1][0]:
             raise FileRefused(f"{row.place}: time_s is not after that of device {told}'s row before")
-        path.append((time_ns, (x_m, y_m, z_m)))
-    if not any(paths):
+        track.append((time_ns, (x_m, y_m, z_m)))
+    if not any(tracks):
         raise FileRefused(f"{file}: no device has a row")
-    _all_found(recording, [bool(path) for path in paths])
-    return paths
+    _all_found(recording, [bool(track) for track in tracks])
+    return tracks
 
 
-def read_ns2(recording: Recording, places_m: Sequence[Point]) -> list[Path]:
-    """The path of each device from a movement trace of ns-2: `$node_(i)` is device i, or the i-th of the nodes.
+def read_ns2(recording: Recording, places_m: Sequence[Point]) -> list[Track]:
+    """The track of each device from a movement trace of ns-2: `$node_(i)` is device i, or the i-th of the nodes.
 
     A device begins at its place unless the trace says where; heights in the trace are above that of its place. It
     ends a way early if it is told another destination on the way, and stops if it is told speed 0 or set elsewhere.
@@ -111,11 +111,11 @@ def read_ns2(recording: Recording, places_m: Sequence[Point]) -> list[Path]:
     except FileRefused as error:
         raise RequestError(f"{FIELD}.file", str(error)) from None
     begins_ns = [walk.begins_ns for walk in walks if walk.begins_ns is not None]
-    return _from_begin(recording, [walk.path() for walk in walks], begins_ns)
+    return _from_begin(recording, [walk.track() for walk in walks], begins_ns)
 
 
 def _ns2_walks(recording: Recording, places_m: Sequence[Point]) -> "list[_Walk]":
-    file, origin_m = File(recording.file), (*recording.origin_m, 0.0)
+    file, origin_m = Path(recording.file), (*recording.origin_m, 0.0)
     devices = _devices(recording, enumerate(map(str, range(len(places_m)))), len(places_m))
     walks = [_Walk(place) for place in places_m]
     for number, text in csv_rows.lines(_existing(file)):
@@ -165,7 +165,7 @@ class _Walk:
         self.moves = False
         self.begins_ns: int | None = None  # the first time at which the trace schedules something
         self._ground_m = place[2]
-        self._points: Path = [(0, place)]
+        self._points: Track = [(0, place)]
 
     def jump(self, time_ns: int, axis: int, value_m: float) -> None:
         here = list(self._stop(time_ns))
@@ -181,12 +181,12 @@ class _Walk:
             takes_ns = max(round(distance_m / speed_mps * NS_PER_S), 1)
             self._points.append((time_ns + takes_ns, (x_m, y_m, z)))
 
-    def path(self) -> Path:
+    def track(self) -> Track:
         """The points with times that rise: a jump takes a nanosecond."""
-        path: Path = []
+        track: Track = []
         for time_ns, point in self._points:
-            path.append((max(time_ns, path[-1][0] + 1) if path else time_ns, point))
-        return path
+            track.append((max(time_ns, track[-1][0] + 1) if track else time_ns, point))
+        return track
 
     def _stop(self, time_ns: int) -> Point:
         """Where the device is at this time, at which whatever it was told before ends."""
@@ -200,24 +200,24 @@ class _Walk:
         return self._points[-1][1]
 
 
-def _from_begin(recording: Recording, paths: list[Path], begins_ns: Sequence[int]) -> list[Path]:
-    """The paths by virtual time, from 0 on: what the recording has before is cut off on the way."""
+def _from_begin(recording: Recording, tracks: list[Track], begins_ns: Sequence[int]) -> list[Track]:
+    """The tracks by virtual time, from 0 on: what the recording has before is cut off on the way."""
     begin_ns = round(recording.begin_s * NS_PER_S)
     first_ns = min(begins_ns, default=0)
     if first_ns - begin_ns >= EPOCH_S * NS_PER_S:
         first_s = first_ns // NS_PER_S
         reason = f"{recording.file} has times of the epoch, from {first_s} s on; with {first_s} it begins at virtual 0"
         raise RequestError(f"{FIELD}.begin_s", reason)
-    latest_ns = max((path[-1][0] for path in paths if path), default=0)
+    latest_ns = max((track[-1][0] for track in tracks if track), default=0)
     if latest_ns < begin_ns:
         reason = f"{recording.begin_s:.10g} is after the end of {recording.file}, {latest_ns / NS_PER_S:.10g} s"
         raise RequestError(f"{FIELD}.begin_s", reason)
-    return [_cut([(time_ns - begin_ns, point) for time_ns, point in path]) for path in paths]
+    return [_cut([(time_ns - begin_ns, point) for time_ns, point in track]) for track in tracks]
 
 
-def _cut(path: Path) -> Path:
-    later = [known for known in path if known[0] >= 0]
-    earlier = path[: len(path) - len(later)]
+def _cut(track: Track) -> Track:
+    later = [known for known in track if known[0] >= 0]
+    earlier = track[: len(track) - len(later)]
     if not earlier or (later and later[0][0] == 0):
         return later
     return [(0, between(earlier[-1], later[0], 0) if later else earlier[-1][1]), *later]
@@ -245,7 +245,7 @@ def _all_found(recording: Recording, found: Sequence[bool]) -> None:
         raise RequestError(f"{FIELD}.nodes", f"{recording.file} does not move {lacking}")
 
 
-def _existing(file: File) -> File:
+def _existing(file: Path) -> Path:
     if not file.exists():
         raise FileRefused(f"{file} does not exist on the host where the ns-3 side runs")
     return file

@@ -10,8 +10,8 @@ import pytest
 
 from bridge.client import RemoteNetwork
 from bridge.keys import keys_for, make_keys
-from tests.bridge.test_session import SECOND_NS, TRANSFERS, eventually, free_tcp_endpoint, server
 from tests.support.fixed_network import FixedNetwork
+from tests.support.servers import SECOND_NS, TRANSFERS, eventually, free_tcp_endpoint, server
 
 SECONDS = 8
 MEMORY_MB = 200

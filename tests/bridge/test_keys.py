@@ -15,7 +15,7 @@ from bridge.health import lives
 from bridge.keys import Keys, keys_for, make_keys
 from bridge.messages import Beat, Hello, encode
 from bridge.network import PartnerLost, RequestError
-from tests.bridge.test_session import SECOND_NS, TRANSFERS, free_tcp_endpoint, server
+from tests.support.servers import SECOND_NS, TRANSFERS, free_tcp_endpoint, server
 
 TCP = "tcp://127.0.0.1:5555"
 

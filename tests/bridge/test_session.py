@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,32 +39,7 @@ from bridge.network import PartnerLost, RequestError, Transfer, Wait
 from bridge.server import Server
 from bridge.strangers import MAX_CONNECTIONS
 from tests.support.fixed_network import FixedNetwork, open_fixed
-
-TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
-SECOND_NS = 10**9
-
-
-def eventually(what: Callable[[], bool], bound_s: float = 10.0) -> bool:
-    """Whether `what` becomes true within a bound."""
-    end_s = time.monotonic() + bound_s
-    while time.monotonic() < end_s:
-        if what():
-            return True
-        threading.Event().wait(0.02)
-    return what()
-
-
-def free_tcp_endpoint() -> str:
-    """A loopback endpoint whose port and next port are free now."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return f"tcp://127.0.0.1:{port}"
+from tests.support.servers import SECOND_NS, TRANSFERS, eventually, free_tcp_endpoint, server
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -77,19 +52,6 @@ def endpoint(request) -> Iterator[str]:
 def ipc() -> Iterator[str]:
     with private_ipc() as endpoint:
         yield endpoint
-
-
-@contextmanager
-def server(endpoint: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "tests.support.fixed_network", endpoint, *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stderr):
-            pipe.close()
 
 
 @contextmanager

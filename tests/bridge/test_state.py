@@ -45,8 +45,8 @@ from bridge.messages import (
     to_client,
 )
 from bridge.network import Transfer, Wait
-from tests.bridge.test_session import eventually
 from tests.support.fixed_network import FixedNetwork
+from tests.support.servers import eventually
 
 ANSWER_MS = 10_000
 PEERS = st.integers(0, 2)

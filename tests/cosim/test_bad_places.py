@@ -14,16 +14,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from cosim import cli, config
+from cosim.experiment import run
+from cosim.experiment import what_if as ask
 from cosim.networks import link_model, what_if
-from cosim.networks.ns3_side import Place
 from cosim.record import journal
 from cosim.results import rate_traces, routing_trace, tables, validation
-from cosim.run import run
-from cosim.run import what_if as ask
-from cosim.screen.display import PlainDisplay
 from tests.support.routing_traces import make_rows, write_rows
 
 COSIM = [sys.executable, "-m", "cosim.cli"]
@@ -40,9 +37,8 @@ def recorded() -> Iterator[Path]:
         folder.chmod(0o755)
         routing = write_rows(make_rows(requests=1), folder / "routing.parquet")
         settings = [f"model.routing={routing}", "radio.devices=2"]
-        quiet = PlainDisplay(Console(quiet=True))
-        run(config.load(None, settings, scenario="wired"), folder / "run", Place(), quiet)
-        ask(folder / "run", [], ["wdmoe"], folder / "asked", quiet)  # numba compiles, and keeps what it compiled
+        run(config.load(None, settings, scenario="wired"), out=folder / "run")
+        ask(folder / "run", policies=["wdmoe"], out=folder / "asked")  # numba compiles, and keeps what it compiled
         shutil.copytree(folder / "run", folder / "begun")
         with closing(sqlite3.connect(folder / "begun" / journal.FILE_NAME)) as db, db:
             db.execute("DELETE FROM events")

@@ -12,18 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
 
 from bridge.endpoint import private_ipc
 from bridge.network import RequestError
-from cosim import checks, config, run
+from cosim import checks, config, experiment
 from cosim.ahead import Ahead
-from cosim.screen.display import PlainDisplay
+from cosim.networks.ns3_side import Ns3Place
 from model_side.model.model_folder import SHIPPED_FOLDER
 from tests.support.routing_traces import make_rows, write_rows
 
 COSIM = (sys.executable, "-m", "cosim.cli")
-QUIET = PlainDisplay(Console(quiet=True))
 SCRIPT = """
 from ns3_scenarios.scenario import Scenario
 class Mine(Scenario):
@@ -128,14 +126,14 @@ def test_what_ns3_refuses_is_told_while_the_model_is_still_loading(monkeypatch, 
         loaded.wait(60)
         raise RequestError("model.path", "was waited for")
 
-    monkeypatch.setattr(run, "_serving", load)
+    monkeypatch.setattr(experiment, "serving_of", load)
     # A script's parameters are for the ns-3 side to refuse.
     script = tmp_path / "mine.py"
     script.write_text(SCRIPT)
     asked = config.load(None, ["radio.seats=3"], scenario=str(script))
     try:
         with pytest.raises(RequestError) as caught:
-            run.run(asked, tmp_path / "run", run.Place(), QUIET)
+            experiment.run(asked, out=tmp_path / "run")
         assert caught.value.field == "radio.seats"
         assert loading.is_set()
     finally:
@@ -147,9 +145,9 @@ def test_what_is_wrong_with_the_model_is_told_while_ns3_is_still_waited_for(monk
     def load(_config):
         raise RequestError("model.path", "does not load")
 
-    monkeypatch.setattr(run, "_serving", load)
+    monkeypatch.setattr(experiment, "serving_of", load)
     with private_ipc() as nobody, pytest.raises(RequestError, match="does not load"):
-        run.run(config.load(None, []), tmp_path / "run", run.Place(connect=nobody), QUIET)
+        experiment.run(config.load(None, []), out=tmp_path / "run", at=Ns3Place(connect=nobody))
     assert not (tmp_path / "run").exists()
     assert not psutil.Process().children(recursive=True)
 

@@ -153,21 +153,6 @@ def _sections() -> list[str]:
     return ["seeds", "model", "placement", "devices", "base_station", "exchange", "workload"]
 
 
-def test_the_documentation_lists_every_radio_parameter_of_lte():
-    from ns3_scenarios.scenario import Scenario
-    from ns3_scenarios.scenarios.lte import Lte
-
-    rows = dict(
-        re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", (ROOT / "docs/scenarios/lte.md").read_text(), re.MULTILINE)
-    )
-    assert set(rows) == {"scenario", "transport"} | ({*Lte.__struct_fields__} - {*Scenario.__struct_fields__})
-    plain = Lte()
-    for name, shown in rows.items():
-        if name not in ("scenario", "distances_m", "positions_m", "other_users_distances_m"):
-            default = getattr(plain, name)
-            assert shown.strip("`") == (f'"{default}"' if isinstance(default, str) else str(default))
-
-
 def test_the_documentation_lists_what_holds_for_every_scenario():
     from ns3_scenarios.scenario import Scenario
 

@@ -14,7 +14,7 @@ from bridge.endpoint import private_ipc
 from bridge.keys import make_keys
 from cosim.record.journal import Journal
 from cosim.results.summary import VariantSummary, summarise
-from tests.bridge.test_session import free_tcp_endpoint
+from tests.support.servers import free_tcp_endpoint
 from tests.support.small_models import small_model
 
 SIZES = {"requests": 1, "prompt_tokens": 8, "new_tokens": 3}

@@ -25,13 +25,6 @@ LAYERS, REQUESTS, NEW_TOKENS = 3, 2, 3
 EXCHANGES = LAYERS * REQUESTS * NEW_TOKENS
 
 
-class Quiet:
-    """A display that shows nothing."""
-
-    def __getattr__(self, _):
-        return lambda *_: None
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with private_ipc() as endpoint:
@@ -48,8 +41,8 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def whole(server, tiny_model, tmp_path_factory) -> Path:
     """A finished run of two policies."""
-    from cosim.networks.ns3_side import Place
-    from cosim.run import run
+    from cosim.experiment import run
+    from cosim.networks.ns3_side import Ns3Place
 
     folder = tmp_path_factory.mktemp("runs")
     text = folder / "text.txt"
@@ -57,7 +50,7 @@ def whole(server, tiny_model, tmp_path_factory) -> Path:
     sizes = {"requests": REQUESTS, "prompt_tokens": 5, "new_tokens": NEW_TOKENS, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()]
     settings += ["radio.scenario=fixed", "radio.devices=4", f"model.path={tiny_model}"]
-    run(load(None, settings, ["top-k", "wdmoe"]), folder / "whole", Place(server), Quiet())
+    run(load(None, settings, ["top-k", "wdmoe"]), out=folder / "whole", at=Ns3Place(server))
     return folder / "whole"
 
 
@@ -96,10 +89,10 @@ def fingerprint(run: Path) -> str:
 
 
 def test_a_replay_of_what_was_recorded_finds_no_difference(whole):
-    from cosim.run import replay
+    from cosim.experiment import replay
 
     before = (whole / FILE_NAME).read_bytes()
-    replay(whole, Quiet())
+    replay(whole)
     assert (whole / FILE_NAME).read_bytes() == before
 
 
@@ -118,18 +111,17 @@ def test_a_replay_of_what_was_recorded_finds_no_difference(whole):
     ],
 )
 def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
-    from cosim.run import replay
+    from cosim.experiment import replay
 
     with closing(copied(whole, tmp_path / "run")) as db, db:
         db.execute(change)
     with pytest.raises(Diverged, match=words):
-        replay(tmp_path / "run", Quiet())
+        replay(tmp_path / "run")
 
 
 @pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "nr", "recorded", "wifi", "wired"])
 def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_path):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import replay, run
+    from cosim.experiment import replay, run
     from model_side.policies import POLICIES
 
     text = tmp_path / "text.txt"
@@ -137,12 +129,12 @@ def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_pa
     sizes = {"requests": 1, "prompt_tokens": 6, "new_tokens": 3, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
     folder = tmp_path / "run"
-    run(load(None, settings, list(POLICIES), scenario), folder, Place(), Quiet())
-    replay(folder, Quiet())
+    run(load(None, settings, list(POLICIES), scenario), out=folder)
+    replay(folder)
     with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
         db.execute("UPDATE transfers SET uplink_bytes = uplink_bytes + 1 WHERE exchange = 5 AND variant = 2")
     with pytest.raises(Diverged, match="variant 2, exchange 5"):
-        replay(folder, Quiet())
+        replay(folder)
 
 
 def test_all_built_in_scenarios_are_replayed():
@@ -156,60 +148,60 @@ def test_all_built_in_scenarios_are_replayed():
 
 @pytest.mark.parametrize("exchanges", [0, 1, LAYERS, LAYERS * NEW_TOKENS + 1, EXCHANGES, EXCHANGES + 7, 2 * EXCHANGES])
 def test_a_broken_run_that_is_resumed_is_a_whole_one(whole, server, tmp_path, exchanges):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import resume
+    from cosim.experiment import resume
+    from cosim.networks.ns3_side import Ns3Place
 
     cut(whole, tmp_path / "run", exchanges)
     assert fingerprint(tmp_path / "run") != fingerprint(whole)
-    resume(tmp_path / "run", Place(server), Quiet())
+    resume(tmp_path / "run", at=Ns3Place(server))
     assert fingerprint(tmp_path / "run") == fingerprint(whole)
     with pytest.raises(RequestError, match="nothing to resume"):
-        resume(tmp_path / "run", Place(server), Quiet())
+        resume(tmp_path / "run", at=Ns3Place(server))
 
 
 def test_a_run_that_was_killed_before_its_last_word_needs_nothing_more(whole, server, tmp_path):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import resume
+    from cosim.experiment import resume
+    from cosim.networks.ns3_side import Ns3Place
 
     with closing(copied(whole, tmp_path / "run")) as db, db:
         db.execute("DELETE FROM events")
-    resume(tmp_path / "run", Place(server), Quiet())
+    resume(tmp_path / "run", at=Ns3Place(server))
     with closing(Journal.open(tmp_path / "run")) as journal:
         assert journal.is_finished()
         assert journal.fingerprint() == fingerprint(whole)
 
 
 def test_a_network_that_does_not_repeat_the_record_is_named(whole, server, tmp_path):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import resume
+    from cosim.experiment import resume
+    from cosim.networks.ns3_side import Ns3Place
 
     cut(whole, tmp_path / "run", 5)
     with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
         db.execute("UPDATE links SET downlink_rate_bps = downlink_rate_bps / 2 WHERE exchange = 3")
     with pytest.raises(Diverged, match="variant 1, exchange 3: ns-3 does not repeat the record"):
-        resume(tmp_path / "run", Place(server), Quiet())
+        resume(tmp_path / "run", at=Ns3Place(server))
 
 
 def test_another_network_than_the_recorded_one_is_refused_by_what_changed(whole, server, tmp_path):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import resume
+    from cosim.experiment import resume
+    from cosim.networks.ns3_side import Ns3Place
 
     cut(whole, tmp_path / "run", 5)
     with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
         db.execute("""UPDATE variants SET versions = '{"fixed": "0"}'""")
     with pytest.raises(Diverged, match=r"not the recorded one: versions\.fixed was '0', is '1'"):
-        resume(tmp_path / "run", Place(server), Quiet())
+        resume(tmp_path / "run", at=Ns3Place(server))
 
 
 def test_a_run_of_other_versions_is_not_resumed(whole, server, tmp_path):
-    from cosim.networks.ns3_side import Place
-    from cosim.run import resume
+    from cosim.experiment import resume
+    from cosim.networks.ns3_side import Ns3Place
 
     cut(whole, tmp_path / "run", 5)
     with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
         db.execute("UPDATE meta SET value = replace(value, '\"torch\": \"', '\"torch\": \"0.') WHERE key = 'versions'")
     with pytest.raises(RequestError, match=r"made with torch 0\.\d.* \(here \d.*same versions"):
-        resume(tmp_path / "run", Place(server), Quiet())
+        resume(tmp_path / "run", at=Ns3Place(server))
 
 
 def test_a_journal_has_one_writer(whole, tmp_path):

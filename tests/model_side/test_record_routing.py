@@ -14,10 +14,10 @@ import torch
 
 from model_side.model.inference import Request, generate
 from model_side.model.loading import SHIPPED_FOLDER
+from model_side.model.model_run import shape_of
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.record_routing import Unrecordable, record
 from model_side.routing_trace import RoutingTrace
-from model_side.shapes import shape_of
 from tests.support.small_models import FAMILIES, random_prompt, small_model
 
 RECORDER = Path("model_side/record_routing.py")

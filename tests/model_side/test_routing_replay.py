@@ -30,13 +30,6 @@ from tests.support.routing_traces import SHAPE, make_rows, write_rows
 WORKLOAD = {"requests": 2, "prompt_tokens": 7, "new_tokens": 3}
 
 
-class Quiet:
-    """A display that shows nothing."""
-
-    def __getattr__(self, _):
-        return lambda *_: None
-
-
 def cosim(*arguments: object, program: str = "") -> "subprocess.CompletedProcess[str]":
     """The command, behind a `program` of Python."""
     program += f"; import sys; sys.argv[1:] = {[*map(str, arguments)]!r}; from cosim.cli import main; main()"
@@ -45,10 +38,10 @@ def cosim(*arguments: object, program: str = "") -> "subprocess.CompletedProcess
 
 
 def run_here(folder: Path, server: str, settings: list[str], policies: list[str]) -> None:
-    from cosim.networks.ns3_side import Place
-    from cosim.run import run
+    from cosim.experiment import run
+    from cosim.networks.ns3_side import Ns3Place
 
-    run(load(None, ["radio.scenario=fixed", "radio.devices=4", *settings], policies), folder, Place(server), Quiet())
+    run(load(None, ["radio.scenario=fixed", "radio.devices=4", *settings], policies), out=folder, at=Ns3Place(server))
 
 
 def tables(run: Path) -> dict[str, pd.DataFrame]:
@@ -205,9 +198,9 @@ def test_loads_computed_at_once_are_those_of_each_layer(trace, policy, monkeypat
 
     whole, tokens, station = served(trace, policy, FixedNetwork(devices=3))
     for record in whole:
-        load_ = station.load(record.chosen_indices)
-        np.testing.assert_array_equal(load_.tokens, record.tokens_per_device)
-        assert [t.compute_ns for t in record.transfers] == [round(s * 1e9) for s in load_.compute_s if s]
+        work = station.device_work(record.chosen_indices)
+        np.testing.assert_array_equal(work.tokens, record.tokens_per_device)
+        assert [t.compute_ns for t in record.transfers] == [round(s * 1e9) for s in work.compute_s if s]
     monkeypatch.setattr(routing_replay, "_BLOCK_ROWS", 1)
     in_pieces, again, _ = served(trace, policy, FixedNetwork(devices=3))
     assert tokens == again

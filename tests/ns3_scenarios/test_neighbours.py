@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer
-from cosim.screen.scenarios import PROBE_BYTES, Probe
+from cosim.networks.probe import PROBE_BYTES, Probe
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 LANS = Path(__file__).with_name("lans.py")

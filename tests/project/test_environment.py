@@ -9,8 +9,14 @@ from importlib.metadata import requires
 
 import psutil
 import pytest
-from install import environment, pins
 from packaging.requirements import Requirement
+
+from tests import ROOT
+
+sys.path[:0] = [str(ROOT / "docker"), str(ROOT / ".ci")]
+
+import environment  # noqa: E402
+import pins  # noqa: E402
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_python_listing_runs(tmp_path):
     (listing,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     small = listing.replace(
-        '["radio.devices=4"]', '["radio.devices=4", "workload.requests=1", "workload.new_tokens=2"]'
+        '{"radio": {"devices": 4}}', '{"radio": {"devices": 4}, "workload": {"requests": 1, "new_tokens": 2}}'
     )
     assert small != listing
     done = subprocess.run(

@@ -9,7 +9,7 @@ from msgspec import Struct
 from bridge.network import Transfer
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.simulation import open_network
-from tests.ns3_scenarios.scenarios.test_lte import Leaving
+from tests.support.leaving import Leaving
 from tests.support.ns3_worker import Played, Step, carry_out
 
 Load = dict[str, Any]

@@ -23,7 +23,9 @@ class Played:
 
 
 def text(page: str) -> str:
-    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+    """Of a page of docs/, whose name is the only one, in whichever folder."""
+    (path,) = (ROOT / "docs").rglob(page)
+    return path.read_text(encoding="utf-8")
 
 
 def files(page: str) -> dict[str, str]:

@@ -9,19 +9,11 @@ from msgspec.structs import replace
 
 from bridge.network import CHANNEL_ROW, Outcome
 from cosim import config
-from cosim.networks.ns3_side import Place
-from cosim.run import run
+from cosim.experiment import run
 from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import make_rows, write_rows
 
 REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
-
-
-class Quiet:
-    """A display that shows nothing."""
-
-    def __getattr__(self, _: str) -> Any:
-        return lambda *_: None
 
 
 class ChannelNetwork(FixedNetwork):
@@ -65,6 +57,6 @@ def small_run(folder: Path, *settings: str) -> Path:
     trace = write_rows(make_rows(REQUESTS, 4, NEW_TOKENS), folder / "trace.parquet")
     asked = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.scenario=fixed", *settings]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cosim.run.Ns3Side", Side)
-        run(config.load(None, asked, ["top-k", "wdmoe"]), folder / "run", Place(), Quiet())
+        patch.setattr("cosim.experiment.Ns3Side", Side)
+        run(config.load(None, asked, ["top-k", "wdmoe"]), out=folder / "run")
     return folder / "run"

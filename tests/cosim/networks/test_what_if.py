@@ -9,19 +9,16 @@ from contextlib import closing
 import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
 
 from bridge.network import LinkState, NetworkInfo, RequestError, Status, Transfer, Wait
 from cosim import config
+from cosim.experiment import replay, resume, run, what_if
 from cosim.networks.fluid import Channel, Constants
 from cosim.networks.link_model import LinkModel, fit
-from cosim.networks.ns3_side import Place
 from cosim.networks.recorded_channel import Record, read_record
 from cosim.networks.what_if import WhatIfNetwork
 from cosim.record.journal import Journal
 from cosim.results.validation import device_errors, mean_layer_s, policy_errors, ranking
-from cosim.run import replay, resume, run, what_if
-from cosim.screen.display import make_display
 
 SMALL = [
     "quality=false",
@@ -31,7 +28,6 @@ SMALL = [
     "radio.devices=4",
 ]
 WIRED = [*SMALL, "radio.rate_bps=20000000", "radio.delay_s=0.002"]
-QUIET = make_display(Console(quiet=True))
 
 
 def cosim(*arguments):
@@ -43,14 +39,14 @@ def cosim(*arguments):
 def recorded(tmp_path_factory):
     """A run of `top-k` over cables of 20 Mb/s and 2 ms."""
     folder = tmp_path_factory.mktemp("runs") / "recorded"
-    run(config.load(None, WIRED, ["top-k"], "wired"), folder, Place(), QUIET)
+    run(config.load(None, WIRED, ["top-k"], "wired"), out=folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def asked(recorded):
     folder = recorded.with_name("asked")
-    what_if(recorded, ["workload.prompt_tokens=30"], ["wdmoe", "top-k"], folder, QUIET)
+    what_if(recorded, ["workload.prompt_tokens=30"], policies=["wdmoe", "top-k"], out=folder)
     return folder
 
 
@@ -83,7 +79,7 @@ def test_cables_are_fitted_to_their_closed_form(recorded):
 def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked):
     live = recorded.with_name("live")
     settings = [*WIRED, "workload.prompt_tokens=30"]
-    run(config.load(None, settings, ["wdmoe", "top-k"], "wired"), live, Place(), QUIET)
+    run(config.load(None, settings, ["wdmoe", "top-k"], "wired"), out=live)
     with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
         errors = policy_errors(predicted, measured)
         assert list(errors) == ["wdmoe", "top-k"]
@@ -103,9 +99,9 @@ def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked):
 def test_lte_within_the_bounds_that_are_promised(tmp_path):
     base = [*SMALL, "workload.prompt_tokens=40", "workload.new_tokens=8"]
     record, answer, live = (tmp_path / name for name in ("record", "answer", "live"))
-    run(config.load(None, base, ["top-k"]), record, Place(), QUIET)
-    what_if(record, [], ["wdmoe"], answer, QUIET)
-    run(config.load(None, base, ["wdmoe"]), live, Place(), QUIET)
+    run(config.load(None, base, ["top-k"]), out=record)
+    what_if(record, policies=["wdmoe"], out=answer)
+    run(config.load(None, base, ["wdmoe"]), out=live)
     with closing(Journal.open(answer)) as predicted, closing(Journal.open(live)) as measured:
         layers = next(error for error in policy_errors(predicted, measured)["wdmoe"] if error.what == "layer, all")
         assert len(layers.relative) == 6 * 8
@@ -126,9 +122,9 @@ def test_the_answer_is_a_run_like_any_other(recorded, asked):
         with closing(Journal.open(recorded)) as record:
             assert journal.meta("record_fingerprint") == record.fingerprint()
         fingerprint = journal.fingerprint()
-    replay(asked, QUIET)
+    replay(asked)
     again = asked.with_name("again")
-    what_if(recorded, ["workload.prompt_tokens=30"], ["wdmoe", "top-k"], again, QUIET)
+    what_if(recorded, ["workload.prompt_tokens=30"], policies=["wdmoe", "top-k"], out=again)
     with closing(Journal.open(again)) as journal:
         assert journal.fingerprint() == fingerprint
     shown = cosim("show", asked)
@@ -151,16 +147,16 @@ def test_the_answer_is_a_run_like_any_other(recorded, asked):
 )
 def test_what_the_record_cannot_answer_is_refused_by_name(recorded, tmp_path, setting, field):
     with pytest.raises(RequestError) as refused:
-        what_if(recorded, [setting], ["top-k"], tmp_path / "out", QUIET)
+        what_if(recorded, [setting], policies=["top-k"], out=tmp_path / "out")
     assert refused.value.field == field
     assert not (tmp_path / "out").exists()
 
 
 def test_a_what_if_is_no_record_and_needs_no_resuming(asked, tmp_path):
     with pytest.raises(RequestError, match="RUN: holds no exchange of a live network"):
-        what_if(asked, [], ["top-k"], tmp_path / "out", QUIET)
+        what_if(asked, policies=["top-k"], out=tmp_path / "out")
     with pytest.raises(RequestError, match=r"RUN: .* came to its end"):
-        resume(asked, Place(), QUIET)
+        resume(asked)
 
 
 def test_the_command_asks_validates_and_says_what_is_wrong(recorded, tmp_path):

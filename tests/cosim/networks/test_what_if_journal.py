@@ -7,29 +7,26 @@ from pathlib import Path
 import pytest
 
 from cosim import config
-from cosim.networks.ns3_side import Place
+from cosim.experiment import run, what_if
 from cosim.record import journal as journal_module
 from cosim.record.journal import Journal
-from cosim.run import run, what_if
+from cosim.screen.display import Silence
 from tests.support.routing_traces import SHAPE, make_rows, write_rows
 
 REQUESTS, NEW_TOKENS = 2, 3
 EXCHANGES = REQUESTS * NEW_TOKENS * len(SHAPE["moe_layers"])
 
 
-class Quiet:
-    """A display that shows nothing; `exchanged` fails at the exchange of that number, if one is given."""
+class Breaking(Silence):
+    """A display that fails at the exchange of a number."""
 
-    def __init__(self, failure: BaseException | None = None, at: int = 0):
+    def __init__(self, failure: BaseException, at: int):
         self._failure, self._left = failure, at
 
     def exchanged(self, record):
         self._left -= 1
-        if self._failure is not None and self._left == 0:
+        if self._left == 0:
             raise self._failure
-
-    def __getattr__(self, _):
-        return lambda *_: None
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +34,7 @@ def record(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("record")
     trace = write_rows(make_rows(REQUESTS, 5, NEW_TOKENS), folder / "trace.parquet")
     settings = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.devices=3", "quality=false"]
-    run(config.load(None, settings, ["top-k"]), folder / "run", Place(), Quiet())
+    run(config.load(None, settings, ["top-k"]), out=folder / "run")
     return folder / "run"
 
 
@@ -51,9 +48,9 @@ def contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
 @pytest.mark.parametrize("batch", [7, 256])
 def test_the_journal_is_the_same_batched_or_not(record, tmp_path, monkeypatch, batch):
     monkeypatch.setattr(journal_module, "BATCH", batch)
-    what_if(record, [], ["top-k", "wdmoe"], tmp_path / "batched", Quiet())
+    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "batched")
     monkeypatch.setattr(Journal, "batched", lambda self: nullcontext())
-    what_if(record, [], ["top-k", "wdmoe"], tmp_path / "single", Quiet())
+    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "single")
     assert contents(tmp_path / "batched") == contents(tmp_path / "single")
     for name in ("batched", "single"):
         with closing(Journal.open(tmp_path / name)) as journal:
@@ -68,9 +65,9 @@ def test_the_journal_is_the_same_batched_or_not(record, tmp_path, monkeypatch, b
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError("for the test")])
 @pytest.mark.parametrize("at", [1, 8, EXCHANGES + 5])
 def test_what_is_on_record_of_a_broken_what_if_is_its_beginning(record, tmp_path, failure, at):
-    what_if(record, [], ["top-k", "wdmoe"], tmp_path / "whole", Quiet())
+    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "whole")
     with pytest.raises(type(failure)):
-        what_if(record, [], ["top-k", "wdmoe"], tmp_path / "broken", Quiet(failure, at))
+        what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "broken", display=Breaking(failure, at))
     whole, broken = contents(tmp_path / "whole"), contents(tmp_path / "broken")
     assert len(broken["exchanges"]) == at
     assert len(broken["tokens"]) == (at - 1) // len(SHAPE["moe_layers"])

@@ -16,11 +16,11 @@ import pytest
 
 from bridge.network import RequestError
 from cosim.errors import Diverged
+from cosim.experiment import replay
 from cosim.record import fingerprint
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.record.schema import TABLES, columns
-from cosim.run import replay
-from tests.support.small_run import Quiet, small_run
+from tests.support.small_run import small_run
 
 HELD = [table for table in TABLES if table not in ("meta", "costs", "events")]
 OTHER = {"INTEGER": 7, "REAL": 0.5, "TEXT": "another", "BLOB": b"another"}
@@ -50,7 +50,7 @@ def assert_noticed(recorded: Path, folder: Path, change: str, *values: Any) -> N
         assert db.execute(change, values).rowcount == 1
     assert fingerprint_of(folder) != fingerprint_of(recorded)
     with pytest.raises((Diverged, RequestError)):
-        replay(folder, Quiet())
+        replay(folder)
 
 
 def changed(value: Any, kind: str) -> Any:
@@ -178,7 +178,7 @@ def test_the_replay_says_what(recorded, tmp_path, change, words):
     with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
         db.execute(change)
     with pytest.raises(Diverged, match=words):
-        replay(tmp_path / "run", Quiet())
+        replay(tmp_path / "run")
 
 
 def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
@@ -190,7 +190,7 @@ def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
         assert json.loads(journal.meta("seal")) == json.loads(other.meta("seal"))
         for variant in (1, 2):
             assert journal.fingerprint(variant) == other.fingerprint(variant)
-    replay(again, Quiet())
+    replay(again)
 
 
 def test_a_variant_s_fingerprint_knows_nothing_of_the_others(recorded, tmp_path):

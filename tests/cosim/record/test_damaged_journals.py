@@ -4,7 +4,6 @@
 import re
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 
 import cosim
 from bridge.network import RequestError
-from cosim import cli
 from cosim.record.journal import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, columns
+from tests.support.command import said
 from tests.support.small_run import small_run
 
 COMMANDS: dict[str, list[str]] = {
@@ -175,14 +174,6 @@ def damaged(recorded, tmp_path, monkeypatch) -> Callable[[Damage], Path]:
         return path
 
     return damage
-
-
-def said(command: list[str], monkeypatch, capsys) -> tuple[object, str]:
-    """Exit code and last words of a command; what would be a traceback is raised here."""
-    monkeypatch.setattr(sys, "argv", ["cosim", *command])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -17,16 +17,15 @@ import pytest
 import cosim
 from bridge.network import RequestError
 from cosim import cli
+from cosim.experiment import replay, what_if
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.record.migrations import STEPS, migrate
 from cosim.record.schema import SCHEMA_VERSION, columns, columns_of, tables_of
 from cosim.results import tables
 from cosim.results.routing_trace import write_routing
 from cosim.results.summary import summarise
-from cosim.run import replay, what_if
-from tests.cosim.record.test_damaged_journals import said
+from tests.support.command import said
 from tests.support.routing_traces import make_rows, write_rows
-from tests.support.small_run import Quiet
 
 JOURNALS = Path(__file__).parent / "journals"
 OLD = sorted(file.stem for file in JOURNALS.glob("*.sqlite") if file.stem != f"schema-{SCHEMA_VERSION}")
@@ -161,7 +160,7 @@ def inputs(tmp_path, monkeypatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", RECORDED_ROUTING)
 def test_it_replays_exactly(migrated, inputs, name):
-    replay(migrated[name], Quiet())
+    replay(migrated[name])
 
 
 def test_what_was_not_recorded_is_not_compared(migrated, inputs, tmp_path):
@@ -171,7 +170,7 @@ def test_what_was_not_recorded_is_not_compared(migrated, inputs, tmp_path):
         db.execute("ALTER TABLE routing DROP COLUMN predicted_s")
         db.execute("PRAGMA user_version = 1")
     migrate(run, tmp_path / "new")
-    replay(tmp_path / "new", Quiet())
+    replay(tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", WITH_CHANNEL)
@@ -180,7 +179,7 @@ def test_it_gives_traces_and_routing_and_answers_what_ifs(migrated, inputs, name
 
     assert len([path for path in export(migrated[name], inputs / "traces") if path.suffix == ".csv"]) == 4
     assert write_routing(migrated[name], inputs / "routing.parquet") == 4
-    what_if(migrated[name], [], ["wdmoe"], inputs / "answer", Quiet())
+    what_if(migrated[name], policies=["wdmoe"], out=inputs / "answer")
     with closing(Journal.open(inputs / "answer")) as journal:
         assert journal.is_finished()
 
@@ -191,7 +190,7 @@ def test_without_a_channel_record_it_says_so(migrated, inputs, name):
 
     for ask in (
         lambda: export(migrated[name], inputs / "traces"),
-        lambda: what_if(migrated[name], [], ["wdmoe"], inputs / "answer", Quiet()),
+        lambda: what_if(migrated[name], policies=["wdmoe"], out=inputs / "answer"),
     ):
         with pytest.raises(RequestError, match="keeps no channel record"):
             ask()

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from cosim import config
-from cosim.networks.ns3_side import Place
+from cosim.experiment import run
 from cosim.record.journal import Journal
 from cosim.results.rate_traces import CONFIG, export
-from cosim.run import run
-from cosim.screen.display import make_display
 from tests.support.routing_traces import make_rows, write_rows
 
-QUIET = make_display(Console(quiet=True))
 CLOSE, NEAR = 0.15, 0.03
 RADIOS = [
     ("lte", {"devices": 4}, CLOSE),
@@ -47,12 +43,12 @@ def medians_s(folder: Path) -> dict[str, float]:
 @pytest.mark.parametrize(("radio", "parameters", "tolerance"), RADIOS)
 def test_traces_of_a_run_take_as_long_as_the_run(routing, tmp_path, radio, parameters, tolerance):
     settings = [f"model.routing={routing}", *(f"radio.{name}={value}" for name, value in parameters.items())]
-    run(config.load(None, settings, scenario=radio), tmp_path / "run", Place(), QUIET)
+    run(config.load(None, settings, scenario=radio), out=tmp_path / "run")
     written = export(tmp_path / "run", tmp_path / "traces")
     assert written[-1] == tmp_path / "traces" / CONFIG
     asked = tomllib.loads(written[-1].read_text())
     assert asked["model"]["routing"] == str(routing)
     assert asked["radio"]["scenario"] == "recorded"
-    run(config.load(written[-1], []), tmp_path / "again", Place(), QUIET)
+    run(config.load(written[-1], []), out=tmp_path / "again")
     first, again = medians_s(tmp_path / "run"), medians_s(tmp_path / "again")
     assert again == pytest.approx(first, rel=tolerance)

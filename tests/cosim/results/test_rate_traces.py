@@ -15,7 +15,7 @@ from bridge.network import CHANNEL_ROW, NS_PER_S, RequestError, Transfer
 from cosim.config import Config
 from cosim.record.journal import Journal
 from cosim.results.rate_traces import CONFIG, OPPORTUNITY_BITS, Step, Way, csv, export, is_sharing, mahimahi, steps
-from ns3_scenarios.scenarios.link_traces import Trace, read
+from ns3_scenarios.scenarios.link_traces import LinkTrace, read
 from tests.support.fixed_network import FixedNetwork
 from tests.support.ns3_worker import Step as Exchange
 from tests.support.ns3_worker import play, worker
@@ -37,7 +37,7 @@ def laid_out(parts: Sequence[tuple[int, int]]) -> tuple[list[Step], int]:
     return line, at_ns
 
 
-def bits(trace: Trace) -> float:
+def bits(trace: LinkTrace) -> float:
     """What a trace carries in one turn."""
     ends = [*[row.begin_ns for row in trace.rows[1:]], trace.period_ns]
     return sum(

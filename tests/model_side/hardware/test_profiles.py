@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from bridge.network import RequestError
-from model_side.hardware.profiles import PROFILES, Hardware, attention_work, expert_work, lm_head_work, published, to_ns
+from model_side.hardware import published
+from model_side.hardware.profiles import PROFILES, Hardware, attention_work, expert_work, lm_head_work, to_ns
 
 SLOW = Hardware(
     "slow", 1e9, 1e8, 2**30, prefill_efficiency=0.5, decode_efficiency=0.8, overhead_s=1e-3, source="made up"

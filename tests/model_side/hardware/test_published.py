@@ -5,8 +5,9 @@ import math
 
 import pytest
 
+from model_side.hardware import check
 from model_side.hardware.check import FAR_OFF, relative_error
-from model_side.hardware.profiles import PROFILES, check
+from model_side.hardware.profiles import PROFILES
 from model_side.hardware.published import MEASUREMENTS, Measurement
 from tests import ROOT
 

@@ -13,12 +13,13 @@ from model_side.base_station import BaseStation, LayerExchange, Phase
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import Request, generate
+from model_side.model.model_run import shape_of
 from model_side.model.moe import SplitModel
 from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.quality import compare, pool
 from model_side.serving import TokenRecord
-from model_side.shapes import shape_of, wire_shape
+from model_side.shapes import wire_shape
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import FAMILIES, random_prompt, small_model
 

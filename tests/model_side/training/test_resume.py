@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, MixtralConfig, PreTrainedTokenizerFast
 
+from model_side.model.passages import Document, read_prompts
 from model_side.training import tokens
-from model_side.training.corpus import Document
-from model_side.training.prompts import cut, held_out_prompts, read_prompts, write_prompts
+from model_side.training.prompts import cut, held_out_prompts, write_prompts
 from model_side.training.tokenizer import train_tokenizer
 from model_side.training.train import Recipe, Training, mixtral_config, train
 

@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
 from bridge.network import RequestError
-from model_side.training.corpus import SOURCES, Document
+from model_side.model.passages import Document, read_prompts
+from model_side.training.corpus import SOURCES
 from model_side.training.evaluate import PROMPTS, evaluate
-from model_side.training.prompts import read_prompts
 
 SHIPPED = PROMPTS.parent.parent / "mixtral-12m"
 

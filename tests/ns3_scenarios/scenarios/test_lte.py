@@ -8,6 +8,7 @@ import pytest
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
+from tests.support.leaving import play_leaving
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000
@@ -170,39 +171,6 @@ def test_what_was_under_way_in_the_core_is_not_counted_to_the_next_exchange(ns3)
     came, quiet = (p.outcomes[1].transfers[0].downlink_end_ns - p.departed_ns[1] for p in (played, alone))
     assert came >= 50 * MS + 600_000 * 8 / 75_376_000 * NS_PER_S  # no sooner than the table's highest rate
     assert came == pytest.approx(quiet, rel=0.05)
-
-
-def move_at(ns, device, when_s: float, x_m: float) -> None:
-    """Put a `Device` elsewhere, y = 0, at that virtual time."""
-    import cppyy  # only once the wheel's libraries are loaded
-
-    cppyy.cppdef("""
-        #ifndef MOVE_AT
-        #define MOVE_AT
-        void move_at(double s, double m, ns3::Ptr<ns3::MobilityModel> device) {
-            ns3::Simulator::Schedule(ns3::Seconds(s), [m, device] { device->SetPosition({m, 0, 1.5}); });
-        }
-        #endif""")
-    cppyy.gbl.move_at(when_s, x_m, device.node.GetObject[ns.MobilityModel]())
-
-
-class Leaving(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """LTE whose first device is 100 km away from one virtual time to another."""
-
-    name = "leaving"
-    leaves_s: float
-    returns_s: float
-
-    def build(self, ns):
-        topology = super().build(ns)
-        move_at(ns, topology.devices[0], self.leaves_s, 1e5)
-        move_at(ns, topology.devices[0], self.returns_s, self.distances_m[0])
-        return topology
-
-
-def play_leaving(steps: list[Step], parameters: dict[str, object]) -> Played:
-    SCENARIOS[Leaving.name] = Leaving
-    return play(steps, parameters, Leaving.name)
 
 
 def leave(ns3: Call, bulk_bytes: int, for_s: float, profile: str) -> Played:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer
 from ns3_scenarios.simulation import open_network
-from tests.ns3_scenarios.scenarios.test_lte import play_leaving
+from tests.support.leaving import play_leaving
 from tests.support.ns3_worker import Call, Played, Step, carry_out, play, worker
 
 MS = 1_000_000

@@ -2,19 +2,15 @@
 """Several LTE cells: where a device is handed over, that nothing is lost then, and life out of coverage."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
-from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte_multicell import LteMulticell
-from ns3_scenarios.scenarios.lte_network import LteNetwork
-from tests import ROOT
-from tests.ns3_scenarios.scenarios.test_lte import move_at
+from tests.support.leaving import move_at
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000
@@ -242,18 +238,3 @@ def test_neighbouring_sites_are_one_distance_apart(cells):
     assert len(sites) == cells
     for site in sites:
         assert min(math.dist(site, other) for other in sites if other != site) == pytest.approx(321.0)
-
-
-def test_the_documentation_lists_every_parameter():
-    rows = dict(
-        re.findall(
-            r"^\| `radio\.(\w+)` \| (.*?) \|", (ROOT / "docs/scenarios/lte-multicell.md").read_text(), re.MULTILINE
-        )
-    )
-    own = {*LteMulticell.__struct_fields__} - {*LteNetwork.__struct_fields__} | {"profile", "core_delay_s"}
-    assert set(rows) == {"scenario", *own}
-    assert not {*Scenario.__struct_fields__} & own
-    plain = LteMulticell()
-    for name, shown in rows.items():
-        if name not in ("scenario", "positions_m"):
-            assert shown.strip('`"') == str(getattr(plain, name))

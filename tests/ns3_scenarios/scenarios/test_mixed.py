@@ -11,7 +11,6 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, TransferOutcome, Wait
-from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios.lte_network import DEVICE_HEIGHT_M, HEIGHT_M
 from ns3_scenarios.scenarios.mixed import Mixed
 from ns3_scenarios.simulation import open_network
@@ -164,22 +163,6 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
 def test_the_filled_in_parameters_give_the_same_scenario(parameters):
     scenario = Mixed.parse(parameters)
     assert Mixed.parse(to_builtins(scenario)) == scenario
-
-
-def test_the_documentation_lists_every_parameter():
-    rows = dict(
-        re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", (ROOT / "docs/scenarios/mixed.md").read_text(), re.MULTILINE)
-    )
-    assert set(rows) == {"scenario", "transport"} | ({*Mixed.__struct_fields__} - {*Scenario.__struct_fields__})
-    plain = Mixed()
-    told = {
-        "scenario": "mixed",
-        "lte_distances_m": "30 to 250, geometric",
-        "wifi_distances_m": "2 to 10, evenly",
-        "wifi_mcs": "ideal",
-    }
-    for name, shown in rows.items():
-        assert shown.strip('`"') == (told.get(name) or str(getattr(plain, name)))
 
 
 def test_the_documentation_s_toml_is_understood():

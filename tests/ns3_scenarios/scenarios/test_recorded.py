@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
-from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios.recorded import Recorded
 from ns3_scenarios.simulation import open_network
 from tests import ROOT
@@ -392,15 +391,6 @@ def test_what_a_recording_says_is_part_of_the_record_of_versions(ns3, write):
 
 
 DOCUMENT = (ROOT / "docs/scenarios/recorded.md").read_text()
-
-
-def test_the_documentation_lists_every_parameter():
-    rows = dict(re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", DOCUMENT, re.MULTILINE))
-    assert set(rows) == {"scenario", "transport"} | ({*Recorded.__struct_fields__} - {*Scenario.__struct_fields__})
-    plain = Recorded()
-    for name, shown in rows.items():
-        default = {"scenario": "recorded", "queue_packets": "no limit"}.get(name) or getattr(plain, name)
-        assert shown.strip('`"') == str(default)
 
 
 def test_what_the_documentation_runs_says_what_stands_there(tmp_path):

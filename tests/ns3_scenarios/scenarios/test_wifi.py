@@ -2,7 +2,6 @@
 """The Wi-Fi scenario: throughput under contention, association, deadlines, determinism."""
 
 import math
-import re
 from collections.abc import Iterator
 from statistics import mean
 
@@ -10,9 +9,7 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
-from ns3_scenarios.scenario import Scenario
-from ns3_scenarios.scenarios.wifi import FARTHEST_M, NEAREST_M, REFERENCE_LOSS_DB, Wifi
-from tests import ROOT
+from ns3_scenarios.scenarios.wifi import REFERENCE_LOSS_DB, Wifi
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 STATIONS = 8
@@ -170,15 +167,3 @@ def test_every_kind_of_channel_carries_a_transfer(ns3, parameters):
     assert statuses(played) == [Status.DONE] * 2
     if "mcs" in parameters:
         assert {link.downlink_mcs for link in played.outcomes[0].links} == {parameters["mcs"]}
-
-
-def test_the_documentation_lists_every_parameter():
-    rows = dict(
-        re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", (ROOT / "docs/scenarios/wifi.md").read_text(), re.MULTILINE)
-    )
-    assert set(rows) == {"scenario", "transport"} | ({*Wifi.__struct_fields__} - {*Scenario.__struct_fields__})
-    plain = Wifi()
-    told = {"scenario": "wifi", "distances_m": f"{NEAREST_M:g} to {FARTHEST_M:g}, evenly", "mcs": "ideal"}
-    for name, shown in rows.items():
-        if name not in ("positions_m", "other_users_distances_m"):
-            assert shown.strip('`"') == (told.get(name) or str(getattr(plain, name)))

@@ -2,7 +2,6 @@
 """The wired scenario against closed forms: serialisation, propagation, queueing and headers."""
 
 import math
-import re
 import resource
 from collections.abc import Iterator
 
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
-from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios.wired import Wired
-from tests import ROOT
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 PAYLOAD_BYTES = 1472
@@ -247,17 +244,6 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
 def test_the_filled_in_parameters_give_the_same_scenario(parameters):
     scenario = Wired.parse(parameters)
     assert Wired.parse(to_builtins(scenario)) == scenario
-
-
-def test_the_documentation_lists_every_parameter():
-    rows = dict(
-        re.findall(r"^\| `radio\.(\w+)` \| (.*?) \|", (ROOT / "docs/scenarios/wired.md").read_text(), re.MULTILINE)
-    )
-    assert set(rows) == {"scenario", "transport"} | ({*Wired.__struct_fields__} - {*Scenario.__struct_fields__})
-    plain = Wired()
-    for name, shown in rows.items():
-        default = {"scenario": "wired", "queue_packets": "no limit"}.get(name) or getattr(plain, name)
-        assert shown.strip('`"') == str(default)
 
 
 def peak_bytes(size: int) -> int:

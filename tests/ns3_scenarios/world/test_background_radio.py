@@ -8,8 +8,8 @@ from itertools import count, pairwise
 import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer, Wait
-from tests.ns3_scenarios.scenarios.test_lte import Leaving
 from tests.support.background_flows import MANY, Load, down, down_ns, observe, up, up_ns
+from tests.support.leaving import Leaving
 from tests.support.ns3_worker import Call, Step, play, worker
 
 MS = 1_000_000

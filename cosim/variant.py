@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variants of a run, one after another: each policy on each network, always with the same seed.
+
+They are numbered so: network after network in the order given, and on each policy after policy.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bridge.network import NS_PER_S
+from cosim.checks import check_devices
+from cosim.config import Config
+from cosim.networks.analytic import band_of
+from cosim.networks.journaled import JournaledNetwork
+from cosim.networks.source import Source
+from cosim.record.journal import Journal
+from cosim.screen.display import Display
+from cosim.seeds import seed_of
+from model_side.base_station import BaseStation, LayerExchange
+from model_side.hardware.profiles import PROFILES
+from model_side.hardware.roofline import RooflineTimes
+from model_side.placement import place
+from model_side.policies import Policy, make_policy
+from model_side.quality import GateProxy, PassQuality
+from model_side.routing_replay import RoutingReplay
+from model_side.serving import Serving
+from model_side.shapes import wire_shape
+
+
+def run_variants(
+    config: Config,
+    journal: Journal,
+    sources: Mapping[str, Source],
+    display: Display,
+    serve: Callable[[], Serving],
+) -> None:
+    """Run what is not finished; without `sources`, all of it on the record alone."""
+    source = "routing" if config.model.routing else "model"
+    display.say(f"starting ns-3 and loading the {source}" if "live" in sources else f"loading the {source}")
+    began_s = time.perf_counter()
+
+    def network(number: int, kind: str, name: str) -> JournaledNetwork:
+        def tell(event: str, message: str) -> None:
+            journal.add_event(number, event, message)
+            display.say(f"{event}: {message}")
+
+        return JournaledNetwork(journal, number, name, sources.get(kind), tell)
+
+    pending = [
+        (number, kind, name)
+        for number, (kind, name) in enumerate(itertools.product(config.networks, config.policies), 1)
+        if not sources or not journal.is_finished(number)
+    ]
+    if not pending:
+        return
+    first = network(*pending[0])
+    try:
+        if "analytic" in config.networks:
+            band_of(first.info)
+        check_devices(config, len(first.info.devices))
+        serving = serve()
+        journal.describe_model(serving.model, serving.shape, serving.probabilities)
+    except BaseException:
+        first.close()
+        raise
+    for number, kind, name in pending:
+        with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
+            policy = make_policy(name, config.policy.get(name))
+            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display)
+            costs = variant.run(time.perf_counter() - began_s)
+        if sources:
+            journal.add_costs(number, costs)
+        began_s = time.perf_counter()
+
+
+def serving_of(config: Config) -> Serving:
+    """What answers the requests: recorded routing, or a model that runs here."""
+    model, work = config.model, config.workload
+    if model.routing:
+        return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
+    from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+    asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
+    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality)
+
+
+class Variant:
+    """One policy's pass over the workload, on a network of one kind."""
+
+    def __init__(
+        self,
+        config: Config,
+        number: int,
+        kind: str,
+        policy_name: str,
+        policy: Policy,
+        journal: Journal,
+        network: JournaledNetwork,
+        serving: Serving,
+        display: Display,
+    ):
+        devices = network.info.devices
+        shape = wire_shape(config.model.wire_profile, serving.shape)
+        placement = place(shape.experts, len(devices), config.placement.experts)
+        named = config.devices.hardware
+        names = [named] if isinstance(named, str) else named
+        hardware = [names[device % len(names)] for device in range(len(devices))]
+        compute = RooflineTimes(
+            shape,
+            PROFILES[config.base_station.hardware],
+            [PROFILES[name] for name in hardware],
+            placement,
+            config.base_station.weight_bits,
+            config.devices.weight_bits,
+        )
+        self.base_station = BaseStation(
+            network,
+            placement,
+            compute,
+            policy,
+            shape.token_bytes,
+            round(config.exchange.deadline_s * NS_PER_S),
+            config.exchange.wait,
+            self._exchanged,
+        )
+        experts = [[int(e) for e in (placement.device_of == device).nonzero()[0]] for device in range(len(devices))]
+        journal.add_variant(number, policy_name, kind, network.info, hardware, experts)
+        self._number = number
+        self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
+        self._config = config
+        self._journal = journal
+        self._network = network
+        self._serving = serving
+        self._display = display
+        self._exchanges = 0
+        self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "model", "journal and display"), 0.0)
+
+    def run(self, set_up_s: float) -> dict[str, float]:
+        """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
+        layers = len(self._serving.shape.moe_layers)
+        self._display.begin(self._title, self._network.info, self._serving.exchanges, layers)
+        began_s = time.perf_counter()
+        passes: dict[int, list[PassQuality | GateProxy]] = {}
+        for token in self._serving.serve(self.base_station):
+            with self._cost("journal and display"):
+                self._journal.add_token(self._number, token)
+                if token.quality is not None:
+                    passes.setdefault(token.request, []).append(token.quality)
+        for request, compared in passes.items():
+            self._journal.add_quality(self._number, request, _metrics(compared))
+        self._journal.hold_complete(self._number)
+        self._display.end()
+        spent_s = time.perf_counter() - began_s
+        self._costs["set-up"] = set_up_s
+        self._costs["model"] = spent_s - sum(self._costs[part] for part in ("ns-3", "bridge", "journal and display"))
+        return self._costs
+
+    def _exchanged(self, record: LayerExchange) -> None:
+        busy_s = self._network.busy_ns / NS_PER_S
+        self._costs["ns-3"] += busy_s
+        self._costs["bridge"] += record.network_wall_s - busy_s
+        with self._cost("journal and display"):
+            self._exchanges += 1
+            self._journal.add_exchange(self._number, self._exchanges, record, self._config.exchange.wait.value)
+            self._display.exchanged(record)
+
+    @contextmanager
+    def _cost(self, part: str) -> Iterator[None]:
+        began_s = time.perf_counter()
+        yield
+        self._costs[part] += time.perf_counter() - began_s
+
+
+def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
+    """The sums of quality, or of its proxy, over a request's passes, as the journal keeps them."""
+    names = type(passes[0]).__dataclass_fields__
+    return {name: float(sum(getattr(part, name) for part in passes)) for name in names}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server of a network with a closed form in a process of its own, where it listens, and waiting with a bound."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bridge.network import Transfer
+
+TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
+SECOND_NS = 10**9
+
+
+def eventually(what: Callable[[], bool], bound_s: float = 10.0) -> bool:
+    """Whether `what` becomes true within a bound."""
+    end_s = time.monotonic() + bound_s
+    while time.monotonic() < end_s:
+        if what():
+            return True
+        threading.Event().wait(0.02)
+    return what()
+
+
+def free_tcp_endpoint() -> str:
+    """A loopback endpoint whose port and next port are free now."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return f"tcp://127.0.0.1:{port}"
+
+
+@contextmanager
+def server(endpoint: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "tests.support.fixed_network", endpoint, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stderr):
+            pipe.close()
