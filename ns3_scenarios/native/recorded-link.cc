@@ -3,6 +3,7 @@
 
 #include "recorded-pools.h"
 #include "transfer-tag.h"
+#include "units.h"
 
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/node.h"
@@ -22,7 +23,6 @@ NS_OBJECT_ENSURE_REGISTERED(RecordedRadio);
 namespace
 {
 
-constexpr int64_t NS_PER_S = 1'000'000'000;
 constexpr int64_t LATEST_NS = std::numeric_limits<int64_t>::max() / 2;
 constexpr int64_t RATE_WINDOW_NS = 100'000'000; // ours: some packets even of slow links
 constexpr int64_t SILENCE_NS = NS_PER_S;        // ours
