@@ -22,6 +22,8 @@ from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import distribution
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
 
 SOURCES = Path(__file__).parent.parent / "native"
@@ -47,7 +49,7 @@ MODULES = (
     "network",
     "core",
 )
-
+BATCHES = 4  # as many compilers at once, each with 1 GB; with more of them the same headers are read more often
 
 _LIBRARY = re.compile(r"libns(3[.\d]*)-(.+)\.so")
 
@@ -174,17 +176,33 @@ def library() -> Path:
 
 
 def build(files: list[Path], target: Path, options: list[str]) -> None:
-    """Compile `files` and link them to `target`, which appears complete or not at all."""
+    """Compile `files` and link them to `target`, which appears complete or not at all.
+
+    They are compiled in a few batches, neighbours by name together: most of the time goes to reading ns-3's headers and
+    to their templates, which is done once a batch. So what one source keeps to itself needs a name of its own.
+    """
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = [Path(scratch) / f"{source.stem}.o" for source in files]
-        list(pool.map(_compile, files, objects))
+        batches = _batches(sorted(files))
+        objects = [Path(scratch) / f"{batch[0].stem}.o" for batch in batches]
+        list(pool.map(_compile, batches, objects))
         linked = Path(scratch) / target.name
         _run([*options, *map(str, objects), *link_arguments(), "-o", str(linked)])
         linked.replace(target)
 
 
-def _compile(source: Path, target: Path) -> None:
-    _run([*FLAGS, *include_arguments(), "-c", str(source), "-o", str(target)])
+def _batches(sources: list[Path]) -> list[list[Path]]:
+    """`sources` in their order, cut into `BATCHES` parts of about the same size or fewer; none is empty."""
+    sizes = [source.stat().st_size for source in sources]
+    ends = list(accumulate(sizes))
+    numbers = [(end - size // 2) * BATCHES // (ends[-1] + 1) for size, end in zip(sizes, ends, strict=True)]
+    pairs = groupby(zip(numbers, sources, strict=True), key=itemgetter(0))
+    return [[source for _, source in batch] for _, batch in pairs]
+
+
+def _compile(batch: list[Path], target: Path) -> None:
+    """Compile the sources of a batch as one: the last with the others before it."""
+    before = [word for source in batch[:-1] for word in ("-include", str(source))]
+    _run([*FLAGS, *include_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
 
 
 def _run(arguments: list[str]) -> None:

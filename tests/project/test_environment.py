@@ -126,12 +126,28 @@ def test_what_is_installed_in_the_pinned_version_is_not_missing(env, monkeypatch
 
 
 def test_what_is_set_apart_is_pinned():
-    assert {environment.normal(name) for name in (*environment.SOURCES, *environment.ALONE, *pins.EXCEPT)} <= set(
+    assert {environment.normal(name) for name in (*environment.SOURCES, *environment.ALONE, *pins.SOURCES)} <= set(
         environment.pins()
     )
 
 
-def test_a_python_that_nobody_has_wheels_for_is_reported():
-    """pip's own answer, from an index with nothing in it."""
-    said = pins.without_wheel(["--no-index", "nothing-of-this-name==1.0"], "3.12")
-    assert "nothing-of-this-name" in said
+@pytest.mark.parametrize(
+    ("python", "wheel", "sources"), [("3.11", True, True), ("3.12", False, True), ("3.13", False, False)]
+)
+def test_what_a_python_can_have_is_read_from_the_files_of_the_index(python, wheel, sources):
+    page = [
+        {"filename": "a_b-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", "requires-python": None},
+        {"filename": "a_b-1.0-cp312-cp312-win_amd64.whl", "requires-python": ""},
+        {"filename": "a_b-1.0.1-py3-none-any.whl", "requires-python": ">=3.8"},
+        {"filename": "a-b-1.0.tar.gz", "requires-python": "<3.13"},
+        {"filename": "a_b-0.1-py3-none-any.whl", "requires-python": "not one at all"},
+    ]
+    assert pins.has_wheel(page, "1.0", python) == wheel
+    assert pins.has_sources(page, "1.0", python) == sources
+    assert pins.missing({"a-b": page}, {"a-b": "1.0"}, python) == ([] if wheel else ["a-b==1.0"])
+
+
+def test_what_comes_as_sources_needs_no_wheel():
+    page = [{"filename": "cppyy-3.5.0.tar.gz", "requires-python": None}]
+    assert pins.missing({"cppyy": page}, {"cppyy": "3.5.0"}, "3.12") == []
+    assert pins.missing({"cppyy": []}, {"cppyy": "3.5.0"}, "3.12") == ["cppyy==3.5.0"]

@@ -13,6 +13,7 @@ from tests import ROOT
 # From the lowest floor up. A folder, or a file of the package itself; what stands on one floor does not see its like.
 FLOORS = {
     "ns3_scenarios/native": [
+        ["base"],
         ["life", "propagation"],
         ["core"],
         ["links", "lte", "nr", "recorders", "wifi"],

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "heat.h"
 
+#include "units.h"
+
 #include "ns3/simulator.h"
 
 #include <algorithm>
@@ -12,7 +14,6 @@ namespace ns3::cosim
 namespace
 {
 
-constexpr double NS_PER_S = 1e9;
 constexpr double PRECISION = 1e-12; // relative, of a step that is the last
 
 } // namespace

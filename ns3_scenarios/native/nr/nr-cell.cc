@@ -22,12 +22,11 @@ NS_OBJECT_ENSURE_REGISTERED(NrCell);
 namespace
 {
 
-constexpr uint32_t SUBCARRIERS = 12;
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
-constexpr uint32_t STATUS_BYTES = 4;   // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
-constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
-constexpr double LEAST_DB = -8;                 // below the lowest MCS: no use of spreading the power any further; ours
-constexpr double HOPELESS_DB = -15;             // no use of granting anything; ours
+constexpr uint32_t BSR_BYTES = 4; // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
+constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
+constexpr double LEAST_DB = -8;    // below the lowest MCS: no use of spreading the power any further; ours
+constexpr double HOPELESS_DB = -15; // no use of granting anything; ours
 
 } // namespace
 
@@ -583,7 +582,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         const auto& report = link.up.adaptation.GetReport(slot);
         if (bytes > 0 && report.wideDb > HOPELESS_DB && link.up.FindFree() >= 0)
         {
-            candidates.push_back({link.device, 8.0 * (bytes + STATUS_BYTES), GetMostUplinkPrbs(link, report), {}});
+            candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), GetMostUplinkPrbs(link, report), {}});
         }
     }
     for (auto& candidate : candidates)
@@ -622,7 +621,7 @@ NrCell::Fill(Link& link, Process& process, int64_t slot)
 {
     auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
     auto bytes = process.bits / 8;
-    link.up.sender.Fill(bytes - std::min(bytes, STATUS_BYTES), byNs, process.content);
+    link.up.sender.Fill(bytes - std::min(bytes, BSR_BYTES), byNs, process.content);
     process.waiting = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(byNs));
     link.requests.TellStatus(process.waiting);
 }
@@ -868,7 +867,7 @@ bool
 NrCell::IsConnected(uint32_t device) const
 {
     auto last = m_links[device].lastInRangeNs;
-    return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= OUT_OF_SYNC_NS;
+    return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= NR_OUT_OF_SYNC_NS;
 }
 
 int64_t

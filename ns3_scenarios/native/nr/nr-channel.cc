@@ -26,7 +26,6 @@ namespace
 
 constexpr double THERMAL_NOISE_DBM_HZ = -174;
 constexpr double SPEED_OF_LIGHT = 299792458;
-constexpr double SUBCARRIERS = 12;
 constexpr uint32_t OVERSAMPLING = 2; // of the grid of beams; ours
 
 using Complex = std::complex<double>;

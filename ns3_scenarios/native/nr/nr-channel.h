@@ -22,6 +22,8 @@
 namespace ns3::cosim
 {
 
+inline constexpr uint32_t SUBCARRIERS = 12; // of a PRB, TS 38.211 clause 4.4.4.1
+
 /// What a receiver gets of 1 mW sent on one PRB, over the noise there; linear.
 struct NrPrbGain
 {

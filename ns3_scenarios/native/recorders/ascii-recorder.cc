@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "ascii-recorder.h"
 
+#include "units.h"
+
 #include "ns3/simulator.h"
 #include "ns3/tcp-header.h"
 #include "ns3/tcp-l4-protocol.h"
@@ -16,8 +18,6 @@ NS_OBJECT_ENSURE_REGISTERED(AsciiRecorder);
 
 namespace
 {
-
-constexpr int64_t NS_PER_S = 1'000'000'000;
 
 void
 PrintHeader(std::ostream& out, const Header& header)
