@@ -53,8 +53,10 @@ def check(config: Config) -> None:
 def check_scenario(config: Config) -> None:
     """Raise `RequestError` for a scenario or parameters that nobody knows, or a placement beyond its devices.
 
-    Of a built-in scenario, that is: a script is not run for it, and refused by the ns-3 side when that runs it.
+    A script has to be there; it is not run for it, and refused by the ns-3 side when that runs it.
     """
+    if config.script is not None and not config.script.is_file():
+        raise RequestError("radio.scenario", f"{config.script} does not exist")
     if config.script is None:
         devices = device_count(config)
         if devices is not None:

@@ -57,9 +57,9 @@ def run(
     """
     asked = load(config, policies=policies, networks=networks)
     folder = dated_folder(Path("runs")) if out is None else Path(out)
-    check(asked)
     if at.connect is None:
         check_scenario(asked)
+    check(asked)
     with _new_journal(folder, asked) as journal:
         _live(asked, journal, at, display)
     return folder
@@ -72,11 +72,7 @@ def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILE
     Raises as `run`, `RequestError` naming RUN for a journal that other versions wrote, and `Diverged` if anything
     comes out otherwise than recorded.
     """
-    try:
-        journal = Journal.reopen(Path(folder))
-    except sqlite3.OperationalError as error:
-        reason = f"{folder} cannot be written: {error}; copy it to where it can"
-        raise RequestError("RUN", reason) from None
+    journal = Journal.reopen(Path(folder))
     try:
         if journal.is_finished():
             raise RequestError("RUN", f"{folder} came to its end; there is nothing to resume")

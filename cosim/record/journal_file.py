@@ -103,9 +103,13 @@ def version_of(path: Path) -> int:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Inside, what SQLite cannot read is a `RequestError` naming RUN."""
+    """Inside, what SQLite cannot read, or not write, is a `RequestError` naming RUN."""
     try:
         yield
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            raise RequestError("RUN", f"{path} is no journal, or damaged: {error}") from None
+        raise RequestError("RUN", f"{path.parent} cannot be written: {error}; copy it to where it can") from None
     except (sqlite3.Error, OSError) as error:
         raise RequestError("RUN", f"{path} is no journal, or damaged: {error}") from None
 

@@ -96,7 +96,8 @@ def playing(config: dict[str, Any], info: NetworkInfo, folder: Path) -> dict[str
     }
     heat = [entry for entry in config["radio"].get("life", ()) if entry["kind"] == "heat"]
     radio = {"scenario": "recorded", **files} | ({"life": heat} if heat else {})
-    return {**config, "networks": ["live"], "radio": radio}
+    seeds = {name: seed for name, seed in config.get("seeds", {}).items() if seed is not None}
+    return {**config, "networks": ["live"], "radio": radio, "seeds": seeds}
 
 
 def steps(channel: bytes, devices: int, begin_ns: int) -> list[tuple[list[Step], list[Step]]]:

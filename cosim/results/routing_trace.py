@@ -44,16 +44,18 @@ def write_routing(run: Path, path: Path) -> int:
             "SELECT request, position, phase, e.tokens, experts, probabilities, gate_weights, gate_experts "
             "FROM exchanges e JOIN routing USING (variant, exchange) WHERE variant = 1 ORDER BY exchange"
         )
-        with told(path, "FILE"):
-            writer = RoutingWriter(path, model["name"], model["shape"], model["probabilities"])
-            with _removed_if_broken(path), writer:
-                for _ in range(len(tokens)):
-                    pass_ = list(islice(exchanges, layers))
-                    if len(pass_) < layers or len({row[3] for row in pass_}) > 1:
-                        raise RequestError("RUN", f"{run} is damaged: its tokens are not those of its exchanges")
-                    request, position, phase, count, *_ = pass_[0]
-                    known = [tokens.get((request, position + step)) for step in range(count + 1)]
-                    writer.add(request, phase, position, known[:-1], known[1:], [_gate(*row[3:]) for row in pass_])
+        with (
+            told(path, "FILE"),
+            _removed_if_broken(path),
+            RoutingWriter(path, model["name"], model["shape"], model["probabilities"]) as writer,
+        ):
+            for _ in range(len(tokens)):
+                pass_ = list(islice(exchanges, layers))
+                if len(pass_) < layers or len({row[3] for row in pass_}) > 1:
+                    raise RequestError("RUN", f"{run} is damaged: its tokens are not those of its exchanges")
+                request, position, phase, count, *_ = pass_[0]
+                known = [tokens.get((request, position + step)) for step in range(count + 1)]
+                writer.add(request, phase, position, known[:-1], known[1:], [_gate(*row[3:]) for row in pass_])
     return len(tokens)
 
 

@@ -47,7 +47,10 @@ def guard() -> None:
         sys.stdout = nowhere
         return
     out = sys.stdout
-    raw = _Output(out.fileno(), "w", closefd=False)
+    try:
+        raw = _Output(out.fileno(), "w", closefd=False)
+    except io.UnsupportedOperation:  # someone has put a buffer in its place
+        return
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), out.encoding, out.errors, line_buffering=out.isatty())
 
 

@@ -67,7 +67,7 @@ def test_both_networks_have_one_channel(tables):
     rows = tables["channel"].drop(columns=["exchange", "others"])
     analytic, live = (rows[rows["variant"] == variant].drop(columns="variant") for variant in (1, 3))
     until_ns = min(analytic["time_ns"].max(), live["time_ns"].max())
-    assert until_ns > tables["variants"]["begin_ns"].max() + 0.1 * NS_PER_S
+    assert until_ns > tables["variants"]["begin_ns"].max() + 0.05 * NS_PER_S
     analytic, live = (part[part["time_ns"] < until_ns].reset_index(drop=True) for part in (analytic, live))
     pd.testing.assert_frame_equal(analytic, live)
 

@@ -22,11 +22,11 @@ ATTEMPTS = 60
 
 RADIOS: dict[str, tuple[str, dict[str, Any], int]] = {
     "wired": ("wired", {"devices": 2, "delay_s": 0.001}, 100_000),
-    "csma": ("wired", {"devices": 2, "kind": "csma"}, 1_000),
+    "csma": ("wired", {"devices": 2, "kind": "csma"}, 4_000),
     "lte": ("lte", {"devices": 2}, 1_000_000),
     "lte-multicell": ("lte-multicell", {"devices": 2}, 1_000_000),
     "nr": ("nr", {"distances_m": [50, 60], "line_of_sight": "always"}, 250_000),
-    "wifi": ("wifi", {"devices": 2}, 20_000),
+    "wifi": ("wifi", {"devices": 2}, 50_000),
     "recorded": ("recorded", {"devices": 2}, 1_000_000),
     "mixed": ("mixed", {"lte_devices": 1, "wifi_devices": 1}, 1_000_000),
 }

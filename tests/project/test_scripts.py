@@ -105,7 +105,7 @@ def test_shares_divide_the_band_and_the_link_state_says_so(ns3, folder):
 
 
 def ready_at(scenario: str, outputs: list[str], folder: str) -> tuple[int, Outcome]:
-    network = open_network(scenario, {"devices": 2, "outputs": outputs}, 1, 1, folder)
+    network = open_network(scenario, {"devices": 2, "outputs": outputs}, 1, folder=folder)
     began_ns = network.now_ns
     outcome = network.exchange([Transfer(1, 3000, 0, 3000)], began_ns, began_ns + 10 * NS_PER_S)
     network.close()

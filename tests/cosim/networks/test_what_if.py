@@ -139,7 +139,7 @@ def test_the_answer_is_a_run_like_any_other(recorded, asked):
         ("seeds.radio=2", "seeds.radio"),
         ("seeds={life=2}", "seeds.life"),
         ("radio.devices=2", "radio.devices"),
-        ("scenario.rate_bps=1", "scenario.rate_bps"),
+        ("scenario.rate_bps=1", "radio.rate_bps"),
         ("networks=['live']", "networks"),
         ("policy.best.threshold=1", "policy.best"),
         ("workload.size=1", "workload.size"),

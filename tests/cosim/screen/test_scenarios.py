@@ -287,7 +287,7 @@ def test_a_script_that_fails_is_told_by_line_and_one_that_aborts_by_the_words_of
     path.write_text("print('hello')\n" + text + "\nNAMES = {}['first']\n")
     last = len(path.read_text().splitlines())
     done = scenarios(path)
-    assert done.stderr == f"hello\ncosim: {path}:{last}: KeyError: 'first'\n"
+    assert done.stderr == f"script: hello\ncosim: {path}:{last}: KeyError: 'first'\n"
     wrong = 'ns.Config.SetDefault("ns3::Nope::X", ns.StringValue("1"))'
     path.write_text(text.replace("server = ns.C", f"{wrong}\n        server = ns.C"))
     done = scenarios(path, "--check")

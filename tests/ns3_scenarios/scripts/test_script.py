@@ -219,7 +219,7 @@ FAULT = "        raise OSError('no grass')  # here\n"
     [
         (changed(SERVER, SERVER + FAULT), "delay_s=1", "{path}:{here}: OSError: no grass"),
         (STAR, "delay_s=-1", "radio.delay_s: Expected float > 0.0"),
-        (STAR, "delay=1", "radio.delay: no such parameter of this scenario"),
+        (STAR, "delay=1", "radio.delay: no such parameter of this scenario; did you mean delay_s?"),
     ],
 )
 def test_bad_input_has_exit_code_2_and_one_line(small_run, tmp_path, source, setting, message):

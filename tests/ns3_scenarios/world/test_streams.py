@@ -177,10 +177,10 @@ def test_seeds_of_ns3_itself_would_be_no_replications(ns3):
 
 def by_seed(seed: int) -> list[float]:
     network = open_network("dice", {"devices": 1}, 1)
-    manager = network._ns.RngSeedManager
+    ns = network._ns
     try:
-        manager.SetSeed(seed)
-        return first_draws(network._ns)
+        ns.Config.SetGlobal("RngSeed", ns.UintegerValue(seed))
+        return first_draws(ns)
     finally:
         network.close()
 
