@@ -235,6 +235,9 @@ class RequestError(ValueError):
         self.field = field
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["RequestError"], tuple[str, str]]:
+        return type(self), (self.field, self.reason)
+
 
 class PartnerLost(ConnectionError):
     """The other side died, hangs or talks nonsense. The message names it and the virtual time."""

@@ -14,9 +14,9 @@ from bridge.names import meant
 from bridge.network import RequestError
 
 SHIPPED = "shipped"
-SHIPPED_FOLDER = Path(__file__).parent / "shipped" / "mixtral-12m"
+SHIPPED_FOLDER = Path(__file__).parent.parent / "shipped" / "mixtral-12m"
 
-SHIPPED_PROMPTS = Path(__file__).parent / "shipped" / "prompts" / "held-out.jsonl"
+SHIPPED_PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.*", "*.tiktoken", "spiece.model")
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")

@@ -58,6 +58,6 @@ def small_run(folder: Path, *settings: str) -> Path:
     asked = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.scenario=fixed", *settings]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cosim.experiment.Ns3Side", Side)
-        patch.setattr("cosim.experiment.check_scenario", lambda _: None)  # which knows of no "fixed"
+        patch.setattr("cosim.experiment.check_scenario", lambda asked: None)  # ns-3 knows no such one
         run(config.load(None, asked, ["top-k", "wdmoe"]), out=folder / "run")
     return folder / "run"

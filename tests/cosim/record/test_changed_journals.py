@@ -127,6 +127,8 @@ def variations(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
         yield f"{path}[#]", "more"
     elif isinstance(value, bool):
         yield path, int(not value)
+    elif value is None:
+        yield path, 1
     else:
         yield path, value + "x" if isinstance(value, str) else value + 1
 
