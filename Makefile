@@ -4,6 +4,7 @@ VENV := .venv
 RUN := $(VENV)/.run
 # Those that the documentation names; bench.fuzz_decoder wants atheris beside it, and bench.setup what to compare with.
 BENCHES := bridge radio scenarios handover base_station what_if chain replay run chaos
+NATIVE := ns3_scenarios/native tests bench
 
 .PHONY: run test lint bench containers prerequisites clean
 
@@ -13,11 +14,13 @@ run: $(RUN)
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 25
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint docker/*.Dockerfile
+	find $(NATIVE) -name '*.cc' -o -name '*.h' | xargs $(VENV)/bin/clang-format --dry-run -Werror
+	find $(NATIVE) -name '*.cc' | xargs -P "$$(nproc)" -n 4 $(VENV)/bin/clang-tidy --quiet -p build
 
 bench: $(VENV)/.bench
 	for name in $(BENCHES); do $(VENV)/bin/python -m bench.$$name || exit; done
@@ -33,6 +36,11 @@ $(RUN): pyproject.toml constraints.txt | prerequisites
 $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(RUN)
 	@$(VENV)/bin/python docker/environment.py $(VENV) $*
 	@touch $@
+
+# For clang-tidy, and for editors that use clangd.
+build/compile_flags.txt: $(VENV)/.lint ns3_scenarios/wheel/build.py ns3_scenarios/native
+	@mkdir -p build
+	@$(VENV)/bin/python -m ns3_scenarios.wheel.build --compile-flags > $@
 
 # What pip cannot bring. ns3's C++ interpreter is compiled at install and needs g++ (its headers) at run time too.
 prerequisites:

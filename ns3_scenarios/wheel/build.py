@@ -4,9 +4,9 @@
 All folders of the sources are one include namespace, as in ns-3, and no two files have one name.
 
 `python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a
-module of the user's own (`cosim flags`). The result lies in the user's cache folder
-(`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler
-and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
+module of the user's own (`cosim flags`), with `--compile-flags`, one a line, what clang-tidy needs for ours. The result
+lies in the user's cache folder (`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the
+sources, the compiler and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
 """
 
 import fcntl
@@ -119,6 +119,11 @@ def include_arguments() -> list[str]:
     return ["-isystem", str(wheel() / "include"), *(f"-I{folder}" for folder in include_folders())]
 
 
+def compile_arguments() -> list[str]:
+    """What the compiler needs for a source of ours."""
+    return [*FLAGS, *include_arguments()]
+
+
 @cache
 def source_hash() -> str:
     """A hash of the native sources, the compiler's version and flags, and the wheel's version."""
@@ -156,7 +161,7 @@ def module_flags() -> list[str]:
     """
     place = wheel() / "lib64"
     libraries = [f"-l:{wheel_library(module).name}" for module in sorted(wheel_modules())]
-    return [*FLAGS, "-shared", *include_arguments(), f"-L{place}", "-Wl,--as-needed", *libraries]
+    return [*compile_arguments(), "-shared", f"-L{place}", "-Wl,--as-needed", *libraries]
 
 
 def library() -> Path:
@@ -202,7 +207,7 @@ def _batches(sources: list[Path]) -> list[list[Path]]:
 def _compile(batch: list[Path], target: Path) -> None:
     """Compile the sources of a batch as one: the last with the others before it."""
     before = [word for source in batch[:-1] for word in ("-include", str(source))]
-    _run([*FLAGS, *include_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
+    _run([*compile_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
 
 
 def _run(arguments: list[str]) -> None:
@@ -213,6 +218,12 @@ def _run(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        print(shlex.join(module_flags()) if sys.argv[1:] == ["--flags"] else library())
+        match sys.argv[1:]:
+            case ["--flags"]:
+                print(shlex.join(module_flags()))
+            case ["--compile-flags"]:
+                print(*compile_arguments(), sep="\n")
+            case _:
+                print(library())
     except BuildError as error:
         sys.exit(f"cosim: {error}")

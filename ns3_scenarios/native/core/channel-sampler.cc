@@ -3,6 +3,8 @@
 
 #include "ns3/simulator.h"
 
+#include <utility>
+
 namespace ns3::cosim
 {
 
@@ -39,7 +41,7 @@ ChannelSampler::Begin(Ptr<Radio> radio, uint32_t devices, GetAccess getAccess)
     }
     m_radio = radio;
     m_devices = devices;
-    m_getAccess = getAccess;
+    m_getAccess = std::move(getAccess);
     Look(m_period);
     if (m_radio->IsChanging())
     {

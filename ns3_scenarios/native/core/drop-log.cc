@@ -45,7 +45,7 @@ DropLog::AddDevice(Ipv4Address address)
 }
 
 void
-DropLog::Watch(Ptr<Node> node, std::function<void(Ptr<const Packet>)> sink)
+DropLog::Watch(Ptr<Node> node, const std::function<void(Ptr<const Packet>)>& sink)
 {
     auto id = node->GetId();
     auto ip = node->GetObject<Ipv4L3Protocol>();

@@ -45,7 +45,7 @@ class DropLog
     void AddDevice(Ipv4Address address);
 
     /// Note what IPv4 and ARP drop at a node. `sink` gets each such packet, too.
-    void Watch(Ptr<Node> node, std::function<void(Ptr<const Packet>)> sink);
+    void Watch(Ptr<Node> node, const std::function<void(Ptr<const Packet>)>& sink);
 
     /// Forget what is not kept.
     void Begin();

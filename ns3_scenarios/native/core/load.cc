@@ -142,9 +142,9 @@ Load::Replay(uint32_t count, const int64_t* rows, int64_t periodNs)
 {
     m_periodNs = periodNs;
     m_rows.clear();
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++, rows += 2)
     {
-        m_rows.push_back({rows[2 * i], static_cast<uint64_t>(rows[2 * i + 1])});
+        m_rows.push_back({rows[0], static_cast<uint64_t>(rows[1])});
     }
 }
 

@@ -8,6 +8,8 @@
 #include "ns3/random-variable-stream.h"
 #include "ns3/simulator.h"
 
+#include <utility>
+
 namespace ns3::cosim
 {
 
@@ -27,11 +29,11 @@ DeviceLife::GetTypeId()
 void
 DeviceLife::SetSinks(Change absent, Change cut)
 {
-    m_absent.sink = [this, absent](bool on) {
+    m_absent.sink = [this, absent = std::move(absent)](bool on) {
         Enter(DevicePhase::IDLE);
         absent(on);
     };
-    m_cut.sink = cut;
+    m_cut.sink = std::move(cut);
 }
 
 void

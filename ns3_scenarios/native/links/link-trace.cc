@@ -118,9 +118,10 @@ LinkTrace::GetNextSharing(int64_t ns) const
     auto cycle = FloorDivide(ns, m_rows.back().beginNs) * m_rows.back().beginNs;
     const auto* row = &GetRow(ns);
     const auto& sharing = row->sharing;
-    while (++row != &m_rows.back() && row->sharing == sharing)
+    do
     {
-    }
+        ++row;
+    } while (row != &m_rows.back() && row->sharing == sharing);
     return cycle + row->beginNs;
 }
 

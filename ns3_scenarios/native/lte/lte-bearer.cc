@@ -13,6 +13,7 @@
 #include "ns3/lte-rlc-um.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ns3::cosim
 {
@@ -140,8 +141,8 @@ BearerTap::Install(Ptr<LteDataRadioBearerInfo> bearer, Shared sent, Shared expec
     tap->m_rlc = PeekPointer(bearer->m_rlc);
     tap->m_below = bearer->m_rlc->GetLteRlcSapProvider();
     tap->m_above = bearer->m_pdcp->GetLteRlcSapUser();
-    tap->m_sent = sent;
-    tap->m_expected = expected;
+    tap->m_sent = std::move(sent);
+    tap->m_expected = std::move(expected);
     tap->m_exchange = exchange;
     bearer->m_rlc->AggregateObject(tap);
     bearer->m_pdcp->SetLteRlcSapProvider(PeekPointer(tap));

@@ -879,7 +879,8 @@ NrCell::GetLastActiveNs(uint32_t device) const
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
-    auto round = 4 * m_frame.GetPeriod() * m_frame.GetSlotNs() + 2 * (m_gnbProcessingNs + m_frame.GetDecodingNs());
+    auto patternNs = m_frame.GetPeriod() * m_frame.GetSlotNs();
+    auto round = 4 * patternNs + 2 * (m_gnbProcessingNs + m_frame.GetDecodingNs());
     return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 

@@ -64,8 +64,10 @@ MakeBeams(Ptr<const PhasedArrayModel> antenna)
             Beam beam;
             for (uint32_t i = 0; i < rows * columns; i++)
             {
-                auto turns = static_cast<double>(i / columns * v) / (rows * OVERSAMPLING) +
-                             static_cast<double>(i % columns * h) / (columns * OVERSAMPLING);
+                auto row = i / columns;
+                auto column = i % columns;
+                auto turns = static_cast<double>(row * v) / (rows * OVERSAMPLING) +
+                             static_cast<double>(column * h) / (columns * OVERSAMPLING);
                 beam.push_back(Turn(turns) / std::sqrt(rows * columns));
             }
             beams.push_back(std::move(beam));
@@ -274,14 +276,14 @@ NrChannel::ChooseBeams(Link& link)
     auto clusters = h.GetNumPages();
     auto deviceRows = link.antenna->GetNumElems();
     auto polarizations = m_gnbAntenna->GetNumPols();
-    std::vector<Complex>
-        rows; // one polarization's elements of the gNB, for each cluster, device's element, polarization
+    // One polarization's elements of the gNB, for each cluster, device's element, polarization.
+    std::vector<Complex> rows;
     rows.reserve(clusters * deviceRows * polarizations * gnbElements);
     for (size_t cluster = 0; cluster < clusters; cluster++)
     {
         for (size_t u = 0; u < deviceRows; u++)
         {
-            for (size_t s = 0; s < polarizations * gnbElements; s++)
+            for (size_t s = 0; s < size_t{polarizations} * gnbElements; s++)
             {
                 rows.push_back(h(u, s, cluster));
             }
@@ -311,8 +313,8 @@ NrChannel::ChooseBeams(Link& link)
             best = std::move(beam);
         }
     }
-    std::vector<std::vector<std::array<Complex, 2>>> behind(
-        clusters); // the gNB's beams, at each of the device's elements
+    // The gNB's beams, at each of the device's elements.
+    std::vector<std::vector<std::array<Complex, 2>>> behind(clusters);
     for (size_t cluster = 0; cluster < clusters; cluster++)
     {
         behind[cluster].resize(deviceRows);

@@ -85,7 +85,7 @@ ThreeGppFading::GetAntenna(Ptr<const MobilityModel> mobility) const
 }
 
 void
-ThreeGppFading::SetScenario(std::string scenario)
+ThreeGppFading::SetScenario(const std::string& scenario)
 {
     m_model->SetChannelModelAttribute("Scenario", StringValue(scenario));
 }

@@ -35,7 +35,7 @@ class ThreeGppFading : public SpectrumPropagationLossModel
     int64_t DoAssignStreams(int64_t stream) override;
 
     Ptr<const PhasedArrayModel> GetAntenna(Ptr<const MobilityModel> mobility) const;
-    void SetScenario(std::string scenario);
+    void SetScenario(const std::string& scenario);
     void SetFrequency(double frequencyHz);
     void SetConditionModel(Ptr<ChannelConditionModel> model);
 

@@ -50,7 +50,7 @@ MakeErrors()
             std::vector<double> bler;
             for (size_t size = 0; size < sizes.size(); size++)
             {
-                for (double db = -10; db < 31; db += 1)
+                for (int db = -10; db < 31; db++)
                 {
                     bler.push_back(1 / (1 + std::exp(3 * (db - atDb))));
                 }
@@ -199,7 +199,7 @@ main()
             auto sent = 2 * 4 * PACKETS * 1400;
             auto received = Run(pattern, isAcknowledged, isAcknowledged, 4, isAcknowledged ? 0 : 8);
             std::cout << pattern << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of "
-                      << sent << std::endl;
+                      << sent << '\n';
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
                 return 1;
