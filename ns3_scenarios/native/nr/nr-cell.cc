@@ -23,9 +23,9 @@ namespace
 {
 
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
-constexpr uint32_t BSR_BYTES = 4; // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
+constexpr uint32_t BSR_BYTES = 4;      // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
 constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
-constexpr double LEAST_DB = -8;    // below the lowest MCS: no use of spreading the power any further; ours
+constexpr double LEAST_DB = -8;     // below the lowest MCS: no use of spreading the power any further; ours
 constexpr double HOPELESS_DB = -15; // no use of granting anything; ours
 
 } // namespace
