@@ -125,8 +125,7 @@ def test_when_the_network_was_ready_is_found_again(tmp_path):
 @pytest.mark.parametrize("name", OLD)
 def test_it_is_shown_loaded_and_exported(migrated, monkeypatch, capsys, tmp_path, name):
     monkeypatch.setattr("sys.argv", ["cosim", "show", str(migrated[name])])
-    with pytest.raises(SystemExit, match="0"):
-        cli.main()
+    assert cli.run_command() == 0
     shown = capsys.readouterr().out
     assert "TPOT" in shown
     assert "changed since" not in shown
