@@ -30,7 +30,7 @@ from cosim.record.journal import TABLES, UNREPEATABLE, Journal
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
 PROJECT = "wdmoe-cosim-check"
-BUILD_S, RUN_S, CALL_S = 600.0, 180.0, 60.0
+BUILD_S, RUN_S, CALL_S = 1200.0, 300.0, 60.0
 MID_RUN = r"top-k: {}[0-9]{{2}}/[0-9]+, virtual time"  # so many hundreds of exchanges of the first policy are done
 STROKES = (  # far enough apart for what was lost to catch up, and all within the longer run
     (2, "network", "docker kill"),
