@@ -3,15 +3,15 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer
 from cosim.networks.probe import PROBE_BYTES, Probe
+from tests import ROOT
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
-LANS = Path(__file__).with_name("lans.py")
+LANS = ROOT / "tests" / "support" / "lans.py"
 EACH = [Step([Transfer(i, PROBE_BYTES, 0, PROBE_BYTES)]) for i in range(2)]
 PAYLOAD_BYTES = 1472
 

@@ -24,10 +24,11 @@ from cosim.record.schema import SCHEMA_VERSION, columns, columns_of, tables_of
 from cosim.results import tables
 from cosim.results.routing_trace import write_routing
 from cosim.results.summary import summarise
+from tests import ROOT
 from tests.support.command import said
 from tests.support.routing_traces import make_rows, write_rows
 
-JOURNALS = Path(__file__).parent / "journals"
+JOURNALS = ROOT / "tests" / "support" / "journals"
 OLD = sorted(file.stem for file in JOURNALS.glob("*.sqlite") if file.stem != f"schema-{SCHEMA_VERSION}")
 WITH_CHANNEL = [name for name in OLD if name >= "schema-3"]
 RECORDED_ROUTING = WITH_CHANNEL

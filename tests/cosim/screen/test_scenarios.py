@@ -17,7 +17,7 @@ from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scripts.script import load_script
 from tests import ROOT
 
-STAR = ROOT / "tests" / "wired_star.py"
+STAR = ROOT / "tests" / "support" / "wired_star.py"
 BUILT_IN = {name: kind for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")}
 
 
