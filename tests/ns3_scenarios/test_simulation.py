@@ -114,7 +114,7 @@ def test_parameters_and_versions_are_complete(ns3):
 
 def test_ns3_loads_in_the_root_directory_and_only_what_is_needed():
     code = (
-        "import os; from ns3_scenarios import loader; ns = loader.load(('lte',), ('ns3/lte-helper.h',));"
+        "import os; from ns3_scenarios.wheel import loader; ns = loader.load(('lte',), ('ns3/lte-helper.h',));"
         "print(ns.Simulator.Now().GetNanoSeconds(), os.getcwd() != '/');"
         "print(hasattr(ns, 'LteHelper'), hasattr(ns, 'WifiHelper'))"
     )
