@@ -162,8 +162,11 @@ def extra_requirements(extra: str) -> list[str]:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     found: list[str] = []
     for each in project["optional-dependencies"][extra]:
-        own = each.startswith(f"{project['name']}[")
-        found += extra_requirements(each[each.index("[") + 1 : -1]) if own else [each]
+        if each.startswith(f"{project['name']}["):
+            for other in each[each.index("[") + 1 : -1].split(","):
+                found += extra_requirements(other.strip())
+        else:
+            found.append(each)
     return found
 
 

@@ -49,7 +49,7 @@ MODULES = (
     "network",
     "core",
 )
-BATCHES = 4  # as many compilers at once, each with 1 GB; with more of them the same headers are read more often
+BATCHES = 2  # for two cores; with more of them the same headers are read more often
 
 _LIBRARY = re.compile(r"libns(3[.\d]*)-(.+)\.so")
 

@@ -10,13 +10,16 @@ import pytest
 from msgspec import json
 
 from ns3_scenarios.scenario import Scenario
-from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.scenarios import SCENARIOS as KNOWN
 from tests import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TOLD_BY = {"lte-multicell": "lte"}
 """Scenarios whose page says only what they have of their own, and whose page has the rest."""
 _RANGE = re.compile(r"([\d.]+) to ([\d.]+), (?:geometric|evenly)")
+
+SCENARIOS = {name: kind for name, kind in KNOWN.items() if kind.__module__.startswith("ns3_scenarios.")}
+"""Without those of other tests in this process."""
 
 
 def documented(scenario: str) -> dict[str, str]:

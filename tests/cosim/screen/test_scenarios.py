@@ -298,7 +298,9 @@ def test_a_script_that_fails_is_told_by_line_and_one_that_aborts_by_the_words_of
 def test_the_models_process_never_loads_the_ns3_side():
     """What is asked of it goes through a process of its own, for ns-3's aborts and its licence."""
     code = (
-        "import sys; from rich.console import Console; from cosim import cli, config\nfrom cosim.screen import scenarios\n"
+        "import sys; from rich.console import Console\n"
+        "from cosim import cli, config\n"
+        "from cosim.screen import scenarios\n"
         "scenarios.print_list(Console()); scenarios.print_parameters('lte', None, Console())\n"
         f"scenarios.check(config.load(None, [], scenario={str(STAR)!r}), Console())\n"
         "sys.exit(any(name.partition('.')[0] in ('ns3_scenarios', 'ns3', 'cppyy') for name in sys.modules))"
