@@ -8,10 +8,18 @@ from ns3_scenarios.world.movement import HEADERS as MOVEMENT_HEADERS
 from ns3_scenarios.world.movement import stand
 
 INTERNET = ("ns3/internet-stack-helper.h", "ns3/ipv4-address-helper.h", "ns3/ipv4-interface-container.h")
+LOOPBACK = 0
+
+
+def further_address(ns: Any, node: Any, interface: int, address: str) -> Any:
+    """Give one of a node's interfaces one more address."""
+    own = ns.Ipv4InterfaceAddress(ns.Ipv4Address(address), ns.Ipv4Mask("255.255.255.0"))
+    node.GetObject[ns.Ipv4]().AddAddress(interface, own)
+    return ns.Ipv4Address(address)
 
 
 class Lan(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A CSMA segment. `phantom`: the first device is said to be at an address that nobody has."""
+    """A CSMA segment. `phantom`: the first device's address is one that it does not have on this segment."""
 
     modules = ("csma", "internet")
     headers = ("ns3/csma-helper.h", *INTERNET)
@@ -24,7 +32,7 @@ class Lan(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         csma.SetChannelAttribute("DataRate", ns.StringValue("100Mbps"))
         csma.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("10000p"))
         found = addresses(ns, csma.Install(everyone), "10.1.0.0")
-        at = [ns.Ipv4Address("10.1.0.99") if self.phantom else found[1], found[2]]
+        at = [further_address(ns, nodes.Get(0), LOOPBACK, "10.1.0.99") if self.phantom else found[1], found[2]]
         return Topology(server.Get(0), found[0], [Device(f"host{i}", nodes.Get(i), at[i]) for i in range(2)])
 
 
@@ -61,7 +69,7 @@ class Second(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
             default(hosts.Get(i), reached[0])
         devices = [Device(f"host{i}", hosts.Get(i), reached[1 + i]) for i in range(2)]
         if self.forgotten == "router":  # behind it, where it has no way to
-            devices[0] = Device("host0", hosts.Get(0), ns.Ipv4Address("10.9.9.9"))
+            devices[0] = Device("host0", hosts.Get(0), further_address(ns, hosts.Get(0), 1, "10.9.9.9"))
         return Topology(server.Get(0), ends[0], devices)
 
 
