@@ -66,9 +66,8 @@ def test_a_connection_is_let_go_at_every_moment_of_its_opening(ns3, radio, life)
     scenario, parameters, step_ns = RADIOS[radio]
     came, last = ns3(let_go, scenario, {**parameters, **({"life": life} if life else {})}, step_ns, ATTEMPTS)
     assert Status.DONE not in came
-    assert all(
-        transfer.downlink_end_ns - transfer.downlink_begin_ns < 2 * ATTEMPTS * step_ns for transfer in last.transfers
-    )
+    downlinks_ns = [transfer.downlink_end_ns - transfer.downlink_begin_ns for transfer in last.transfers]
+    assert life or max(downlinks_ns) < 2 * ATTEMPTS * step_ns  # a SYN that met no one is sent again in seconds
     assert [transfer.status for transfer in last.transfers] == [Status.DONE] * 2
 
 
