@@ -154,10 +154,10 @@ def what_if(
     try:
         config = changed(recorded.config, settings, policies)
         can_be_made(answer, "--out")
-        with _where_it_ran(recorded):
-            check(config)
         display.say("fitting the links to the record")
         model = fit(recorded)
+        with _where_it_ran(recorded):
+            check(config)
         info = recorded.network_info(model.variant)
         assert info is not None
         record = {

@@ -13,7 +13,8 @@ from bridge.network import RequestError
 _DUMP = re.compile(
     r"^(?:Fatal Python error: (?P<fault>.*)|Timeout \((?P<limit>.*)\)!|(?:Current t|T)hread 0x\w+.*)$", re.M
 )
-_SAID_BY_NS3 = re.compile(r'(?:cond="(?P<cond>.*)", )?msg="(?P<msg>.*)", \+')
+# With the virtual time behind it, where there is one.
+_SAID_BY_NS3 = re.compile(r'(?:cond="(?P<cond>.*)", )?msg="(?P<msg>.*)", (?:\+|file=)')
 _NO_CLASS = re.compile(r"TypeId::LookupByName: (\S+) not found")
 
 

@@ -291,8 +291,9 @@ def test_a_script_that_fails_is_told_by_line_and_one_that_aborts_by_the_words_of
     wrong = 'ns.Config.SetDefault("ns3::Nope::X", ns.StringValue("1"))'
     path.write_text(text.replace("server = ns.C", f"{wrong}\n        server = ns.C"))
     done = scenarios(path, "--check")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "Could not set default value for ns3::Nope::X" in done.stderr
+    assert f"{path}:" in done.stderr
 
 
 def test_the_models_process_never_loads_the_ns3_side():
