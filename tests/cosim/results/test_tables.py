@@ -21,7 +21,7 @@ from tests.support.fixed_network import FixedNetwork
 
 TOKENS, EXPERTS, TOP_K, DEVICES = 5, 8, 2, 4
 CHANNEL = {
-    1: [(0, 0, 0, 0, 1, 1e6, 12.5), (0, DEVICES - 1, 1, 255, 2**32 - 1, -1.0, np.nan), (10**15, 0, 0, 1, 1, 0.0, -3.5)],
+    1: [(0, 0, 0, 0, 1, 1e6, 12.5), (0, DEVICES - 1, 1, 255, 2**32 - 1, -1.0, np.nan), (3, 0, 0, 1, 1, 0.0, -3.5)],
     2: [],
 }
 """Rows of each exchange; figures that 32 bits hold."""
