@@ -4,7 +4,7 @@
 A step adds what its next version has; what was not recorded then is NULL, and named under `migrated` in `meta`. A
 journal of one version may already have some columns of the next, since versions were counted when they were merged.
 Whoever changes `schema.sql` counts `SCHEMA_VERSION` on, writes a step, and puts a journal of the version before
-into `tests/journals`.
+into `tests/support/journals`.
 """
 
 import json

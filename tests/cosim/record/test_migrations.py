@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Journals of every schema that there was, made into ones of today's: nothing recorded is lost, nothing is made up.
 
-`tests/journals` holds one of each, written by the code of its time (`tests/support/journals/make.py`).
+`tests/support/journals` holds one of each, written by the code of its time (`tests/support/journals/make.py`).
 """
 
 import json
