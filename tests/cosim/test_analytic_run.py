@@ -15,14 +15,11 @@ import pytest
 import cosim as library
 from bridge.network import NS_PER_S
 from cosim.record.journal import Journal
+from tests.support.cosim_process import cosim
 
 COSIM = [sys.executable, "-m", "cosim.cli"]
 BOTH = ("--network", "analytic", "--network", "live")
 DEVICES = 3
-
-
-def cosim(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*COSIM, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture(scope="module")

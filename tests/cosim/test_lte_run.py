@@ -14,25 +14,24 @@ from bridge.endpoint import private_ipc
 from bridge.keys import make_keys
 from cosim.record.journal import Journal
 from cosim.results.summary import VariantSummary, summarise
+from tests.support.cosim_process import cosim
 from tests.support.servers import free_tcp_endpoint
 from tests.support.small_models import small_model
 
 SIZES = {"requests": 1, "prompt_tokens": 8, "new_tokens": 3}
 
 
-def cosim(model: Path, folder: Path, *extra: str) -> "subprocess.CompletedProcess[str]":
+def run_in(model: Path, folder: Path, *extra: str) -> "subprocess.CompletedProcess[str]":
     """A small run in `folder`, which exists."""
     text = folder / "text.txt"
     text.write_text("Now is the winter of our discontent made glorious summer by this sun of York. " * 20)
     settings = {"model.path": model, "workload.text": text, **{f"workload.{key}": size for key, size in SIZES.items()}}
-    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder / "run")]
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value}"]
-    return subprocess.run([*command, *extra], capture_output=True, text=True, timeout=240, check=False)
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return cosim("run", "--out", folder / "run", *words, *extra)
 
 
 def summaries(model: Path, folder: Path, *extra: str) -> list[VariantSummary]:
-    done = cosim(model, folder, *extra)
+    done = run_in(model, folder, *extra)
     assert done.returncode == 0, done.stderr
     journal = Journal.open(folder / "run")
     variants = summarise(journal)
@@ -65,7 +64,7 @@ def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model,
         for number, way in enumerate([(), connect, connect, listen, ("--set", "seed=2")]):
             folder = tmp_path / str(number)
             folder.mkdir()
-            done = cosim(tiny_model, folder, *policies, *way)
+            done = run_in(tiny_model, folder, *policies, *way)
             assert done.returncode == 0, done.stderr
             journal = Journal.open(folder / "run")
             prints.append(journal.fingerprint())
@@ -131,7 +130,7 @@ def test_64_devices_and_128_experts(tiny_model, tmp_path):
     ],
 )
 def test_a_bad_radio_parameter_is_named_with_exit_code_2(tiny_model, tmp_path, settings, words):
-    done = cosim(tiny_model, tmp_path, *(part for setting in settings for part in ("--set", setting)))
+    done = run_in(tiny_model, tmp_path, *(part for setting in settings for part in ("--set", setting)))
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
@@ -144,6 +143,6 @@ def test_an_endpoint_in_use_is_named_with_exit_code_2(tiny_model, tmp_path, kind
         plain = ["--plain-tcp"] if kind == "tcp" else []
         with served(endpoint, *plain):
             RemoteNetwork(endpoint, "lte", {"devices": 1}, 1).close()
-            done = cosim(tiny_model, tmp_path, "--listen", endpoint, *plain)
+            done = run_in(tiny_model, tmp_path, "--listen", endpoint, *plain)
             assert (done.returncode, "in use" in done.stderr) == (2, True), done.stderr
             assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from bridge.network import RequestError
 from cosim.config import load
 from cosim.errors import Diverged
 from cosim.record.journal import FILE_NAME, Journal
+from tests.support.cosim_process import cosim
 
 TABLES_OF_AN_EXCHANGE = ("exchanges", "transfers", "links", "routing")
 LAYERS, REQUESTS, NEW_TOKENS = 3, 2, 3
@@ -211,11 +213,6 @@ def test_a_journal_has_one_writer(whole, tmp_path):
     Journal.reopen(tmp_path / "run").close()
 
 
-def cosim(*arguments: object, **options: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
-
-
 def test_the_commands_say_what_they_found(whole, server, tmp_path):
     done = cosim("replay", whole)
     assert (done.returncode, done.stderr) == (0, "")
@@ -242,7 +239,7 @@ def test_a_full_disk_loses_nothing(whole, server, tmp_path):
         tmp_path / "run",
         "--connect",
         server,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2)),
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size // 2, size // 2)),
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert done.returncode == 1, done.stderr

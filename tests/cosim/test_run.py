@@ -16,13 +16,10 @@ import pytest
 from bridge.network import NS_PER_S
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.results.summary import summarise
+from tests.support.cosim_process import cosim
 from tests.support.fixed_network import FixedNetwork
 
 COSIM = (sys.executable, "-m", "cosim.cli")
-
-
-def cosim(*arguments: object, bound_s: float = 120) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*COSIM, *map(str, arguments)], capture_output=True, text=True, timeout=bound_s, check=False)
 
 
 @pytest.fixture

@@ -24,16 +24,17 @@ from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.routing_replay import RoutingReplay
 from model_side.shapes import WIRE_PROFILES
+from tests.support.cosim_process import cosim
 from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import SHAPE, make_rows, write_rows
 
 WORKLOAD = {"requests": 2, "prompt_tokens": 7, "new_tokens": 3}
 
 
-def cosim(*arguments: object, program: str = "") -> "subprocess.CompletedProcess[str]":
+def cosim_behind(program: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """The command, behind a `program` of Python."""
     program += f"; import sys; sys.argv[1:] = {[*map(str, arguments)]!r}; from cosim.cli import main; main()"
-    command = [sys.executable, "-c", program.lstrip("; ")]
+    command = [sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
@@ -58,7 +59,7 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
     run = tmp_path / "run"
     settings = ["--scenario", "wired", "--set", "radio.devices=3", "--set", f"model.routing={trace}"]
     policies = ["--policy", "top-k", "--policy", "wdmoe"]
-    done = cosim("run", *settings, *policies, "--out", run, program=blocked)
+    done = cosim_behind(blocked, "run", *settings, *policies, "--out", run)
     assert (done.returncode, done.stderr) == (0, "")
     assert "quality by proxy only: no model ran" in done.stdout
     assert "gate weight kept (proxy)" in done.stdout
@@ -67,7 +68,7 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
         whole = journal.fingerprint()
         assert journal.rows("SELECT count(*) FROM exchanges") == [(2 * 2 * 3 * 3,)]
         assert "torch" not in json.loads(journal.meta("versions"))
-    assert "as recorded: 36 exchanges, 12 tokens" in cosim("replay", run, program=blocked).stdout
+    assert "as recorded: 36 exchanges, 12 tokens" in cosim_behind(blocked, "replay", run).stdout
     with closing(sqlite3.connect(run / FILE_NAME)) as db, db:
         for table in ("transfers", "links", "channel", "routing", "exchanges"):
             db.execute(f"DELETE FROM {table} WHERE variant = 1 AND exchange > 4 OR variant = 2")
@@ -77,7 +78,7 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
             db.execute(f"DELETE FROM {table}")
         db.execute("DELETE FROM events")
         db.execute("DELETE FROM meta WHERE key = 'seal'")
-    done = cosim("resume", run, program=blocked)
+    done = cosim_behind(blocked, "resume", run)
     assert (done.returncode, done.stderr) == (0, "")
     assert whole[:16] in done.stdout
 
@@ -88,7 +89,7 @@ def test_without_pytorch_a_model_is_refused_in_words(tmp_path):
     missing += (
         "def version(name):\n    if name == 'torch': raise m.PackageNotFoundError(name)\n    return known(name)\n"
     )
-    done = cosim("run", "--out", tmp_path / "run", program=f"{missing}m.version = version")
+    done = cosim_behind(f"{missing}m.version = version", "run", "--out", tmp_path / "run")
     assert (done.returncode, "model.path: a model needs the package torch" in done.stderr) == (2, True)
     assert not (tmp_path / "run").exists()
 

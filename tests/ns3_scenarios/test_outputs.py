@@ -26,6 +26,7 @@ from ns3_scenarios.radio_statistics import LTE_FILES
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.simulation import Simulation, open_network
 from tests import ROOT
+from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Call, Step, carry_out, worker
 
 BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
@@ -388,15 +389,15 @@ def test_the_documentation_lists_every_output():
     assert len(LTE_FILES) == 13
 
 
-def cosim(model: Path, folder: Path, *extra: str) -> list[str]:
-    """A small run over cables."""
+def small_run(model: Path, folder: Path, *extra: str) -> list[str]:
+    """Arguments of a small run over cables."""
     text = folder.parent / "text.txt"
     text.write_text("Shall I compare thee to a summer's day? Thou art more lovely and more temperate. " * 20)
     settings = [f"model.path={model}", f"workload.text={text}", "workload.prompt_tokens=8"]
-    command = [sys.executable, "-m", "cosim.cli", "run", "--scenario", "wired", "--out", str(folder)]
+    arguments = ["run", "--scenario", "wired", "--out", str(folder)]
     for setting in settings:
-        command += ["--set", setting]
-    return [*command, *extra]
+        arguments += ["--set", setting]
+    return [*arguments, *extra]
 
 
 def test_a_run_keeps_them_in_its_folder_and_out_of_its_fingerprint(tiny_model, tmp_path):
@@ -410,8 +411,8 @@ def test_a_run_keeps_them_in_its_folder_and_out_of_its_fingerprint(tiny_model, t
     ]
     prints = []
     for place in ("a", "b"):
-        command = cosim(tiny_model, tmp_path / place, *kinds, "--policy", "top-k", "--policy", "wdmoe")
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        done = cosim(*small_run(tiny_model, tmp_path / place, *kinds, "--policy", "top-k", "--policy", "wdmoe"))
+        assert (done.returncode, done.stderr) == (0, "")
         journal = Journal.open(tmp_path / place)
         prints.append(journal.fingerprint())
         for variant, policy in ((1, "top-k"), (2, "wdmoe")):
@@ -426,7 +427,7 @@ def test_a_run_keeps_them_in_its_folder_and_out_of_its_fingerprint(tiny_model, t
 
 def test_ctrl_c_leaves_whole_files(tiny_model, tmp_path):
     kinds = ["--set", 'scenario.outputs=["pcap", "netanim", "flow-monitor"]', "--set", "workload.new_tokens=100"]
-    command = cosim(tiny_model, tmp_path / "run", *kinds)
+    command = [sys.executable, "-m", "cosim.cli", *small_run(tiny_model, tmp_path / "run", *kinds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if "virtual time" in line:
@@ -445,8 +446,7 @@ def test_ctrl_c_leaves_whole_files(tiny_model, tmp_path):
 
 
 def test_a_refused_output_ends_a_run_with_exit_code_2(tiny_model, tmp_path):
-    command = cosim(tiny_model, tmp_path / "run", "--set", 'scenario.outputs=["statistics"]')
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = cosim(*small_run(tiny_model, tmp_path / "run", "--set", 'scenario.outputs=["statistics"]'))
     assert (done.returncode, "radio.outputs" in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

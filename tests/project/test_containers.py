@@ -24,6 +24,8 @@ from commands import Failed, run  # noqa: E402
 from layers import problems  # noqa: E402
 from requirements import requirements  # noqa: E402
 
+from tests.support.cosim_process import cosim  # noqa: E402
+
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 TEXT = (DOCKER / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load(TEXT)
@@ -180,12 +182,6 @@ def test_a_command_that_fails_or_hangs_is_named():
         run(["sh", "-c", "echo no such luck >&2; exit 3"], 10)
     with pytest.raises(Failed, match=r"within 0\.1 s"):
         run(["sh", "-c", "sleep 60 & wait"], 0.1)
-
-
-def cosim(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
 def test_run_or_resume_begins_goes_on_and_shows(tiny_model, tmp_path):

@@ -5,8 +5,9 @@ import sys
 from typing import Any
 
 from bridge.server import Server
-from ns3_scenarios import simulation
+from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
+from ns3_scenarios.simulation import open_network
 
 ABORT_AT_S = 1.2
 
@@ -30,5 +31,5 @@ class Aborting(Lte, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 if __name__ == "__main__":
-    simulation.SCENARIOS["aborting"] = Aborting
-    Server(sys.argv[1], simulation.open_network).serve()
+    SCENARIOS["aborting"] = Aborting
+    Server(sys.argv[1], open_network).serve()

@@ -3,12 +3,17 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import ROOT
+from tests.support.cosim_process import cosim
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
+ENVIRONMENT["PYTHONPATH"] = str(ROOT)
 
 _LISTING = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"(?:#|//) (\S+)\n")
@@ -58,19 +63,25 @@ def _narrow(output: str) -> str:
 
 def said(command: str, folder: Path) -> str:
     """Both outputs of a shell command in which `cosim` is this one, without the spaces at the ends of lines."""
+    name, *arguments = shlex.split(command)
+    if name == "cosim" and not set(command) & set("|<>;&$"):
+        return _ends_of_lines_bare(cosim(*arguments, cwd=folder, env=ENVIRONMENT, merged=True).stdout)
     programs = folder / ".programs"
     programs.mkdir(exist_ok=True)
     (programs / "cosim").write_text(f'#!/bin/sh\nexec {sys.executable} -m cosim.cli "$@"\n')
     (programs / "cosim").chmod(0o755)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of `make test`
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), "PATH": f"{programs}:{os.environ['PATH']}"},
+        env={**ENVIRONMENT, "PATH": f"{programs}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=120,
         check=False,
     )
-    return "".join(line.rstrip() + "\n" for line in done.stdout.splitlines())
+    return _ends_of_lines_bare(done.stdout)
+
+
+def _ends_of_lines_bare(output: str) -> str:
+    return "".join(line.rstrip() + "\n" for line in output.splitlines())

@@ -2,8 +2,6 @@
 """What would have been: asked of a recorded run, and held against runs that were."""
 
 import json
-import subprocess
-import sys
 from contextlib import closing
 
 import msgspec
@@ -19,6 +17,7 @@ from cosim.networks.recorded_channel import Record, read_record
 from cosim.networks.what_if import WhatIfNetwork
 from cosim.record.journal import Journal
 from cosim.results.validation import device_errors, mean_layer_s, policy_errors, ranking
+from tests.support.cosim_process import cosim
 
 SMALL = [
     "quality=false",
@@ -28,11 +27,6 @@ SMALL = [
     "radio.devices=4",
 ]
 WIRED = [*SMALL, "radio.rate_bps=20000000", "radio.delay_s=0.002"]
-
-
-def cosim(*arguments):
-    command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,14 @@ from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scripts.script import load_script
 from tests import ROOT
+from tests.support.cosim_process import cosim
 
 STAR = ROOT / "tests" / "support" / "wired_star.py"
 BUILT_IN = {name: kind for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")}
 
 
 def scenarios(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", "scenarios", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = cosim("scenarios", *arguments)
     assert "Traceback" not in done.stderr
     return done
 

@@ -2,10 +2,7 @@
 """What a script does wrong, told by its line, in our words, with what to do about it."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from cosim.networks.last_words import blame
 from ns3_scenarios.scripts.script import load_script
 from ns3_scenarios.simulation import open_network
-from tests import ROOT
 from tests.support import wired_star
+from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Call, worker
 
 STAR = inspect.getsource(wired_star).replace("(8_000_000,)", "(8_000_000, 8_000_000)")
@@ -181,12 +178,6 @@ def test_a_network_that_never_settles_is_refused_by_the_line_that_says_no(ns3, t
     path = written(tmp_path, (FIELDS, attach + FIELDS), (RETURN, READY.format(1e9) + "  # here"))
     field, reason = ns3(refusal, str(path))
     assert (field, reason[:60]) == (here(path), "ready of wired-star still says no after attach_s, 0.25 s; gi")
-
-
-def cosim(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
 CRASH = f"""{IMPORT}        cppyy.cppdef("void crash() {{ *(volatile int*)8 = 1; }}")

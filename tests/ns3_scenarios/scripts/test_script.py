@@ -2,10 +2,7 @@
 """Scenarios in a file of the user's own: loaded by path, and told by line when they fail."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +15,8 @@ from cosim.networks.ns3_process import ns3_process
 from cosim.record.journal import Journal
 from ns3_scenarios.scripts.script import load_script
 from ns3_scenarios.simulation import open_network
-from tests import ROOT
 from tests.support import wired_star
+from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Call, Step, play, worker
 
 STAR = inspect.getsource(wired_star)
@@ -46,12 +43,6 @@ def changed(old: str, new: str) -> str:
 def line_of(path: Path, words: str) -> int:
     (number,) = (i for i, line in enumerate(path.read_text().splitlines(), 1) if words in line)
     return number
-
-
-def cosim(*arguments: object, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=environment)
 
 
 @pytest.fixture

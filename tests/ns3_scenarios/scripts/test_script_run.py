@@ -18,6 +18,7 @@ from cosim.record.journal import Journal
 from ns3_scenarios.simulation import open_network
 from tests import ROOT
 from tests.support import wired_star
+from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Call, worker
 
 STAR = inspect.getsource(wired_star)
@@ -141,12 +142,6 @@ def links_of_two_exchanges(scenario: str) -> list[object]:
     links = [network.exchange([], at_ns, at_ns).links[0] for at_ns in (0, NS_PER_S // 2)]
     network.close()
     return links
-
-
-def cosim(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
 @pytest.fixture

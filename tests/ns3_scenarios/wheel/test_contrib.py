@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Modules from outside ns-3's release: one that works, by its closed form, and each way in which one does not fit."""
 
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from bridge.network import NS_PER_S, NetworkInfo, RequestError, Transfer
 from ns3_scenarios.simulation import open_network
 from ns3_scenarios.wheel import build
 from tests import ROOT
+from tests.support.cosim_process import cosim
 from tests.support.listings import files, play
 from tests.support.ns3_worker import Call, Step, worker
 from tests.support.ns3_worker import play as play_steps
@@ -61,9 +61,7 @@ def changed(path: Path, old: str, new: str) -> None:
 
 def check(folder: Path) -> "subprocess.CompletedProcess[str]":
     """`cosim scenarios satellite.py --check` from another folder."""
-    command = [sys.executable, "-m", "cosim.cli", "scenarios", str(folder / "satellite.py"), "--check"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT, env=environment)
+    return cosim("scenarios", folder / "satellite.py", "--check", cwd=ROOT)
 
 
 def refusal(folder: Path) -> str:

@@ -2,10 +2,7 @@
 """What befalls devices, against closed forms: who leaves and joins, is cut off, runs empty, grows hot."""
 
 import math
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +21,7 @@ from ns3_scenarios.scenarios.wired import Wired
 from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world.life import Life
 from tests import ROOT
+from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Call, Played, Step, play, worker
 
 MS = 1_000_000
@@ -553,11 +551,8 @@ def test_a_run_over_a_device_that_leaves_and_comes_back(tiny_model, tmp_path):
         "scenario.delay_s": 0.05,
         "scenario.life": '[{kind="absence", devices=[3], intervals_s=[[0.25, 1.0]]}]',
     }
-    command = [sys.executable, "-m", "cosim.cli", "run", "--scenario", "wired", "--out", tmp_path / "run"]
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    done = cosim("run", "--scenario", "wired", "--out", tmp_path / "run", *words)
     assert (done.returncode, done.stderr) == (0, "")
     journal = Journal.open(tmp_path / "run")
     asked = journal.rows(
