@@ -18,9 +18,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import distribution
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -180,8 +180,8 @@ def library() -> Path:
     return target
 
 
-def build(files: list[Path], target: Path, options: list[str]) -> None:
-    """Compile `files` and link them to `target`, which appears complete or not at all.
+def build(files: list[Path], target: Path, options: Sequence[str], flags: Sequence[str] = FLAGS) -> None:
+    """Compile `files` with `flags` and link them with `options` to `target`, which appears complete or not at all.
 
     They are compiled in a few batches, neighbours by name together: most of the time goes to reading ns-3's headers and
     to their templates, which is done once a batch. So what one source keeps to itself needs a name of its own.
@@ -189,7 +189,7 @@ def build(files: list[Path], target: Path, options: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         batches = _batches(sorted(files))
         objects = [Path(scratch) / f"{batch[0].stem}.o" for batch in batches]
-        list(pool.map(_compile, batches, objects))
+        list(pool.map(partial(_compile, flags=flags), batches, objects))
         linked = Path(scratch) / target.name
         _run([*options, *map(str, objects), *link_arguments(), "-o", str(linked)])
         linked.replace(target)
@@ -204,10 +204,10 @@ def _batches(sources: list[Path]) -> list[list[Path]]:
     return [[source for _, source in batch] for _, batch in pairs]
 
 
-def _compile(batch: list[Path], target: Path) -> None:
+def _compile(batch: list[Path], target: Path, flags: Sequence[str]) -> None:
     """Compile the sources of a batch as one: the last with the others before it."""
     before = [word for source in batch[:-1] for word in ("-include", str(source))]
-    _run([*compile_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
+    _run([*flags, *include_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
 
 
 def _run(arguments: list[str]) -> None:

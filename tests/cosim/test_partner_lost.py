@@ -40,8 +40,10 @@ def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess
     settings = {
         "model.path": tiny_model,
         "workload.text": text,
-        "workload.new_tokens": 110,
+        "workload.requests": 1,
+        "workload.new_tokens": 70,
         "workload.prompt_tokens": 12,
+        "radio.devices": 4,
     }
     command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder), *extra]
     for key, value in settings.items():

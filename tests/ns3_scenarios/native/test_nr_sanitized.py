@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """NR's native code in a pure C++ program with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer."""
 
-import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,33 +14,19 @@ BESIDE = ("doppler-mobility", "moving-channel", "radio", "spatial-normal", "tran
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("native")
     sources = [
         *(path for path in build.sources() if path.parent.name == "nr" or path.stem in BESIDE),
         Path(__file__).parent / "nr_sanitized" / "main.cc",
     ]
-
-    def compile_one(source: Path) -> str:
-        target = str(folder / f"{source.stem}.o")
-        flags = [flag for flag in build.FLAGS if flag != "-O2"]
-        run([build.compiler(), *flags, *SANITIZERS, *build.include_arguments(), "-c", str(source), "-o", target])
-        return target
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, sources))
-    linked = folder / "nr"
-    run([build.compiler(), *SANITIZERS, *objects, *build.link_arguments(), "-o", str(linked)])
-    return linked
-
-
-def run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr[-6000:]
-    return done.stdout
+    program = tmp_path_factory.mktemp("native") / "nr"
+    build.build(sources, program, SANITIZERS, [*(flag for flag in build.FLAGS if flag != "-O2"), *SANITIZERS])
+    return program
 
 
 def test_a_busy_cell_is_clean_and_loses_nothing_when_acknowledged(program):
-    lines = run([str(program)]).splitlines()
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-6000:]
+    lines = done.stdout.splitlines()
     assert len(lines) == 6
     for line in lines:
         _, mode, received, _, sent = line.split()
