@@ -14,7 +14,7 @@ run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 25
+	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/ruff check .

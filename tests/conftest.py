@@ -12,6 +12,26 @@ import pytest
 from bridge.endpoint import private_ipc
 
 
+LONGEST = (  # of all files, the longest first
+    "cosim/test_partner_lost.py",
+    "ns3_scenarios/scenarios/test_nr.py",
+    "cosim/test_replay.py",
+    "cosim/test_analytic_run.py",
+    "cosim/test_lte_run.py",
+    "project/test_scripts.py",
+    "ns3_scenarios/scenarios/test_lte.py",
+    "cosim/results/test_chain.py",
+    "ns3_scenarios/scripts/test_script_run.py",
+    "ns3_scenarios/native/test_nr_sanitized.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin, so that none is left to one process when the others are done."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def foreground() -> None:
     """Programs under test get Ctrl-C as in a foreground shell, also where the tests run as a background job."""
