@@ -2,15 +2,12 @@
 """What several test files need: a tiny model in a folder, and a server of closed-form networks."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bridge.endpoint import private_ipc
-
+from tests.support.servers import fixed_server
 
 LONGEST = (  # of all files, the longest first
     "cosim/test_partner_lost.py",
@@ -55,15 +52,8 @@ def tiny_model(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def fixed_server() -> Iterator[str]:
+@pytest.fixture(name="fixed_server")
+def one_fixed_server() -> Iterator[str]:
     """The endpoint of a server of `FixedNetwork`s, scenario `fixed`."""
-    with private_ipc() as endpoint:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fixed_network", endpoint], stderr=subprocess.DEVNULL
-        )
-        try:
-            yield endpoint
-        finally:
-            process.terminate()
-            process.wait()
+    with fixed_server() as endpoint:
+        yield endpoint

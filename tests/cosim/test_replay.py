@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.endpoint import private_ipc
 from bridge.network import RequestError
 from cosim.config import load
 from cosim.errors import Diverged
 from cosim.record.journal import FILE_NAME, Journal
 from tests.support.cosim_process import cosim
+from tests.support.servers import fixed_server
 
 TABLES_OF_AN_EXCHANGE = ("exchanges", "transfers", "links", "routing")
 LAYERS, REQUESTS, NEW_TOKENS = 3, 2, 3
@@ -29,15 +29,8 @@ EXCHANGES = LAYERS * REQUESTS * NEW_TOKENS
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with private_ipc() as endpoint:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fixed_network", endpoint], stderr=subprocess.DEVNULL
-        )
-        try:
-            yield endpoint
-        finally:
-            process.terminate()
-            process.wait()
+    with fixed_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="module")

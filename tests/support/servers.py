@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from bridge.endpoint import private_ipc
 from bridge.network import Transfer
 
 TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
@@ -49,3 +50,10 @@ def server(endpoint: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         process.wait()
         for pipe in (process.stdin, process.stderr):
             pipe.close()
+
+
+@contextmanager
+def fixed_server() -> Iterator[str]:
+    """The endpoint of a server of `FixedNetwork`s, scenario `fixed`."""
+    with private_ipc() as endpoint, server(endpoint):
+        yield endpoint

@@ -45,15 +45,6 @@ def line_of(path: Path, words: str) -> int:
     return number
 
 
-@pytest.fixture
-def small_run(tiny_model, tmp_path) -> list[object]:
-    text = tmp_path / "text.txt"
-    text.write_text("Happy families are all alike; every unhappy family is unhappy in its own way. " * 20)
-    sizes = {"requests": 1, "prompt_tokens": 4, "new_tokens": 3, "text": text}
-    settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
-    return ["run", "--out", tmp_path / "run", *(word for setting in settings for word in ("--set", setting))]
-
-
 def test_a_script_is_the_same_network_as_the_class_it_defines(ns3, tmp_path):
     path = written(tmp_path, STAR)
     steps = [Step([Transfer(0, 30_000, 1000, 20_000)])]

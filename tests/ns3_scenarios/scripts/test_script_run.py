@@ -144,15 +144,6 @@ def links_of_two_exchanges(scenario: str) -> list[object]:
     return links
 
 
-@pytest.fixture
-def small_run(tiny_model, tmp_path) -> list[object]:
-    text = tmp_path / "text.txt"
-    text.write_text("Happy families are all alike; every unhappy family is unhappy in its own way. " * 20)
-    sizes = {"requests": 1, "prompt_tokens": 4, "new_tokens": 3, "text": text}
-    settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
-    return ["run", "--out", tmp_path / "run", *(word for setting in settings for word in ("--set", setting))]
-
-
 def test_a_run_that_a_script_ends_has_exit_code_2_and_keeps_its_journal(small_run, tmp_path):
     path = faulty(tmp_path, "raise OSError('no grass')")
     done = cosim(*small_run, "--scenario", path, "--set", "scenario.delay_s=0.05")
