@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ns3_worker import Call, worker
 from tests.support.servers import fixed_server
 
 LONGEST = (  # of all files, the longest first
@@ -50,6 +51,13 @@ def tiny_model(tmp_path_factory) -> Path:
     tokenizer.train_from_iterator([], vocab_size=260)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ns3() -> Iterator[Call]:
+    """Calls a function in a process with ns-3, which all tests of this one share."""
+    with worker() as call:
+        yield call
 
 
 @pytest.fixture(name="fixed_server")

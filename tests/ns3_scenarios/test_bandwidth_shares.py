@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Shares of the band hold for one exchange, whatever came before it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
 from ns3_scenarios.simulation import open_network
 from tests.support.listings import files
-from tests.support.ns3_worker import Call, worker
 
 DONE, LATE = Status.DONE, Status.LATE
 Shares = Sequence[float] | None
@@ -21,12 +20,6 @@ LIMIT_NS = NS_PER_S // 10
 PATTERN_NS = 2_500_000  # of slots, DDDSU at numerology 1: what is asked for at another moment comes so much later
 BAND_BPS = 10_000_000
 BAND = {"devices": 2, "band_bps": BAND_BPS}
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.fixture(scope="module")

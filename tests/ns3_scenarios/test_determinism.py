@@ -24,12 +24,6 @@ CHOSEN = [(name, parameters) for name in BUILT_IN for parameters in CASES.get(na
 
 
 @pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
-
-
-@pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Call]:
     """Another process than `ns3`."""
     with worker() as call:

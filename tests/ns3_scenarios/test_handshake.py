@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """TCP connections that are let go at every moment of their opening, on every radio."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
 from ns3_scenarios.simulation import Simulation, open_network
-from tests.support.ns3_worker import Call, worker
 
 COMING_S = 1.0
 SILENT_S = 0.15  # less than any radio takes to notice
@@ -31,12 +29,6 @@ RADIOS: dict[str, tuple[str, dict[str, Any], int]] = {
     "mixed": ("mixed", {"lte_devices": 1, "wifi_devices": 1}, 1_000_000),
 }
 """Scenario, parameters, and a step that leads through the handshake in fewer than `ATTEMPTS`."""
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def everyone(network: Simulation, size_bytes: int, limit_ns: int, wait: Wait = Wait.ALL) -> Outcome:

@@ -2,24 +2,17 @@
 """Scripts whose nodes have to find each other: no first burst is lost to that, and what is missing is named."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer
 from cosim.networks.probe import PROBE_BYTES, Probe
 from tests import ROOT
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 LANS = ROOT / "tests" / "support" / "lans.py"
 EACH = [Step([Transfer(i, PROBE_BYTES, 0, PROBE_BYTES)]) for i in range(2)]
 PAYLOAD_BYTES = 1472
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def played(ns3: Call, kind: str, steps: list[Step], **parameters: object) -> Played:

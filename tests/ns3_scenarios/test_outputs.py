@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -27,7 +26,7 @@ from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.simulation import Simulation, open_network
 from tests import ROOT
 from tests.support.cosim_process import cosim
-from tests.support.ns3_worker import Call, Step, carry_out, worker
+from tests.support.ns3_worker import Step, carry_out
 
 BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
 
@@ -45,12 +44,6 @@ STEPS = [
     Step([], 10_000_000),  # for the acknowledgements of the last frames
 ]
 DEVICES = len(DOWN)
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 kept: list[Simulation] = []

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,16 +13,10 @@ from bridge.network import NS_PER_S, PartnerLost, RequestError, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.simulation import open_network
 from tests import ROOT
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 from tests.support.wired_star import WiredStar
 
 PATIENCE_S = 60
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def interrupted() -> list[int]:

@@ -2,24 +2,17 @@
 """Transfers over cables, where every time has a closed form."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 PAYLOAD_BYTES = 1472
 HEADERS_BYTES = 20 + 8 + 2  # IPv4, UDP, PPP
 RATES_BPS = (1_000_000, 2_000_000, 8_000_000, 40_000_000)  # a byte lasts a whole number of ns
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def star(ns3: Call, steps: list[Step], **parameters: object) -> Played:

@@ -2,7 +2,6 @@
 """The scripts with a radio: each listing runs, walls cost what they should, and shares divide the band."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,11 @@ import pytest
 from bridge.network import NS_PER_S, LinkState, Outcome, Status, Transfer
 from ns3_scenarios.simulation import open_network
 from tests.support.listings import files, play
-from tests.support.ns3_worker import Call, Played, Step, worker
+from tests.support.ns3_worker import Call, Played, Step
 from tests.support.ns3_worker import play as exchanges
 
 SCRIPTS = files("radios.md")
 MB = Transfer(0, 1_000_000, 0, 1_000_000)
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.fixture(scope="module")

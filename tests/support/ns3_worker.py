@@ -3,7 +3,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,6 +68,25 @@ Call = Callable[..., Any]
 
 @contextmanager
 def worker() -> Iterator[Call]:
-    """A fresh process; what is yielded calls a function in it, and fails where the process dies of it."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        yield lambda function, *arguments, **named: pool.submit(function, *arguments, **named).result()
+    """A fresh process; what is yielded calls a function in it.
+
+    Where the process dies of it, that call fails, and the next has another process.
+    """
+    pools = [_pool()]
+
+    def call(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return pools[-1].submit(function, *arguments, **named).result()
+        except BrokenExecutor:
+            pools.append(_pool())
+            raise
+
+    try:
+        yield call
+    finally:
+        for pool in pools:
+            pool.shutdown()
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))

@@ -3,7 +3,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -18,15 +17,9 @@ from bridge.network import NS_PER_S, Transfer
 from ns3_scenarios.scenarios.link_traces import read
 from ns3_scenarios.scenarios.recorded import Recorded
 from tests.support.importing import imported, refusal
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 PACKET_BYTES, PAYLOAD_BYTES = 1500, 1472
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def rate_at(file: Path, time_s: float) -> int:

@@ -2,7 +2,6 @@
 """Imported captures: files packed here byte by byte, and what their packets are as a load."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +12,9 @@ from ns3_scenarios.scenarios.lte import Lte
 from ns3_scenarios.world.background import Recorded, read_recording
 from tests.support.background_flows import Flow, observe, until
 from tests.support.importing import imported, refusal
-from tests.support.ns3_worker import Call, worker
 
 US = 1_000_000
 BEGAN_S = 1_700_000_000
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 class Seen(NamedTuple):

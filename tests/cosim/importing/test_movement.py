@@ -3,7 +3,6 @@
 
 import gzip
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,7 @@ from ns3_scenarios.world.life import Absence
 from ns3_scenarios.world.movement import Csv
 from ns3_scenarios.world.recorded_movement import read_csv
 from tests.support.importing import imported, refusal
-from tests.support.ns3_worker import Call, Step, play, worker
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
+from tests.support.ns3_worker import Step, play
 
 
 def where(radio: dict[str, Any], device: int, times_s: list[float]) -> np.ndarray:

@@ -59,12 +59,6 @@ def play_unrecorded(*arguments: Any) -> Played:
 
 
 @pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
-
-
-@pytest.fixture(scope="module")
 def blind() -> Iterator[Call]:
     """A process whose networks keep no record."""
     with worker() as call:

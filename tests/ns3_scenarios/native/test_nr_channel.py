@@ -2,23 +2,15 @@
 """NR's channel against closed forms, and against the channel matrices of ns-3's own model."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from tests.support import nr_air
-from tests.support.ns3_worker import Call, worker
 
 PLACE = (80.0, 0.0, 10.0)  # as high as the gNB
 PRB_HZ = 12 * 30e3
 SINGLE, FIRST, SECOND, CROSSED = range(4)
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def flat(distance_m: float, noise_figure_db: float, elements: int) -> float:

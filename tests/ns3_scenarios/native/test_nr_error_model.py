@@ -17,16 +17,9 @@ from sionna.phy.nr.utils import calculate_tb_size, decode_mcs_index
 from sionna.sys import EESM
 
 from tests.support import nr_physics
-from tests.support.ns3_worker import Call, worker
 
 MCSS = {1: 29, 2: 28, 3: 29}
 DMRS = 12
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.mark.parametrize("table", MCSS)

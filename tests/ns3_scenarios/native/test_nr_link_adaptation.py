@@ -2,22 +2,14 @@
 """NR's link adaptation: reports, the outer loop, ranks and capacities against closed forms and the error model."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import nr_mac
-from tests.support.ns3_worker import Call, worker
 
 HIGHEST_MCS = 27  # of the table for 256QAM
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def test_each_cqi_begins_where_the_error_model_says(ns3):

@@ -1,20 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What NR's gNB knows of a device's buffer, and when a device asks."""
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import nr_mac
-from tests.support.ns3_worker import Call, worker
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def test_a_status_report_says_at_least_what_waits_and_little_more(ns3):

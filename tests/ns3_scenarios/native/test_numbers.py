@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What Python and C++ both say, and pass to each other as numbers and bytes: enumerations and the channel record."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridge.network import CHANNEL_FIELDS, CHANNEL_ROW, STATUSES, WAITS
@@ -10,7 +8,6 @@ from cosim.networks import fluid
 from cosim.record.channel_row import ROW
 from ns3_scenarios.drops import REASONS
 from ns3_scenarios.wheel import loader
-from tests.support.ns3_worker import Call, worker
 
 TYPES = {"q": "int64_t", "I": "uint32_t", "H": "uint16_t", "B": "uint8_t", "f": "float"}
 
@@ -24,12 +21,6 @@ std::vector<size_t> offsets() {{ return {{{offsets}, sizeof(Row)}}; }}
 std::vector<bool> types() {{ return {{{types}}}; }}
 }}
 """
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def enumerators(name: str) -> dict[str, int]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The LTE scenario against ns-3's measured throughput, itself in another process, and the edges of coverage."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
@@ -14,12 +12,6 @@ from tests.support.ns3_worker import Call, Played, Step, play, worker
 MS = 1_000_000
 NEAR = {"path_loss": "friis", "distances_m": [40.0 + i for i in range(8)]}
 BLOCK_BYTES = 800_000
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def every(devices: int, downlink_bytes: int, uplink_bytes: int, compute_ns: int = 0) -> list[Transfer]:

@@ -2,7 +2,6 @@
 """What LTE's schedulers grant against what there is to send, from ns-3's statistics of MAC, RLC and PDCP."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from bridge.network import NS_PER_S, Status, Transfer
 from ns3_scenarios.simulation import open_network
 from tests.support.leaving import play_leaving
-from tests.support.ns3_worker import Call, Played, Step, carry_out, play, worker
+from tests.support.ns3_worker import Played, Step, carry_out, play
 
 MS = 1_000_000
 US = 1_000
@@ -22,12 +21,6 @@ BLOCK_BITS = {100: 75376, 25: 18336, 24: 17568, 12: 8760}
 GROUP_RB = 4
 IP_UDP_BYTES = 20 + 8
 PAYLOAD_BYTES = 1472
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def measure(steps: list[Step], parameters: dict[str, object], folder: Path) -> Played:

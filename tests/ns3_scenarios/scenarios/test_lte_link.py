@@ -2,12 +2,12 @@
 """Link state against link budgets by hand and the tables of TS 36.213."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from bridge.network import LinkState, Transfer, Wait
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Call, Step, play
 
 MS = 1_000_000
 DOWNLINK_HZ = 2.12e9
@@ -37,12 +37,6 @@ def downlink_tbs_index(mcs: int) -> int:
 def uplink_tbs_index(mcs: int) -> int:
     """TS 36.213 table 8.6.1-1."""
     return mcs - (mcs > 10) - (mcs > 20)
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def links(ns3: Call, distances_m: Sequence[float], **parameters: object) -> tuple[LinkState, ...]:

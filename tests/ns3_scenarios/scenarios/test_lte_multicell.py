@@ -2,7 +2,7 @@
 """Several LTE cells: where a device is handed over, that nothing is lost then, and life out of coverage."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from msgspec import to_builtins
@@ -18,12 +18,6 @@ SITE_M, EXPONENT, SPEED_MPS, BEGIN_M = 300.0, 3.0, 20.0, 130.0
 HEIGHT_DIFFERENCE_M = 8.5  # 10 m of the BS, 1.5 m of the device
 PERIOD_S = 0.2  # of the measurements of RSRP, TS 36.133 clause 8.1.2.2.1.1
 FILTER = 1 / 2 ** (4 / 4)  # TS 36.331 clause 5.5.3.2, with its default coefficient fc4
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def drive(**parameters: object) -> dict[str, object]:

@@ -4,7 +4,6 @@
 import math
 import re
 import tomllib
-from collections.abc import Iterator
 from statistics import mean
 
 import pytest
@@ -15,18 +14,12 @@ from ns3_scenarios.scenarios.lte_network import DEVICE_HEIGHT_M, HEIGHT_M
 from ns3_scenarios.scenarios.mixed import Mixed
 from ns3_scenarios.simulation import open_network
 from tests import ROOT
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 DEPART_NS = 2 * NS_PER_S  # when both kinds are attached, in a mixed network and in a pure one
 OUT_OF_RANGE_M = 100_000.0
 STEADY = {"lte_path_loss": "friis", "lte_distances_m": [50.0, 80.0], "wifi_distances_m": [2.0, 4.0]}
 LTE, WIFI = (0, 1), (2, 3)  # the devices of each kind, there
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def mixed(ns3: Call, steps: list[Step], **parameters: object) -> Played:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The NR cell against first principles: when packets can come, and how many."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, hypot, log10, pi, sqrt
@@ -14,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios.nr import Nr
 from ns3_scenarios.scenarios.nr_frame import PRBS
 from tests.support.nr_counts import aimed, counted, memory_of_runs, shared, without_outer_loop
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 MS = 1_000_000
 STEADY = {"path_loss": "friis", "distances_m": [50.0]}
@@ -77,12 +76,6 @@ CARRIERS = [
     (1, "DSUUD", 40),
     (2, "DDDDDDDSUU", 100),
 ]
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def scattered(count: int) -> list[Step]:

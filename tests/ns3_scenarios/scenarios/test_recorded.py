@@ -4,7 +4,7 @@
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ns3_scenarios.scenarios.recorded import Recorded
 from ns3_scenarios.simulation import open_network
 from tests import ROOT
 from tests.support.listings import said
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 NS_PER_MS = 1_000_000
 HEADERS_BYTES = {"udp": 20 + 8, "tcp": 20 + 20 + 12}  # IPv4, and UDP or TCP with time stamps
@@ -29,12 +29,6 @@ CUT_NS = NS_PER_S // 10
 LOSSY = "time_s,rate_bps,loss"
 
 Write = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recorded links that share what they carry, against processor sharing in closed form."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,18 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import CHANNEL_ROW, NS_PER_S, Status, Transfer, Wait
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 MS = 1_000_000
 PACKET_BYTES, HEADERS_BYTES = 1500, 28
 APART_NS = 5
 """How far rounding of each packet to the next ns, and of a part to 1e-9 bit, may lead."""
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def write(path: Path, header: str, *rows: Sequence[float]) -> str:

@@ -2,7 +2,6 @@
 """The Wi-Fi scenario: throughput under contention, association, deadlines, determinism."""
 
 import math
-from collections.abc import Iterator
 from statistics import mean
 
 import pytest
@@ -10,17 +9,11 @@ from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from ns3_scenarios.scenarios.wifi import REFERENCE_LOSS_DB, Wifi
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 STATIONS = 8
 BLOCK_BYTES = 4_000_000
 OUT_OF_RANGE_M = 100_000.0
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def wifi(ns3: Call, steps: list[Step], seed: int = 1, **parameters: object) -> Played:

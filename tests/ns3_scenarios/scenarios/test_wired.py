@@ -3,7 +3,6 @@
 
 import math
 import resource
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -29,12 +28,6 @@ DELAYED_ACK_NS = 40_000_000
 SETTLED_NS = NS_PER_S  # longer than the handshake of any TCP connection here
 
 RATES_BPS = (1_000_000, 8_000_000, 40_000_000, 1_000_000_000)  # a byte lasts a whole number of ns
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def wired(ns3: Call, steps: list[Step], **parameters: object) -> Played:

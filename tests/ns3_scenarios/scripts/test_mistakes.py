@@ -3,7 +3,6 @@
 
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from ns3_scenarios.scripts.script import load_script
 from ns3_scenarios.simulation import open_network
 from tests.support import wired_star
 from tests.support.cosim_process import cosim
-from tests.support.ns3_worker import Call, worker
 
 STAR = inspect.getsource(wired_star).replace("(8_000_000,)", "(8_000_000, 8_000_000)")
 FIELDS = "    delay_s: Positive = 0.001\n"
@@ -23,12 +21,6 @@ SERVER = "        server = ns.CreateObject[ns.Node]()\n"
 RETURN = '        return Topology(server, ns.Ipv4Address("10.1.0.1"), devices)'
 IMPORT = "        import cppyy\n"
 SCHEDULE = '        ns.Simulator.Schedule(ns.MilliSeconds(300), cppyy.gbl.std.function["void()"]({}))\n'
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def written(folder: Path, *changes: tuple[str, str]) -> Path:

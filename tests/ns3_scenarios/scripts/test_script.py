@@ -3,7 +3,6 @@
 
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,9 @@ from ns3_scenarios.scripts.script import load_script
 from ns3_scenarios.simulation import open_network
 from tests.support import wired_star
 from tests.support.cosim_process import cosim
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 STAR = inspect.getsource(wired_star)
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def written(folder: Path, source: str) -> Path:

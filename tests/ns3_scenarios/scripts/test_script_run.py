@@ -19,7 +19,6 @@ from ns3_scenarios.simulation import open_network
 from tests import ROOT
 from tests.support import wired_star
 from tests.support.cosim_process import cosim
-from tests.support.ns3_worker import Call, worker
 
 STAR = inspect.getsource(wired_star)
 RETURN = '        return Topology(server, ns.Ipv4Address("10.1.0.1"), devices)'
@@ -36,12 +35,6 @@ CALLBACK = """
         called = cppyy.gbl.std.function["void()"](tick)
         ns.Simulator.Schedule(ns.MilliSeconds(300), called)
         return Topology(server, ns.Ipv4Address("10.1.0.1"), devices, keep={keep})"""
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def written(folder: Path, old: str, new: str) -> Path:

@@ -3,7 +3,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from itertools import count, pairwise, takewhile
 
 import pytest
@@ -19,19 +18,13 @@ from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world.background import FullBuffer, OnOff, Recorded
 from tests.support.background_flows import MANY, Flow, Load, down, down_ns, observe, until, up, up_ns
 from tests.support.listings import ROOT, said
-from tests.support.ns3_worker import Call, Step, worker
+from tests.support.ns3_worker import Step
 
 MS = 1_000_000
 IP_UDP_BYTES = 20 + 8
 PPP_BYTES = 2
 ETHERNET_BYTES = 14 + 4
 PAYLOAD_BYTES = 1472
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 # Cables, where packets can be counted

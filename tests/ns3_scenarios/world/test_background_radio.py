@@ -18,12 +18,6 @@ PAYLOAD_BYTES = 1472
 ATTACHED_NS = 600 * MS
 
 
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
-
-
 # LTE
 
 

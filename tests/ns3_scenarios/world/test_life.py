@@ -4,7 +4,6 @@
 import math
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import get_args
@@ -22,19 +21,13 @@ from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world.life import Life
 from tests import ROOT
 from tests.support.cosim_process import cosim
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 MS = 1_000_000
 
 RATE_BPS = 8_000_000
 DELAY_NS = MS
 BLOCK_BYTES = 100_000
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 def airtime_ns(payload_bytes: int) -> int:

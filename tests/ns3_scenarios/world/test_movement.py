@@ -53,12 +53,6 @@ class Stage(WiredStar, frozen=True, kw_only=True, forbid_unknown_fields=True):
 SCENARIOS["stage"] = Stage
 
 
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
-
-
 def track(
     movement: dict[str, Any], times_ns: Sequence[int], scenario: str = "stage", seed: int = 1, **parameters: Any
 ) -> np.ndarray:

@@ -7,7 +7,6 @@ fixed, so that it never does, unless it is not.
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,6 @@ from ns3_scenarios.scenarios import SCENARIOS, propagation
 from ns3_scenarios.simulation import open_network
 from ns3_scenarios.world import streams
 from ns3_scenarios.world.movement import HEADERS, stand
-from tests.support.ns3_worker import Call, worker
 from tests.support.wired_star import WiredStar
 
 CHANCE = 1e-9
@@ -104,12 +102,6 @@ def roll() -> list[tuple[list[Any], ...]]:
         rolled.append(network._topology.keep)
         network.close()
     return rolled
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.fixture(scope="module")
