@@ -53,6 +53,7 @@ class _Link:
         self.settings.errors = self.errors
         self.table = self.settings.table = ns.cosim.NrMcsTable.QAM256
         self.settings.grid = ns.cosim.NrGrid(PRBS)
+        self.settings.elements = ELEMENTS
         self.settings.targetBler, self.settings.stepDb, self.settings.isTold = target, step_db, is_told
         adaptation = ns.cosim.NrLinkAdaptation
         self.settings.thresholdDb = adaptation.GetThresholdsDb(self.errors.__deref__(), self.table, PRBS, ELEMENTS)
@@ -83,27 +84,34 @@ def flat(sinr_db: float, is_told: bool, power_db: float) -> tuple[float, float, 
     """On a flat channel of that SINR: it as reported, as expected at more power, and the CQI."""
     link = _Link(is_told)
     link.measure([(10 ** (sinr_db / 10), 0.0, 0.0, 0.0)] * PRBS, 0, 4)
-    before = float(link.adaptation.GetReport(3).wideDb)
+    before = float(link.adaptation.GetReport(3).GetQuality().wideDb)
     report = link.adaptation.GetReport(4)
     assert math.isnan(before)  # nothing is known before slot 4
-    expected = link.adaptation.GetExpectedDb(link.settings.grid.GetAll(), 10 ** (power_db / 10))
-    return float(report.wideDb), float(expected), int(report.cqi)
+    expected = link.adaptation.GetExpectedDb(link.settings.grid.GetAll(), 10 ** (power_db / 10), 1)
+    return float(report.GetQuality().wideDb), float(expected), int(report.cqi)
 
 
-def rank(first: float, second: float, crossed: float, single: float) -> tuple[int, float]:
-    """The rank over a flat channel of such gains, and the reported SINR of a layer in dB."""
-    link = _Link(is_told=False)
+def rank(
+    first: float, second: float, crossed: float, single: float, is_told: bool = False
+) -> tuple[int, list[float], int, int]:
+    """The rank over a flat channel of such gains, the reported SINR of a layer with one and with two, in dB, the rank
+    at 20 dB more power, and the bits of a block."""
+    link = _Link(is_told)
     link.measure([(single, first, second, crossed)] * PRBS, 0, 0)
     report = link.adaptation.GetReport(0)
-    return int(report.rank), float(report.wideDb)
+    wide_db = [float(quality.wideDb) for quality in report.layers]
+    bits = int(link.adaptation.GetCapacityBits(PRBS, 1.0, ELEMENTS))
+    return int(report.rank), wide_db, int(link.adaptation.GetRank(100.0)), bits
 
 
 def capacity(sinr_db: float) -> tuple[int, int]:
-    """Bits of a block by link adaptation, and by the error model's best MCS and the size of its block."""
+    """Bits of a block by link adaptation, and by the error model's best MCS and the size of its block; 0 if none."""
     link = _Link(is_told=False)
     link.measure([(10 ** (sinr_db / 10), 0.0, 0.0, 0.0)] * PRBS, 0, 0)
     found = int(link.adaptation.GetCapacityBits(PRBS, 1.0, ELEMENTS))
-    mcs = max(link.errors.GetBestMcs(link.table, sinr_db, PRBS, ELEMENTS, 1, 0.1), 0)
+    mcs = link.errors.GetBestMcs(link.table, sinr_db, PRBS, ELEMENTS, 1, 0.1)
+    if mcs < 0:
+        return found, 0
     entry = link.ns.cosim.GetNrMcsTable(link.table)[mcs]
     return found, int(link.ns.cosim.GetNrTbsBits(PRBS, ELEMENTS, entry, 1))
 
@@ -114,9 +122,9 @@ def outer_loop(mcs: int, outcomes: Sequence[bool], step_db: float, target: float
     link.measure([(100.0, 0.0, 0.0, 0.0)] * PRBS, 0, 0)
     link.adaptation.GetReport(0)
     every = link.settings.grid.GetAll()
-    begin_db = float(link.adaptation.GetExpectedDb(every, 1.0))
+    begin_db = float(link.adaptation.GetExpectedDb(every, 1.0, 1))
     found = []
     for is_decoded in outcomes:
         link.adaptation.Judge(mcs, is_decoded)
-        found.append((float(link.adaptation.GetExpectedDb(every, 1.0)) - begin_db, float(link.adaptation.GetBler())))
+        found.append((float(link.adaptation.GetExpectedDb(every, 1.0, 1)) - begin_db, float(link.adaptation.GetBler())))
     return found

@@ -250,11 +250,15 @@ NrCell::Begin()
     auto reserved = m_configuredPrbs * CountDevices();
     NS_ABORT_MSG_IF(reserved >= m_prbs, "NrCell: configured grants leave no PRB");
     auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
-    auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
     m_downlink.grid = NrGrid(m_prbs);
     m_downlink.isTold = true;
-    m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, elements);
+    for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
+    {
+        m_downlink.elements = std::max(m_downlink.elements, GetElements(false, slot));
+    }
+    m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, m_downlink.elements);
     m_uplink.grid = NrGrid(m_prbs - reserved);
+    m_uplink.elements = GetElements(true, 0);
     for (auto settings : {&m_downlink, &m_uplink})
     {
         settings->errors = m_errors;
@@ -464,18 +468,25 @@ NrCell::GetElements(bool isUplink, int64_t slot) const
 }
 
 void
-NrCell::MakeBlock(Direction& direction, bool isUplink, uint32_t index, double sinrDb, uint32_t prbs, int64_t slot)
+NrCell::MakeBlock(Direction& direction,
+                  bool isUplink,
+                  uint32_t index,
+                  NrGroups groups,
+                  double psdMw,
+                  uint32_t prbs,
+                  int64_t slot)
 {
     auto& process = direction.processes[index];
     auto elements = GetElements(isUplink, slot);
     process.state = HarqState::FLYING;
     process.isDecoded = false;
     process.transmissions = 0;
-    process.layers = direction.adaptation.GetRank();
+    process.layers = direction.adaptation.GetRank(psdMw);
     process.prbs = prbs;
     process.slot = slot;
     process.content.clear();
-    process.mcs = direction.adaptation.ChooseMcs(sinrDb, prbs, elements);
+    auto expected = direction.adaptation.GetExpectedDb(groups, psdMw, process.layers);
+    process.mcs = direction.adaptation.ChooseMcs(expected, prbs, elements, process.layers);
     process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_uplink.table)[process.mcs], process.layers);
     direction.mcs = process.mcs;
     direction.prbs = prbs;
@@ -524,7 +535,8 @@ NrCell::ScheduleDownlink(int64_t slot)
         if (bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
-            auto bitsPerPrb = adaptation.GetBitsPerPrb(m_gnbPsdMw, GetElements(false, slot));
+            auto bitsPerPrb =
+                adaptation.GetBitsPerPrb(m_gnbPsdMw, GetElements(false, slot), adaptation.GetRank(m_gnbPsdMw));
             candidates.push_back({link.device, 8.0 * bytes, m_prbs, std::move(bitsPerPrb)});
         }
     }
@@ -535,8 +547,8 @@ NrCell::ScheduleDownlink(int64_t slot)
         {
             auto& link = m_links[candidate.device];
             auto index = link.down.FindFree();
-            auto expected = link.down.adaptation.GetExpectedDb(candidate.groups, m_gnbPsdMw);
-            MakeBlock(link.down, false, index, expected, grid.CountPrbs(candidate.groups), slot);
+            auto prbs = grid.CountPrbs(candidate.groups);
+            MakeBlock(link.down, false, index, candidate.groups, m_gnbPsdMw, prbs, slot);
             auto& process = link.down.processes[index];
             link.down.sender.Fill(process.bits / 8, byNs, process.content);
             Transmit(link, false, index, slot, candidate.groups, 0, 0);
@@ -557,7 +569,7 @@ NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report) const
 {
     for (uint32_t prbs = m_uplink.grid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
     {
-        if (report.wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
+        if (report.GetQuality().wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
         {
             return prbs;
         }
@@ -580,7 +592,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     {
         auto bytes = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (bytes > 0 && report.wideDb > HOPELESS_DB && link.up.FindFree() >= 0)
+        if (bytes > 0 && report.GetQuality().wideDb > HOPELESS_DB && link.up.FindFree() >= 0)
         {
             candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), GetMostUplinkPrbs(link, report), {}});
         }
@@ -589,7 +601,9 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     {
         auto& link = m_links[candidate.device];
         auto prbs = std::max<uint32_t>(grid.GetPrbs() / candidates.size(), 1);
-        candidate.bitsPerPrb = link.up.adaptation.GetBitsPerPrb(GetUplinkPsdMw(link, prbs), GetElements(true, 0));
+        auto psdMw = GetUplinkPsdMw(link, prbs);
+        auto rank = link.up.adaptation.GetRank(psdMw);
+        candidate.bitsPerPrb = link.up.adaptation.GetBitsPerPrb(psdMw, GetElements(true, 0), rank);
     }
     m_uplinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
     for (const auto& candidate : candidates)
@@ -601,8 +615,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         auto& link = m_links[candidate.device];
         auto index = static_cast<uint32_t>(link.up.FindFree());
         auto prbs = grid.CountPrbs(candidate.groups);
-        auto expected = link.up.adaptation.GetExpectedDb(candidate.groups, GetUplinkPsdMw(link, prbs));
-        MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
+        MakeBlock(link.up, true, index, candidate.groups, GetUplinkPsdMw(link, prbs), prbs, uplinkSlot);
         link.buffer.Grant(link.up.processes[index].bits / 8, uplinkSlot);
         grants.push_back({link.device, index, candidate.groups});
     }
@@ -666,8 +679,7 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
             continue;
         }
         auto psdMw = GetUplinkPsdMw(link, m_configuredPrbs);
-        auto expected = link.up.adaptation.GetExpectedDb(m_uplink.grid.GetAll(), psdMw);
-        MakeBlock(link.up, true, index, expected, m_configuredPrbs, slot);
+        MakeBlock(link.up, true, index, m_uplink.grid.GetAll(), psdMw, m_configuredPrbs, slot);
         auto& process = link.up.processes[index];
         Fill(link, process, slot);
         auto begin = m_uplink.grid.GetPrbs() + link.device * m_configuredPrbs;
@@ -829,9 +841,9 @@ NrCell::GetState(uint32_t device, bool isUplink) const
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
     state.bler = direction.adaptation.GetBler();
-    if (!report.groupDb.empty())
+    if (!report.GetQuality().groupDb.empty())
     {
-        state.sinrDb = report.wideDb;
+        state.sinrDb = report.GetQuality().wideDb;
         state.rank = report.rank;
         state.cqi = isUplink ? -1 : report.cqi;
         state.rateBps = GetCapacityBps(device, isUplink);
@@ -845,7 +857,7 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     const auto& link = m_links[device];
     const auto& adaptation = Get(link, isUplink).adaptation;
     const auto& report = adaptation.GetLatest();
-    if (report.groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
+    if (report.GetQuality().groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
     {
         return 0;
     }

@@ -250,7 +250,13 @@ class NrCell : public Object
                   NrGroups groups,
                   uint32_t begin,
                   uint32_t end);
-    void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
+    void MakeBlock(Direction& direction,
+                   bool isUplink,
+                   uint32_t process,
+                   NrGroups groups,
+                   double psdMw,
+                   uint32_t prbs,
+                   int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;

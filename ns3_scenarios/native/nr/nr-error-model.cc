@@ -264,7 +264,7 @@ NrErrorModel::GetBestMcs(NrMcsTable table,
 {
     const auto& mcss = GetNrMcsTable(table);
     const auto& curves = GetTable(table);
-    for (int32_t mcs = mcss.size() - 1; mcs > 0; mcs--)
+    for (int32_t mcs = mcss.size() - 1; mcs >= 0; mcs--)
     {
         if (target <= CQI_TARGET && sinrDb < curves[mcs].leastDb)
         {
@@ -275,7 +275,7 @@ NrErrorModel::GetBestMcs(NrMcsTable table,
             return mcs;
         }
     }
-    return 0;
+    return -1;
 }
 
 uint32_t

@@ -72,7 +72,7 @@ class NrErrorModel : public Object
     /// The least SINR (to 0.001 dB) at which the BLER is no more than `target`.
     double GetThresholdDb(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const;
 
-    /// The highest MCS whose transport block has a BLER of no more than `target` at this SINR; 0 if none has.
+    /// The highest MCS whose transport block has a BLER of no more than `target` at this SINR; -1 if none has.
     int32_t GetBestMcs(NrMcsTable table,
                        double sinrDb,
                        uint32_t prbs,

@@ -143,7 +143,7 @@ def test_the_mcs_chosen_is_the_highest_that_the_bler_allows(ns3, table):
         ]
         for db in np.arange(-8, 32, 1.0).tolist():
             sweep = ns3(nr_physics.bler, [(table, mcs, bits[mcs], db) for mcs in range(MCSS[table])])
-            wanted = max((mcs for mcs, value in enumerate(sweep) if value <= 0.1), default=0)
+            wanted = max((mcs for mcs, value in enumerate(sweep) if value <= 0.1), default=-1)
             assert ns3(nr_physics.best_mcs, [(table, db, prbs, elements, layers, 0.1)]) == [wanted]
 
 

@@ -232,6 +232,15 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
     assert at_top < 30
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("gnb_power_dbm", "rank"), [(-15.0, 1), (20.0, 2)])
+def test_a_weak_flat_link_has_one_layer_and_is_as_good_as_if_there_were_no_other(ns3, layers, gnb_power_dbm, rank):
+    given = STEADY | {"gnb_antennas": [1, 1], "gnb_power_dbm": gnb_power_dbm, "layers": layers}
+    (outcome,) = ns3(play, [Step([Transfer(0, 20_000, 0, 1000)], 50 * MS)], given, "nr").outcomes
+    assert outcome.transfers[0].status == Status.DONE
+    assert outcome.links[0].rank == min(rank, layers)
+
+
 def test_without_the_outer_loop_no_sinr_fails_more_often_than_the_tables_allow(ns3):
     """On a channel that stands still, what is reported is what comes: nothing for the outer loop to make good."""
     for sinr_db in range(-4, 31):
