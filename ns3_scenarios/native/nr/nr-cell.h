@@ -3,6 +3,7 @@
 #define COSIM_NR_CELL_H
 
 #include "nr-channel.h"
+#include "nr-configured-grants.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
@@ -114,7 +115,8 @@ class NrCell : public Object
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
     double GetCapacityBps(uint32_t device, bool isUplink) const;
 
-    /// True if the device's last report was in range (CQI above 0), or one within the last 200 ms was.
+    /// True if the device's last report was in range (CQI above 0, and a power that reaches the gNB on some PRBs), or
+    /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
 
     /// When a block of the device's was last under way, either way.
@@ -198,7 +200,7 @@ class NrCell : public Object
     {
         uint32_t device;
         uint32_t process;
-        NrGroups groups;
+        NrAllocation allocation;
     };
 
     /// Something that the gNB knows from a slot on.
@@ -234,30 +236,26 @@ class NrCell : public Object
     bool IsActive() const;
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
-    /// Give blocks that wait for their retransmission the PRBs that they need, if so many are free; `take` gets each.
-    template <class Take>
-    void Retransmit(bool isUplink, NrGroups& free, Take take);
+    /// Give blocks that wait for their retransmission, of the devices that may be granted something, the PRBs that they
+    /// need, if so many are free; added to `grants`.
+    void Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs& free, std::vector<Grant>& grants);
     void ScheduleDownlink(int64_t slot);
     void GrantUplink(int64_t slot, int64_t uplinkSlot);
     void SendUplink(int64_t slot);
     void RequestUplink(int64_t slot);
+    /// Who could use an uplink slot that is granted in this one.
+    std::vector<NrCandidate> FindUplinkCandidates(int64_t slot);
     void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
     void Fill(Link& link, Process& process, int64_t slot);
-    void Transmit(Link& link,
-                  bool isUplink,
-                  uint32_t process,
-                  int64_t slot,
-                  NrGroups groups,
-                  uint32_t begin,
-                  uint32_t end);
+    void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, const NrAllocation& allocation);
     void MakeBlock(Direction& direction,
                    bool isUplink,
                    uint32_t process,
-                   NrGroups groups,
+                   const NrAllocation& allocation,
                    double psdMw,
-                   uint32_t prbs,
                    int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
+    /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
     void ReportAll();
@@ -295,6 +293,7 @@ class NrCell : public Object
     NrLinkSettings m_uplink;
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
+    NrConfiguredGrants m_configured;
     int64_t m_gnbProcessingNs{0};
     double m_gnbPsdMw{0};
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants

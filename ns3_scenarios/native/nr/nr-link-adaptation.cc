@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 namespace ns3::cosim
 {
@@ -108,7 +107,7 @@ NrLinkAdaptation::GetCqi(double db) const
 }
 
 uint32_t
-NrLinkAdaptation::GetBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const
+NrLinkAdaptation::GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const
 {
     auto table = m_settings->table;
     auto target = m_settings->targetBler;
@@ -126,8 +125,8 @@ NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
     }
     auto prbs = m_settings->grid.GetPrbs();
     auto shift = ToDb(psdMw / report.psdMw);
-    auto single = GetBits(one.wideDb + shift, prbs, m_settings->elements, 1);
-    return GetBits(two.wideDb + shift, prbs, m_settings->elements, 2) > single ? 2 : 1;
+    auto single = GetBlockBits(one.wideDb + shift, prbs, m_settings->elements, 1);
+    return GetBlockBits(two.wideDb + shift, prbs, m_settings->elements, 2) > single ? 2 : 1;
 }
 
 void
@@ -192,34 +191,34 @@ NrLinkAdaptation::GetRank(double psdMw) const
 }
 
 double
-NrLinkAdaptation::GetExpectedDb(NrGroups groups, double psdMw, uint32_t rank) const
+NrLinkAdaptation::GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const
 {
     double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
     double bits = 0;
-    uint32_t prbs = 0;
-    for (; groups; groups &= groups - 1)
-    {
-        auto group = std::countr_zero(groups);
-        auto size = m_settings->grid.GetSize(group);
-        bits += size * std::log2(1 + FromDb(m_report.layers[rank - 1].groupDb[group] + shift));
-        prbs += size;
-    }
-    return ToSinrDb(bits / prbs);
+    const auto& groupDb = m_report.layers[rank - 1].groupDb;
+    m_settings->grid.ForEach(allocation, [&bits, &groupDb, shift](uint32_t group, uint32_t begin, uint32_t end) {
+        bits += (end - begin) * std::log2(1 + FromDb(groupDb[group] + shift));
+    });
+    return ToSinrDb(bits / m_settings->grid.CountPrbs(allocation));
 }
 
-std::vector<double>
-NrLinkAdaptation::GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb, uint32_t rank) const
+const std::vector<double>&
+NrLinkAdaptation::GetBitsPerElement(double psdMw, uint32_t rank)
 {
-    std::vector<double> found;
-    const auto& groupDb = m_report.layers[rank - 1].groupDb;
-    found.reserve(groupDb.size());
     double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
-    for (auto db : groupDb)
+    if (shift != m_shiftDb || rank != m_rank || m_report.from != m_from)
     {
-        auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
-        found.push_back(bits * rank * elementsPerPrb);
+        m_shiftDb = shift;
+        m_rank = rank;
+        m_from = m_report.from;
+        m_bitsPerElement.clear();
+        for (auto db : m_report.layers[rank - 1].groupDb)
+        {
+            auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
+            m_bitsPerElement.push_back(bits * rank);
+        }
     }
-    return found;
+    return m_bitsPerElement;
 }
 
 uint32_t
@@ -233,10 +232,15 @@ NrLinkAdaptation::ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsP
 uint32_t
 NrLinkAdaptation::GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const
 {
-    const auto& report = GetLatest();
+    return GetBits(GetLatest(), prbs, psdMw, elementsPerPrb);
+}
+
+uint32_t
+NrLinkAdaptation::GetBits(const NrReport& report, uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const
+{
     auto rank = m_settings->isTold ? report.rank : GetBestRank(report, psdMw);
-    auto expected = report.layers[rank - 1].wideDb + ToDb(psdMw / report.psdMw);
-    return GetBits(expected, prbs, elementsPerPrb, rank);
+    auto layerDb = report.layers[rank - 1].wideDb + ToDb(psdMw / report.psdMw);
+    return GetBlockBits(layerDb, prbs, elementsPerPrb, rank);
 }
 
 void

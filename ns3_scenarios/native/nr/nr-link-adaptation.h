@@ -93,11 +93,11 @@ class NrLinkAdaptation
      */
     uint32_t GetRank(double psdMw) const;
 
-    /// The SINR of a layer to be expected on these groups, as of the report in force.
-    double GetExpectedDb(NrGroups groups, double psdMw, uint32_t rank) const;
+    /// The SINR of a layer to be expected there, as of the report in force.
+    double GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const;
 
-    /// Bits that a PRB of each group may be expected to carry.
-    std::vector<double> GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb, uint32_t rank) const;
+    /// Bits that an element of each group may be expected to carry; valid until the next call, report or result.
+    const std::vector<double>& GetBitsPerElement(double psdMw, uint32_t rank);
 
     /// The MCS for an allocation; the lowest, where none meets the target.
     uint32_t ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
@@ -105,6 +105,9 @@ class NrLinkAdaptation
     /// Bits of a block on so many PRBs by the newest report, whatever the outer loop says; 0 if no MCS meets the
     /// target.
     uint32_t GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const;
+
+    /// The same by any report of this link.
+    uint32_t GetBits(const NrReport& report, uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const;
 
     /// The gNB has learnt what came of a first transmission with this MCS.
     void Judge(uint32_t mcs, bool isDecoded);
@@ -115,7 +118,7 @@ class NrLinkAdaptation
   private:
     int64_t GetCqi(double db) const;
     /// Those of one block that meets the target, a layer having this SINR; 0 if none does.
-    uint32_t GetBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
+    uint32_t GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
     uint32_t GetBestRank(const NrReport& report, double psdMw) const;
 
     const NrLinkSettings* m_settings{nullptr};
@@ -125,6 +128,10 @@ class NrLinkAdaptation
     double m_bler{0};
     uint64_t m_judged{0};
     std::vector<double> m_sinr;
+    std::vector<double> m_bitsPerElement; // as of
+    double m_shiftDb{NAN};                // this shift of the report,
+    uint32_t m_rank{0};                   // so many layers
+    int64_t m_from{-1};                   // and this report
 };
 
 } // namespace ns3::cosim
