@@ -202,7 +202,7 @@ NrCell::Tick()
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     m_lastSlot = slot;
     Learn(slot);
-    if (m_frame.HasDownlink(slot))
+    if (m_frame.HasPdcch(slot))
     {
         for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
         {
@@ -577,11 +577,15 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
         AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
     });
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
+    auto elements = prbs * GetElements(isUplink, slot);
+    process.elements = process.transmissions == 0 ? elements : process.elements;
+    process.parts[process.transmissions] = static_cast<double>(elements) / process.elements;
     process.sinrDb[process.transmissions++] = sinrDb;
     auto bler = m_errors->GetCombinedBler(table,
                                           process.mcs,
                                           process.bits,
                                           process.sinrDb.data(),
+                                          process.parts.data(),
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;

@@ -154,6 +154,8 @@ class NrCell : public Object
         uint32_t bits{0};
         uint32_t transmissions{0};
         std::array<double, MOST_TRANSMISSIONS> sinrDb{};
+        std::array<double, MOST_TRANSMISSIONS> parts{}; // coded bits, of the first transmission's
+        uint32_t elements{0};                           // of the first transmission
         std::vector<NrSegment> content;
         int64_t slot{0};     // of the first transmission
         uint64_t waiting{0}; // buffer status report in it (uplink)

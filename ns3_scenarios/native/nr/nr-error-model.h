@@ -58,14 +58,16 @@ class NrErrorModel : public Object
     double GetBler(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const;
 
     /**
-     * BLER of a transport block that was received several times, with these effective SINRs. Chase combining adds
-     * energy. Incremental redundancy adds parity bits, until the mother code has no more, and then energy; never less
-     * than chase combining.
+     * BLER of a transport block that was received several times, with these effective SINRs and so many coded bits
+     * each, as parts of the first one's (TS 38.212 clause 5.4.2: as many as the resource elements take). Chase
+     * combining adds the energy of bits that came again. Incremental redundancy adds parity bits, until the mother code
+     * has no more, and then energy; never less than chase combining.
      */
     double GetCombinedBler(NrMcsTable table,
                            uint32_t mcs,
                            uint32_t tbsBits,
                            const double* sinrDb,
+                           const double* parts,
                            size_t transmissions,
                            bool isIncremental) const;
 

@@ -92,6 +92,12 @@ NrFrame::HasUplink(int64_t slot) const
     return GetKind(slot) == 'U' || GetKind(slot) == 'F';
 }
 
+bool
+NrFrame::HasPdcch(int64_t slot) const
+{
+    return HasDownlink(slot) && GetPdschEnd(slot) >= m_pdcchSymbols;
+}
+
 uint32_t
 NrFrame::GetPdschEnd(int64_t slot) const
 {
@@ -115,7 +121,7 @@ int64_t
 NrFrame::GetGrantSlot(int64_t uplinkSlot) const
 {
     auto slot = uplinkSlot;
-    while (!HasDownlink(slot) || GetSymbolNs(slot, m_pdcchSymbols + PREPARATION[m_numerology]) > GetStartNs(uplinkSlot))
+    while (!HasPdcch(slot) || GetSymbolNs(slot, m_pdcchSymbols + PREPARATION[m_numerology]) > GetStartNs(uplinkSlot))
     {
         slot--;
     }

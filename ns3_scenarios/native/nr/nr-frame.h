@@ -48,6 +48,9 @@ class NrFrame
     bool HasDownlink(int64_t slot) const;
     bool HasUplink(int64_t slot) const;
 
+    /// Whether the slot's symbols for downlink hold the PDCCH.
+    bool HasPdcch(int64_t slot) const;
+
     /// Symbols for PDSCH and its DMRS behind the PDCCH; 0 if there is no room for both.
     uint32_t GetPdschSymbols(int64_t slot) const;
 
