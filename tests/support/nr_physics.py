@@ -51,8 +51,7 @@ def bler(cases: Sequence[tuple[int, int, int, float]]) -> list[float]:
 def combined(
     cases: Sequence[tuple[int, int, int, Sequence[float], bool]], parts: Sequence[float] | None = None
 ) -> list[float]:
-    """For each case (table, MCS, bits, SINR of each transmission, incremental); each with such parts of the first's bits,
-    by default all."""
+    """For each case (table, MCS, bits, SINRs, incremental); each SINR with such a part of the first one's bits."""
     ns, model = _model()
     found = []
     for table, mcs, bits, dbs, incremental in cases:

@@ -62,6 +62,12 @@ NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErr
 }
 
 void
+NrCell::SetTiming(const NrTimingSettings& settings)
+{
+    m_timingSettings = settings;
+}
+
+void
 NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
@@ -72,7 +78,8 @@ void
 NrCell::Begin()
 {
     m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
-    m_gnbProcessingNs = m_frame.GetDecodingNs();
+    m_timing = NrTiming(m_frame, m_timingSettings);
+    m_use = {m_timing.GetUse(false, PROCESSES), m_timing.GetUse(true, PROCESSES)};
     auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
     m_downlink.grid = NrGrid(m_prbs);
     m_downlink.isTold = true;
@@ -100,7 +107,7 @@ NrCell::Begin()
     m_uplinkScheduler.Configure(kind, m_uplink.grid, CountDevices());
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
-    m_grantOffsets = m_frame.GetGrantOffsets();
+    m_grantOffsets = m_timing.GetGrantOffsets();
     m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
 }
 
@@ -216,7 +223,10 @@ NrCell::Tick()
     if (m_frame.HasUplink(slot))
     {
         SendUplink(slot);
-        RequestUplink(slot);
+        if (m_timing.HasRequest(slot))
+        {
+            RequestUplink(slot);
+        }
     }
     if (IsActive())
     {
@@ -225,9 +235,9 @@ NrCell::Tick()
 }
 
 void
-NrCell::AddNews(int64_t knownNs, News news)
+NrCell::AddNews(int64_t knownSlot, News news)
 {
-    m_news[m_frame.GetSlotFrom(knownNs)].push_back(news);
+    m_news[knownSlot].push_back(news);
 }
 
 void
@@ -346,7 +356,7 @@ void
 NrCell::ScheduleDownlink(int64_t slot)
 {
     NrFreePrbs free{m_downlink.grid.GetAll(), {}};
-    auto byNs = m_frame.GetStartNs(slot) - m_gnbProcessingNs;
+    auto byNs = m_timing.GetDownlinkReadyNs(slot);
     std::vector<Grant> again;
     Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
     for (const auto& grant : again)
@@ -379,7 +389,7 @@ NrCell::ScheduleDownlink(int64_t slot)
             Transmit(link, false, index, slot, candidate.allocation);
         }
     }
-    DeliverAll(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
+    DeliverAll(false, m_timing.GetDecodedNs(false, slot));
 }
 
 double
@@ -492,7 +502,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
 void
 NrCell::Fill(Link& link, Process& process, int64_t slot)
 {
-    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    auto byNs = m_timing.GetUplinkReadyNs(slot);
     auto bytes = process.bits / 8;
     link.up.sender.Fill(bytes - std::min(bytes, BSR_BYTES), byNs, process.content);
     process.waiting = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(byNs));
@@ -523,13 +533,13 @@ NrCell::SendUplink(int64_t slot)
     {
         UseConfiguredGrants(slot, busy);
     }
-    DeliverAll(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
+    DeliverAll(true, m_timing.GetDecodedNs(true, slot));
 }
 
 void
 NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
 {
-    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    auto byNs = m_timing.GetUplinkReadyNs(slot);
     for (auto& link : m_links)
     {
         auto index = link.up.FindFree();
@@ -557,7 +567,7 @@ NrCell::RequestUplink(int64_t slot)
     {
         if (link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
         {
-            AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0, slot});
+            AddNews(m_timing.GetRequestKnownSlot(slot), {News::Kind::REQUEST, link.device, 0, slot});
         }
     }
 }
@@ -621,16 +631,9 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     if (isUplink)
     {
         link.requests.Send(now);
-        AddNews(m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs,
-                {News::Kind::UPLINK_RESULT, link.device, index, slot});
     }
-    else
-    {
-        auto decoded = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
-        auto answer = m_frame.GetPucchSlotFrom(decoded);
-        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs,
-                {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
-    }
+    auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
+    AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
 }
 
 void
@@ -734,9 +737,9 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
     {
         auto elements = GetElements(isUplink, slot);
-        if (elements > 0 && (isUplink ? m_frame.HasUplink(slot) : m_frame.HasDownlink(slot)))
+        if (auto use = m_use[isUplink][slot]; use > 0 && elements > 0)
         {
-            bits += adaptation.GetCapacityBits(prbs, psdMw, elements);
+            bits += use * adaptation.GetCapacityBits(prbs, psdMw, elements);
         }
     }
     return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());
@@ -758,8 +761,7 @@ NrCell::GetLastActiveNs(uint32_t device) const
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
-    auto patternNs = m_frame.GetPeriod() * m_frame.GetSlotNs();
-    auto round = 4 * patternNs + 2 * (m_gnbProcessingNs + m_frame.GetDecodingNs());
+    auto round = m_timing.GetLongestRoundNs();
     return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 

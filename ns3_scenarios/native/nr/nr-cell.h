@@ -10,6 +10,7 @@
 #include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
+#include "nr-timing.h"
 #include "nr-uplink-buffer.h"
 
 #include "ns3/event-id.h"
@@ -89,6 +90,9 @@ class NrCell : public Object
     /// The gNB's node, and what takes packets that have come up. All attributes are set before; the channel has its
     /// gNB.
     void SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
+
+    /// How long its ends take for what, if not as specified.
+    void SetTiming(const NrTimingSettings& settings);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
@@ -263,7 +267,7 @@ class NrCell : public Object
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
-    void AddNews(int64_t knownNs, News news);
+    void AddNews(int64_t knownSlot, News news);
 
     // Attributes.
     uint32_t m_numerology{1};
@@ -290,13 +294,15 @@ class NrCell : public Object
     Time m_statusTimer;
     std::string m_schedulerName;
 
+    NrTimingSettings m_timingSettings;
     NrFrame m_frame;
+    NrTiming m_timing;
     NrLinkSettings m_downlink;
     NrLinkSettings m_uplink;
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
     NrConfiguredGrants m_configured;
-    int64_t m_gnbProcessingNs{0};
+    std::array<std::vector<double>, 2> m_use; // of each slot of the pattern by a device alone, down and up
     double m_gnbPsdMw{0};
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;
