@@ -96,6 +96,7 @@ NrCell::Begin()
         settings->errors = m_errors;
         settings->table = table;
     }
+    SetTargetBler(GetTargetBler());
     for (auto& link : m_links)
     {
         link.down.adaptation.Begin(&m_downlink);
@@ -579,13 +580,15 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto& process = direction.processes[index];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
-    const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    const auto& precoder = direction.adaptation.GetReport(slot).precoder; // as old as the report
     auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
-    m_sinr.clear();
-    grid.ForEach(allocation, [this, &gains, psdMw, &process](uint32_t, uint32_t begin, uint32_t end) {
-        AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
+    m_gains.clear();
+    grid.ForEach(allocation, [this, &link, isUplink, &precoder](uint32_t, uint32_t begin, uint32_t end) {
+        m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
     });
+    m_sinr.clear();
+    AddSinr(m_gains, psdMw, process.layers, 0, prbs, m_sinr);
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
     auto elements = prbs * GetElements(isUplink, slot);
     process.elements = process.transmissions == 0 ? elements : process.elements;
@@ -673,7 +676,8 @@ NrCell::ReportAll()
     auto noiseMw = m_channel->GetNoiseMw(true);
     for (auto& link : m_links)
     {
-        link.down.adaptation.Measure(m_channel->GetDownlink(link.device), m_gnbPsdMw, slot, from);
+        const auto& down = m_channel->GetDownlink(link.device);
+        link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
@@ -681,7 +685,8 @@ NrCell::ReportAll()
             sum += gain.single;
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
-        link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from);
+        auto precoder = m_channel->GetPrecoder(link.device, true);
+        link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
         {
