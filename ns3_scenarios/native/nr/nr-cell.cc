@@ -212,13 +212,17 @@ NrCell::Tick()
     m_lastSlot = slot;
     m_control = m_controlChannel.CountElements();
     Learn(slot);
-    if (m_frame.HasPdcch(slot))
+    // By turns, one direction and then the other has what there is of the PDCCH first.
+    for (bool isUplink : {slot / m_frame.GetPeriod() % 2 == 0, slot / m_frame.GetPeriod() % 2 != 0})
     {
-        for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
+        if (isUplink && m_frame.HasPdcch(slot))
         {
-            GrantUplink(slot, slot + offset);
+            for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
+            {
+                GrantUplink(slot, slot + offset);
+            }
         }
-        if (m_frame.GetPdschSymbols(slot) > 0)
+        if (!isUplink && m_frame.GetPdschSymbols(slot) > 0)
         {
             ScheduleDownlink(slot);
         }
