@@ -121,8 +121,8 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     cell->SetAttribute("Pattern", StringValue(pattern));
     cell->SetAttribute("Acknowledged", BooleanValue(isAcknowledged));
     cell->SetAttribute("Scheduler", StringValue(isTurn ? "rr" : "pf"));
-    cell->SetAttribute("MostTransmissions", UintegerValue(2));
-    cell->SetAttribute("TargetBler", DoubleValue(0.4));
+    cell->SetAttribute("MostTransmissions", UintegerValue(isAcknowledged ? 2 : 1));
+    cell->SetAttribute("TargetBler", DoubleValue(isAcknowledged ? 0.4 : 0.2));
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
     NetDeviceContainer ends;
     std::vector<Ptr<Socket>> sockets;
