@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """5G NR: one cell, the edge server behind it, and the devices."""
 
+import math
 from array import array
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
-from bridge.network import RequestError
+from bridge.network import NS_PER_S, RequestError
 
 from ..scenario import Device, Positive, Scenario, Topology
 from ..world import streams
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
-from . import nr_frame, nr_link_level, propagation
+from . import nr_frame, nr_link_level, nr_timing, propagation
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
 
@@ -24,6 +26,7 @@ ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
 CORE_QUEUE = "4000000000B"  # ns-3 counts the bytes of a queue in 32 bits
 Count = Annotated[int, Meta(ge=1, le=64)]
+Symbols = Annotated[int, Meta(ge=0, le=280)]
 MCS_TABLES = {"64qam": 1, "256qam": 2, "64qam-low": 3}
 
 
@@ -56,8 +59,20 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `scheduler`: "pf" proportional fair or "rr" round robin.
     `rlc`: "am", or "um" without retransmissions after those of HARQ.
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
+    `target_bler`: block error rate of first transmissions that link adaptation aims at.
+    `outer_loop_step_db`: by how much the outer loop lowers what it expects of a link when a block fails; 0 is off.
     `harq`: soft combining: "incremental" redundancy, or "chase".
     `configured_grant_prbs`: PRBs of each uplink slot that each device may use without asking; 0 is none.
+    `timing`: "specification", or "testbed" with the round trips of open-source gNBs; what of the following is not given
+    is as in it.
+    `device_decoding_symbols`, `device_preparation_symbols`: a device's processing times N1 and N2 + d2,1 (TS 38.214
+    clauses 5.3, 6.4), beside the timing advance.
+    `gnb_decoding_symbols`: from the end of what comes up until the gNB knows it.
+    `gnb_lead_symbols`: so long before a slot the gNB decides what it carries.
+    `least_k1_slots`, `least_k2_slots`: from PDSCH to its answer, and from a grant to its PUSCH, at least.
+    `request_period_slots`, `request_offset_slots`: of occasions for scheduling requests, each in the first uplink slot
+    from there on.
+    `request_grant_bytes`: what a device is granted upon a scheduling request.
     `buffer_bytes`: what may wait for each device, and at it; more is dropped.
     `core_delay_s`: one-way delay between the edge server and the gNB.
     `gnb_power_dbm`, `device_power_dbm`: transmit powers, the latter at most.
@@ -104,8 +119,20 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
+    target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.1
+    outer_loop_step_db: Annotated[float, Meta(ge=0, le=5)] = 0.25
     harq: Literal["incremental", "chase"] = "incremental"
     configured_grant_prbs: Annotated[int, Meta(ge=0, le=275)] = 0
+    timing: nr_timing.Profile = "specification"
+    device_decoding_symbols: Symbols | None = None
+    device_preparation_symbols: Symbols | None = None
+    gnb_decoding_symbols: Symbols | None = None
+    gnb_lead_symbols: Symbols | None = None
+    least_k1_slots: Annotated[int, Meta(ge=0, le=15)] | None = None
+    least_k2_slots: Annotated[int, Meta(ge=0, le=32)] | None = None
+    request_period_slots: Annotated[int, Meta(ge=1, le=640)] | None = None
+    request_offset_slots: Annotated[int, Meta(ge=0, le=639)] = 0
+    request_grant_bytes: Annotated[int, Meta(ge=16, le=100_000)] | None = None
     buffer_bytes: Annotated[int, Meta(ge=1500, le=10**12)] = 64_000_000
     core_delay_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
     gnb_power_dbm: Annotated[float, Meta(ge=-30, le=60)] = 40.0
@@ -124,6 +151,9 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.configured_grant_prbs * users >= prbs:
             reason = f"{self.configured_grant_prbs} for each of {users} leave none of {prbs} PRBs to be granted"
             raise RequestError("radio.configured_grant_prbs", reason)
+        if self.request_offset_slots >= (period := self.times().request_period_slots):
+            reason = f"{self.request_offset_slots} is not below the period, {period}"
+            raise RequestError("radio.request_offset_slots", reason)
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
@@ -146,6 +176,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ns.InternetStackHelper().Install(ns.NodeContainer(server, gnb, users))
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
+        helper.SetTiming(self._timing_settings(ns))
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
         helper.AssignStreams(streams.NR[0])
         cell = helper.GetCell()
@@ -179,9 +210,27 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             keep=(cell, kept),
         )
 
+    def times(self) -> nr_timing.Timing:
+        """Those of the profile, but for what is given."""
+        named = nr_timing.profile(self.timing, self.numerology)
+        given = {name: value for name in named.__struct_fields__ if (value := getattr(self, name)) is not None}
+        return msgspec.structs.replace(named, **given)
+
     def prbs(self) -> int:
         """Of the carrier."""
         return nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
+
+    def _timing_settings(self, ns: Any) -> Any:
+        times, settings = self.times(), ns.cosim.NrTimingSettings()
+        settings.decodingSymbols = times.device_decoding_symbols
+        settings.preparationSymbols = times.device_preparation_symbols
+        settings.gnbDecodingSymbols = times.gnb_decoding_symbols
+        settings.gnbLeadSymbols = times.gnb_lead_symbols
+        farthest_m = max(math.hypot(x, y) for x, y, _ in [*self.places(), *self.other_places()])
+        settings.timingAdvanceNs = round(nr_timing.timing_advance_s(self.frequency_hz, farthest_m) * NS_PER_S)
+        settings.leastK1, settings.leastK2 = times.least_k1_slots, times.least_k2_slots
+        settings.requestPeriod, settings.requestOffset = times.request_period_slots, self.request_offset_slots
+        return settings
 
     def _core(self, ns: Any, server: Any, gnb: Any) -> Any:
         link, addresses = ns.PointToPointHelper(), ns.Ipv4AddressHelper()
@@ -228,7 +277,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "NominalPower": ns.DoubleValue(self.nominal_power_dbm),
             "PathLossFactor": ns.DoubleValue(self.path_loss_factor),
             "McsTable": ns.UintegerValue(MCS_TABLES[self.mcs_table]),
+            "TargetBler": ns.DoubleValue(self.target_bler),
+            "OuterLoopStep": ns.DoubleValue(self.outer_loop_step_db),
             "IncrementalRedundancy": ns.BooleanValue(self.harq == "incremental"),
+            "RequestGrantBytes": ns.UintegerValue(self.times().request_grant_bytes),
             "ConfiguredGrantPrbs": ns.UintegerValue(self.configured_grant_prbs),
             "Acknowledged": ns.BooleanValue(self.rlc == "am"),
             "BufferBytes": ns.UintegerValue(self.buffer_bytes),

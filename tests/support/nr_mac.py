@@ -8,12 +8,19 @@ from typing import Any
 from ns3_scenarios.scenarios.nr_link_level import error_model
 from ns3_scenarios.wheel import loader
 
+HEADERS = (
+    "nr-configured-grants.h",
+    "nr-link-adaptation.h",
+    "nr-power-control.h",
+    "nr-scheduler.h",
+    "nr-uplink-buffer.h",
+)
 PRBS = 273
 ELEMENTS = 132
 
 
 def _ns() -> Any:
-    return loader.load(("spectrum",), ("nr-link-adaptation.h", "nr-power-control.h", "nr-uplink-buffer.h"))
+    return loader.load(("spectrum",), HEADERS)
 
 
 def status(sizes: Sequence[int]) -> list[int]:
@@ -43,6 +50,65 @@ def psd_mw(numerology: int, most_dbm: float, nominal_dbm: float, factor: float, 
     return float(_ns().cosim.NrPowerControl(numerology, most_dbm, nominal_dbm, factor).GetPsdMw(loss_db, prbs))
 
 
+def _all_prbs(grid: Any, allocation: Any) -> list[int]:
+    """Those of an allocation."""
+    found = list(range(allocation.begin, allocation.end))
+    for group in range(grid.CountGroups()):
+        if int(allocation.groups) >> group & 1:
+            found += range(grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group))
+    return found
+
+
+def taken(prbs: int, blocked: Sequence[bool], wishes: Sequence[int]) -> tuple[int, list[list[int]]]:
+    """The size of a group, and which PRBs those who wish for so many get, one after another, of what is not blocked."""
+    import cppyy
+
+    ns = _ns()
+    grid = ns.cosim.NrGrid(prbs)
+    free = grid.GetFree(cppyy.gbl.std.vector[bool](blocked))
+    return int(grid.GetSize(0)), [_all_prbs(grid, grid.Take(free, wish)) for wish in wishes]
+
+
+def configured(prbs: int, each: int, granted: Sequence[bool]) -> tuple[list[int], list[list[int]], list[int]]:
+    """PRBs that are free if just these devices are granted some; each device's own; and those of at most one PRB."""
+    import cppyy
+
+    ns = _ns()
+    grid = ns.cosim.NrGrid(prbs)
+    grants = ns.cosim.NrConfiguredGrants(grid, each, len(granted))
+    free = grants.GetFree(cppyy.gbl.std.vector[bool](granted))
+    found = _all_prbs(grid, ns.cosim.NrAllocation(free.groups, 0, 0))
+    for part in free.parts:
+        found += _all_prbs(grid, part)
+    own = [_all_prbs(grid, grants.Get(device, prbs)) for device in range(len(granted))]
+    return sorted(found), own, [int(grid.CountPrbs(grants.Get(device, 1))) for device in range(len(granted))]
+
+
+def turns(prbs: int, kind: str, devices: Sequence[tuple[float, int]], slots: int) -> list[list[int]]:
+    """PRBs of each slot and device, each of which always has so many bits to send and power for so many PRBs."""
+    import cppyy
+
+    ns = _ns()
+    grid = ns.cosim.NrGrid(prbs)
+    scheduler = ns.cosim.NrScheduler()
+    kinds = {"rr": ns.cosim.NrScheduler.Kind.ROUND_ROBIN, "pf": ns.cosim.NrScheduler.Kind.PROPORTIONAL_FAIR}
+    scheduler.Configure(kinds[kind], grid, len(devices))
+    bits = cppyy.gbl.std.vector["double"]([2.0] * grid.CountGroups())
+    taken = cppyy.gbl.std.vector["uint32_t"]([0] * len(devices))
+    found = []
+    for slot in range(slots):
+        candidates = cppyy.gbl.std.vector["ns3::cosim::NrCandidate"]()
+        for device, (needed_bits, most_prbs) in enumerate(devices):
+            candidate = ns.cosim.NrCandidate()
+            candidate.device, candidate.neededBits, candidate.mostPrbs = device, needed_bits, most_prbs
+            candidate.elements, candidate.bitsPerElement = ELEMENTS, bits
+            candidates.push_back(candidate)
+        scheduler.Allocate(slot, ns.cosim.NrFreePrbs(grid.GetAll()), candidates, taken)
+        of_device = {int(each.device): int(grid.CountPrbs(each.allocation)) for each in candidates}
+        found.append([of_device[device] for device in range(len(devices))])
+    return found
+
+
 class _Link:
     """One direction of a link, over a channel that is the same on all PRBs."""
 
@@ -53,11 +119,15 @@ class _Link:
         self.settings.errors = self.errors
         self.table = self.settings.table = ns.cosim.NrMcsTable.QAM256
         self.settings.grid = ns.cosim.NrGrid(PRBS)
+        self.settings.elements = ELEMENTS
         self.settings.targetBler, self.settings.stepDb, self.settings.isTold = target, step_db, is_told
         adaptation = ns.cosim.NrLinkAdaptation
         self.settings.thresholdDb = adaptation.GetThresholdsDb(self.errors.__deref__(), self.table, PRBS, ELEMENTS)
         self.adaptation = adaptation()
         self.adaptation.Begin(self.settings)
+
+    def everything(self) -> Any:
+        return self.ns.cosim.NrAllocation(self.settings.grid.GetAll(), 0, 0)
 
     def measure(self, gains: Sequence[tuple[float, float, float, float]], slot: int, known: int) -> None:
         import cppyy
@@ -83,27 +153,34 @@ def flat(sinr_db: float, is_told: bool, power_db: float) -> tuple[float, float, 
     """On a flat channel of that SINR: it as reported, as expected at more power, and the CQI."""
     link = _Link(is_told)
     link.measure([(10 ** (sinr_db / 10), 0.0, 0.0, 0.0)] * PRBS, 0, 4)
-    before = float(link.adaptation.GetReport(3).wideDb)
+    before = float(link.adaptation.GetReport(3).GetQuality().wideDb)
     report = link.adaptation.GetReport(4)
     assert math.isnan(before)  # nothing is known before slot 4
-    expected = link.adaptation.GetExpectedDb(link.settings.grid.GetAll(), 10 ** (power_db / 10))
-    return float(report.wideDb), float(expected), int(report.cqi)
+    expected = link.adaptation.GetExpectedDb(link.everything(), 10 ** (power_db / 10), 1)
+    return float(report.GetQuality().wideDb), float(expected), int(report.cqi)
 
 
-def rank(first: float, second: float, crossed: float, single: float) -> tuple[int, float]:
-    """The rank over a flat channel of such gains, and the reported SINR of a layer in dB."""
-    link = _Link(is_told=False)
+def rank(
+    first: float, second: float, crossed: float, single: float, is_told: bool = False
+) -> tuple[int, list[float], int, int]:
+    """The rank over a flat channel of such gains, the reported SINR of a layer with one and with two, in dB, the rank
+    at 20 dB more power, and the bits of a block."""
+    link = _Link(is_told)
     link.measure([(single, first, second, crossed)] * PRBS, 0, 0)
     report = link.adaptation.GetReport(0)
-    return int(report.rank), float(report.wideDb)
+    wide_db = [float(quality.wideDb) for quality in report.layers]
+    bits = int(link.adaptation.GetCapacityBits(PRBS, 1.0, ELEMENTS))
+    return int(report.rank), wide_db, int(link.adaptation.GetRank(100.0)), bits
 
 
 def capacity(sinr_db: float) -> tuple[int, int]:
-    """Bits of a block by link adaptation, and by the error model's best MCS and the size of its block."""
+    """Bits of a block by link adaptation, and by the error model's best MCS and the size of its block; 0 if none."""
     link = _Link(is_told=False)
     link.measure([(10 ** (sinr_db / 10), 0.0, 0.0, 0.0)] * PRBS, 0, 0)
     found = int(link.adaptation.GetCapacityBits(PRBS, 1.0, ELEMENTS))
-    mcs = max(link.errors.GetBestMcs(link.table, sinr_db, PRBS, ELEMENTS, 1, 0.1), 0)
+    mcs = link.errors.GetBestMcs(link.table, sinr_db, PRBS, ELEMENTS, 1, 0.1)
+    if mcs < 0:
+        return found, 0
     entry = link.ns.cosim.GetNrMcsTable(link.table)[mcs]
     return found, int(link.ns.cosim.GetNrTbsBits(PRBS, ELEMENTS, entry, 1))
 
@@ -113,10 +190,10 @@ def outer_loop(mcs: int, outcomes: Sequence[bool], step_db: float, target: float
     link = _Link(False, step_db, target)
     link.measure([(100.0, 0.0, 0.0, 0.0)] * PRBS, 0, 0)
     link.adaptation.GetReport(0)
-    every = link.settings.grid.GetAll()
-    begin_db = float(link.adaptation.GetExpectedDb(every, 1.0))
+    every = link.everything()
+    begin_db = float(link.adaptation.GetExpectedDb(every, 1.0, 1))
     found = []
     for is_decoded in outcomes:
         link.adaptation.Judge(mcs, is_decoded)
-        found.append((float(link.adaptation.GetExpectedDb(every, 1.0)) - begin_db, float(link.adaptation.GetBler())))
+        found.append((float(link.adaptation.GetExpectedDb(every, 1.0, 1)) - begin_db, float(link.adaptation.GetBler())))
     return found

@@ -48,12 +48,18 @@ def bler(cases: Sequence[tuple[int, int, int, float]]) -> list[float]:
     return [float(model.GetBler(_table(ns, table), mcs, bits, db)) for table, mcs, bits, db in cases]
 
 
-def combined(cases: Sequence[tuple[int, int, int, Sequence[float], bool]]) -> list[float]:
+def combined(
+    cases: Sequence[tuple[int, int, int, Sequence[float], bool]], parts: Sequence[float] | None = None
+) -> list[float]:
+    """For each case (table, MCS, bits, SINRs, incremental); each SINR with such a part of the first one's bits."""
     ns, model = _model()
-    return [
-        float(model.GetCombinedBler(_table(ns, table), mcs, bits, array("d", dbs), len(dbs), incremental))
-        for table, mcs, bits, dbs, incremental in cases
-    ]
+    found = []
+    for table, mcs, bits, dbs, incremental in cases:
+        each = array("d", parts or [1.0] * len(dbs))
+        found.append(
+            float(model.GetCombinedBler(_table(ns, table), mcs, bits, array("d", dbs), each, len(dbs), incremental))
+        )
+    return found
 
 
 def effective(cases: Sequence[tuple[int, int, Sequence[float]]]) -> list[float]:

@@ -3,21 +3,14 @@
 
 #include "decibel.h"
 
-#include "ns3/boolean.h"
-#include "ns3/double.h"
 #include "ns3/simulator.h"
-#include "ns3/string.h"
-#include "ns3/trace-source-accessor.h"
-#include "ns3/uinteger.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <iterator>
 
 namespace ns3::cosim
 {
-
-NS_OBJECT_ENSURE_REGISTERED(NrCell);
 
 namespace
 {
@@ -25,155 +18,12 @@ namespace
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
 constexpr uint32_t BSR_BYTES = 4;      // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
 constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
-constexpr double LEAST_DB = -8;     // below the lowest MCS: no use of spreading the power any further; ours
-constexpr double HOPELESS_DB = -15; // no use of granting anything; ours
+constexpr uint32_t LEAST_UPLINK_BITS = 8 * (BSR_BYTES + NrRlcSender::LEAST_BYTES); // of a block that carries data
 
 } // namespace
 
 NrCell::NrCell() = default;
 NrCell::~NrCell() = default;
-
-TypeId
-NrCell::GetTypeId()
-{
-    static TypeId tid =
-        TypeId("ns3::cosim::NrCell")
-            .SetParent<Object>()
-            .SetGroupName("Cosim")
-            .AddConstructor<NrCell>()
-            .AddAttribute("Numerology",
-                          "Subcarrier spacing is 15 kHz * 2^this (TS 38.211 table 4.2-1).",
-                          UintegerValue(1),
-                          MakeUintegerAccessor(&NrCell::m_numerology),
-                          MakeUintegerChecker<uint32_t>(0, 3))
-            .AddAttribute("Pattern",
-                          "Slots, repeated: D downlink, S special, U uplink; or F for FDD.",
-                          StringValue("DDDSU"),
-                          MakeStringAccessor(&NrCell::m_pattern),
-                          MakeStringChecker())
-            .AddAttribute("SpecialDownlinkSymbols",
-                          "Symbols for the downlink at the beginning of a special slot.",
-                          UintegerValue(10),
-                          MakeUintegerAccessor(&NrCell::m_specialDownlinkSymbols),
-                          MakeUintegerChecker<uint32_t>(0, 14))
-            .AddAttribute("PdcchSymbols",
-                          "Symbols for control at the beginning of each slot with downlink.",
-                          UintegerValue(2),
-                          MakeUintegerAccessor(&NrCell::m_pdcchSymbols),
-                          MakeUintegerChecker<uint32_t>(1, 3))
-            .AddAttribute("PucchSymbols",
-                          "Symbols for control at the end of each slot with uplink.",
-                          UintegerValue(1),
-                          MakeUintegerAccessor(&NrCell::m_pucchSymbols),
-                          MakeUintegerChecker<uint32_t>(1, 4))
-            .AddAttribute("Prbs",
-                          "Physical resource blocks of the carrier.",
-                          UintegerValue(273),
-                          MakeUintegerAccessor(&NrCell::m_prbs),
-                          MakeUintegerChecker<uint32_t>(1, 275))
-            .AddAttribute("Overhead",
-                          "Resource elements of each PRB and slot for other signals, xOverhead of TS 38.214.",
-                          UintegerValue(0),
-                          MakeUintegerAccessor(&NrCell::m_overhead),
-                          MakeUintegerChecker<uint32_t>(0, 18))
-            .AddAttribute("GnbPower",
-                          "Transmit power (dBm) of the gNB, even over all PRBs, used or not.",
-                          DoubleValue(40),
-                          MakeDoubleAccessor(&NrCell::m_gnbPowerDbm),
-                          MakeDoubleChecker<double>())
-            .AddAttribute("DevicePower",
-                          "Highest transmit power (dBm) of a device, which it spreads over the PRBs in use.",
-                          DoubleValue(23),
-                          MakeDoubleAccessor(&NrCell::m_devicePowerDbm),
-                          MakeDoubleChecker<double>())
-            .AddAttribute("NominalPower",
-                          "P0 of uplink power control (dBm in a PRB of 15 kHz), TS 38.213 clause 7.1.1.",
-                          DoubleValue(-80),
-                          MakeDoubleAccessor(&NrCell::m_nominalPowerDbm),
-                          MakeDoubleChecker<double>(-202, 24))
-            .AddAttribute("PathLossFactor",
-                          "alpha of uplink power control.",
-                          DoubleValue(1),
-                          MakeDoubleAccessor(&NrCell::m_pathLossFactor),
-                          MakeDoubleChecker<double>(0, 1))
-            .AddAttribute(
-                "McsTable",
-                "Of TS 38.214: 1 to 64QAM (table 5.1.3.1-1), 2 to 256QAM (-2), 3 to 64QAM for low rates (-3).",
-                UintegerValue(2),
-                MakeUintegerAccessor(&NrCell::m_mcsTableIndex),
-                MakeUintegerChecker<uint32_t>(1, 3))
-            .AddAttribute(
-                "IncrementalRedundancy",
-                "Whether retransmissions bring other bits of the code, or else the same ones (chase combining).",
-                BooleanValue(true),
-                MakeBooleanAccessor(&NrCell::m_isIncremental),
-                MakeBooleanChecker())
-            .AddAttribute("MostTransmissions",
-                          "Transmissions of a block after which HARQ gives it up.",
-                          UintegerValue(4),
-                          MakeUintegerAccessor(&NrCell::m_mostTransmissions),
-                          MakeUintegerChecker<uint32_t>(1, MOST_TRANSMISSIONS))
-            .AddAttribute("ReportPeriod",
-                          "Slots between two reports of the channel, down (CQI) and up (SRS).",
-                          UintegerValue(20),
-                          MakeUintegerAccessor(&NrCell::m_reportPeriod),
-                          MakeUintegerChecker<uint32_t>(1))
-            .AddAttribute("ReportDelay",
-                          "Slots between measuring the channel and the first slot that is scheduled by it.",
-                          UintegerValue(4),
-                          MakeUintegerAccessor(&NrCell::m_reportDelay),
-                          MakeUintegerChecker<uint32_t>())
-            .AddAttribute("TargetBler",
-                          "Block error rate of first transmissions that link adaptation aims at.",
-                          DoubleValue(0.1),
-                          MakeDoubleAccessor(&NrCell::SetTargetBler, &NrCell::GetTargetBler),
-                          MakeDoubleChecker<double>(0.001, 0.5))
-            .AddAttribute("OuterLoopStep",
-                          "By how much (dB) the outer loop lowers what it expects of a link when a block fails.",
-                          DoubleValue(0.25),
-                          MakeDoubleAccessor(&NrCell::SetStepDb, &NrCell::GetStepDb),
-                          MakeDoubleChecker<double>(0))
-            .AddAttribute("RequestGrantBytes",
-                          "What a device is granted that has sent a scheduling request and no buffer status yet.",
-                          UintegerValue(256),
-                          MakeUintegerAccessor(&NrCell::m_requestGrantBytes),
-                          MakeUintegerChecker<uint32_t>(16))
-            .AddAttribute("ConfiguredGrantPrbs",
-                          "PRBs of every uplink slot that each device may use without asking (TS 38.321 clause 5.8.2).",
-                          UintegerValue(0),
-                          MakeUintegerAccessor(&NrCell::m_configuredPrbs),
-                          MakeUintegerChecker<uint32_t>())
-            .AddAttribute("Acknowledged",
-                          "RLC in acknowledged mode, or else in unacknowledged mode.",
-                          BooleanValue(true),
-                          MakeBooleanAccessor(&NrCell::m_isAcknowledged),
-                          MakeBooleanChecker())
-            .AddAttribute("BufferBytes",
-                          "What may wait at each end of each device's bearer.",
-                          UintegerValue(64'000'000),
-                          MakeUintegerAccessor(&NrCell::m_bufferBytes),
-                          MakeUintegerChecker<uint64_t>())
-            .AddAttribute("Reordering",
-                          "How long a missing packet is waited for in unacknowledged mode.",
-                          TimeValue(MilliSeconds(100)),
-                          MakeTimeAccessor(&NrCell::m_reordering),
-                          MakeTimeChecker(Time()))
-            .AddAttribute("StatusTimer",
-                          "How long after its last transmission a device with data asks again (retxBSR-Timer).",
-                          TimeValue(MilliSeconds(10)),
-                          MakeTimeAccessor(&NrCell::m_statusTimer),
-                          MakeTimeChecker(Time()))
-            .AddAttribute("Scheduler",
-                          "pf: proportional fair, or rr: round robin.",
-                          StringValue("pf"),
-                          MakeStringAccessor(&NrCell::m_schedulerName),
-                          MakeStringChecker())
-            .AddTraceSource("Block",
-                            "A transport block is sent.",
-                            MakeTraceSourceAccessor(&NrCell::m_blockTrace),
-                            "ns3::cosim::NrBlockTrace");
-    return tid;
-}
 
 NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver)
     : sender(isAcknowledged, bufferBytes),
@@ -212,6 +62,12 @@ NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErr
 }
 
 void
+NrCell::SetTiming(const NrTimingSettings& settings)
+{
+    m_timingSettings = settings;
+}
+
+void
 NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
@@ -219,42 +75,22 @@ NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 }
 
 void
-NrCell::SetTargetBler(double target)
-{
-    m_downlink.targetBler = m_uplink.targetBler = target;
-}
-
-double
-NrCell::GetTargetBler() const
-{
-    return m_downlink.targetBler;
-}
-
-void
-NrCell::SetStepDb(double stepDb)
-{
-    m_downlink.stepDb = m_uplink.stepDb = stepDb;
-}
-
-double
-NrCell::GetStepDb() const
-{
-    return m_downlink.stepDb;
-}
-
-void
 NrCell::Begin()
 {
     m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
-    m_gnbProcessingNs = m_frame.GetDecodingNs();
-    auto reserved = m_configuredPrbs * CountDevices();
-    NS_ABORT_MSG_IF(reserved >= m_prbs, "NrCell: configured grants leave no PRB");
+    m_timing = NrTiming(m_frame, m_timingSettings);
+    m_use = {m_timing.GetUse(false, PROCESSES), m_timing.GetUse(true, PROCESSES)};
     auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
-    auto elements = std::max(GetElements(false, 0), SUBCARRIERS);
     m_downlink.grid = NrGrid(m_prbs);
     m_downlink.isTold = true;
-    m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, elements);
-    m_uplink.grid = NrGrid(m_prbs - reserved);
+    for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
+    {
+        m_downlink.elements = std::max(m_downlink.elements, GetElements(false, slot));
+    }
+    m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, m_downlink.elements);
+    m_uplink.grid = NrGrid(m_prbs);
+    m_configured = NrConfiguredGrants(m_uplink.grid, m_configuredPrbs, CountDevices());
+    m_uplink.elements = GetElements(true, 0);
     for (auto settings : {&m_downlink, &m_uplink})
     {
         settings->errors = m_errors;
@@ -271,7 +107,7 @@ NrCell::Begin()
     m_uplinkScheduler.Configure(kind, m_uplink.grid, CountDevices());
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
-    m_grantOffsets = m_frame.GetGrantOffsets();
+    m_grantOffsets = m_timing.GetGrantOffsets();
     m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
 }
 
@@ -373,7 +209,7 @@ NrCell::Tick()
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     m_lastSlot = slot;
     Learn(slot);
-    if (m_frame.HasDownlink(slot))
+    if (m_frame.HasPdcch(slot))
     {
         for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
         {
@@ -387,7 +223,10 @@ NrCell::Tick()
     if (m_frame.HasUplink(slot))
     {
         SendUplink(slot);
-        RequestUplink(slot);
+        if (m_timing.HasRequest(slot))
+        {
+            RequestUplink(slot);
+        }
     }
     if (IsActive())
     {
@@ -396,9 +235,9 @@ NrCell::Tick()
 }
 
 void
-NrCell::AddNews(int64_t knownNs, News news)
+NrCell::AddNews(int64_t knownSlot, News news)
 {
-    m_news[m_frame.GetSlotFrom(knownNs)].push_back(news);
+    m_news[knownSlot].push_back(news);
 }
 
 void
@@ -464,26 +303,32 @@ NrCell::GetElements(bool isUplink, int64_t slot) const
 }
 
 void
-NrCell::MakeBlock(Direction& direction, bool isUplink, uint32_t index, double sinrDb, uint32_t prbs, int64_t slot)
+NrCell::MakeBlock(Direction& direction,
+                  bool isUplink,
+                  uint32_t index,
+                  const NrAllocation& allocation,
+                  double psdMw,
+                  int64_t slot)
 {
     auto& process = direction.processes[index];
     auto elements = GetElements(isUplink, slot);
+    auto prbs = m_downlink.grid.CountPrbs(allocation);
     process.state = HarqState::FLYING;
     process.isDecoded = false;
     process.transmissions = 0;
-    process.layers = direction.adaptation.GetRank();
+    process.layers = direction.adaptation.GetRank(psdMw);
     process.prbs = prbs;
     process.slot = slot;
     process.content.clear();
-    process.mcs = direction.adaptation.ChooseMcs(sinrDb, prbs, elements);
+    auto expected = direction.adaptation.GetExpectedDb(allocation, psdMw, process.layers);
+    process.mcs = direction.adaptation.ChooseMcs(expected, prbs, elements, process.layers);
     process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_uplink.table)[process.mcs], process.layers);
     direction.mcs = process.mcs;
     direction.prbs = prbs;
 }
 
-template <class Take>
 void
-NrCell::Retransmit(bool isUplink, NrGroups& free, Take take)
+NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs& free, std::vector<Grant>& grants)
 {
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
@@ -491,17 +336,17 @@ NrCell::Retransmit(bool isUplink, NrGroups& free, Take take)
     for (uint32_t i = 0; i < m_links.size(); i++)
     {
         auto& link = m_links[(first + i) % m_links.size()];
-        auto& processes = Get(link, isUplink).processes;
+        const auto& processes = Get(link, isUplink).processes;
         for (uint32_t index = 0; index < PROCESSES; index++)
         {
-            if (processes[index].state != HarqState::WAITING)
+            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device])
             {
                 continue;
             }
-            if (auto groups = grid.Take(free, processes[index].prbs))
+            if (auto allocation = grid.Take(free, processes[index].prbs); !allocation.IsEmpty())
             {
-                m_takenPrbs[link.device] += grid.CountPrbs(groups);
-                take(link, index, groups);
+                m_takenPrbs[link.device] += grid.CountPrbs(allocation);
+                grants.push_back({link.device, index, allocation});
             }
         }
     }
@@ -510,13 +355,16 @@ NrCell::Retransmit(bool isUplink, NrGroups& free, Take take)
 void
 NrCell::ScheduleDownlink(int64_t slot)
 {
-    const auto& grid = m_downlink.grid;
-    auto free = grid.GetAll();
-    auto byNs = m_frame.GetStartNs(slot) - m_gnbProcessingNs;
-    Retransmit(false, free, [this, slot](Link& link, uint32_t index, NrGroups groups) {
-        Transmit(link, false, index, slot, groups, 0, 0);
-    });
+    NrFreePrbs free{m_downlink.grid.GetAll(), {}};
+    auto byNs = m_timing.GetDownlinkReadyNs(slot);
+    std::vector<Grant> again;
+    Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
+    for (const auto& grant : again)
+    {
+        Transmit(m_links[grant.device], false, grant.process, slot, grant.allocation);
+    }
     std::vector<NrCandidate> candidates;
+    auto elements = GetElements(false, slot);
     for (auto& link : m_links)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
@@ -524,25 +372,24 @@ NrCell::ScheduleDownlink(int64_t slot)
         if (bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
-            auto bitsPerPrb = adaptation.GetBitsPerPrb(m_gnbPsdMw, GetElements(false, slot));
-            candidates.push_back({link.device, 8.0 * bytes, m_prbs, std::move(bitsPerPrb)});
+            const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
+            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits});
         }
     }
-    m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
+    m_downlinkScheduler.Allocate(slot, std::move(free), candidates, m_takenPrbs);
     for (const auto& candidate : candidates)
     {
-        if (candidate.groups)
+        if (!candidate.allocation.IsEmpty())
         {
             auto& link = m_links[candidate.device];
             auto index = link.down.FindFree();
-            auto expected = link.down.adaptation.GetExpectedDb(candidate.groups, m_gnbPsdMw);
-            MakeBlock(link.down, false, index, expected, grid.CountPrbs(candidate.groups), slot);
+            MakeBlock(link.down, false, index, candidate.allocation, m_gnbPsdMw, slot);
             auto& process = link.down.processes[index];
             link.down.sender.Fill(process.bits / 8, byNs, process.content);
-            Transmit(link, false, index, slot, candidate.groups, 0, 0);
+            Transmit(link, false, index, slot, candidate.allocation);
         }
     }
-    DeliverAll(false, m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs());
+    DeliverAll(false, m_timing.GetDecodedNs(false, slot));
 }
 
 double
@@ -555,56 +402,92 @@ NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 uint32_t
 NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report) const
 {
-    for (uint32_t prbs = m_uplink.grid.GetPrbs(); prbs > 1; prbs = (prbs + 1) / 2)
+    // Half as many PRBs have twice the power each, once there is no more of it.
+    auto elements = GetElements(true, 0);
+    auto prbs = m_prbs;
+    while (prbs > 0 &&
+           link.up.adaptation.GetBits(report, prbs, GetUplinkPsdMw(link, prbs), elements) < LEAST_UPLINK_BITS)
     {
-        if (report.wideDb + ToDb(GetUplinkPsdMw(link, prbs) / report.psdMw) > LEAST_DB)
-        {
-            return prbs;
-        }
+        prbs /= 2;
     }
-    return 1;
+    return prbs;
 }
 
-void
-NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
+std::vector<NrCandidate>
+NrCell::FindUplinkCandidates(int64_t slot)
 {
-    const auto& grid = m_uplink.grid;
-    auto free = grid.GetAll();
-    std::vector<Grant> grants;
-    Retransmit(true, free, [&grants](Link& link, uint32_t index, NrGroups groups) {
-        link.up.processes[index].state = HarqState::FLYING;
-        grants.push_back({link.device, index, groups});
-    });
     std::vector<NrCandidate> candidates;
     for (auto& link : m_links)
     {
         auto bytes = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (bytes > 0 && report.wideDb > HOPELESS_DB && link.up.FindFree() >= 0)
+        if (bytes > 0 && report.from >= 0 && link.up.FindFree() >= 0)
         {
-            candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), GetMostUplinkPrbs(link, report), {}});
+            if (auto most = GetMostUplinkPrbs(link, report))
+            {
+                candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), most, GetElements(true, 0), nullptr});
+            }
         }
     }
     for (auto& candidate : candidates)
     {
         auto& link = m_links[candidate.device];
-        auto prbs = std::max<uint32_t>(grid.GetPrbs() / candidates.size(), 1);
-        candidate.bitsPerPrb = link.up.adaptation.GetBitsPerPrb(GetUplinkPsdMw(link, prbs), GetElements(true, 0));
+        auto share = std::max<uint32_t>(m_prbs / candidates.size(), 1);
+        auto psdMw = GetUplinkPsdMw(link, std::min(share, candidate.mostPrbs));
+        candidate.bitsPerElement = &link.up.adaptation.GetBitsPerElement(psdMw, link.up.adaptation.GetRank(psdMw));
     }
-    m_uplinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
-    for (const auto& candidate : candidates)
+    return candidates;
+}
+
+void
+NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
+{
+    std::vector<bool> isGranted(m_links.size(), true);
+    std::vector<Grant> again;
+    auto candidates = FindUplinkCandidates(slot);
+    std::vector<NrCandidate> given;
+    NrScheduler scheduler;
+    // Who gets nothing keeps its configured grant, whose PRBs then are not there for the others.
+    for (bool isSettled = false; !isSettled;)
     {
-        if (!candidate.groups)
+        again.clear();
+        given.clear();
+        auto free = m_configured.GetFree(isGranted);
+        Retransmit(true, isGranted, free, again);
+        std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(given), [&isGranted](const auto& each) {
+            return isGranted[each.device];
+        });
+        scheduler = m_uplinkScheduler;
+        scheduler.Allocate(slot, std::move(free), given, m_takenPrbs);
+        std::vector<bool> isServed(m_links.size(), false);
+        for (const auto& grant : again)
         {
-            continue;
+            isServed[grant.device] = true;
         }
-        auto& link = m_links[candidate.device];
-        auto index = static_cast<uint32_t>(link.up.FindFree());
-        auto prbs = grid.CountPrbs(candidate.groups);
-        auto expected = link.up.adaptation.GetExpectedDb(candidate.groups, GetUplinkPsdMw(link, prbs));
-        MakeBlock(link.up, true, index, expected, prbs, uplinkSlot);
-        link.buffer.Grant(link.up.processes[index].bits / 8, uplinkSlot);
-        grants.push_back({link.device, index, candidate.groups});
+        for (const auto& candidate : given)
+        {
+            isServed[candidate.device] = isServed[candidate.device] || !candidate.allocation.IsEmpty();
+        }
+        isSettled = m_configuredPrbs == 0 || isServed == isGranted;
+        isGranted = isServed;
+    }
+    m_uplinkScheduler = scheduler;
+    std::vector<Grant> grants = std::move(again);
+    for (const auto& grant : grants)
+    {
+        m_links[grant.device].up.processes[grant.process].state = HarqState::FLYING;
+    }
+    for (const auto& candidate : given)
+    {
+        if (!candidate.allocation.IsEmpty())
+        {
+            auto& link = m_links[candidate.device];
+            auto index = static_cast<uint32_t>(link.up.FindFree());
+            auto psdMw = GetUplinkPsdMw(link, m_uplink.grid.CountPrbs(candidate.allocation));
+            MakeBlock(link.up, true, index, candidate.allocation, psdMw, uplinkSlot);
+            link.buffer.Grant(link.up.processes[index].bits / 8, uplinkSlot);
+            grants.push_back({link.device, index, candidate.allocation});
+        }
     }
     for (const auto& grant : grants)
     {
@@ -619,7 +502,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
 void
 NrCell::Fill(Link& link, Process& process, int64_t slot)
 {
-    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    auto byNs = m_timing.GetUplinkReadyNs(slot);
     auto bytes = process.bits / 8;
     link.up.sender.Fill(bytes - std::min(bytes, BSR_BYTES), byNs, process.content);
     process.waiting = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(byNs));
@@ -642,7 +525,7 @@ NrCell::SendUplink(int64_t slot)
             {
                 Fill(link, process, slot);
             }
-            Transmit(link, true, grant.process, slot, grant.groups, 0, 0);
+            Transmit(link, true, grant.process, slot, grant.allocation);
         }
         m_grants.erase(found);
     }
@@ -650,28 +533,29 @@ NrCell::SendUplink(int64_t slot)
     {
         UseConfiguredGrants(slot, busy);
     }
-    DeliverAll(true, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs);
+    DeliverAll(true, m_timing.GetDecodedNs(true, slot));
 }
 
 void
 NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
 {
-    auto byNs = m_frame.GetStartNs(slot) - m_frame.GetPreparationNs();
+    auto byNs = m_timing.GetUplinkReadyNs(slot);
     for (auto& link : m_links)
     {
         auto index = link.up.FindFree();
-        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 ||
-            link.up.adaptation.GetReport(slot).from < 0)
+        const auto& report = link.up.adaptation.GetReport(slot);
+        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
         {
             continue;
         }
-        auto psdMw = GetUplinkPsdMw(link, m_configuredPrbs);
-        auto expected = link.up.adaptation.GetExpectedDb(m_uplink.grid.GetAll(), psdMw);
-        MakeBlock(link.up, true, index, expected, m_configuredPrbs, slot);
-        auto& process = link.up.processes[index];
-        Fill(link, process, slot);
-        auto begin = m_uplink.grid.GetPrbs() + link.device * m_configuredPrbs;
-        Transmit(link, true, index, slot, 0, begin, begin + m_configuredPrbs);
+        auto allocation = m_configured.Get(link.device, GetMostUplinkPrbs(link, report));
+        if (!allocation.IsEmpty())
+        {
+            auto psdMw = GetUplinkPsdMw(link, m_uplink.grid.CountPrbs(allocation));
+            MakeBlock(link.up, true, index, allocation, psdMw, slot);
+            Fill(link, link.up.processes[index], slot);
+            Transmit(link, true, index, slot, allocation);
+        }
     }
 }
 
@@ -683,35 +567,35 @@ NrCell::RequestUplink(int64_t slot)
     {
         if (link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
         {
-            AddNews(m_frame.GetStartNs(slot + 1) + m_gnbProcessingNs, {News::Kind::REQUEST, link.device, 0, slot});
+            AddNews(m_timing.GetRequestKnownSlot(slot), {News::Kind::REQUEST, link.device, 0, slot});
         }
     }
 }
 
 void
-NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, NrGroups groups, uint32_t begin, uint32_t end)
+NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const NrAllocation& allocation)
 {
     auto& direction = Get(link, isUplink);
     auto& process = direction.processes[index];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
     const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
-    auto prbs = groups ? grid.CountPrbs(groups) : end - begin;
+    auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     m_sinr.clear();
-    AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
-    for (auto left = groups; left; left &= left - 1)
-    {
-        auto group = std::countr_zero(left);
-        auto from = grid.GetBegin(group);
-        AddSinr(gains, psdMw, process.layers, from, from + grid.GetSize(group), m_sinr);
-    }
+    grid.ForEach(allocation, [this, &gains, psdMw, &process](uint32_t, uint32_t begin, uint32_t end) {
+        AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
+    });
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
+    auto elements = prbs * GetElements(isUplink, slot);
+    process.elements = process.transmissions == 0 ? elements : process.elements;
+    process.parts[process.transmissions] = static_cast<double>(elements) / process.elements;
     process.sinrDb[process.transmissions++] = sinrDb;
     auto bler = m_errors->GetCombinedBler(table,
                                           process.mcs,
                                           process.bits,
                                           process.sinrDb.data(),
+                                          process.parts.data(),
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
@@ -747,16 +631,9 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, NrGrou
     if (isUplink)
     {
         link.requests.Send(now);
-        AddNews(m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()) + m_gnbProcessingNs,
-                {News::Kind::UPLINK_RESULT, link.device, index, slot});
     }
-    else
-    {
-        auto decoded = m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot)) + m_frame.GetDecodingNs();
-        auto answer = m_frame.GetPucchSlotFrom(decoded);
-        AddNews(m_frame.GetStartNs(answer + 1) + m_gnbProcessingNs,
-                {News::Kind::DOWNLINK_RESULT, link.device, index, slot});
-    }
+    auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
+    AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
 }
 
 void
@@ -797,10 +674,6 @@ NrCell::ReportAll()
     for (auto& link : m_links)
     {
         link.down.adaptation.Measure(m_channel->GetDownlink(link.device), m_gnbPsdMw, slot, from);
-        if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
-        {
-            link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
-        }
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
@@ -809,6 +682,11 @@ NrCell::ReportAll()
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
         link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from);
+        if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
+            GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
+        {
+            link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
+        }
     }
     m_reporting = Simulator::Schedule(NanoSeconds(m_reportPeriod * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
 }
@@ -829,9 +707,9 @@ NrCell::GetState(uint32_t device, bool isUplink) const
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
     state.bler = direction.adaptation.GetBler();
-    if (!report.groupDb.empty())
+    if (!report.GetQuality().groupDb.empty())
     {
-        state.sinrDb = report.wideDb;
+        state.sinrDb = report.GetQuality().wideDb;
         state.rank = report.rank;
         state.cqi = isUplink ? -1 : report.cqi;
         state.rateBps = GetCapacityBps(device, isUplink);
@@ -845,19 +723,23 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     const auto& link = m_links[device];
     const auto& adaptation = Get(link, isUplink).adaptation;
     const auto& report = adaptation.GetLatest();
-    if (report.groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
+    if (report.GetQuality().groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
     {
         return 0;
     }
     auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
+    if (prbs == 0)
+    {
+        return 0;
+    }
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     double bits = 0;
     for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
     {
         auto elements = GetElements(isUplink, slot);
-        if (elements > 0 && (isUplink ? m_frame.HasUplink(slot) : m_frame.HasDownlink(slot)))
+        if (auto use = m_use[isUplink][slot]; use > 0 && elements > 0)
         {
-            bits += adaptation.GetCapacityBits(prbs, psdMw, elements);
+            bits += use * adaptation.GetCapacityBits(prbs, psdMw, elements);
         }
     }
     return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());
@@ -879,8 +761,7 @@ NrCell::GetLastActiveNs(uint32_t device) const
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
-    auto patternNs = m_frame.GetPeriod() * m_frame.GetSlotNs();
-    auto round = 4 * patternNs + 2 * (m_gnbProcessingNs + m_frame.GetDecodingNs());
+    auto round = m_timing.GetLongestRoundNs();
     return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 

@@ -3,12 +3,14 @@
 #define COSIM_NR_CELL_H
 
 #include "nr-channel.h"
+#include "nr-configured-grants.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
 #include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
+#include "nr-timing.h"
 #include "nr-uplink-buffer.h"
 
 #include "ns3/event-id.h"
@@ -89,6 +91,9 @@ class NrCell : public Object
     /// gNB.
     void SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErrorModel> errors);
 
+    /// How long its ends take for what, if not as specified.
+    void SetTiming(const NrTimingSettings& settings);
+
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
 
@@ -114,7 +119,8 @@ class NrCell : public Object
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
     double GetCapacityBps(uint32_t device, bool isUplink) const;
 
-    /// True if the device's last report was in range (CQI above 0), or one within the last 200 ms was.
+    /// True if the device's last report was in range (CQI above 0, and a power that reaches the gNB on some PRBs), or
+    /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
 
     /// When a block of the device's was last under way, either way.
@@ -152,6 +158,8 @@ class NrCell : public Object
         uint32_t bits{0};
         uint32_t transmissions{0};
         std::array<double, MOST_TRANSMISSIONS> sinrDb{};
+        std::array<double, MOST_TRANSMISSIONS> parts{}; // coded bits, of the first transmission's
+        uint32_t elements{0};                           // of the first transmission
         std::vector<NrSegment> content;
         int64_t slot{0};     // of the first transmission
         uint64_t waiting{0}; // buffer status report in it (uplink)
@@ -198,7 +206,7 @@ class NrCell : public Object
     {
         uint32_t device;
         uint32_t process;
-        NrGroups groups;
+        NrAllocation allocation;
     };
 
     /// Something that the gNB knows from a slot on.
@@ -234,30 +242,32 @@ class NrCell : public Object
     bool IsActive() const;
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
-    /// Give blocks that wait for their retransmission the PRBs that they need, if so many are free; `take` gets each.
-    template <class Take>
-    void Retransmit(bool isUplink, NrGroups& free, Take take);
+    /// Give blocks that wait for their retransmission, of the devices that may be granted something, the PRBs that they
+    /// need, if so many are free; added to `grants`.
+    void Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs& free, std::vector<Grant>& grants);
     void ScheduleDownlink(int64_t slot);
     void GrantUplink(int64_t slot, int64_t uplinkSlot);
     void SendUplink(int64_t slot);
     void RequestUplink(int64_t slot);
+    /// Who could use an uplink slot that is granted in this one.
+    std::vector<NrCandidate> FindUplinkCandidates(int64_t slot);
     void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
     void Fill(Link& link, Process& process, int64_t slot);
-    void Transmit(Link& link,
-                  bool isUplink,
-                  uint32_t process,
-                  int64_t slot,
-                  NrGroups groups,
-                  uint32_t begin,
-                  uint32_t end);
-    void MakeBlock(Direction& direction, bool isUplink, uint32_t process, double sinrDb, uint32_t prbs, int64_t slot);
+    void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, const NrAllocation& allocation);
+    void MakeBlock(Direction& direction,
+                   bool isUplink,
+                   uint32_t process,
+                   const NrAllocation& allocation,
+                   double psdMw,
+                   int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
+    /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
-    void AddNews(int64_t knownNs, News news);
+    void AddNews(int64_t knownSlot, News news);
 
     // Attributes.
     uint32_t m_numerology{1};
@@ -284,12 +294,15 @@ class NrCell : public Object
     Time m_statusTimer;
     std::string m_schedulerName;
 
+    NrTimingSettings m_timingSettings;
     NrFrame m_frame;
+    NrTiming m_timing;
     NrLinkSettings m_downlink;
     NrLinkSettings m_uplink;
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
-    int64_t m_gnbProcessingNs{0};
+    NrConfiguredGrants m_configured;
+    std::array<std::vector<double>, 2> m_use; // of each slot of the pattern by a device alone, down and up
     double m_gnbPsdMw{0};
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;

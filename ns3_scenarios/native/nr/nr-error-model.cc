@@ -46,6 +46,33 @@ FindNearest(const std::vector<NrMcs>& table, uint32_t modulationOrder, double co
     return nearest;
 }
 
+/// The SINR that is as good, by Shannon's formula, as those of the first transmission's bits, of which later ones bring
+/// so many again, in rounds if they bring more than all.
+double
+GetChaseDb(const double* sinrDb, const double* parts, size_t transmissions)
+{
+    std::vector<double> ends{1};
+    for (size_t i = 1; i < transmissions; i++)
+    {
+        ends.push_back(parts[i] - std::floor(parts[i]));
+    }
+    std::sort(ends.begin(), ends.end());
+    double bits = 0;
+    double begin = 0;
+    for (auto end : ends)
+    {
+        auto energy = FromDb(sinrDb[0]);
+        for (size_t i = 1; i < transmissions; i++)
+        {
+            auto times = std::floor(parts[i]) + (begin < parts[i] - std::floor(parts[i]) ? 1 : 0);
+            energy += times * FromDb(sinrDb[i]);
+        }
+        bits += (end - begin) * std::log2(1 + energy);
+        begin = end;
+    }
+    return ToDb(std::exp2(bits) - 1);
+}
+
 } // namespace
 
 TypeId
@@ -215,6 +242,7 @@ NrErrorModel::GetCombinedBler(NrMcsTable table,
                               uint32_t mcs,
                               uint32_t tbsBits,
                               const double* sinrDb,
+                              const double* parts,
                               size_t transmissions,
                               bool isIncremental) const
 {
@@ -222,22 +250,23 @@ NrErrorModel::GetCombinedBler(NrMcsTable table,
     {
         return GetBler(table, mcs, tbsBits, sinrDb[0]);
     }
-    double energy = 0;
-    for (size_t i = 0; i < transmissions; i++)
-    {
-        energy += FromDb(sinrDb[i]);
-    }
-    auto chase = GetBler(table, mcs, tbsBits, ToDb(energy));
+    auto chase = GetBler(table, mcs, tbsBits, GetChaseDb(sinrDb, parts, transmissions));
     if (!isIncremental)
     {
         return chase;
     }
+    double energy = 0;
+    double whole = 0;
+    for (size_t i = 0; i < transmissions; i++)
+    {
+        energy += parts[i] * FromDb(sinrDb[i]);
+        whole += parts[i];
+    }
     const auto& used = GetNrMcsTable(table)[mcs];
     auto mother = std::min(GetNrMotherRate(tbsBits, used.codeRate), used.codeRate);
-    auto rate = std::max(used.codeRate / transmissions, mother);
-    auto repeated = transmissions * rate / used.codeRate;
+    auto rate = std::max(used.codeRate / whole, mother);
     auto blocks = GetNrCodeBlocks(tbsBits, used.codeRate);
-    auto sinr = ToDb(energy / transmissions * repeated);
+    auto sinr = ToDb(energy * rate / used.codeRate); // the mean, times how often the mother code's bits came
     return std::min(chase, GetBlerAtRate(table, used.modulationOrder, rate, blocks, sinr));
 }
 
@@ -264,7 +293,7 @@ NrErrorModel::GetBestMcs(NrMcsTable table,
 {
     const auto& mcss = GetNrMcsTable(table);
     const auto& curves = GetTable(table);
-    for (int32_t mcs = mcss.size() - 1; mcs > 0; mcs--)
+    for (int32_t mcs = mcss.size() - 1; mcs >= 0; mcs--)
     {
         if (target <= CQI_TARGET && sinrDb < curves[mcs].leastDb)
         {
@@ -275,7 +304,7 @@ NrErrorModel::GetBestMcs(NrMcsTable table,
             return mcs;
         }
     }
-    return 0;
+    return -1;
 }
 
 uint32_t

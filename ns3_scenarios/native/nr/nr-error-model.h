@@ -58,21 +58,23 @@ class NrErrorModel : public Object
     double GetBler(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double sinrDb) const;
 
     /**
-     * BLER of a transport block that was received several times, with these effective SINRs. Chase combining adds
-     * energy. Incremental redundancy adds parity bits, until the mother code has no more, and then energy; never less
-     * than chase combining.
+     * BLER of a transport block that was received several times, with these effective SINRs and so many coded bits
+     * each, as parts of the first one's (TS 38.212 clause 5.4.2: as many as the resource elements take). Chase
+     * combining adds the energy of bits that came again. Incremental redundancy adds parity bits, until the mother code
+     * has no more, and then energy; never less than chase combining.
      */
     double GetCombinedBler(NrMcsTable table,
                            uint32_t mcs,
                            uint32_t tbsBits,
                            const double* sinrDb,
+                           const double* parts,
                            size_t transmissions,
                            bool isIncremental) const;
 
     /// The least SINR (to 0.001 dB) at which the BLER is no more than `target`.
     double GetThresholdDb(NrMcsTable table, uint32_t mcs, uint32_t tbsBits, double target) const;
 
-    /// The highest MCS whose transport block has a BLER of no more than `target` at this SINR; 0 if none has.
+    /// The highest MCS whose transport block has a BLER of no more than `target` at this SINR; -1 if none has.
     int32_t GetBestMcs(NrMcsTable table,
                        double sinrDb,
                        uint32_t prbs,

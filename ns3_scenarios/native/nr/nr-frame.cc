@@ -3,9 +3,6 @@
 
 #include "ns3/abort.h"
 
-#include <algorithm>
-#include <array>
-
 namespace ns3::cosim
 {
 
@@ -13,9 +10,7 @@ namespace
 {
 
 constexpr int64_t SUBFRAME_NS = 1'000'000;
-// In symbols, by numerology, of a device with processing capability 1 and no further DMRS.
-constexpr std::array<uint32_t, 4> DECODING{8, 10, 17, 20};     // TS 38.214 table 5.3-1
-constexpr std::array<uint32_t, 4> PREPARATION{10, 12, 23, 36}; // TS 38.214 table 6.4-1
+constexpr uint32_t NUMEROLOGIES = 4;
 
 } // namespace
 
@@ -32,7 +27,7 @@ NrFrame::NrFrame(uint32_t numerology,
 {
     bool isFdd = m_pattern.find('F') != std::string::npos;
     NS_ABORT_MSG_IF(
-        numerology >= DECODING.size() || pdcchSymbols + 1 >= SYMBOLS || pucchSymbols + 1 >= SYMBOLS ||
+        numerology >= NUMEROLOGIES || pdcchSymbols + 1 >= SYMBOLS || pucchSymbols + 1 >= SYMBOLS ||
             m_pattern.find_first_not_of(isFdd ? "F" : "DSU") != std::string::npos ||
             (!isFdd && (m_pattern.find('U') == std::string::npos || m_pattern.find('D') == std::string::npos)),
         "NrFrame: numerology " << numerology << ", pattern " << m_pattern);
@@ -57,7 +52,7 @@ NrFrame::GetStartNs(int64_t slot) const
 }
 
 int64_t
-NrFrame::GetSymbolsNs(uint32_t symbols) const
+NrFrame::GetSymbolsNs(int64_t symbols) const
 {
     return GetSlotNs() * symbols / SYMBOLS;
 }
@@ -92,6 +87,12 @@ NrFrame::HasUplink(int64_t slot) const
     return GetKind(slot) == 'U' || GetKind(slot) == 'F';
 }
 
+bool
+NrFrame::HasPdcch(int64_t slot) const
+{
+    return HasDownlink(slot) && GetPdschEnd(slot) >= m_pdcchSymbols;
+}
+
 uint32_t
 NrFrame::GetPdschEnd(int64_t slot) const
 {
@@ -112,38 +113,6 @@ NrFrame::GetPuschSymbols() const
 }
 
 int64_t
-NrFrame::GetGrantSlot(int64_t uplinkSlot) const
-{
-    auto slot = uplinkSlot;
-    while (!HasDownlink(slot) || GetSymbolNs(slot, m_pdcchSymbols + PREPARATION[m_numerology]) > GetStartNs(uplinkSlot))
-    {
-        slot--;
-    }
-    return slot;
-}
-
-std::vector<std::vector<int64_t>>
-NrFrame::GetGrantOffsets() const
-{
-    auto period = GetPeriod();
-    std::vector<std::vector<int64_t>> found(period);
-    for (uint32_t i = 0; i < period; i++)
-    {
-        int64_t slot = 8 * period + i; // far enough from the first
-        if (HasUplink(slot))
-        {
-            auto grantSlot = GetGrantSlot(slot);
-            found[grantSlot % period].push_back(slot - grantSlot);
-        }
-    }
-    for (auto& offsets : found)
-    {
-        std::sort(offsets.begin(), offsets.end());
-    }
-    return found;
-}
-
-int64_t
 NrFrame::GetPucchSlotFrom(int64_t ns) const
 {
     auto slot = ns / GetSlotNs();
@@ -154,16 +123,16 @@ NrFrame::GetPucchSlotFrom(int64_t ns) const
     return slot;
 }
 
-int64_t
-NrFrame::GetDecodingNs() const
+uint32_t
+NrFrame::GetNumerology() const
 {
-    return GetSymbolsNs(DECODING[m_numerology]);
+    return m_numerology;
 }
 
 int64_t
-NrFrame::GetPreparationNs() const
+NrFrame::GetPdcchEndNs(int64_t slot) const
 {
-    return GetSymbolsNs(PREPARATION[m_numerology]);
+    return GetSymbolNs(slot, m_pdcchSymbols);
 }
 
 } // namespace ns3::cosim

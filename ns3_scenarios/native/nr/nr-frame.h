@@ -4,14 +4,13 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace ns3::cosim
 {
 
 /**
- * Slots and symbols of an NR carrier (TS 38.211 clause 4.3), which of them carry what, and how long a device needs for
- * them. Symbols are of equal length: the longer cyclic prefix of one symbol in 0.5 ms is spread over all.
+ * Slots and symbols of an NR carrier (TS 38.211 clause 4.3), and which of them carry what. Symbols are of equal length:
+ * the longer cyclic prefix of one symbol in 0.5 ms is spread over all.
  */
 class NrFrame
 {
@@ -48,6 +47,9 @@ class NrFrame
     bool HasDownlink(int64_t slot) const;
     bool HasUplink(int64_t slot) const;
 
+    /// Whether the slot's symbols for downlink hold the PDCCH.
+    bool HasPdcch(int64_t slot) const;
+
     /// Symbols for PDSCH and its DMRS behind the PDCCH; 0 if there is no room for both.
     uint32_t GetPdschSymbols(int64_t slot) const;
 
@@ -57,24 +59,19 @@ class NrFrame
     /// Symbols for PUSCH and its DMRS, before the PUCCH.
     uint32_t GetPuschSymbols() const;
 
-    /// The slot whose PDCCH may grant this uplink slot: the last one that leaves the device its time for preparation.
-    int64_t GetGrantSlot(int64_t uplinkSlot) const;
-
-    /// For each slot of the pattern, how many slots later those lie that its PDCCH grants.
-    std::vector<std::vector<int64_t>> GetGrantOffsets() const;
-
     /// The first uplink slot whose PUCCH begins at this time or later.
     int64_t GetPucchSlotFrom(int64_t ns) const;
 
-    /// How long a device takes to decode PDSCH: N1 of TS 38.214 table 5.3-1.
-    int64_t GetDecodingNs() const;
+    uint32_t GetNumerology() const;
 
-    /// How long a device takes to prepare PUSCH: N2 of TS 38.214 table 6.4-1.
-    int64_t GetPreparationNs() const;
+    /// So many symbols last.
+    int64_t GetSymbolsNs(int64_t symbols) const;
+
+    /// When a slot's PDCCH has ended.
+    int64_t GetPdcchEndNs(int64_t slot) const;
 
   private:
     char GetKind(int64_t slot) const;
-    int64_t GetSymbolsNs(uint32_t symbols) const;
 
     uint32_t m_numerology{0};
     std::string m_pattern{"F"};

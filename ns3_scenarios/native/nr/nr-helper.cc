@@ -50,11 +50,18 @@ NrHelper::SetDeviceAntennaAttribute(const std::string& name, const AttributeValu
     m_deviceAntenna.Set(name, value);
 }
 
+void
+NrHelper::SetTiming(const NrTimingSettings& settings)
+{
+    m_timing = settings;
+}
+
 NetDeviceContainer
 NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
 {
     m_channel = m_channelFactory.Create<NrChannel>();
     m_cell = m_cellFactory.Create<NrCell>();
+    m_cell->SetTiming(m_timing);
     auto add = [](Ptr<Node> node) {
         auto end = CreateObject<NrNetDevice>();
         node->AddDevice(end);

@@ -27,6 +27,9 @@ class NrHelper
     void SetGnbAntennaAttribute(const std::string& name, const AttributeValue& value);
     void SetDeviceAntennaAttribute(const std::string& name, const AttributeValue& value);
 
+    /// Of the cell (NrCell::SetTiming).
+    void SetTiming(const NrTimingSettings& settings);
+
     /// Make a cell. Returns the net devices, the gNB's first; once they have addresses, they carry IPv4.
     NetDeviceContainer Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors);
 
@@ -39,6 +42,7 @@ class NrHelper
   private:
     ObjectFactory m_channelFactory;
     ObjectFactory m_cellFactory;
+    NrTimingSettings m_timing;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;
     Ptr<NrChannel> m_channel;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 namespace ns3::cosim
 {
@@ -30,7 +29,7 @@ GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
 
 /// The sum of log2(1 + SINR).
 double
-GetBits(const std::vector<double>& sinr)
+GetShannonBits(const std::vector<double>& sinr)
 {
     double product = 1;
     double sum = 0;
@@ -107,6 +106,29 @@ NrLinkAdaptation::GetCqi(double db) const
     return std::upper_bound(thresholds.begin(), thresholds.end(), db) - thresholds.begin();
 }
 
+uint32_t
+NrLinkAdaptation::GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const
+{
+    auto table = m_settings->table;
+    auto target = m_settings->targetBler;
+    auto mcs = m_settings->errors->GetBestMcs(table, layerDb, prbs, elementsPerPrb, rank, target);
+    return mcs < 0 ? 0 : GetNrTbsBits(prbs, elementsPerPrb, GetNrMcsTable(table)[mcs], rank);
+}
+
+uint32_t
+NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
+{
+    const auto& [one, two] = report.layers;
+    if (two.groupDb.empty())
+    {
+        return 1;
+    }
+    auto prbs = m_settings->grid.GetPrbs();
+    auto shift = ToDb(psdMw / report.psdMw);
+    auto single = GetBlockBits(one.wideDb + shift, prbs, m_settings->elements, 1);
+    return GetBlockBits(two.wideDb + shift, prbs, m_settings->elements, 2) > single ? 2 : 1;
+}
+
 void
 NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains, double psdMw, int64_t slot, int64_t from)
 {
@@ -114,34 +136,31 @@ NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains, double psdMw, int
     GetReport(slot);
     m_coming.from = from;
     m_coming.psdMw = psdMw;
-    std::array<std::vector<double>, 2> bits; // of each group, per PRB, with one layer and with two
-    std::array<double, 2> whole{0, 0};
     bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
-    for (uint32_t rank = 1; rank <= (isPair ? 2 : 1); rank++)
+    for (uint32_t rank = 1; rank <= 2; rank++)
     {
-        for (uint32_t group = 0; group < grid.CountGroups(); group++)
+        auto& quality = m_coming.layers[rank - 1];
+        quality.groupDb.clear();
+        double whole = 0;
+        for (uint32_t group = 0; rank <= (isPair ? 2 : 1) && group < grid.CountGroups(); group++)
         {
             m_sinr.clear();
             AddSinr(gains, psdMw, rank, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group), m_sinr);
-            auto sum = GetBits(m_sinr);
-            whole[rank - 1] += sum;
-            bits[rank - 1].push_back(sum / grid.GetSize(group));
+            auto sum = GetShannonBits(m_sinr);
+            whole += sum;
+            quality.groupDb.push_back(ToSinrDb(sum / grid.GetSize(group) / rank));
         }
+        quality.wideDb = ToSinrDb(whole / grid.GetPrbs() / rank);
     }
-    auto rank = m_coming.rank = isPair && whole[1] > whole[0] ? 2 : 1;
-    m_coming.wideDb = ToSinrDb(whole[rank - 1] / grid.GetPrbs() / rank);
-    m_coming.groupDb.clear();
-    for (auto each : bits[rank - 1])
-    {
-        m_coming.groupDb.push_back(ToSinrDb(each / rank));
-    }
+    m_coming.rank = GetBestRank(m_coming, psdMw);
     if (!m_settings->isTold)
     {
         return;
     }
-    // The device tells its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
-    m_coming.cqi = GetCqi(m_coming.wideDb);
-    for (auto& db : m_coming.groupDb)
+    // The device tells its rank, its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
+    auto& told = m_coming.layers[m_coming.rank - 1];
+    m_coming.cqi = GetCqi(told.wideDb);
+    for (auto& db : told.groupDb)
     {
         auto difference = std::clamp<int64_t>(GetCqi(db) - m_coming.cqi, -1, 2);
         db = m_settings->thresholdDb[std::clamp<int64_t>(m_coming.cqi + difference, 1, 15) - 1];
@@ -166,58 +185,62 @@ NrLinkAdaptation::GetLatest() const
 }
 
 uint32_t
-NrLinkAdaptation::GetRank() const
+NrLinkAdaptation::GetRank(double psdMw) const
 {
-    return m_report.rank;
+    return m_settings->isTold || psdMw == m_report.psdMw ? m_report.rank : GetBestRank(m_report, psdMw);
 }
 
 double
-NrLinkAdaptation::GetExpectedDb(NrGroups groups, double psdMw) const
+NrLinkAdaptation::GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const
 {
     double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
     double bits = 0;
-    uint32_t prbs = 0;
-    for (; groups; groups &= groups - 1)
-    {
-        auto group = std::countr_zero(groups);
-        auto size = m_settings->grid.GetSize(group);
-        bits += size * std::log2(1 + FromDb(m_report.groupDb[group] + shift));
-        prbs += size;
-    }
-    return ToSinrDb(bits / prbs);
+    const auto& groupDb = m_report.layers[rank - 1].groupDb;
+    m_settings->grid.ForEach(allocation, [&bits, &groupDb, shift](uint32_t group, uint32_t begin, uint32_t end) {
+        bits += (end - begin) * std::log2(1 + FromDb(groupDb[group] + shift));
+    });
+    return ToSinrDb(bits / m_settings->grid.CountPrbs(allocation));
 }
 
-std::vector<double>
-NrLinkAdaptation::GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb) const
+const std::vector<double>&
+NrLinkAdaptation::GetBitsPerElement(double psdMw, uint32_t rank)
 {
-    std::vector<double> found;
-    found.reserve(m_report.groupDb.size());
     double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
-    for (auto db : m_report.groupDb)
+    if (shift != m_shiftDb || rank != m_rank || m_report.from != m_from)
     {
-        auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
-        found.push_back(bits * m_report.rank * elementsPerPrb);
+        m_shiftDb = shift;
+        m_rank = rank;
+        m_from = m_report.from;
+        m_bitsPerElement.clear();
+        for (auto db : m_report.layers[rank - 1].groupDb)
+        {
+            auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
+            m_bitsPerElement.push_back(bits * rank);
+        }
     }
-    return found;
+    return m_bitsPerElement;
 }
 
 uint32_t
-NrLinkAdaptation::ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb) const
+NrLinkAdaptation::ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const
 {
     const auto& errors = *m_settings->errors;
     auto target = m_settings->targetBler;
-    return std::max(errors.GetBestMcs(m_settings->table, expectedDb, prbs, elementsPerPrb, m_report.rank, target), 0);
+    return std::max(errors.GetBestMcs(m_settings->table, expectedDb, prbs, elementsPerPrb, rank, target), 0);
 }
 
 uint32_t
 NrLinkAdaptation::GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const
 {
-    const auto& report = GetLatest();
-    auto expected = report.wideDb + ToDb(psdMw / report.psdMw);
-    auto table = m_settings->table;
-    auto target = m_settings->targetBler;
-    auto mcs = m_settings->errors->GetBestMcs(table, expected, prbs, elementsPerPrb, report.rank, target);
-    return GetNrTbsBits(prbs, elementsPerPrb, GetNrMcsTable(table)[std::max(mcs, 0)], report.rank);
+    return GetBits(GetLatest(), prbs, psdMw, elementsPerPrb);
+}
+
+uint32_t
+NrLinkAdaptation::GetBits(const NrReport& report, uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const
+{
+    auto rank = m_settings->isTold ? report.rank : GetBestRank(report, psdMw);
+    auto layerDb = report.layers[rank - 1].wideDb + ToDb(psdMw / report.psdMw);
+    return GetBlockBits(layerDb, prbs, elementsPerPrb, rank);
 }
 
 void

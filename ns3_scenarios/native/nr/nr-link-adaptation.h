@@ -6,6 +6,7 @@
 #include "nr-error-model.h"
 #include "nr-scheduler.h"
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -13,15 +14,27 @@
 namespace ns3::cosim
 {
 
+/// What one layer of several bears.
+struct NrLayerQuality
+{
+    double wideDb{NAN};          // effective SINR over the whole carrier, as measured
+    std::vector<double> groupDb; // of each group of PRBs, as reported; empty where there are not so many layers
+};
+
 /// A channel report: what the MAC may know of one direction of a link from a slot on.
 struct NrReport
 {
     int64_t from{-1};
     int64_t cqi{0};
     uint32_t rank{1};
-    double wideDb{NAN};          // effective SINR as measured
-    double psdMw{0};             // at which transmit power on each PRB
-    std::vector<double> groupDb; // of each group of PRBs, as reported
+    double psdMw{0};                      // at which transmit power on each PRB
+    std::array<NrLayerQuality, 2> layers; // with one layer and, if the gNB measures or the device told so, with two
+
+    /// A layer's at the rank reported.
+    const NrLayerQuality& GetQuality() const
+    {
+        return layers[rank - 1];
+    }
 };
 
 /// What link adaptation is for all links of one direction of a cell.
@@ -30,6 +43,7 @@ struct NrLinkSettings
     Ptr<NrErrorModel> errors;
     NrMcsTable table{NrMcsTable::QAM256};
     NrGrid grid;
+    uint32_t elements{0};            // for data, of a PRB in a whole slot
     double targetBler{0.1};          // of first transmissions
     double stepDb{0};                // of the outer loop, when a block fails
     bool isTold{false};              // the device tells CQIs; else the gNB measures
@@ -73,20 +87,27 @@ class NrLinkAdaptation
     /// The newest report, known or not yet.
     const NrReport& GetLatest() const;
 
-    /// Layers, by the report in force.
-    uint32_t GetRank() const;
+    /**
+     * Layers at this power on each PRB, by the report in force: as the device told, or else those by which the tables
+     * give most bits, and one where they give none. Power is taken to raise the SINRs of two layers alike.
+     */
+    uint32_t GetRank(double psdMw) const;
 
-    /// The SINR to be expected on these groups, as of the report in force.
-    double GetExpectedDb(NrGroups groups, double psdMw) const;
+    /// The SINR of a layer to be expected there, as of the report in force.
+    double GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const;
 
-    /// Bits that a PRB of each group may be expected to carry.
-    std::vector<double> GetBitsPerPrb(double psdMw, uint32_t elementsPerPrb) const;
+    /// Bits that an element of each group may be expected to carry; valid until the next call, report or result.
+    const std::vector<double>& GetBitsPerElement(double psdMw, uint32_t rank);
 
-    /// The MCS for an allocation.
-    uint32_t ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb) const;
+    /// The MCS for an allocation; the lowest, where none meets the target.
+    uint32_t ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
 
-    /// Bits of a block on so many PRBs by the newest report, whatever the outer loop says.
+    /// Bits of a block on so many PRBs by the newest report, whatever the outer loop says; 0 if no MCS meets the
+    /// target.
     uint32_t GetCapacityBits(uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const;
+
+    /// The same by any report of this link.
+    uint32_t GetBits(const NrReport& report, uint32_t prbs, double psdMw, uint32_t elementsPerPrb) const;
 
     /// The gNB has learnt what came of a first transmission with this MCS.
     void Judge(uint32_t mcs, bool isDecoded);
@@ -96,6 +117,9 @@ class NrLinkAdaptation
 
   private:
     int64_t GetCqi(double db) const;
+    /// Those of one block that meets the target, a layer having this SINR; 0 if none does.
+    uint32_t GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
+    uint32_t GetBestRank(const NrReport& report, double psdMw) const;
 
     const NrLinkSettings* m_settings{nullptr};
     NrReport m_report;
@@ -104,6 +128,10 @@ class NrLinkAdaptation
     double m_bler{0};
     uint64_t m_judged{0};
     std::vector<double> m_sinr;
+    std::vector<double> m_bitsPerElement; // as of
+    double m_shiftDb{NAN};                // this shift of the report,
+    uint32_t m_rank{0};                   // so many layers
+    int64_t m_from{-1};                   // and this report
 };
 
 } // namespace ns3::cosim

@@ -21,6 +21,7 @@ constexpr uint32_t SEGMENT_OFFSET = 2;
 constexpr uint32_t LONG_LENGTH =
     256; // from here on a MAC subheader has two bytes for the length, TS 38.321 clause 6.1.2
 constexpr uint32_t MOST_HEADER = AM_HEADER + SEGMENT_OFFSET + 3;
+static_assert(NrRlcSender::LEAST_BYTES == MOST_HEADER + 1);
 
 } // namespace
 

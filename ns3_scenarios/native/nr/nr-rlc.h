@@ -34,6 +34,8 @@ struct NrSegment
 class NrRlcSender
 {
   public:
+    static constexpr uint32_t LEAST_BYTES = 9; // of a transport block into which data are put: the headers, and one
+
     NrRlcSender(bool isAcknowledged, uint64_t mostBytes);
 
     /// Queue an SDU; false if it is dropped, since the buffer is full.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace ns3::cosim
 {
@@ -15,75 +16,13 @@ constexpr double AVERAGING_SLOTS = 100; // of proportional fairness; ours
 
 } // namespace
 
-NrGrid::NrGrid(uint32_t prbs)
-    : m_prbs(prbs),
-      m_size(prbs <= 36    ? 2
-             : prbs <= 72  ? 4
-             : prbs <= 144 ? 8
-                           : 16)
-{
-}
-
-uint32_t
-NrGrid::GetPrbs() const
-{
-    return m_prbs;
-}
-
-uint32_t
-NrGrid::CountGroups() const
-{
-    return (m_prbs + m_size - 1) / m_size;
-}
-
-NrGroups
-NrGrid::GetAll() const
-{
-    return (NrGroups{1} << CountGroups()) - 1;
-}
-
-uint32_t
-NrGrid::GetBegin(uint32_t group) const
-{
-    return group * m_size;
-}
-
-uint32_t
-NrGrid::GetSize(uint32_t group) const
-{
-    return std::min(m_size, m_prbs - group * m_size);
-}
-
-uint32_t
-NrGrid::CountPrbs(NrGroups groups) const
-{
-    uint32_t missing = groups >> (CountGroups() - 1) & 1 ? m_size - GetSize(CountGroups() - 1) : 0;
-    return std::popcount(groups) * m_size - missing;
-}
-
-NrGroups
-NrGrid::Take(NrGroups& free, uint32_t prbs) const
-{
-    if (CountPrbs(free) < prbs)
-    {
-        return 0;
-    }
-    NrGroups taken = 0;
-    while (CountPrbs(taken) < prbs)
-    {
-        NrGroups lowest = free & -free;
-        free ^= lowest;
-        taken |= lowest;
-    }
-    return taken;
-}
-
 void
 NrScheduler::Configure(Kind kind, const NrGrid& grid, uint32_t devices)
 {
     m_kind = kind;
     m_grid = grid;
     m_devices = devices;
+    m_turn.assign(devices, 0);
     m_credit.assign(devices, 0);
     m_average.assign(devices, 1);
     m_averaged.assign(devices, 0);
@@ -104,7 +43,7 @@ NrScheduler::GetFirst() const
 
 void
 NrScheduler::Allocate(int64_t slot,
-                      NrGroups free,
+                      NrFreePrbs free,
                       std::vector<NrCandidate>& candidates,
                       const std::vector<uint32_t>& taken)
 {
@@ -112,13 +51,14 @@ NrScheduler::Allocate(int64_t slot,
         candidates.begin(),
         std::find_if(candidates.begin(), candidates.end(), [this](const auto& c) { return c.device >= m_first; }),
         candidates.end());
+    m_first = m_first + 1 < m_devices ? m_first + 1 : 0;
     if (!m_shares.empty())
     {
         AllocateShares(free, candidates, taken);
     }
     else if (m_kind == Kind::ROUND_ROBIN)
     {
-        AllocateInTurn(free, candidates);
+        AllocateInTurn(free, candidates, taken);
     }
     else
     {
@@ -126,66 +66,103 @@ NrScheduler::Allocate(int64_t slot,
     }
 }
 
-void
-NrScheduler::AllocateInTurn(NrGroups free, std::vector<NrCandidate>& candidates)
-{
-    // One group each in turn until nobody needs any; who is next when they run out is first in the next slot.
-    size_t idle = 0;
-    for (size_t turn = 0; free && idle < candidates.size(); turn++)
-    {
-        auto& candidate = candidates[turn % candidates.size()];
-        auto group = std::countr_zero(free);
-        if (candidate.neededBits <= 0 || !Fits(candidate, m_grid.GetSize(group)))
-        {
-            idle++;
-            continue;
-        }
-        idle = 0;
-        candidate.groups |= NrGroups{1} << group;
-        candidate.neededBits -= candidate.bitsPerPrb[group] * m_grid.GetSize(group);
-        free &= free - 1;
-        m_first = candidate.device + 1 < m_devices ? candidate.device + 1 : 0;
-    }
-}
-
 template <class Metric, class Take>
 void
-NrScheduler::AllocateToBest(NrGroups free, std::vector<NrCandidate>& candidates, Metric metric, Take take)
+NrScheduler::AllocateToBest(NrFreePrbs free,
+                            std::vector<NrCandidate>& candidates,
+                            double least,
+                            Metric metric,
+                            Take take) const
 {
-    for (; free; free &= free - 1)
-    {
-        auto group = std::countr_zero(free);
-        auto size = m_grid.GetSize(group);
+    auto findBest = [&candidates, least, &metric](uint32_t group, auto fits) {
         NrCandidate* best = nullptr;
-        double highest = 0;
+        auto highest = least;
         for (auto& candidate : candidates)
         {
             auto value = metric(candidate, group);
-            if (candidate.neededBits > 0 && Fits(candidate, size) && value > highest)
+            if (value > highest && candidate.neededBits > 0 && fits(candidate))
             {
                 best = &candidate;
                 highest = value;
             }
         }
+        return best;
+    };
+    auto give = [&take](NrCandidate& candidate, uint32_t group, uint32_t prbs) {
+        auto bits = (*candidate.bitsPerElement)[group] * candidate.elements * prbs;
+        candidate.neededBits -= bits;
+        take(candidate, prbs, bits);
+    };
+    while (free.groups)
+    {
+        auto group = static_cast<uint32_t>(std::countr_zero(free.groups));
+        auto size = m_grid.GetSize(group);
+        auto best = findBest(group, [this, size](const NrCandidate& each) {
+            auto has = each.allocation.groups;
+            return each.allocation.IsEmpty() || (has && m_grid.CountPrbs(has) + size <= each.mostPrbs);
+        });
+        if (!best)
+        {
+            break;
+        }
+        if (best->mostPrbs < size)
+        {
+            best->allocation = m_grid.Take(free, best->mostPrbs);
+            give(*best, m_grid.FindGroup(best->allocation.begin), best->mostPrbs);
+        }
+        else
+        {
+            free.groups &= free.groups - 1;
+            best->allocation.groups |= NrGroups{1} << group;
+            give(*best, group, size);
+        }
+    }
+    while (!free.parts.empty())
+    {
+        auto& part = free.parts.back();
+        auto group = m_grid.FindGroup(part.begin);
+        auto best = findBest(group, [](const NrCandidate& each) { return each.allocation.IsEmpty(); });
         if (!best)
         {
             return;
         }
-        auto bits = best->bitsPerPrb[group] * size;
-        best->groups |= NrGroups{1} << group;
-        best->neededBits -= bits;
-        take(*best, size, bits);
+        auto prbs = std::min(m_grid.CountPrbs(part), best->mostPrbs);
+        best->allocation = {0, part.begin, part.begin + prbs};
+        part.begin += prbs;
+        if (part.IsEmpty())
+        {
+            free.parts.pop_back();
+        }
+        give(*best, group, prbs);
     }
 }
 
-bool
-NrScheduler::Fits(const NrCandidate& candidate, uint32_t prbs) const
+void
+NrScheduler::AllocateInTurn(const NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            const std::vector<uint32_t>& taken)
 {
-    return candidate.groups == 0 || m_grid.CountPrbs(candidate.groups) + prbs <= candidate.mostPrbs;
+    // Who has had fewest PRBs is next: start-time fair queueing, in which nobody saves up turns while it is idle.
+    for (uint32_t device = 0; device < m_devices; device++)
+    {
+        m_turn[device] += taken[device];
+    }
+    for (const auto& candidate : candidates)
+    {
+        m_turn[candidate.device] = std::max(m_turn[candidate.device], m_now);
+    }
+    auto turn = [this](const NrCandidate& candidate, uint32_t) {
+        return -static_cast<double>(m_turn[candidate.device]);
+    };
+    auto take = [this](const NrCandidate& candidate, uint32_t prbs, double) {
+        m_now = m_turn[candidate.device];
+        m_turn[candidate.device] += prbs;
+    };
+    AllocateToBest(free, candidates, -std::numeric_limits<double>::infinity(), turn, take);
 }
 
 void
-NrScheduler::AllocateFairly(int64_t slot, NrGroups free, std::vector<NrCandidate>& candidates)
+NrScheduler::AllocateFairly(int64_t slot, const NrFreePrbs& free, std::vector<NrCandidate>& candidates)
 {
     for (const auto& candidate : candidates)
     {
@@ -194,16 +171,18 @@ NrScheduler::AllocateFairly(int64_t slot, NrGroups free, std::vector<NrCandidate
         m_averaged[device] = slot;
     }
     auto rate = [this](const NrCandidate& candidate, uint32_t group) {
-        return candidate.bitsPerPrb[group] / std::max(m_average[candidate.device], 1e-3);
+        return (*candidate.bitsPerElement)[group] * candidate.elements / std::max(m_average[candidate.device], 1e-3);
     };
     auto take = [this](const NrCandidate& candidate, uint32_t, double bits) {
         m_average[candidate.device] += bits / AVERAGING_SLOTS;
     };
-    AllocateToBest(free, candidates, rate, take);
+    AllocateToBest(free, candidates, 0, rate, take);
 }
 
 void
-NrScheduler::AllocateShares(NrGroups free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
+NrScheduler::AllocateShares(const NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            const std::vector<uint32_t>& taken)
 {
     for (size_t device = 0; device < m_devices; device++)
     {
@@ -215,7 +194,7 @@ NrScheduler::AllocateShares(NrGroups free, std::vector<NrCandidate>& candidates,
     }
     auto credit = [this](const NrCandidate& candidate, uint32_t) { return m_credit[candidate.device]; };
     auto take = [this](const NrCandidate& candidate, uint32_t size, double) { m_credit[candidate.device] -= size; };
-    AllocateToBest(free, candidates, credit, take);
+    AllocateToBest(free, candidates, 0, credit, take);
     for (const auto& candidate : candidates)
     {
         if (candidate.neededBits <= 0) // what it does not use is lost

@@ -143,7 +143,7 @@ def test_the_mcs_chosen_is_the_highest_that_the_bler_allows(ns3, table):
         ]
         for db in np.arange(-8, 32, 1.0).tolist():
             sweep = ns3(nr_physics.bler, [(table, mcs, bits[mcs], db) for mcs in range(MCSS[table])])
-            wanted = max((mcs for mcs, value in enumerate(sweep) if value <= 0.1), default=0)
+            wanted = max((mcs for mcs, value in enumerate(sweep) if value <= 0.1), default=-1)
             assert ns3(nr_physics.best_mcs, [(table, db, prbs, elements, layers, 0.1)]) == [wanted]
 
 
@@ -175,3 +175,29 @@ def test_incremental_redundancy_gains_most_where_the_code_rate_is_high(ns3):
         found = ns3(nr_physics.combined, [(1, 28, 20_000, [db, db], incremental) for db in sweep_db])
         target_db[incremental] = next(db for db, value in zip(sweep_db, found, strict=True) if value <= 0.1)
     assert 4 < target_db[False] - target_db[True] < 7
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("mcs", [4, 14, 20, 28])
+def test_a_retransmission_in_fewer_elements_helps_less_down_to_nothing(ns3, mcs, incremental):
+    """The coded bits of a transmission are those that its elements take, TS 38.212 clause 5.4.2."""
+    bits = 20_000
+    for db in np.arange(-5, 22, 0.5).tolist():
+        case = (1, mcs, bits, [db, db], incremental)
+        falling = [ns3(nr_physics.combined, [case], [1.0, part])[0] for part in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)]
+        assert falling[0] == pytest.approx(ns3(nr_physics.bler, [(1, mcs, bits, db)])[0], abs=1e-9)
+        assert falling[4] == pytest.approx(ns3(nr_physics.combined, [case])[0], abs=1e-12)
+        assert all(later <= earlier + 1e-9 for earlier, later in pairwise(falling))
+        thrice = ns3(nr_physics.combined, [(1, mcs, bits, [db] * 3, incremental)])[0]
+        assert falling[-1] == pytest.approx(thrice, abs=1e-9)  # one of twice as many bits is as good as two
+
+
+def test_half_a_retransmission_has_the_code_rate_of_one_and_a_half(ns3):
+    """Of 64QAM, rate 772/1024 of table 1 is about 1.5 times 517/1024: within how far the two are apart by Shannon."""
+    high, low, bits = 24, 19, 20_000
+    apart_db = 10 * np.log10((2 ** (6 * 772 / 1024 / 1.5) - 1) / (2 ** (6 * 517 / 1024) - 1))
+    (low_db,) = ns3(nr_physics.threshold, [(1, low, bits, 0.1)])
+    sweep_db = np.arange(low_db - 2, low_db + 4, 0.05).tolist()
+    found = [ns3(nr_physics.combined, [(1, high, bits, [db, db], True)], [1.0, 0.5])[0] for db in sweep_db]
+    reached_db = next(db for db, value in zip(sweep_db, found, strict=True) if value <= 0.1)
+    assert reached_db == pytest.approx(low_db + apart_db, abs=0.1)

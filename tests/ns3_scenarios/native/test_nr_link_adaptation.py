@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import nr_mac
+from tests.support import nr_mac, nr_physics
 from tests.support.ns3_worker import Call, worker
 
 HIGHEST_MCS = 27  # of the table for 256QAM
@@ -38,17 +38,43 @@ def test_a_flat_channel_is_reported_as_it_is_and_power_shifts_it(ns3, sinr_db, i
     assert expected_db == pytest.approx(known_db + 3.0, abs=1e-9)
 
 
+def block_bits(ns3: Call, layer_db: float, layers: int) -> int:
+    """Of the largest block whose BLER is no more than a tenth; 0 if there is none."""
+    found = ns3(nr_physics.blocks, [(nr_mac.PRBS, nr_mac.ELEMENTS, 2, mcs, layers) for mcs in range(HIGHEST_MCS + 1)])
+    blers = ns3(nr_physics.bler, [(2, mcs, bits, layer_db) for mcs, (bits, _, _) in enumerate(found)])
+    return max((bits for (bits, _, _), bler in zip(found, blers, strict=True) if bler <= 0.1), default=0)
+
+
+@pytest.mark.parametrize("is_told", [False, True])
 @pytest.mark.parametrize(
-    ("first", "second", "crossed", "single", "rank"),
-    [(1e4, 1e4, 0.0, 2e4, 2), (1e4, 1e4, 0.99e8, 2e4, 1), (2.0, 2.0, 0.0, 4.0, 1), (0.0, 0.0, 0.0, 10.0, 1)],
+    ("first", "second", "crossed", "single"),
+    [
+        *((10 ** (db / 10), 10 ** (db / 10), 0.0, 10 ** (db / 10)) for db in range(-12, 46, 3)),  # flat
+        *((10 ** (db / 10), 10 ** (db / 10), 0.0, 2 * 10 ** (db / 10)) for db in range(-12, 46, 3)),  # and in phase
+        *((1e4, share * 1e4, 0.0, 1e4) for share in (0.5, 0.1, 0.01)),
+        *((1e4, 1e4, share * 1e8, 2e4) for share in (0.3, 0.9, 0.99)),
+        (0.0, 0.0, 0.0, 10.0),
+    ],
 )
-def test_the_rank_is_that_of_more_bits_behind_an_mmse_receiver(ns3, first, second, crossed, single, rank):
-    """For two columns of norms a, b and product c, the SINR of the first at half the power is a/2 - (c/4)/(1 + b/2)."""
-    found, wide_db = ns3(nr_mac.rank, first, second, crossed, single)
+def test_the_rank_is_that_of_the_larger_block_behind_an_mmse_receiver(ns3, first, second, crossed, single, is_told):
+    """For two columns of norms a, b and product c, the SINR of the first at half the power is a/2 - (c/4)/(1 + b/2).
+
+    One layer where neither rank gives a block (TS 38.214 clause 5.2.2: what the tables give with 10 % of errors).
+    """
+    rank, wide_db, *_ = ns3(nr_mac.rank, first, second, crossed, single, is_told)
     layers = [first / 2 - crossed / 4 / (1 + second / 2), second / 2 - crossed / 4 / (1 + first / 2)]
-    bits = math.log2(1 + single) if rank == 1 else sum(math.log2(1 + sinr) for sinr in layers) / 2
-    assert found == rank
-    assert wide_db == pytest.approx(10 * math.log10(2**bits - 1), abs=1e-6)
+    shannon = [math.log2(1 + single), sum(math.log2(1 + sinr) for sinr in layers) / 2]
+    wanted_db = [10 * math.log10(max(2**bits - 1, 1e-9)) for bits in shannon]
+    assert wide_db[0] == pytest.approx(wanted_db[0], abs=1e-6)
+    blocks = [block_bits(ns3, db, number) for number, db in enumerate(wanted_db, 1)]
+    assert rank == (2 if blocks[1] > blocks[0] else 1)
+
+
+def test_more_power_on_fewer_prbs_may_carry_two_layers_where_the_whole_carrier_has_none(ns3):
+    """The gNB knows its uplink; of the downlink it knows only the rank that the device told."""
+    for is_told in (False, True):
+        rank, _, rank_at_more, bits = ns3(nr_mac.rank, 0.1, 0.1, 0.0, 0.1, is_told)
+        assert (rank, rank_at_more, bits) == (1, 1 if is_told else 2, 0)
 
 
 @pytest.mark.parametrize("sinr_db", [-9.0, 0.0, 10.0, 20.0, 35.0])

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
-from math import ceil, hypot, log10, pi, sqrt
+from math import hypot, log10, pi, sqrt
 
 import pytest
 from hypothesis import given, settings
@@ -18,98 +18,13 @@ from tests.support.ns3_worker import Call, Step, play, worker
 
 MS = 1_000_000
 STEADY = {"path_loss": "friis", "distances_m": [50.0]}
-N1 = {0: 8, 1: 10, 2: 17, 3: 20}  # TS 38.214 table 5.3-1
-N2 = {0: 10, 1: 12, 2: 23, 3: 36}  # TS 38.214 table 6.4-1
 PDCCH, PUCCH, SPECIAL = 2, 1, 10
-ROUNDING_NS = 2
-HOP_NS = 20  # at most, of the cable between edge server and gNB
-
-
-class Frame:
-    """Slots and symbols in fractions of ns, told without the simulator's code."""
-
-    def __init__(self, numerology: int, pattern: str):
-        self.numerology, self.pattern = numerology, "F" if pattern == "FDD" else pattern
-        self.slot_ns = Fraction(MS, 2**numerology)
-
-    def at(self, slot: int, symbol: int = 0) -> Fraction:
-        return slot * self.slot_ns + symbol * self.slot_ns / 14
-
-    def kind(self, slot: int) -> str:
-        return self.pattern[slot % len(self.pattern)]
-
-    def first(self, kinds: str, from_ns: Fraction) -> int:
-        slot = ceil(from_ns / self.slot_ns)
-        while self.kind(slot) not in kinds:
-            slot += 1
-        return slot
-
-    def processing(self) -> Fraction:
-        return N1[self.numerology] * self.slot_ns / 14
-
-    def downlink_end(self, from_ns: int) -> Fraction:
-        slot = self.first("DSF", from_ns + self.processing())
-        return self.at(slot, SPECIAL if self.kind(slot) == "S" else 14) + self.processing()
-
-    def uplink_end(self, from_ns: int) -> Fraction:
-        request = self.first("UF", Fraction(from_ns))
-        known = self.at(request + 1) + self.processing()
-        uplink = self.first("UF", known)
-        while self.grant(uplink) * self.slot_ns < known:
-            uplink = self.first("UF", self.at(uplink + 1))
-        return self.at(uplink, 14 - PUCCH) + self.processing()
-
-    def grant(self, uplink: int) -> int:
-        """The last slot whose PDCCH leaves the device its time before this uplink slot."""
-        slot = uplink
-        while self.kind(slot) == "U" or self.at(slot, PDCCH + N2[self.numerology]) > self.at(uplink):
-            slot -= 1
-        return slot
-
-
-CARRIERS = [
-    (0, "FDD", 20),
-    (1, "FDD", 100),
-    (2, "FDD", 100),
-    (0, "DDDSU", 20),
-    (1, "DDDSU", 100),
-    (2, "DDDSU", 100),
-    (1, "DSUUD", 40),
-    (2, "DDDDDDDSUU", 100),
-]
 
 
 @pytest.fixture(scope="module")
 def ns3() -> Iterator[Call]:
     with worker() as call:
         yield call
-
-
-def scattered(count: int) -> list[Step]:
-    """Exchanges of 1 KB each way that begin, down and up, anywhere in a slot."""
-    return [Step([Transfer(0, 1000, 5 * MS + 91_733 * i, 1000)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(count)]
-
-
-@pytest.mark.parametrize(("numerology", "pattern", "bandwidth_mhz"), CARRIERS)
-def test_an_idle_cell_takes_what_slots_and_processing_take(ns3, numerology, pattern, bandwidth_mhz):
-    frame = Frame(numerology, pattern)
-    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
-    for outcome in ns3(play, scattered(40), parameters, "nr").outcomes:
-        (came,) = outcome.transfers
-        assert came.status == Status.DONE
-        down_ns = [frame.downlink_end(came.downlink_begin_ns + late_ns) for late_ns in (0, HOP_NS)]
-        assert down_ns[0] - ROUNDING_NS <= came.downlink_end_ns <= down_ns[1] + ROUNDING_NS
-        up_ns = frame.uplink_end(came.compute_end_ns)
-        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
-
-
-def test_a_configured_grant_saves_the_request(ns3):
-    frame = Frame(1, "DDDSU")
-    for outcome in ns3(play, scattered(20), {"configured_grant_prbs": 20} | STEADY, "nr").outcomes:
-        (came,) = outcome.transfers
-        slot = frame.first("U", came.compute_end_ns + N2[1] * frame.slot_ns / 14)
-        up_ns = frame.at(slot, 14 - PUCCH) + frame.processing()
-        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
 
 
 @pytest.mark.parametrize(
@@ -230,6 +145,15 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
                 wrong[sinr_db, device] = (count.first_bler, count.first_blocks, mcs)
     assert not wrong
     assert at_top < 30
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("gnb_power_dbm", "rank"), [(-15.0, 1), (20.0, 2)])
+def test_a_weak_flat_link_has_one_layer_and_is_as_good_as_if_there_were_no_other(ns3, layers, gnb_power_dbm, rank):
+    given = STEADY | {"gnb_antennas": [1, 1], "gnb_power_dbm": gnb_power_dbm, "layers": layers}
+    (outcome,) = ns3(play, [Step([Transfer(0, 20_000, 0, 1000)], 50 * MS)], given, "nr").outcomes
+    assert outcome.transfers[0].status == Status.DONE
+    assert outcome.links[0].rank == min(rank, layers)
 
 
 def test_without_the_outer_loop_no_sinr_fails_more_often_than_the_tables_allow(ns3):

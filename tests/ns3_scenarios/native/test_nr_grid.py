@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How NR's PRBs are divided: groups and parts of them, configured grants, and who gets how many."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import nr_mac
+from tests.support.ns3_worker import Call, worker
+
+PRBS = st.sampled_from([11, 24, 51, 106, 133, 162, 217, 264, 273])
+GROUP = {36: 2, 72: 4, 144: 8, 275: 16}  # TS 38.214 table 5.1.2.2.1-1, configuration 1
+
+
+@pytest.fixture(scope="module")
+def ns3() -> Iterator[Call]:
+    with worker() as call:
+        yield call
+
+
+@settings(deadline=None, max_examples=60)
+@given(prbs=PRBS, data=st.data())
+def test_nobody_gets_a_prb_that_another_has_or_that_is_blocked(ns3, prbs, data):
+    blocked = data.draw(st.lists(st.booleans(), min_size=prbs, max_size=prbs))
+    if data.draw(st.booleans()):
+        blocked = [prb < prbs // 3 for prb in range(prbs)]
+    wishes = data.draw(st.lists(st.integers(1, prbs), max_size=30))
+    size, found = ns3(nr_mac.taken, prbs, blocked, wishes)
+    assert size == next(group for most, group in GROUP.items() if prbs <= most)
+    every = [prb for got in found for prb in got]
+    assert len(set(every)) == len(every)
+    assert not any(blocked[prb] for prb in every)
+    for wish, got in zip(wishes, found, strict=True):
+        assert len(got) in ((0, wish) if wish < size else (0, *range(wish, wish + size)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(prbs=PRBS, each=st.integers(1, 40), data=st.data())
+def test_only_the_configured_prbs_of_devices_with_another_grant_are_free(ns3, prbs, each, data):
+    most = (prbs - 1) // each
+    granted = data.draw(st.lists(st.booleans(), min_size=min(1, most), max_size=most))
+    free, own, least = ns3(nr_mac.configured, prbs, each, granted)
+    held = {prb for prbs_of, is_granted in zip(own, granted, strict=True) if not is_granted for prb in prbs_of}
+    assert free == [prb for prb in range(prbs) if prb not in held]
+    assert all(len(prbs_of) == each for prbs_of in own)
+    assert len({prb for prbs_of in own for prb in prbs_of}) == each * len(granted)
+    assert least == [1] * len(granted)
+
+
+@settings(deadline=None, max_examples=40)
+@given(prbs=PRBS, count=st.integers(1, 40), slots=st.integers(1, 60))
+def test_in_turn_equal_devices_have_had_equally_many_prbs_up_to_a_group(ns3, prbs, count, slots):
+    """Whatever the last group is short of: 273 PRBs are 17 groups of 16 and one PRB."""
+    found = ns3(nr_mac.turns, prbs, "rr", [(1e9, prbs)] * count, slots)
+    assert all(sum(slot) == prbs for slot in found)
+    had = [sum(each) for each in zip(*found, strict=True)]
+    assert max(had) - min(had) <= max(size for size in GROUP.values() if size <= 16)
+
+
+@pytest.mark.parametrize("kind", ["rr", "pf"])
+def test_in_turn_what_one_does_not_need_goes_to_the_others_and_nobody_saves_up(ns3, kind):
+    """A device that needs 5 PRBs' worth and one whose power reaches one PRB get what they can use, in every slot."""
+    five = 5 * 2.0 * nr_mac.ELEMENTS
+    found = ns3(nr_mac.turns, 273, kind, [(1e9, 273), (five, 273), (1e9, 1), (1e9, 3)], 50)
+    assert all(slot[1:] == [16, 1, 3] for slot in found[5:])
+    assert all(slot[0] >= 273 - 16 - 16 - 1 for slot in found[5:])
+
+
+@pytest.mark.parametrize("kind", ["rr", "pf"])
+def test_many_whose_power_reaches_one_prb_share_a_group(ns3, kind):
+    found = ns3(nr_mac.turns, 273, kind, [(1e9, 1)] * 256, 3)
+    assert all(slot == [1] * 256 for slot in found)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""When packets come over NR's cell, from first principles: slots, processing times, requests, grants and answers."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from math import ceil
+from typing import Any
+
+import pytest
+
+from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from ns3_scenarios.scenarios.nr import Nr
+from tests.support.nr_counts import counted
+from tests.support.ns3_worker import Call, Step, play, worker
+
+MS = 1_000_000
+DISTANCE_M = 50.0
+STEADY = {"path_loss": "friis", "distances_m": [DISTANCE_M]}
+N1 = {0: 8, 1: 10, 2: 17, 3: 20}  # TS 38.214 table 5.3-1
+N2 = {0: 10, 1: 12, 2: 23, 3: 36}  # TS 38.214 table 6.4-1
+D21 = 1  # clause 6.4
+ADVANCE_NS = Fraction(25600 * NS_PER_S, 480_000 * 4096) + Fraction(2 * DISTANCE_M * NS_PER_S / 299792458)  # FR1
+PDCCH, PUCCH, SPECIAL = 2, 1, 10
+ROUNDING_NS = 3
+HOP_NS = 20  # at most, of the cable between edge server and gNB
+
+
+class Frame:
+    """Slots, symbols and times in fractions of ns, told without the simulator's code."""
+
+    def __init__(self, numerology: int, pattern: str, special: int = SPECIAL, **given: int):
+        self.numerology, self.pattern = numerology, "F" if pattern == "FDD" else pattern
+        self.slot_ns = Fraction(MS, 2**numerology)
+        self.special = special
+        specified = {
+            **{"device_decoding_symbols": N1[numerology], "device_preparation_symbols": N2[numerology] + D21},
+            **{"gnb_decoding_symbols": N1[numerology], "gnb_lead_symbols": N1[numerology]},
+            **{"least_k1_slots": 0, "least_k2_slots": 0, "request_period_slots": 1, "request_offset_slots": 0},
+        }
+        self.times = specified | given
+
+    def at(self, slot: int, symbol: int = 0) -> Fraction:
+        return slot * self.slot_ns + symbol * self.slot_ns / 14
+
+    def symbols(self, name: str) -> Fraction:
+        return self.times[f"{name}_symbols"] * self.slot_ns / 14
+
+    def kind(self, slot: int) -> str:
+        return self.pattern[slot % len(self.pattern)]
+
+    def carries(self, slot: int, is_uplink: bool) -> bool:
+        if is_uplink:
+            return self.kind(slot) in "UF"
+        return self.kind(slot) in "DF" or (self.kind(slot) == "S" and self.special > PDCCH + 1)
+
+    def first(self, is_uplink: bool, from_ns: Fraction) -> int:
+        slot = ceil(from_ns / self.slot_ns)
+        while not self.carries(slot, is_uplink):
+            slot += 1
+        return slot
+
+    def downlink_end(self, from_ns: int) -> Fraction:
+        slot = self.first(False, from_ns + self.symbols("gnb_lead"))
+        return self.at(slot, self.special if self.kind(slot) == "S" else 14) + self.symbols("device_decoding")
+
+    def request(self, from_ns: Fraction) -> int:
+        """The first uplink slot with an occasion in or before it that no earlier one was the first after."""
+        period, offset = self.times["request_period_slots"], self.times["request_offset_slots"]
+        begin = ceil(from_ns / self.slot_ns)
+        occasion = max(offset + (begin - offset) // period * period, offset)
+        while (slot := self.first(True, self.at(occasion))) < begin:
+            occasion += period
+        return slot
+
+    def uplink_end(self, from_ns: int) -> Fraction:
+        request = self.request(Fraction(from_ns))
+        known = self.at(request + 1) + self.symbols("gnb_decoding") + self.symbols("gnb_lead")
+        uplink = self.first(True, known)
+        while self.grant(uplink) * self.slot_ns < known:
+            uplink = self.first(True, self.at(uplink + 1))
+        return self.at(uplink, 14 - PUCCH) + self.symbols("gnb_decoding")
+
+    def grant(self, uplink: int) -> int:
+        """The last slot whose PDCCH leaves the device its time before this uplink slot, which it sends early."""
+        slot = uplink - self.times["least_k2_slots"]
+        ready_ns = self.at(uplink) - self.symbols("device_preparation") - ADVANCE_NS
+        while (
+            self.kind(slot) == "U"
+            or (self.kind(slot) == "S" and self.special < PDCCH)
+            or self.at(slot, PDCCH) > ready_ns
+        ):
+            slot -= 1
+        return slot
+
+
+CARRIERS = [
+    (0, "FDD", 20),
+    (1, "FDD", 100),
+    (2, "FDD", 100),
+    (0, "DDDSU", 20),
+    (1, "DDDSU", 100),
+    (2, "DDDSU", 100),
+    (1, "DSUUD", 40),
+    (2, "DDDDDDDSUU", 100),
+    (1, "DDDDDDDDDDDDDDDDDSUU", 100),
+]
+TIMINGS: list[dict[str, int]] = [
+    {},
+    {"request_period_slots": 20, "request_offset_slots": 3, "least_k2_slots": 4, "least_k1_slots": 4},
+    {"gnb_lead_symbols": 33, "gnb_decoding_symbols": 20, "device_decoding_symbols": 30},
+    {"device_preparation_symbols": 40, "request_period_slots": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def ns3() -> Iterator[Call]:
+    with worker() as call:
+        yield call
+
+
+def scattered(count: int) -> list[Step]:
+    """Exchanges of 1 KB each way that begin, down and up, anywhere in a slot."""
+    return [Step([Transfer(0, 1000, 5 * MS + 91_733 * i, 1000)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(count)]
+
+
+def check(ns3: Call, frame: Frame, parameters: dict[str, Any]) -> None:
+    """Each packet comes when the frame says: its 1 KB goes in one block, with the first grant for it."""
+    given = parameters | {"request_grant_bytes": 2000}
+    for outcome in ns3(play, scattered(40), given, "nr").outcomes:
+        (came,) = outcome.transfers
+        assert came.status == Status.DONE
+        down_ns = [frame.downlink_end(came.downlink_begin_ns + late_ns) for late_ns in (0, HOP_NS)]
+        assert down_ns[0] - ROUNDING_NS <= came.downlink_end_ns <= down_ns[1] + ROUNDING_NS
+        up_ns = frame.uplink_end(came.compute_end_ns)
+        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
+
+
+@pytest.mark.parametrize("times", TIMINGS)
+@pytest.mark.parametrize(("numerology", "pattern", "bandwidth_mhz"), CARRIERS)
+def test_an_idle_cell_takes_what_slots_and_processing_take(ns3, numerology, pattern, bandwidth_mhz, times):
+    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
+    check(ns3, Frame(numerology, pattern, **times), parameters | times)
+
+
+@pytest.mark.parametrize("downlink_symbols", [0, 1, 2, 3, 4])
+def test_a_special_slot_grants_with_the_symbols_of_the_pdcch_and_sends_with_more(ns3, downlink_symbols):
+    """Grants for the second uplink slot of DSUU come from the special one, if it has two symbols for downlink."""
+    frame = Frame(1, "DDSUU", downlink_symbols)
+    parameters = {"pattern": "DDSUU", "special_symbols": [downlink_symbols, 14 - downlink_symbols, 0]} | STEADY
+    assert frame.grant(14) == (12 if downlink_symbols >= PDCCH else 11)
+    check(ns3, frame, parameters)
+
+
+def test_k2_is_two_at_30_khz(ns3):
+    """N2 of 12 symbols behind two of PDCCH is just a slot: no time is left for the timing advance and d2,1."""
+    assert [uplink - Frame(1, "FDD").grant(uplink) for uplink in (10, 11)] == [2, 2]
+    assert 14 * Frame(1, "FDD").slot_ns / 14 < (PDCCH + N2[1]) * Frame(1, "FDD").slot_ns / 14 + ADVANCE_NS
+
+
+def test_a_configured_grant_saves_the_request(ns3):
+    frame = Frame(1, "DDDSU")
+    for outcome in ns3(play, scattered(20), {"configured_grant_prbs": 20} | STEADY, "nr").outcomes:
+        (came,) = outcome.transfers
+        slot = frame.first(True, came.compute_end_ns + frame.symbols("device_preparation") + ADVANCE_NS)
+        up_ns = frame.at(slot, 14 - PUCCH) + frame.symbols("gnb_decoding")
+        assert up_ns - ROUNDING_NS <= came.uplink_end_ns <= up_ns + HOP_NS
+
+
+@pytest.mark.parametrize("pattern", ["DDDSU", "DDDDDDDSUU"])
+def test_the_testbed_s_round_trips_lie_where_those_of_srsran_and_oai_do(ns3, pattern):
+    """Of 30 kHz: ping 15 to 19 ms on average; from a request that is known to the answer's end 5 to 6 ms and a slot."""
+    profile = Nr.parse({"timing": "testbed"}).times()
+    times = {name: value for name in profile.__struct_fields__ if (value := getattr(profile, name)) is not None}
+    grant_bytes = times.pop("request_grant_bytes")
+    assert grant_bytes > 100
+    frame, parameters = Frame(1, pattern, **times), {"pattern": pattern, "timing": "testbed"} | STEADY
+    pings_ns, replies_ns = [], []
+    steps = [Step([Transfer(0, 60, 5 * MS + 591_733 * i, 60)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(60)]
+    for outcome in ns3(play, steps, parameters, "nr").outcomes:
+        (came,) = outcome.transfers
+        begin_ns, there_ns = came.compute_end_ns, came.uplink_end_ns
+        up_ns = frame.uplink_end(begin_ns)
+        assert up_ns - ROUNDING_NS <= there_ns <= up_ns + HOP_NS
+        answered_ns = frame.downlink_end(there_ns)
+        pings_ns.append(answered_ns - begin_ns)
+        request_known_ns = frame.at(frame.request(Fraction(begin_ns)) + 1) + frame.symbols("gnb_decoding")
+        replies_ns.append(answered_ns - frame.symbols("device_decoding") - request_known_ns)
+    assert 15 * MS <= sum(pings_ns) / len(pings_ns) <= 19 * MS
+    assert 5 * MS <= min(replies_ns) <= max(replies_ns) <= 6.5 * MS
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        *(({name: -1}, name) for name in ("device_decoding_symbols", "device_preparation_symbols", "least_k1_slots")),
+        *(({name: 10_000}, name) for name in ("gnb_decoding_symbols", "gnb_lead_symbols", "least_k2_slots")),
+        ({"request_period_slots": 0}, "request_period_slots"),
+        ({"request_period_slots": 20, "request_offset_slots": 20}, "request_offset_slots"),
+        ({"request_offset_slots": 1}, "request_offset_slots"),
+        ({"request_grant_bytes": 1}, "request_grant_bytes"),
+        ({"timing": "ideal"}, "timing"),
+        ({"target_bler": 0.0}, "target_bler"),
+        ({"outer_loop_step_db": -0.1}, "outer_loop_step_db"),
+    ],
+)
+def test_bad_times_are_refused_by_name(parameters, field):
+    with pytest.raises(RequestError) as refusal:
+        Nr.parse(parameters)
+    assert refusal.value.field == f"radio.{field}"
+
+
+PATTERNS = [
+    "FDD",
+    "DDDSU",
+    "DDDDDDDSUU",
+    "DDDDDDDDDDDDDDDDDDSU",
+    "DDDDDDDDDSUUUUUUUUUU",
+    "DSUUUUUUUUUUUUUUUUUU",
+    "DSUUD",
+]
+
+
+@pytest.mark.parametrize(("pattern", "is_uplink"), list(product(PATTERNS, (False, True))))
+@pytest.mark.parametrize("times", [{}, {"timing": "testbed"}])
+def test_a_saturated_device_delivers_what_its_links_say(ns3, pattern, is_uplink, times):
+    """Also where 16 HARQ processes are not enough for all slots until an answer comes."""
+    parameters = STEADY | {"pattern": pattern, "gnb_power_dbm": 60.0, "device_power_dbm": 40.0} | times
+    asked = [Transfer(0, 1, 0, 60_000_000) if is_uplink else Transfer(0, 60_000_000, 0, 1)]
+    first, more = (Step(asked, 50 * MS, length_ns, Wait.DEADLINE) for length_ns in (100 * MS, 300 * MS))
+    short, long = (ns3(counted, [step], parameters) for step in (first, more))
+    (link,) = short.outcomes[0].links
+    said_bps = link.uplink_rate_bps if is_uplink else link.downlink_rate_bps
+    delivered = long.during(0, 0, is_uplink).bytes - short.during(0, 0, is_uplink).bytes
+    assert 8 * delivered / 0.2 == pytest.approx(said_bps, rel=0.03)
