@@ -62,6 +62,12 @@ NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErr
 }
 
 void
+NrCell::SetNeighbours(Ptr<NrNeighbours> neighbours)
+{
+    m_neighbours = neighbours;
+}
+
+void
 NrCell::SetTiming(const NrTimingSettings& settings)
 {
     m_timingSettings = settings;
@@ -133,6 +139,7 @@ NrCell::DoDispose()
     m_grants.clear();
     m_channel = nullptr;
     m_errors = nullptr;
+    m_neighbours = nullptr;
     m_downlink.errors = nullptr;
     m_uplink.errors = nullptr;
     m_gnb = nullptr;
@@ -579,7 +586,8 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto& process = direction.processes[index];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
-    const auto& gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    const auto& free = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    const auto& gains = Disturb(link.device, isUplink, slot, free);
     auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     m_sinr.clear();
@@ -665,15 +673,32 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
     }
 }
 
+const std::vector<NrPrbGain>&
+NrCell::Disturb(uint32_t device, bool isUplink, int64_t slot, const std::vector<NrPrbGain>& gains)
+{
+    if (!m_neighbours)
+    {
+        return gains;
+    }
+    m_disturbed = gains;
+    m_neighbours->Disturb(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), 0, m_disturbed, 0);
+    return m_disturbed;
+}
+
 void
 NrCell::ReportAll()
 {
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     auto from = slot + m_reportDelay;
     auto noiseMw = m_channel->GetNoiseMw(true);
+    if (m_neighbours)
+    {
+        m_neighbours->Renew();
+    }
     for (auto& link : m_links)
     {
-        link.down.adaptation.Measure(m_channel->GetDownlink(link.device), m_gnbPsdMw, slot, from);
+        const auto& down = Disturb(link.device, false, slot, m_channel->GetDownlink(link.device));
+        link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from);
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
@@ -681,7 +706,8 @@ NrCell::ReportAll()
             sum += gain.single;
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
-        link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from);
+        const auto& up = Disturb(link.device, true, slot, gains);
+        link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
         {

@@ -7,6 +7,7 @@
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
+#include "nr-neighbours.h"
 #include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
@@ -93,6 +94,9 @@ class NrCell : public Object
 
     /// How long its ends take for what, if not as specified.
     void SetTiming(const NrTimingSettings& settings);
+
+    /// What interferes, if anything; with the same gNB and devices.
+    void SetNeighbours(Ptr<NrNeighbours> neighbours);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
@@ -264,6 +268,11 @@ class NrCell : public Object
     /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
+    /// Gains of all PRBs over the noise and, if there are neighbours, their interference; valid until the next call.
+    const std::vector<NrPrbGain>& Disturb(uint32_t device,
+                                          bool isUplink,
+                                          int64_t slot,
+                                          const std::vector<NrPrbGain>& gains);
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
@@ -307,6 +316,7 @@ class NrCell : public Object
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;
     Ptr<NrErrorModel> m_errors;
+    Ptr<NrNeighbours> m_neighbours;
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;
@@ -316,6 +326,7 @@ class NrCell : public Object
     std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
+    std::vector<NrPrbGain> m_disturbed;
     std::vector<double> m_sinr;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
