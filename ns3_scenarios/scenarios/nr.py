@@ -92,6 +92,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "ns3/channel-condition-model.h",
         *MOVEMENT_HEADERS,
         "nr-helper.h",
+        "nr-site-element.h",
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
@@ -327,6 +328,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             }
             for rows, columns in (self.gnb_antennas, self.device_antennas)
         ]
+        if self.neighbours:
+            element = ns.CreateObject[ns.cosim.NrSiteElement]()
+            element.SetAttribute("Downtilt", ns.DoubleValue(self.neighbours.downtilt_deg))
+            arrays[0]["AntennaElement"] = ns.PointerValue(element)
         for setter, values in (
             (helper.SetChannelAttribute, channel),
             (helper.SetCellAttribute, cell),

@@ -586,8 +586,15 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto& process = direction.processes[index];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
-    const auto& free = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
-    const auto& gains = Disturb(link.device, isUplink, slot, free);
+    auto gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
+    if (m_neighbours)
+    {
+        const auto& interferenceMw = m_neighbours->GetInterferenceMw(link.device, isUplink, slot);
+        for (uint32_t prb = 0; prb < m_prbs; prb++)
+        {
+            AddInterference(gains[prb], m_channel->GetNoiseMw(isUplink), interferenceMw[prb]);
+        }
+    }
     auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     m_sinr.clear();
@@ -674,14 +681,19 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
 }
 
 const std::vector<NrPrbGain>&
-NrCell::Disturb(uint32_t device, bool isUplink, int64_t slot, const std::vector<NrPrbGain>& gains)
+NrCell::GetDisturbed(uint32_t device, bool isUplink, int64_t slot, const std::vector<NrPrbGain>& gains)
 {
     if (!m_neighbours)
     {
         return gains;
     }
     m_disturbed = gains;
-    m_neighbours->Disturb(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), 0, m_disturbed, 0);
+    auto noiseMw = m_channel->GetNoiseMw(isUplink);
+    auto interferenceMw = m_neighbours->GetMeanInterferenceMw(device, isUplink, slot);
+    for (auto& gain : m_disturbed)
+    {
+        AddInterference(gain, noiseMw, interferenceMw);
+    }
     return m_disturbed;
 }
 
@@ -697,7 +709,7 @@ NrCell::ReportAll()
     }
     for (auto& link : m_links)
     {
-        const auto& down = Disturb(link.device, false, slot, m_channel->GetDownlink(link.device));
+        const auto& down = GetDisturbed(link.device, false, slot, m_channel->GetDownlink(link.device));
         link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from);
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
@@ -706,7 +718,7 @@ NrCell::ReportAll()
             sum += gain.single;
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
-        const auto& up = Disturb(link.device, true, slot, gains);
+        const auto& up = GetDisturbed(link.device, true, slot, gains);
         link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)

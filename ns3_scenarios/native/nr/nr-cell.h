@@ -268,11 +268,12 @@ class NrCell : public Object
     /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
-    /// Gains of all PRBs over the noise and, if there are neighbours, their interference; valid until the next call.
-    const std::vector<NrPrbGain>& Disturb(uint32_t device,
-                                          bool isUplink,
-                                          int64_t slot,
-                                          const std::vector<NrPrbGain>& gains);
+    /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
+    /// call.
+    const std::vector<NrPrbGain>& GetDisturbed(uint32_t device,
+                                               bool isUplink,
+                                               int64_t slot,
+                                               const std::vector<NrPrbGain>& gains);
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
@@ -326,7 +327,7 @@ class NrCell : public Object
     std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
-    std::vector<NrPrbGain> m_disturbed;
+    std::vector<NrPrbGain> m_disturbed;             // of all PRBs, by neighbours
     std::vector<double> m_sinr;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;

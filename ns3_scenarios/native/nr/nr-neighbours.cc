@@ -28,8 +28,6 @@ namespace
 constexpr double STEP = 0.5;               // m that a device moves before its links are computed anew; ours
 constexpr double USER_HEIGHT = 1.5;        // m, outdoors, TR 38.901 table 7.2-1
 constexpr double LEAST_DISTANCE = 10;      // m, of a user from its site, likewise for UMi
-constexpr double FIRST_BEARING = 30;       // degrees, of a site's first sector, TR 36.873 table 8.2-1
-constexpr double BEARING_STEP = 120;       // degrees
 constexpr uint64_t LOAD_SALT = 1ull << 63; // beside the numbers of slots
 
 double
@@ -46,6 +44,16 @@ GetGain(Ptr<const PhasedArrayModel> antenna, const Angles& angles)
 }
 
 } // namespace
+
+void
+AddInterference(NrPrbGain& gain, double noiseMw, double interferenceMw)
+{
+    auto kept = noiseMw / (noiseMw + interferenceMw);
+    gain.single *= kept;
+    gain.first *= kept;
+    gain.second *= kept;
+    gain.crossed *= kept * kept;
+}
 
 NrNeighbours::NrNeighbours()
     : m_draw(CreateObject<UniformRandomVariable>())
@@ -216,10 +224,10 @@ NrNeighbours::Drop()
     m_gnbPosition = m_gnb->GetPosition();
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_devicePowerMw = FromDb(m_devicePowerDbm);
-    for (uint32_t i = 0; i < m_sites.size() * SECTORS; i++)
+    auto panels = MakeSitePanels(m_rows, m_columns, m_downtiltDegrees);
+    for (uint32_t i = 0; i < m_sites.size() * SITE_SECTORS; i++)
     {
-        auto bearing = ToRadians(FIRST_BEARING + BEARING_STEP * (i % SECTORS));
-        Sector sector{i / SECTORS, NrPanel(m_rows, m_columns, bearing, ToRadians(m_downtiltDegrees)), {}, {}};
+        Sector sector{i / SITE_SECTORS, panels[i % SITE_SECTORS], {}, {}};
         sector.load = NrSectorLoad(m_loadSteps, m_isLoadRandom, Mix(Mix(m_key + i) ^ LOAD_SALT));
         sector.users.resize(USERS);
         for (auto& user : sector.users)
@@ -293,17 +301,27 @@ NrNeighbours::RenewLink(Link& link)
     auto& [down, up] = link.gain;
     down.clear();
     up.clear();
+    link.mean.clear();
     for (const auto& sector : m_sectors)
     {
         auto direction = sector.panel.GetDirection(link.position - m_sites[sector.site].position);
         auto gain = received[sector.site] * GetElementGain(direction);
+        double sum = 0;
         for (const auto& user : sector.users)
         {
             down.push_back(gain * sector.panel.GetBeamGain(user.beam, direction));
+            sum += down.back();
             up.push_back(user.toGnb * m_gnbPanel.GetBeamGain(seenByGnb, user.atGnb));
         }
+        link.mean.push_back(sum / USERS);
     }
     link.slot = {-1, -1};
+}
+
+double
+NrNeighbours::GetShare(Sector& sector, int64_t slot) const
+{
+    return sector.load.GetShare(slot * 1e6 / (1 << m_numerology));
 }
 
 const std::vector<NrNeighbours::Use>&
@@ -316,7 +334,6 @@ NrNeighbours::GetUses(bool isUplink, int64_t slot)
     }
     m_slot[isUplink] = slot;
     uses.resize(m_sectors.size());
-    auto slotNs = 1e6 / (1 << m_numerology);
     for (uint32_t i = 0; i < m_sectors.size(); i++)
     {
         auto& sector = m_sectors[i];
@@ -324,7 +341,7 @@ NrNeighbours::GetUses(bool isUplink, int64_t slot)
         // Sixteen bits for the user, 24 for the first PRB, 24 for the part of a PRB.
         auto& use = uses[i];
         auto part = static_cast<double>(drawn >> 40) / (1 << 24);
-        use.prbs = std::min<uint32_t>(m_prbs, sector.load.GetShare(slot * slotNs) * m_prbs + part);
+        use.prbs = std::min<uint32_t>(m_prbs, GetShare(sector, slot) * m_prbs + part);
         use.user = (drawn & 0xffff) * USERS >> 16;
         use.begin = ((drawn >> 16) & 0xffffff) * m_prbs >> 24;
         use.psdMw = !isUplink       ? m_gnbPsdMw
@@ -376,25 +393,28 @@ NrNeighbours::GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
     return found;
 }
 
-void
-NrNeighbours::Disturb(uint32_t device,
-                      bool isUplink,
-                      int64_t slot,
-                      double noiseMw,
-                      uint32_t begin,
-                      std::vector<NrPrbGain>& gains,
-                      std::size_t from)
+double
+NrNeighbours::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
 {
-    const auto& interference = GetInterferenceMw(device, isUplink, slot);
-    for (auto i = from; i < gains.size(); i++)
+    const auto& link = m_links[device];
+    const auto& gains = link.gain[isUplink];
+    double sum = 0;
+    for (uint32_t i = 0; i < m_sectors.size(); i++)
     {
-        auto kept = noiseMw / (noiseMw + interference[begin + i - from]);
-        auto& gain = gains[i];
-        gain.single *= kept;
-        gain.first *= kept;
-        gain.second *= kept;
-        gain.crossed *= kept * kept;
+        auto share = GetShare(m_sectors[i], slot);
+        if (!isUplink)
+        {
+            sum += share * m_gnbPsdMw * link.mean[i];
+            continue;
+        }
+        auto mostMw = share > 0 ? m_devicePowerMw / (share * m_prbs) : 0;
+        for (uint32_t user = 0; user < USERS; user++)
+        {
+            auto psdMw = std::min(m_sectors[i].users[user].openPsdMw, mostMw);
+            sum += share * psdMw * gains[i * USERS + user] / USERS;
+        }
     }
+    return sum / m_polarizations;
 }
 
 double

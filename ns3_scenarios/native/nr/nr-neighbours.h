@@ -23,6 +23,9 @@
 namespace ns3::cosim
 {
 
+/// Let gains over noise be over noise and interference, which is taken as white.
+void AddInterference(NrPrbGain& gain, double noiseMw, double interferenceMw);
+
 /**
  * The interference of sites around a cell, down at its devices and up at its gNB, without simulating what these sites
  * do: each of their sectors serves, in each slot, one of its users on so many PRBs as its load says. Which user and
@@ -38,8 +41,7 @@ namespace ns3::cosim
 class NrNeighbours : public Object
 {
   public:
-    static constexpr uint32_t SECTORS = 3; // of a site, TR 38.901 table 7.8-1
-    static constexpr uint32_t USERS = 10;  // of a sector, TR 36.873 table 8.2-1
+    static constexpr uint32_t USERS = 10; // of a sector, TR 36.873 table 8.2-1
 
     NrNeighbours();
     ~NrNeighbours() override;
@@ -66,15 +68,8 @@ class NrNeighbours : public Object
     /// at each polarization, in mW; as of the last `Renew`. Slots are asked for in order.
     const std::vector<double>& GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot);
 
-    /// Let gains over noise, which begin at `from` and are of the PRBs from `begin` on, be over noise and interference,
-    /// taken as white.
-    void Disturb(uint32_t device,
-                 bool isUplink,
-                 int64_t slot,
-                 double noiseMw,
-                 uint32_t begin,
-                 std::vector<NrPrbGain>& gains,
-                 std::size_t from);
+    /// The same on average over users and PRBs, at the load that sectors have in this slot.
+    double GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot);
 
     /// What a device receives of 0 dBm sent by a sector (of site `sector` / 3) whose beam looks ahead in the horizontal
     /// plane and by so many degrees below the horizon, in dBm; as of the last `Renew`.
@@ -125,6 +120,7 @@ class NrNeighbours : public Object
         Vector position;                         // when that was
         std::vector<double> paths;               // from each site, antennas left out
         std::array<std::vector<double>, 2> gain; // down with the beam to, up from: each user of each sector
+        std::vector<double> mean;                // of each sector: down, on average over users
         std::array<int64_t, 2> slot{-1, -1};
         std::array<std::vector<double>, 2> interferenceMw;
     };
@@ -134,6 +130,7 @@ class NrNeighbours : public Object
     double GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const;
     double GetElementGain(const Vector& direction) const;
     void RenewLink(Link& link);
+    double GetShare(Sector& sector, int64_t slot) const;
     const std::vector<Use>& GetUses(bool isUplink, int64_t slot);
 
     // Attributes.

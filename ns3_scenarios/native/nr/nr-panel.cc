@@ -58,4 +58,16 @@ NrPanel::GetBeamGain(const Vector& at, const Vector& there) const
     return GetLineGain(m_rows, there.z - at.z) * GetLineGain(m_columns, there.y - at.y);
 }
 
+std::array<NrPanel, SITE_SECTORS>
+MakeSitePanels(uint32_t rows, uint32_t columns, double downtiltDegrees)
+{
+    constexpr double RADIANS = std::numbers::pi / 180;
+    std::array<NrPanel, SITE_SECTORS> panels;
+    for (uint32_t i = 0; i < SITE_SECTORS; i++)
+    {
+        panels[i] = NrPanel(rows, columns, (30 + 120 * i) * RADIANS, downtiltDegrees * RADIANS);
+    }
+    return panels;
+}
+
 } // namespace ns3::cosim

@@ -4,6 +4,7 @@
 
 #include "ns3/vector.h"
 
+#include <array>
 #include <cstdint>
 
 namespace ns3::cosim
@@ -43,6 +44,11 @@ class NrPanel
     Vector m_left{0, 1, 0};
     Vector m_up{0, 0, 1};
 };
+
+inline constexpr uint32_t SITE_SECTORS = 3; // TR 38.901 table 7.8-1
+
+/// The panels of a site: they look towards 30, 150 and 270 degrees from x towards y.
+std::array<NrPanel, SITE_SECTORS> MakeSitePanels(uint32_t rows, uint32_t columns, double downtiltDegrees);
 
 } // namespace ns3::cosim
 
