@@ -35,7 +35,7 @@ LEAST_M = {"umi": 10.0, "uma": 35.0}
 INDOORS, HIGH_LOSS = 0.8, 0.5
 SHARES = (5, 20, 35, 50, 65, 80, 95)
 # Medians of the companies that contributed to R1-165974 (6 GHz), in dB at those percentiles, as QuaDRiGa's tutorials
-# have them (github.com/fraunhoferhhi/QuaDRiGa, tutorials/calib_3GPP_ref_data.m). These were made with TR 38.900 V14.0.0;
+# have them (github.com/fraunhoferhhi/QuaDRiGa, tutorials/calib_3GPP_ref_data.m). They were made with TR 38.900 V14.0.0;
 # UMa's parameters in line of sight have changed since.
 PUBLISHED_DB = {
     ("umi", "coupling"): (-142.3, -128.9, -120.3, -112.2, -103.2, -92.2, -74.8),
@@ -116,7 +116,7 @@ def _gains_db(path_loss: Any, places_m: Floats, sigma_db: float | None, seed: in
         models,
     )
     nodes = ns.NodeContainer(len(places_m))
-    stand(ns, nodes, [tuple(map(float, place)) for place in places_m])
+    stand(ns, nodes, [(float(x), float(y), float(z)) for x, y, z in places_m])
     antenna = create(ns, "ns3::UniformPlanarArray", ns.UniformPlanarArray)
     antenna.SetAttribute("NumRows", ns.UintegerValue(1))
     antenna.SetAttribute("NumColumns", ns.UintegerValue(1))
