@@ -121,7 +121,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
-    target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.1
+    target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
     outer_loop_step_db: Annotated[float, Meta(ge=0, le=5)] = 0.25
     harq: Literal["incremental", "chase"] = "incremental"
     configured_grant_prbs: Annotated[int, Meta(ge=0, le=275)] = 0

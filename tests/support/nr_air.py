@@ -70,6 +70,21 @@ class Air:
         found = (self.channel.GetUplink if is_uplink else self.channel.GetDownlink)(device)
         return np.array([(prb.single, prb.first, prb.second, prb.crossed) for prb in found])
 
+    def aged(self, device: int, is_uplink: bool, turn: int, pair_turn: int) -> NDArray[np.float64]:
+        """Likewise of 24 PRBs, behind this precoder."""
+        import cppyy
+
+        found = cppyy.gbl.std.vector["ns3::cosim::NrPrbGain"]()
+        precoder = self.ns.cosim.NrPrecoder(turn, pair_turn)
+        for begin, end in ((0, 5), (5, 20), (20, 24)):
+            self.channel.AddGains(device, is_uplink, precoder, begin, end, found)
+        return np.array([(prb.single, prb.first, prb.second, prb.crossed) for prb in found])
+
+    def precoder(self, device: int, is_uplink: bool) -> tuple[int, int]:
+        """That of `gains`."""
+        found = self.channel.GetPrecoder(device, is_uplink)
+        return int(found.turn), int(found.pairTurn)
+
     def run(self, time_s: float) -> None:
         """Let virtual time pass."""
         self.ns.Simulator.Stop(self.ns.Seconds(time_s))
@@ -115,5 +130,24 @@ def direct(place: tuple[float, float, float], scenario: str, **given: Any) -> tu
         )
         delays = np.array(list(model.GetParams(*ends).m_delay))
         return gains, matrix, delays
+    finally:
+        air.close()
+
+
+def aging(place: tuple[float, float, float], after_s: float, **given: Any) -> list[dict[str, Any]]:
+    """Down and up: the precoder at first; after so long gains behind that one, the best and every one, on 24 PRBs."""
+    air = Air([place], attributes={"Prbs": 24}, **given)
+    try:
+        first = [(air.gains(0, is_uplink), air.precoder(0, is_uplink))[1] for is_uplink in (False, True)]
+        air.run(after_s)
+        found = []
+        for is_uplink, precoder in enumerate(first):
+            aged = air.aged(0, bool(is_uplink), *precoder)
+            best = air.gains(0, bool(is_uplink))
+            every = [air.aged(0, bool(is_uplink), turn, turn % 2) for turn in range(4)]
+            found.append(
+                {"first": precoder, "aged": aged, "best": best, "now": air.precoder(0, bool(is_uplink)), "every": every}
+            )
+        return found
     finally:
         air.close()

@@ -104,7 +104,7 @@ NrCell::GetTypeId()
                           MakeUintegerChecker<uint32_t>())
             .AddAttribute("TargetBler",
                           "Block error rate of first transmissions that link adaptation aims at.",
-                          DoubleValue(0.1),
+                          DoubleValue(0.01),
                           MakeDoubleAccessor(&NrCell::SetTargetBler, &NrCell::GetTargetBler),
                           MakeDoubleChecker<double>(0.001, 0.5))
             .AddAttribute("OuterLoopStep",
@@ -157,7 +157,14 @@ NrCell::GetTypeId()
 void
 NrCell::SetTargetBler(double target)
 {
-    m_downlink.targetBler = m_uplink.targetBler = target;
+    for (auto settings : {&m_downlink, &m_uplink})
+    {
+        settings->targetBler = target;
+        if (settings->errors)
+        {
+            NrLinkAdaptation::SetMcsThresholds(*settings);
+        }
+    }
 }
 
 double

@@ -102,6 +102,7 @@ NrCell::Begin()
         settings->errors = m_errors;
         settings->table = table;
     }
+    SetTargetBler(GetTargetBler());
     for (auto& link : m_links)
     {
         link.down.adaptation.Begin(&m_downlink);
@@ -586,21 +587,20 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto& process = direction.processes[index];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
-    auto gains = isUplink ? m_channel->GetUplink(link.device) : m_channel->GetDownlink(link.device);
-    if (m_neighbours)
-    {
-        const auto& interferenceMw = m_neighbours->GetInterferenceMw(link.device, isUplink, slot);
-        for (uint32_t prb = 0; prb < m_prbs; prb++)
-        {
-            AddInterference(gains[prb], m_channel->GetNoiseMw(isUplink), interferenceMw[prb]);
-        }
-    }
+    const auto& precoder = direction.adaptation.GetReport(slot).precoder; // as old as the report
     auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
-    m_sinr.clear();
-    grid.ForEach(allocation, [this, &gains, psdMw, &process](uint32_t, uint32_t begin, uint32_t end) {
-        AddSinr(gains, psdMw, process.layers, begin, end, m_sinr);
+    m_gains.clear();
+    grid.ForEach(allocation, [this, &link, isUplink, slot, &precoder](uint32_t, uint32_t begin, uint32_t end) {
+        m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
+        if (m_neighbours)
+        {
+            auto noiseMw = m_channel->GetNoiseMw(isUplink);
+            m_neighbours->AddInterference(link.device, isUplink, slot, begin, end, noiseMw, m_gains);
+        }
     });
+    m_sinr.clear();
+    AddSinr(m_gains, psdMw, process.layers, 0, prbs, m_sinr);
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
     auto elements = prbs * GetElements(isUplink, slot);
     process.elements = process.transmissions == 0 ? elements : process.elements;
@@ -688,12 +688,7 @@ NrCell::GetDisturbed(uint32_t device, bool isUplink, int64_t slot, const std::ve
         return gains;
     }
     m_disturbed = gains;
-    auto noiseMw = m_channel->GetNoiseMw(isUplink);
-    auto interferenceMw = m_neighbours->GetMeanInterferenceMw(device, isUplink, slot);
-    for (auto& gain : m_disturbed)
-    {
-        AddInterference(gain, noiseMw, interferenceMw);
-    }
+    m_neighbours->AddMeanInterference(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), m_disturbed);
     return m_disturbed;
 }
 
@@ -710,7 +705,7 @@ NrCell::ReportAll()
     for (auto& link : m_links)
     {
         const auto& down = GetDisturbed(link.device, false, slot, m_channel->GetDownlink(link.device));
-        link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from);
+        link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
@@ -719,7 +714,8 @@ NrCell::ReportAll()
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
         const auto& up = GetDisturbed(link.device, true, slot, gains);
-        link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from);
+        auto precoder = m_channel->GetPrecoder(link.device, true);
+        link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
         {

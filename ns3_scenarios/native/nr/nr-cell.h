@@ -327,8 +327,9 @@ class NrCell : public Object
     std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
-    std::vector<NrPrbGain> m_disturbed;             // of all PRBs, by neighbours
-    std::vector<double> m_sinr;
+    std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
+    std::vector<NrPrbGain> m_disturbed;             // of all PRBs, as reports have them
+    std::vector<double> m_sinr;                     // and the SINRs of its layers
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
 };

@@ -224,34 +224,82 @@ NrChannel::GetNoiseMw(bool isUplink) const
     return FromDb(THERMAL_NOISE_DBM_HZ + figure) * SUBCARRIERS * m_subcarrierSpacing;
 }
 
+NrPrecoder
+NrChannel::GetPrecoder(uint32_t device, bool isUplink) const
+{
+    return m_links[device].precoders[isUplink];
+}
+
+int64_t
+NrChannel::GetPeriod() const
+{
+    return Simulator::Now().GetNanoSeconds() / m_updatePeriod.GetNanoSeconds();
+}
+
+double
+NrChannel::GetScale(Link& link, bool isUplink)
+{
+    if (auto period = GetPeriod(); link.powerPeriod != period)
+    {
+        link.powerPeriod = period;
+        link.power = FromDb(m_loss->CalcRxPower(0, m_gnb, link.mobility));
+    }
+    return link.power / GetNoiseMw(isUplink);
+}
+
 const std::vector<NrPrbGain>&
 NrChannel::Get(uint32_t device, bool isUplink)
 {
     auto& link = m_links[device];
-    auto period = Simulator::Now().GetNanoSeconds() / m_updatePeriod.GetNanoSeconds();
-    if (link.period[isUplink] != period)
+    if (auto period = GetPeriod(); link.period[isUplink] != period)
     {
         link.period[isUplink] = period;
-        if (link.powerPeriod != period)
-        {
-            link.powerPeriod = period;
-            link.power = FromDb(m_loss->CalcRxPower(0, m_gnb, link.mobility));
-        }
-        link.gains[isUplink].resize(m_prbs);
+        auto scale = GetScale(link, isUplink);
         if (link.fading)
         {
-            UpdateFading(link, isUplink, link.power, period);
+            Measure(link, isUplink, scale);
         }
         else
         {
-            UpdateFlat(link, isUplink, link.power);
+            link.gains[isUplink].assign(m_prbs, GetFlatGain(link, scale));
         }
     }
     return link.gains[isUplink];
 }
 
 void
-NrChannel::UpdateFlat(Link& link, bool isUplink, double power)
+NrChannel::AddGains(uint32_t device,
+                    bool isUplink,
+                    const NrPrecoder& precoder,
+                    uint32_t begin,
+                    uint32_t end,
+                    std::vector<NrPrbGain>& gains)
+{
+    auto& link = m_links[device];
+    auto scale = GetScale(link, isUplink);
+    if (!link.fading)
+    {
+        gains.insert(gains.end(), end - begin, GetFlatGain(link, scale));
+        return;
+    }
+    auto& response = Update(link, isUplink);
+    bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
+    bool isPair = IsPair(link);
+    for (auto prb = begin; prb < end; prb++)
+    {
+        auto products = GetProducts(GetBlock(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink);
+        gains.push_back(GetGain(products, precoder, scale, hasTwo, isPair));
+    }
+}
+
+bool
+NrChannel::IsPair(const Link& link) const
+{
+    return m_maxRank == 2 && m_gnbAntenna->GetNumPols() == 2 && link.antenna->GetNumPols() == 2;
+}
+
+NrPrbGain
+NrChannel::GetFlatGain(const Link& link, double scale) const
 {
     auto gnb = m_gnb->GetPosition();
     auto device = link.mobility->GetPosition();
@@ -261,10 +309,9 @@ NrChannel::UpdateFlat(Link& link, bool isUplink, double power)
     };
     auto elements = pattern(m_gnbAntenna, Angles(device, gnb)) * pattern(link.antenna, Angles(gnb, device));
     auto arrays = CountElements(m_gnbAntenna) * CountElements(link.antenna); // beams towards each other
-    auto gain = power * elements * arrays / GetNoiseMw(isUplink);
-    bool isPair = m_maxRank == 2 && m_gnbAntenna->GetNumPols() == 2 && link.antenna->GetNumPols() == 2;
-    auto layer = isPair ? gain : 0;
-    std::fill(link.gains[isUplink].begin(), link.gains[isUplink].end(), NrPrbGain{gain, layer, layer, 0});
+    auto gain = scale * elements * arrays;
+    auto layer = IsPair(link) ? gain : 0;
+    return {gain, layer, layer, 0};
 }
 
 void
@@ -356,16 +403,28 @@ NrChannel::ChooseBeams(Link& link)
 }
 
 void
-NrChannel::UpdateFading(Link& link, bool isUplink, double power, int64_t period)
+NrChannel::TurnClusters(Link& link) const
 {
-    auto frequency = isUplink ? m_uplinkFrequency : m_frequency;
-    if (link.channelPeriod != period || link.channelFrequency != frequency)
+    auto params = link.fading->GetParams(m_gnb, link.mobility);
+    auto prbHz = SUBCARRIERS * m_subcarrierSpacing;
+    link.turns.resize(link.clusters.size());
+    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
     {
-        link.channelPeriod = period;
-        link.channelFrequency = frequency;
-        UpdateChannel(link, frequency, period * m_updatePeriod.GetSeconds());
+        for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+        {
+            auto turn = Turn(-(prb * prbHz) * params->m_delay[cluster]);
+            link.turns[cluster].real[0][prb] = turn.real();
+            link.turns[cluster].imaginary[0][prb] = turn.imag();
+        }
     }
-    Combine(link, isUplink, power / GetNoiseMw(isUplink));
+    link.blockTurns.clear();
+    for (uint32_t prb = 0; prb < m_prbs; prb += BLOCK_PRBS)
+    {
+        for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+        {
+            link.blockTurns.push_back(Turn(-(prb * prbHz) * params->m_delay[cluster]));
+        }
+    }
 }
 
 Vector
@@ -380,9 +439,18 @@ NrChannel::GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time)
     return mobility->GetPosition() - scaled(Simulator::Now().GetSeconds() - time) - from;
 }
 
-void
-NrChannel::UpdateChannel(Link& link, double frequency, double time)
+NrChannel::Response&
+NrChannel::Update(Link& link, bool isUplink)
 {
+    auto frequency = isUplink ? m_uplinkFrequency : m_frequency;
+    auto& response = link.responses[frequency == m_frequency ? 0 : 1];
+    auto period = GetPeriod();
+    if (response.period == period)
+    {
+        return response;
+    }
+    response.period = period;
+    response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS);
     auto place = link.mobility->GetPosition();
     auto gnbPlace = m_gnb->GetPosition();
     if (!link.matrix || place != link.askedAt || gnbPlace != link.gnbAskedAt) // asking costs, even if nothing is new
@@ -396,14 +464,15 @@ NrChannel::UpdateChannel(Link& link, double frequency, double time)
             link.drawnAt = place;
             link.gnbDrawnAt = gnbPlace;
             ChooseBeams(link);
+            TurnClusters(link);
         }
     }
     auto params = link.fading->GetParams(m_gnb, link.mobility);
-    auto stepHz = SUBCARRIERS * m_subcarrierSpacing;
-    auto firstHz = frequency - m_frequency - stepHz * (m_prbs - 1) / 2;
+    auto firstHz = frequency - m_frequency - SUBCARRIERS * m_subcarrierSpacing * (m_prbs - 1) / 2;
+    auto time = period * m_updatePeriod.GetSeconds();
     auto gnbWay = GetWay(m_gnb, link.gnbDrawnAt, time);
     auto deviceWay = GetWay(link.mobility, link.drawnAt, time);
-    link.channel.assign(m_prbs, Ports{});
+    response.phasors.clear();
     for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
     {
         // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in
@@ -418,80 +487,105 @@ NrChannel::UpdateChannel(Link& link, double frequency, double time)
                     radians(MatrixBasedChannelModel::AOA_INDEX),
                     radians(MatrixBasedChannelModel::ZOA_INDEX)) +
             project(gnbWay, radians(MatrixBasedChannelModel::AOD_INDEX), radians(MatrixBasedChannelModel::ZOD_INDEX));
-        auto delay = params->m_delay[cluster];
-        auto phasor = Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * delay);
-        auto step = Turn(-stepHz * delay);
-        const auto& ports = link.clusters[cluster];
-        for (auto& prb : link.channel)
+        response.phasors.push_back(Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * params->m_delay[cluster]));
+    }
+    return response;
+}
+
+const NrChannel::Block&
+NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
+{
+    auto& found = response.blocks[block];
+    if (found.period == response.period)
+    {
+        return found;
+    }
+    Block sum{}; // of its own, so that the compiler knows it apart and adds several PRBs at once
+    const auto* blockTurns = &link.blockTurns[block * link.clusters.size()];
+    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    {
+        auto phasor = Multiply(response.phasors[cluster], blockTurns[cluster]);
+        const auto* turnReal = link.turns[cluster].real[0].data();
+        const auto* turnImaginary = link.turns[cluster].imaginary[0].data();
+        for (uint32_t port = 0; port < 4; port++)
         {
-            for (size_t u : {0, 1})
+            auto sent = Multiply(link.clusters[cluster][port / 2][port % 2], phasor);
+            auto real = sent.real();
+            auto imaginary = sent.imag();
+            auto* sumReal = sum.real[port].data();
+            auto* sumImaginary = sum.imaginary[port].data();
+            for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
             {
-                for (size_t s : {0, 1})
-                {
-                    prb[u][s] += Multiply(ports[u][s], phasor);
-                }
+                sumReal[prb] += real * turnReal[prb] - imaginary * turnImaginary[prb];
+                sumImaginary[prb] += real * turnImaginary[prb] + imaginary * turnReal[prb];
             }
-            phasor = Multiply(phasor, step);
         }
     }
+    sum.period = response.period;
+    found = sum;
+    return found;
+}
+
+NrChannel::Products
+NrChannel::GetProducts(const Block& block, uint32_t index, bool isUplink)
+{
+    auto get = [&block, index](uint32_t port) {
+        return Complex(block.real[port][index], block.imaginary[port][index]);
+    };
+    auto a0 = get(0);
+    auto a1 = get(isUplink ? 1 : 2);
+    auto b0 = get(isUplink ? 2 : 1);
+    auto b1 = get(3);
+    auto a = std::norm(a0) + std::norm(a1);
+    auto b = std::norm(b0) + std::norm(b1);
+    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
+}
+
+NrPrbGain
+NrChannel::GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
+{
+    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
+    const auto& [mean, difference, inner] = products;
+    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
+    if (hasTwo)
+    {
+        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
+    }
+    if (isPair)
+    {
+        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
+        gain.first = scale * (mean + turned.real());
+        gain.second = scale * (mean - turned.real());
+        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
+    }
+    return gain;
 }
 
 void
-NrChannel::Combine(Link& link, bool isUplink, double scale)
+NrChannel::Measure(Link& link, bool isUplink, double scale)
 {
-    auto sender = isUplink ? link.antenna : m_gnbAntenna;
-    auto receiver = isUplink ? m_gnbAntenna : link.antenna;
-    bool hasTwoPorts = sender->GetNumPols() == 2;
-    bool isPair = m_maxRank == 2 && hasTwoPorts && receiver->GetNumPols() == 2;
-
-    // Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
-    struct Products
-    {
-        double mean;
-        double difference;
-        Complex inner;
-    };
-
+    auto& response = Update(link, isUplink);
     std::vector<Products> products(m_prbs);
     Complex whole = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's
-    for (size_t prb = 0; prb < m_prbs; prb++)
+    for (uint32_t prb = 0; prb < m_prbs; prb++)
     {
-        const auto& ports = link.channel[prb];
-        auto a0 = ports[0][0];
-        auto a1 = isUplink ? ports[0][1] : ports[1][0];
-        auto b0 = isUplink ? ports[1][0] : ports[0][1];
-        auto b1 = ports[1][1];
-        auto a = std::norm(a0) + std::norm(a1);
-        auto b = std::norm(b0) + std::norm(b1);
-        auto inner = Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1);
-        products[prb] = {(a + b) / 2, (a - b) / 2, inner};
+        products[prb] = GetProducts(GetBlock(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink);
+        auto inner = products[prb].inner;
         whole += inner;
         disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
     }
-    // One layer: of the precoders of TS 38.214 table 5.2.2.2.1-1, (1, t) / sqrt(2), the one by which most power comes.
-    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
-    auto turn = *std::max_element(TURNS.begin(), TURNS.end(), [whole](Complex x, Complex y) {
-        return (x * whole).real() < (y * whole).real();
-    });
-    // Two layers, (1, t) and (1, -t): of its two the one whose layers disturb each other less.
-    auto pairTurn = TURNS[disturbance > 0 ? 1 : 0];
-    for (size_t prb = 0; prb < m_prbs; prb++)
+    // One layer: the precoder by which most power comes. Two: the one whose layers disturb each other less.
+    const std::array<double, 4> power{whole.real(), -whole.imag(), -whole.real(), whole.imag()};
+    auto& precoder = link.precoders[isUplink];
+    precoder.turn = std::max_element(power.begin(), power.end()) - power.begin();
+    precoder.pairTurn = disturbance > 0 ? 1 : 0;
+    bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
+    bool isPair = IsPair(link);
+    link.gains[isUplink].clear();
+    for (const auto& each : products)
     {
-        const auto& [mean, difference, inner] = products[prb];
-        auto& gain = link.gains[isUplink][prb];
-        gain = {2 * scale * mean, 0, 0, 0}; // of the one port that there is
-        if (hasTwoPorts)
-        {
-            gain.single = scale * (mean + (turn * inner).real());
-        }
-        if (isPair)
-        {
-            auto turned = pairTurn * inner;
-            gain.first = scale * (mean + turned.real());
-            gain.second = scale * (mean - turned.real());
-            gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
-        }
+        link.gains[isUplink].push_back(GetGain(each, precoder, scale, hasTwo, isPair));
     }
 }
 

@@ -33,6 +33,14 @@ struct NrPrbGain
     double crossed; ///< and of their inner product
 };
 
+/// A sender's choice among the precoders of TS 38.214 table 5.2.2.2.1-1, for one layer (1, t) and for two (1, t), (1,
+/// -t).
+struct NrPrecoder
+{
+    uint32_t turn{0};     ///< quarters of a turn of t with one layer
+    uint32_t pairTurn{0}; ///< with two
+};
+
 /**
  * The radio channel between a gNB and each of its devices, PRB by PRB: path loss with its shadowing, the arrays at both
  * ends, and the fast fading of TR 38.901 clause 7.5 by ns-3's ThreeGppChannelModel. One port for each polarization of
@@ -52,9 +60,20 @@ class NrChannel : public Channel
     /// The next device's end.
     uint32_t AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna);
 
-    /// Gains of all PRBs as of the beginning of the present update period.
+    /// Gains of all PRBs as of the beginning of the present update period, behind the precoder that suits them best.
     const std::vector<NrPrbGain>& GetDownlink(uint32_t device);
     const std::vector<NrPrbGain>& GetUplink(uint32_t device);
+
+    /// That precoder, as of the last call.
+    NrPrecoder GetPrecoder(uint32_t device, bool isUplink) const;
+
+    /// Gains of the PRBs from `begin` to before `end` behind any precoder, likewise; added to `gains`.
+    void AddGains(uint32_t device,
+                  bool isUplink,
+                  const NrPrecoder& precoder,
+                  uint32_t begin,
+                  uint32_t end,
+                  std::vector<NrPrbGain>& gains);
 
     /// The noise of a PRB at a receiver, in mW.
     double GetNoiseMw(bool isUplink) const;
@@ -71,6 +90,24 @@ class NrChannel : public Channel
     using Complex = std::complex<double>;
     using Ports = std::array<std::array<Complex, 2>, 2>; // device's port, gNB's port
 
+    static constexpr uint32_t BLOCK_PRBS = 16; // that are computed together
+
+    /// The channel of a few PRBs, each of the ports in turn.
+    struct Block
+    {
+        int64_t period{-1};
+        std::array<std::array<double, BLOCK_PRBS>, 4> real;
+        std::array<std::array<double, BLOCK_PRBS>, 4> imaginary;
+    };
+
+    /// The channel at a carrier frequency, block by block as it is asked for.
+    struct Response
+    {
+        int64_t period{-1};
+        std::vector<Complex> phasors; // of each cluster on the first PRB
+        std::vector<Block> blocks;
+    };
+
     struct Link
     {
         Ptr<MobilityModel> mobility;
@@ -81,24 +118,44 @@ class NrChannel : public Channel
         Vector gnbDrawnAt;                                        // the gNB were then,
         Vector askedAt;                                           // and when ns-3 was last asked for it
         Vector gnbAskedAt;
-        std::vector<Ports> clusters; // behind the beams
-        std::vector<Ports> channel;  // of each PRB, as of the period and frequency below
-        int64_t channelPeriod{-1};
-        double channelFrequency{0};
+        std::vector<Ports> clusters;           // behind the beams
+        std::vector<Complex> blockTurns;       // of each cluster up to a block's first PRB, block by block
+        std::vector<Block> turns;              // of each cluster over a block; one port
+        std::array<Response, 2> responses;     // at the downlink's frequency and, if it is another, the uplink's
         std::array<int64_t, 2> period{-1, -1}; // down, up
         std::array<std::vector<NrPrbGain>, 2> gains;
+        std::array<NrPrecoder, 2> precoders;
         double power{0}; // path gain of the last update
         int64_t powerPeriod{-1};
     };
 
+    /// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
+    struct Products
+    {
+        double mean;
+        double difference;
+        Complex inner;
+    };
+
     const std::vector<NrPrbGain>& Get(uint32_t device, bool isUplink);
-    void UpdateFlat(Link& link, bool isUplink, double power);
-    void UpdateFading(Link& link, bool isUplink, double power, int64_t period);
-    void UpdateChannel(Link& link, double frequency, double time);
+    int64_t GetPeriod() const;
+    double GetScale(Link& link, bool isUplink);
+    NrPrbGain GetFlatGain(const Link& link, double scale) const;
+    /// The response, its phasors as of the present period.
+    Response& Update(Link& link, bool isUplink);
+    const Block& GetBlock(const Link& link, Response& response, uint32_t block) const;
     /// How far one end has gone since the channel was drawn, as of `time`.
     static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
     void ChooseBeams(Link& link);
-    void Combine(Link& link, bool isUplink, double scale);
+    void TurnClusters(Link& link) const;
+    bool IsPair(const Link& link) const;
+    static Products GetProducts(const Block& block, uint32_t index, bool isUplink);
+    static NrPrbGain GetGain(const Products& products,
+                             const NrPrecoder& precoder,
+                             double scale,
+                             bool hasTwo,
+                             bool isPair);
+    void Measure(Link& link, bool isUplink, double scale);
 
     double m_frequency{0};
     double m_uplinkFrequency{0};

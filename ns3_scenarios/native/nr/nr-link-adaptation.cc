@@ -27,22 +27,26 @@ GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
     return p * own - p * p * gain.crossed / (1 + p * other);
 }
 
-/// The sum of log2(1 + SINR).
+/// The sum of log2(1 + SINR) over these PRBs, of one group, and their layers.
 double
-GetShannonBits(const std::vector<double>& sinr)
+GetShannonBits(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end)
 {
-    double product = 1;
-    double sum = 0;
-    for (auto each : sinr)
+    // Of 16 SINRs below 180 dB each product stays below the largest number.
+    double first = 1;
+    double second = 1;
+    for (auto prb = begin; prb < end; prb++)
     {
-        product *= 1 + each;
-        if (product > 1e200)
+        if (layers == 1)
         {
-            sum += std::log2(product);
-            product = 1;
+            first *= 1 + psdMw * gains[prb].single;
+        }
+        else
+        {
+            first *= 1 + GetLayerSinr(gains[prb], psdMw, 0);
+            second *= 1 + GetLayerSinr(gains[prb], psdMw, 1);
         }
     }
-    return sum + std::log2(product);
+    return std::log2(first) + (layers == 1 ? 0 : std::log2(second));
 }
 
 double
@@ -94,6 +98,29 @@ NrLinkAdaptation::GetThresholdsDb(const NrErrorModel& errors, NrMcsTable table, 
 }
 
 void
+NrLinkAdaptation::SetMcsThresholds(NrLinkSettings& settings)
+{
+    const auto& mcss = GetNrMcsTable(settings.table);
+    for (uint32_t layers = 1; layers <= 2; layers++)
+    {
+        auto& thresholds = settings.mcsDb[layers - 1];
+        auto& bits = settings.mcsBits[layers - 1];
+        thresholds.clear();
+        bits.clear();
+        for (uint32_t mcs = 0; mcs < mcss.size(); mcs++)
+        {
+            bits.push_back(GetNrTbsBits(settings.grid.GetPrbs(), settings.elements, mcss[mcs], layers));
+            thresholds.push_back(
+                settings.errors->GetThresholdDb(settings.table, mcs, bits.back(), settings.targetBler));
+        }
+        for (auto mcs = mcss.size() - 1; mcs > 0; mcs--) // where a higher one needs less, no use of the lower
+        {
+            thresholds[mcs - 1] = std::min(thresholds[mcs - 1], thresholds[mcs]);
+        }
+    }
+}
+
+void
 NrLinkAdaptation::Begin(const NrLinkSettings* settings)
 {
     m_settings = settings;
@@ -109,6 +136,12 @@ NrLinkAdaptation::GetCqi(double db) const
 uint32_t
 NrLinkAdaptation::GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const
 {
+    const auto& mcsDb = m_settings->mcsDb[rank - 1];
+    if (prbs == m_settings->grid.GetPrbs() && elementsPerPrb == m_settings->elements && !mcsDb.empty())
+    {
+        auto above = std::upper_bound(mcsDb.begin(), mcsDb.end(), layerDb) - mcsDb.begin();
+        return above == 0 ? 0 : m_settings->mcsBits[rank - 1][above - 1];
+    }
     auto table = m_settings->table;
     auto target = m_settings->targetBler;
     auto mcs = m_settings->errors->GetBestMcs(table, layerDb, prbs, elementsPerPrb, rank, target);
@@ -130,12 +163,17 @@ NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
 }
 
 void
-NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains, double psdMw, int64_t slot, int64_t from)
+NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains,
+                          double psdMw,
+                          int64_t slot,
+                          int64_t from,
+                          const NrPrecoder& precoder)
 {
     const auto& grid = m_settings->grid;
     GetReport(slot);
     m_coming.from = from;
     m_coming.psdMw = psdMw;
+    m_coming.precoder = precoder;
     bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
     for (uint32_t rank = 1; rank <= 2; rank++)
     {
@@ -144,9 +182,8 @@ NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains, double psdMw, int
         double whole = 0;
         for (uint32_t group = 0; rank <= (isPair ? 2 : 1) && group < grid.CountGroups(); group++)
         {
-            m_sinr.clear();
-            AddSinr(gains, psdMw, rank, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group), m_sinr);
-            auto sum = GetShannonBits(m_sinr);
+            auto begin = grid.GetBegin(group);
+            auto sum = GetShannonBits(gains, psdMw, rank, begin, begin + grid.GetSize(group));
             whole += sum;
             quality.groupDb.push_back(ToSinrDb(sum / grid.GetSize(group) / rank));
         }

@@ -27,6 +27,7 @@ struct NrReport
     int64_t from{-1};
     int64_t cqi{0};
     uint32_t rank{1};
+    NrPrecoder precoder;                  // for what is sent while this report holds
     double psdMw{0};                      // at which transmit power on each PRB
     std::array<NrLayerQuality, 2> layers; // with one layer and, if the gNB measures or the device told so, with two
 
@@ -43,11 +44,13 @@ struct NrLinkSettings
     Ptr<NrErrorModel> errors;
     NrMcsTable table{NrMcsTable::QAM256};
     NrGrid grid;
-    uint32_t elements{0};            // for data, of a PRB in a whole slot
-    double targetBler{0.1};          // of first transmissions
-    double stepDb{0};                // of the outer loop, when a block fails
-    bool isTold{false};              // the device tells CQIs; else the gNB measures
-    std::vector<double> thresholdDb; // the least effective SINR of each CQI, from 1
+    uint32_t elements{0};                     // for data, of a PRB in a whole slot
+    double targetBler{0.1};                   // of first transmissions
+    double stepDb{0};                         // of the outer loop, when a block fails
+    bool isTold{false};                       // the device tells CQIs; else the gNB measures
+    std::vector<double> thresholdDb;          // the least effective SINR of each CQI, from 1
+    std::array<std::vector<double>, 2> mcsDb; // likewise of each MCS on the whole carrier, with one layer and with two
+    std::array<std::vector<uint32_t>, 2> mcsBits; // and the bits of its block
 };
 
 /// The SINRs (linear) of PRBs `begin` to `end` behind the receiver, for each layer; added to `sinr`. Of two layers each
@@ -75,11 +78,18 @@ class NrLinkAdaptation
                                                uint32_t prbs,
                                                uint32_t elementsPerPrb);
 
+    /// Fill in what each MCS needs and carries on the whole carrier in a whole slot.
+    static void SetMcsThresholds(NrLinkSettings& settings);
+
     /// `settings` outlive this.
     void Begin(const NrLinkSettings* settings);
 
-    /// The channel was measured in `slot` at this power on each PRB; known from slot `from` on.
-    void Measure(const std::vector<NrPrbGain>& gains, double psdMw, int64_t slot, int64_t from);
+    /// The channel was measured in `slot` at this power on each PRB, behind this precoder; known from slot `from` on.
+    void Measure(const std::vector<NrPrbGain>& gains,
+                 double psdMw,
+                 int64_t slot,
+                 int64_t from,
+                 const NrPrecoder& precoder = {});
 
     /// The report that holds in a slot. Slots are asked for in order.
     const NrReport& GetReport(int64_t slot);
@@ -127,7 +137,6 @@ class NrLinkAdaptation
     double m_offsetDb{0};
     double m_bler{0};
     uint64_t m_judged{0};
-    std::vector<double> m_sinr;
     std::vector<double> m_bitsPerElement; // as of
     double m_shiftDb{NAN};                // this shift of the report,
     uint32_t m_rank{0};                   // so many layers

@@ -43,17 +43,17 @@ GetGain(Ptr<const PhasedArrayModel> antenna, const Angles& angles)
     return vertical * vertical + horizontal * horizontal;
 }
 
-} // namespace
-
+/// Of a gain over noise make that over 1 / `kept` times as much.
 void
-AddInterference(NrPrbGain& gain, double noiseMw, double interferenceMw)
+Lower(NrPrbGain& gain, double kept)
 {
-    auto kept = noiseMw / (noiseMw + interferenceMw);
     gain.single *= kept;
     gain.first *= kept;
     gain.second *= kept;
     gain.crossed *= kept * kept;
 }
+
+} // namespace
 
 NrNeighbours::NrNeighbours()
     : m_draw(CreateObject<UniformRandomVariable>())
@@ -415,6 +415,37 @@ NrNeighbours::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot
         }
     }
     return sum / m_polarizations;
+}
+
+void
+NrNeighbours::AddInterference(uint32_t device,
+                              bool isUplink,
+                              int64_t slot,
+                              uint32_t begin,
+                              uint32_t end,
+                              double noiseMw,
+                              std::vector<NrPrbGain>& gains)
+{
+    const auto& interferenceMw = GetInterferenceMw(device, isUplink, slot);
+    auto gain = gains.end() - (end - begin);
+    for (auto prb = begin; prb < end; prb++)
+    {
+        Lower(*gain++, noiseMw / (noiseMw + interferenceMw[prb]));
+    }
+}
+
+void
+NrNeighbours::AddMeanInterference(uint32_t device,
+                                  bool isUplink,
+                                  int64_t slot,
+                                  double noiseMw,
+                                  std::vector<NrPrbGain>& gains)
+{
+    auto kept = noiseMw / (noiseMw + GetMeanInterferenceMw(device, isUplink, slot));
+    for (auto& gain : gains)
+    {
+        Lower(gain, kept);
+    }
 }
 
 double

@@ -23,9 +23,6 @@
 namespace ns3::cosim
 {
 
-/// Let gains over noise be over noise and interference, which is taken as white.
-void AddInterference(NrPrbGain& gain, double noiseMw, double interferenceMw);
-
 /**
  * The interference of sites around a cell, down at its devices and up at its gNB, without simulating what these sites
  * do: each of their sectors serves, in each slot, one of its users on so many PRBs as its load says. Which user and
@@ -70,6 +67,24 @@ class NrNeighbours : public Object
 
     /// The same on average over users and PRBs, at the load that sectors have in this slot.
     double GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot);
+
+    /// Let the last gains over noise, of the PRBs from `begin` to before `end`, be over noise and what a slot's
+    /// interference is on each, taken as white.
+    void AddInterference(uint32_t device,
+                         bool isUplink,
+                         int64_t slot,
+                         uint32_t begin,
+                         uint32_t end,
+                         double noiseMw,
+                         std::vector<NrPrbGain>& gains);
+
+    /// The same to all gains with the mean interference, as a report has it that may average over time (TS 38.214
+    /// clause 5.2.2.1, timeRestrictionForInterferenceMeasurements).
+    void AddMeanInterference(uint32_t device,
+                             bool isUplink,
+                             int64_t slot,
+                             double noiseMw,
+                             std::vector<NrPrbGain>& gains);
 
     /// What a device receives of 0 dBm sent by a sector (of site `sector` / 3) whose beam looks ahead in the horizontal
     /// plane and by so many degrees below the horizon, in dBm; as of the last `Renew`.

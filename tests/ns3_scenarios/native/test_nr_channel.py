@@ -133,3 +133,28 @@ def test_one_device_is_nothing_to_another_and_the_same_seed_gives_the_same(ns3):
     assert not (first[0][0] == other[0][0]).any()
     alone = ns3(nr_air.look, places[:1], [0.0], **given)[0]
     assert (alone[0][0] == first[0][0]).all()
+
+
+def test_a_precoder_that_was_reported_ages_with_the_channel(ns3):
+    """Of a moving device: whatever is chosen anew is better, and two layers have the same power in sum and volume."""
+    given = {"fading": "UMi-StreetCanyon", "sight": "Never", "polarizations": 2, "speeds": [(0.0, 20.0, 0.0)]}
+    is_stale = []
+    for number in range(12):
+        for each in ns3(nr_air.aging, (60.0 + number, 0.0, 10.0), 0.02, **given):
+            turn, pair_turn = each["first"]
+            assert each["aged"] == pytest.approx(
+                np.column_stack([each["every"][turn][:, SINGLE], each["every"][pair_turn][:, FIRST:]]), rel=1e-9
+            )
+            powers = [gains[:, SINGLE].sum() for gains in each["every"]]
+            assert each["best"][:, SINGLE].sum() == pytest.approx(max(powers))
+            assert powers[0] + powers[2] == pytest.approx(powers[1] + powers[3])  # of opposite turns
+            assert powers[each["now"][0]] == max(powers)
+            for gains in (each["aged"], each["best"]):
+                assert gains[:, FIRST] + gains[:, SECOND] == pytest.approx(powers_of_both(each["every"]), rel=1e-9)
+            is_stale.append(each["aged"][:, SINGLE].sum() < 0.99 * each["best"][:, SINGLE].sum())
+    assert any(is_stale)
+
+
+def powers_of_both(every: list[np.ndarray]) -> np.ndarray:
+    """Of each PRB, over both layers: what one layer gets by two opposite turns together."""
+    return every[0][:, SINGLE] + every[2][:, SINGLE]

@@ -112,7 +112,7 @@ def of_sinr(sinr_db: float, is_uplink: bool, devices: int, fading: bool) -> dict
     return {
         **({"path_loss": "umi", "line_of_sight": "never", "fading": True} if fading else {"path_loss": "friis"}),
         **{"distances_m": [DISTANCE_M] * devices, "scheduler": "rr", "nominal_power_dbm": 24.0},
-        **{"layers": 1, "polarizations": 1, "gnb_antennas": [1, 1]},
+        **{"layers": 1, "polarizations": 1, "gnb_antennas": [1, 1], "target_bler": 0.1},
         "gnb_power_dbm": 60.0 if is_uplink else power_dbm,
         "device_power_dbm": power_dbm if is_uplink else 40.0,
     }

@@ -66,7 +66,7 @@ LOSS_DB = 35.3 * log10(hypot(DISTANCE_M, 10 - 1.5)) + 22.4 + 21.3 * log10(3.5)  
 ARRAY_DB = 10 * log10(32)
 NOISE_DBM = -174 + 10 * log10(12 * 30e3) + 5  # of a PRB at the gNB
 LEAST_BYTES = 4 + 9  # buffer status report, headers, and a byte of data
-FAR = {"distances_m": [DISTANCE_M], "line_of_sight": "never"}
+FAR = {"distances_m": [DISTANCE_M], "line_of_sight": "never", "target_bler": 0.1}
 
 
 def least_power_dbm(ns3: Call, prbs: int) -> float:
@@ -110,7 +110,12 @@ def test_the_threshold_of_the_whole_carrier_is_none(ns3, device_power_dbm):
 @pytest.mark.parametrize("scheduler", ["pf", "rr"])
 def test_many_far_devices_are_served_beside_a_near_one(ns3, scheduler):
     power_dbm = least_power_dbm(ns3, 4) + 1
-    given = {"distances_m": [DISTANCE_M] * 60 + [20.0], "line_of_sight": "never", "device_power_dbm": power_dbm}
+    given = {
+        "distances_m": [DISTANCE_M] * 60 + [20.0],
+        "line_of_sight": "never",
+        "device_power_dbm": power_dbm,
+        "target_bler": 0.1,
+    }
     steps = [Step([Transfer(i, 100, 0, 1000) for i in range(60)] + [Transfer(60, 100, 0, 500_000)], 50 * MS)]
     played = ns3(play, steps, given | {"scheduler": scheduler}, "nr")
     assert {came.status for came in played.outcomes[0].transfers} == {Status.DONE}
