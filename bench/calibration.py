@@ -27,8 +27,8 @@ from ns3_scenarios.world.movement import stand
 
 Floats = NDArray[np.float64]
 
-USERS = 500
-SEEDS = range(1, 9)
+USERS = 1000
+SEEDS = range(1, 21)
 FREQUENCY_HZ = 6e9
 TILT_DEGREES = 12.0
 LEAST_M = {"umi": 10.0, "uma": 35.0}
