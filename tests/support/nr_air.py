@@ -71,12 +71,12 @@ class Air:
         return np.array([(prb.single, prb.first, prb.second, prb.crossed) for prb in found])
 
     def aged(self, device: int, is_uplink: bool, turn: int, pair_turn: int) -> NDArray[np.float64]:
-        """Likewise of 24 PRBs, behind this precoder."""
+        """Likewise of 3 PRBs, behind this precoder."""
         import cppyy
 
         found = cppyy.gbl.std.vector["ns3::cosim::NrPrbGain"]()
         precoder = self.ns.cosim.NrPrecoder(turn, pair_turn)
-        for begin, end in ((0, 5), (5, 20), (20, 24)):
+        for begin, end in ((0, 1), (1, 3)):
             self.channel.AddGains(device, is_uplink, precoder, begin, end, found)
         return np.array([(prb.single, prb.first, prb.second, prb.crossed) for prb in found])
 
@@ -134,10 +134,14 @@ def direct(place: tuple[float, float, float], scenario: str, **given: Any) -> tu
         air.close()
 
 
-def aging(place: tuple[float, float, float], after_s: float, **given: Any) -> list[dict[str, Any]]:
-    """Down and up: the precoder at first; after so long gains behind that one, the best and every one, on 24 PRBs."""
-    air = Air([place], attributes={"Prbs": 24}, **given)
+def aging(place: tuple[float, float, float], after_s: float, seed: int, **given: Any) -> list[dict[str, Any]]:
+    """Down and up: the precoder at first; after so long gains behind that one, the best and every one, on 3 PRBs."""
+    air = Air([place], seed, attributes={"Prbs": 3}, **given)
     try:
+        air.gains(0, False)
+        air.run(
+            0.01
+        )  # ns-3 makes the matrix again, the same, the first time that it is asked for a device that has moved
         first = [(air.gains(0, is_uplink), air.precoder(0, is_uplink))[1] for is_uplink in (False, True)]
         air.run(after_s)
         found = []

@@ -10,6 +10,7 @@ from ns3_scenarios.wheel import loader
 
 HEADERS = (
     "nr-configured-grants.h",
+    "nr-control-channel.h",
     "nr-link-adaptation.h",
     "nr-power-control.h",
     "nr-scheduler.h",
@@ -43,6 +44,13 @@ def requests(steps: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[Any, bo
     """After each call of a `NrUplinkRequests`, what it returned and whether a request is open."""
     device = _ns().cosim.NrUplinkRequests()
     return [(getattr(device, method)(*given), bool(device.IsRequesting())) for method, given in steps]
+
+
+def control(prbs: int, symbols: int, groups: int, sinrs_db: Sequence[float]) -> tuple[int, int, list[int]]:
+    """Elements of the PDCCH, reports that a PUCCH of as many symbols takes, and the aggregation levels."""
+    found = _ns().cosim.NrControlChannel(prbs, symbols, symbols, groups)
+    levels = [int(found.GetAggregationLevel(db)) for db in sinrs_db]
+    return int(found.CountElements()), int(found.CountReports()), levels
 
 
 def psd_mw(numerology: int, most_dbm: float, nominal_dbm: float, factor: float, loss_db: float, prbs: int) -> float:
@@ -84,8 +92,11 @@ def configured(prbs: int, each: int, granted: Sequence[bool]) -> tuple[list[int]
     return sorted(found), own, [int(grid.CountPrbs(grants.Get(device, 1))) for device in range(len(granted))]
 
 
-def turns(prbs: int, kind: str, devices: Sequence[tuple[float, int]], slots: int) -> list[list[int]]:
-    """PRBs of each slot and device, each of which always has so many bits to send and power for so many PRBs."""
+def turns(
+    prbs: int, kind: str, devices: Sequence[tuple[float, int]], slots: int, elements: int = 10_000
+) -> list[list[int]]:
+    """PRBs of each slot and device, each of which always has so many bits to send and power for so many PRBs, and takes
+    two of the elements of control."""
     import cppyy
 
     ns = _ns()
@@ -101,9 +112,11 @@ def turns(prbs: int, kind: str, devices: Sequence[tuple[float, int]], slots: int
         for device, (needed_bits, most_prbs) in enumerate(devices):
             candidate = ns.cosim.NrCandidate()
             candidate.device, candidate.neededBits, candidate.mostPrbs = device, needed_bits, most_prbs
-            candidate.elements, candidate.bitsPerElement = ELEMENTS, bits
+            candidate.elements, candidate.bitsPerElement, candidate.control = ELEMENTS, bits, 2
             candidates.push_back(candidate)
-        scheduler.Allocate(slot, ns.cosim.NrFreePrbs(grid.GetAll()), candidates, taken)
+        free = ns.cosim.NrFreePrbs(grid.GetAll())
+        free.control = elements
+        scheduler.Allocate(slot, free, candidates, taken)
         of_device = {int(each.device): int(grid.CountPrbs(each.allocation)) for each in candidates}
         found.append([of_device[device] for device in range(len(devices))])
     return found

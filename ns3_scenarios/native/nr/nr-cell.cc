@@ -95,6 +95,7 @@ NrCell::Begin()
     }
     m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, m_downlink.elements);
     m_uplink.grid = NrGrid(m_prbs);
+    m_controlChannel = NrControlChannel(m_prbs, m_pdcchSymbols, m_pucchSymbols, m_uplink.grid.CountGroups());
     m_configured = NrConfiguredGrants(m_uplink.grid, m_configuredPrbs, CountDevices());
     m_uplink.elements = GetElements(true, 0);
     for (auto settings : {&m_downlink, &m_uplink})
@@ -216,14 +217,19 @@ NrCell::Tick()
 {
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     m_lastSlot = slot;
+    m_control = m_controlChannel.CountElements();
     Learn(slot);
-    if (m_frame.HasPdcch(slot))
+    // By turns, one direction and then the other has what there is of the PDCCH first.
+    for (bool isUplink : {slot / m_frame.GetPeriod() % 2 == 0, slot / m_frame.GetPeriod() % 2 != 0})
     {
-        for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
+        if (isUplink && m_frame.HasPdcch(slot))
         {
-            GrantUplink(slot, slot + offset);
+            for (auto offset : m_grantOffsets[slot % m_frame.GetPeriod()])
+            {
+                GrantUplink(slot, slot + offset);
+            }
         }
-        if (m_frame.GetPdschSymbols(slot) > 0)
+        if (!isUplink && m_frame.GetPdschSymbols(slot) > 0)
         {
             ScheduleDownlink(slot);
         }
@@ -347,12 +353,13 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
         const auto& processes = Get(link, isUplink).processes;
         for (uint32_t index = 0; index < PROCESSES; index++)
         {
-            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device])
+            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control)
             {
                 continue;
             }
             if (auto allocation = grid.Take(free, processes[index].prbs); !allocation.IsEmpty())
             {
+                free.control -= link.control;
                 m_takenPrbs[link.device] += grid.CountPrbs(allocation);
                 grants.push_back({link.device, index, allocation});
             }
@@ -363,7 +370,7 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
 void
 NrCell::ScheduleDownlink(int64_t slot)
 {
-    NrFreePrbs free{m_downlink.grid.GetAll(), {}};
+    NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control};
     auto byNs = m_timing.GetDownlinkReadyNs(slot);
     std::vector<Grant> again;
     Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
@@ -381,10 +388,10 @@ NrCell::ScheduleDownlink(int64_t slot)
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
-            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits});
+            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits, link.control});
         }
     }
-    m_downlinkScheduler.Allocate(slot, std::move(free), candidates, m_takenPrbs);
+    m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
     for (const auto& candidate : candidates)
     {
         if (!candidate.allocation.IsEmpty())
@@ -433,7 +440,8 @@ NrCell::FindUplinkCandidates(int64_t slot)
         {
             if (auto most = GetMostUplinkPrbs(link, report))
             {
-                candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), most, GetElements(true, 0), nullptr});
+                candidates.push_back(
+                    {link.device, 8.0 * (bytes + BSR_BYTES), most, GetElements(true, 0), nullptr, link.control});
             }
         }
     }
@@ -455,18 +463,20 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     auto candidates = FindUplinkCandidates(slot);
     std::vector<NrCandidate> given;
     NrScheduler scheduler;
+    NrFreePrbs free;
     // Who gets nothing keeps its configured grant, whose PRBs then are not there for the others.
     for (bool isSettled = false; !isSettled;)
     {
         again.clear();
         given.clear();
-        auto free = m_configured.GetFree(isGranted);
+        free = m_configured.GetFree(isGranted);
+        free.control = m_control;
         Retransmit(true, isGranted, free, again);
         std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(given), [&isGranted](const auto& each) {
             return isGranted[each.device];
         });
         scheduler = m_uplinkScheduler;
-        scheduler.Allocate(slot, std::move(free), given, m_takenPrbs);
+        scheduler.Allocate(slot, free, given, m_takenPrbs);
         std::vector<bool> isServed(m_links.size(), false);
         for (const auto& grant : again)
         {
@@ -480,6 +490,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         isGranted = isServed;
     }
     m_uplinkScheduler = scheduler;
+    m_control = free.control;
     std::vector<Grant> grants = std::move(again);
     for (const auto& grant : grants)
     {
@@ -692,6 +703,19 @@ NrCell::GetDisturbed(uint32_t device, bool isUplink, int64_t slot, const std::ve
     return m_disturbed;
 }
 
+uint32_t
+NrCell::GetReportPeriod() const
+{
+    auto period = m_frame.GetPeriod();
+    uint32_t uplinkSlots = 0;
+    for (uint32_t slot = 0; slot < period; slot++)
+    {
+        uplinkSlots += m_frame.HasUplink(slot) ? 1 : 0;
+    }
+    auto needed = (CountDevices() + m_controlChannel.CountReports() - 1) / m_controlChannel.CountReports();
+    return std::max(m_reportPeriod, (needed * period + uplinkSlots - 1) / uplinkSlots);
+}
+
 void
 NrCell::ReportAll()
 {
@@ -706,6 +730,7 @@ NrCell::ReportAll()
     {
         const auto& down = GetDisturbed(link.device, false, slot, m_channel->GetDownlink(link.device));
         link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
+        link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
         const auto& gains = m_channel->GetUplink(link.device);
         double sum = 0;
         for (const auto& gain : gains)
@@ -722,7 +747,7 @@ NrCell::ReportAll()
             link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
         }
     }
-    m_reporting = Simulator::Schedule(NanoSeconds(m_reportPeriod * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
+    m_reporting = Simulator::Schedule(NanoSeconds(GetReportPeriod() * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
 }
 
 NrCount

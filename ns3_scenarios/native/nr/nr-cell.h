@@ -4,6 +4,7 @@
 
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
+#include "nr-control-channel.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
@@ -77,7 +78,7 @@ struct NrLinkState
  * One NR cell: MAC and physical layer of the gNB and of its devices, slot by slot. Where there is nothing to send,
  * there are no slots to simulate, only the reports of the channel.
  *
- * Control is ideal: PDCCH, PUCCH and the reports on them take their symbols and their time, and are never lost.
+ * Control takes its symbols, its elements and its time (NrControlChannel), and is never lost.
  */
 class NrCell : public Object
 {
@@ -200,6 +201,7 @@ class NrCell : public Object
         Direction down;
         Direction up;
         double pathLossDb{0};
+        uint32_t control{1}; // elements of the PDCCH that a grant takes
         int64_t lastInRangeNs{-1};
         int64_t lastActiveNs{-1};
         NrUplinkBuffer buffer;
@@ -274,6 +276,8 @@ class NrCell : public Object
                                                bool isUplink,
                                                int64_t slot,
                                                const std::vector<NrPrbGain>& gains);
+    /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
+    uint32_t GetReportPeriod() const;
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
@@ -312,6 +316,8 @@ class NrCell : public Object
     NrScheduler m_downlinkScheduler;
     NrScheduler m_uplinkScheduler;
     NrConfiguredGrants m_configured;
+    NrControlChannel m_controlChannel;
+    uint32_t m_control{0};                    // elements of the slot's PDCCH that are left
     std::array<std::vector<double>, 2> m_use; // of each slot of the pattern by a device alone, down and up
     double m_gnbPsdMw{0};
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants

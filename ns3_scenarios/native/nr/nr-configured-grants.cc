@@ -28,7 +28,7 @@ NrConfiguredGrants::GetFree(const std::vector<bool>& isGranted) const
 {
     if (m_prbsEach == 0)
     {
-        return {m_grid.GetAll(), {}};
+        return {m_grid.GetAll(), {}, 0};
     }
     std::vector<bool> isTaken(m_grid.GetPrbs(), false);
     for (uint32_t device = 0; device < m_devices; device++)

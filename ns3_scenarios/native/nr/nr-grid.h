@@ -25,11 +25,13 @@ struct NrAllocation
     }
 };
 
-/// PRBs of a slot that nobody has yet: whole groups, and what is left of others, each part within one group.
+/// PRBs of a slot that nobody has yet: whole groups, and what is left of others, each part within one group; and
+/// elements of the PDCCH that grants them.
 struct NrFreePrbs
 {
     NrGroups groups{0};
     std::vector<NrAllocation> parts;
+    uint32_t control{0};
 };
 
 /// How a band is divided into groups.

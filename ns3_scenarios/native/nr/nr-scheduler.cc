@@ -43,7 +43,7 @@ NrScheduler::GetFirst() const
 
 void
 NrScheduler::Allocate(int64_t slot,
-                      NrFreePrbs free,
+                      NrFreePrbs& free,
                       std::vector<NrCandidate>& candidates,
                       const std::vector<uint32_t>& taken)
 {
@@ -68,19 +68,20 @@ NrScheduler::Allocate(int64_t slot,
 
 template <class Metric, class Take>
 void
-NrScheduler::AllocateToBest(NrFreePrbs free,
+NrScheduler::AllocateToBest(NrFreePrbs& free,
                             std::vector<NrCandidate>& candidates,
                             double least,
                             Metric metric,
                             Take take) const
 {
-    auto findBest = [&candidates, least, &metric](uint32_t group, auto fits) {
+    auto findBest = [&candidates, &free, least, &metric](uint32_t group, auto fits) {
         NrCandidate* best = nullptr;
         auto highest = least;
         for (auto& candidate : candidates)
         {
             auto value = metric(candidate, group);
-            if (value > highest && candidate.neededBits > 0 && fits(candidate))
+            bool isTold = !candidate.allocation.IsEmpty() || candidate.control <= free.control;
+            if (value > highest && candidate.neededBits > 0 && isTold && fits(candidate))
             {
                 best = &candidate;
                 highest = value;
@@ -105,6 +106,7 @@ NrScheduler::AllocateToBest(NrFreePrbs free,
         {
             break;
         }
+        free.control -= best->allocation.IsEmpty() ? best->control : 0;
         if (best->mostPrbs < size)
         {
             best->allocation = m_grid.Take(free, best->mostPrbs);
@@ -126,6 +128,7 @@ NrScheduler::AllocateToBest(NrFreePrbs free,
         {
             return;
         }
+        free.control -= best->control;
         auto prbs = std::min(m_grid.CountPrbs(part), best->mostPrbs);
         best->allocation = {0, part.begin, part.begin + prbs};
         part.begin += prbs;
@@ -138,9 +141,7 @@ NrScheduler::AllocateToBest(NrFreePrbs free,
 }
 
 void
-NrScheduler::AllocateInTurn(const NrFreePrbs& free,
-                            std::vector<NrCandidate>& candidates,
-                            const std::vector<uint32_t>& taken)
+NrScheduler::AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
 {
     // Who has had fewest PRBs is next: start-time fair queueing, in which nobody saves up turns while it is idle.
     for (uint32_t device = 0; device < m_devices; device++)
@@ -162,7 +163,7 @@ NrScheduler::AllocateInTurn(const NrFreePrbs& free,
 }
 
 void
-NrScheduler::AllocateFairly(int64_t slot, const NrFreePrbs& free, std::vector<NrCandidate>& candidates)
+NrScheduler::AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandidate>& candidates)
 {
     for (const auto& candidate : candidates)
     {
@@ -180,9 +181,7 @@ NrScheduler::AllocateFairly(int64_t slot, const NrFreePrbs& free, std::vector<Nr
 }
 
 void
-NrScheduler::AllocateShares(const NrFreePrbs& free,
-                            std::vector<NrCandidate>& candidates,
-                            const std::vector<uint32_t>& taken)
+NrScheduler::AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
 {
     for (size_t device = 0; device < m_devices; device++)
     {

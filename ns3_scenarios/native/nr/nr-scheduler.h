@@ -18,6 +18,7 @@ struct NrCandidate
     uint32_t mostPrbs;                         // beyond which its power does not reach; 1 at least
     uint32_t elements;                         // of a PRB for data
     const std::vector<double>* bitsPerElement; // on each group, as the MAC expects it
+    uint32_t control;                          // elements of the PDCCH that its grant takes
     NrAllocation allocation{};                 // what it gets
 };
 
@@ -42,9 +43,10 @@ class NrScheduler
     /// The device that is first in this slot, where order matters.
     uint32_t GetFirst() const;
 
-    /// Divide what is free. `taken` has the PRBs that retransmissions have of this slot, by device.
+    /// Divide what is free, among no more devices than there is control for. `taken` has the PRBs that retransmissions
+    /// have of this slot, by device.
     void Allocate(int64_t slot,
-                  NrFreePrbs free,
+                  NrFreePrbs& free,
                   std::vector<NrCandidate>& candidates,
                   const std::vector<uint32_t>& taken);
 
@@ -52,15 +54,11 @@ class NrScheduler
     /// Each group to the candidate with the highest metric, of those that need it, and none below `least`. What is
     /// left over of groups goes to those who have none.
     template <class Metric, class Take>
-    void AllocateToBest(NrFreePrbs free, std::vector<NrCandidate>& candidates, double least, Metric metric, Take take)
+    void AllocateToBest(NrFreePrbs& free, std::vector<NrCandidate>& candidates, double least, Metric metric, Take take)
         const;
-    void AllocateInTurn(const NrFreePrbs& free,
-                        std::vector<NrCandidate>& candidates,
-                        const std::vector<uint32_t>& taken);
-    void AllocateFairly(int64_t slot, const NrFreePrbs& free, std::vector<NrCandidate>& candidates);
-    void AllocateShares(const NrFreePrbs& free,
-                        std::vector<NrCandidate>& candidates,
-                        const std::vector<uint32_t>& taken);
+    void AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
+    void AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandidate>& candidates);
+    void AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
 
     Kind m_kind{Kind::ROUND_ROBIN};
     NrGrid m_grid;

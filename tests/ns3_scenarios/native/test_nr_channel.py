@@ -139,8 +139,8 @@ def test_a_precoder_that_was_reported_ages_with_the_channel(ns3):
     """Of a moving device: whatever is chosen anew is better, and two layers have the same power in sum and volume."""
     given = {"fading": "UMi-StreetCanyon", "sight": "Never", "polarizations": 2, "speeds": [(0.0, 20.0, 0.0)]}
     is_stale = []
-    for number in range(12):
-        for each in ns3(nr_air.aging, (60.0 + number, 0.0, 10.0), 0.02, **given):
+    for seed in range(1, 13):
+        for each in ns3(nr_air.aging, PLACE, 0.1, seed, **given):
             turn, pair_turn = each["first"]
             assert each["aged"] == pytest.approx(
                 np.column_stack([each["every"][turn][:, SINGLE], each["every"][pair_turn][:, FIRST:]]), rel=1e-9

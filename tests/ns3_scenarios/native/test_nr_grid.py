@@ -72,3 +72,32 @@ def test_in_turn_what_one_does_not_need_goes_to_the_others_and_nobody_saves_up(n
 def test_many_whose_power_reaches_one_prb_share_a_group(ns3, kind):
     found = ns3(nr_mac.turns, 273, kind, [(1e9, 1)] * 256, 3)
     assert all(slot == [1] * 256 for slot in found)
+
+
+@pytest.mark.parametrize("kind", ["rr", "pf"])
+def test_no_more_devices_are_granted_than_there_is_control_for_and_all_in_time(ns3, kind):
+    found = ns3(nr_mac.turns, 273, kind, [(1e9, 3)] * 40, 40, 13)  # two elements each: six devices in a slot
+    assert all(sum(prbs > 0 for prbs in slot) == 6 for slot in found)
+    had = [sum(each) for each in zip(*found, strict=True)]
+    assert max(had) - min(had) <= 3
+
+
+@pytest.mark.parametrize(
+    ("prbs", "symbols", "elements"), [(273, 2, 90), (273, 1, 45), (106, 2, 34), (51, 3, 24), (24, 2, 8), (11, 2, 2)]
+)
+def test_the_pdcch_has_as_many_elements_as_its_coreset(ns3, prbs, symbols, elements):
+    """Six PRBs at a time, and six resource element groups an element: TS 38.213 clause 10.1, TS 38.211 clause 7.3.2."""
+    found, reports, levels = ns3(nr_mac.control, prbs, symbols, 10, [-20.0, -8.0, -3.0, 2.0, 8.0, 30.0])
+    assert found == elements == prbs // 6 * 6 * symbols // 6
+    assert levels == sorted(levels, reverse=True)
+    assert set(levels) <= {1, 2, 4, 8, 16}
+    assert levels[0] == max(level for level in (1, 2, 4, 8, 16) if level <= elements)
+    assert levels[-1] == 1
+    assert reports >= 1
+
+
+def test_the_pucch_takes_fewer_reports_the_longer_they_are(ns3):
+    """25 bits and 11 of CRC at rate 0.35 in QPSK on 8 elements of each PRB take 7 of them."""
+    assert ns3(nr_mac.control, 273, 1, 10, [])[1] == 273 // 7
+    assert ns3(nr_mac.control, 273, 2, 10, [])[1] == 2 * 273 // 7
+    assert ns3(nr_mac.control, 273, 1, 18, [])[1] < 273 // 7

@@ -119,3 +119,12 @@ def test_many_far_devices_are_served_beside_a_near_one(ns3, scheduler):
     steps = [Step([Transfer(i, 100, 0, 1000) for i in range(60)] + [Transfer(60, 100, 0, 500_000)], 50 * MS)]
     played = ns3(play, steps, given | {"scheduler": scheduler}, "nr")
     assert {came.status for came in played.outcomes[0].transfers} == {Status.DONE}
+
+
+def test_a_small_carrier_s_pdcch_is_shared_by_both_directions(ns3):
+    """11 PRBs have two elements a slot; with FDD every slot has grants for both."""
+    given = {"pattern": "FDD", "bandwidth_mhz": 5, "distances_m": [40.0] * 6, "line_of_sight": "always"}
+    both = [Transfer(i, 30_000, 0, 1) for i in range(6)]
+    busy = given | {"background": sending(6, 20e6)}
+    (outcome,) = ns3(play, [Step(both, 200 * MS, 2 * NS_PER_S)], busy, "nr").outcomes
+    assert {came.status for came in outcome.transfers} == {Status.DONE}
