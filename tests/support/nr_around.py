@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from math import pi
 from typing import Any
 
+from bridge.network import NS_PER_S, Wait
+from ns3_scenarios.simulation import open_network
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world import streams
 from ns3_scenarios.world.movement import HEADERS as MOVEMENT_HEADERS
@@ -12,7 +14,6 @@ from ns3_scenarios.world.movement import stand
 
 HEADERS = (
     *MOVEMENT_HEADERS,
-    "ns3/node-list.h",
     "ns3/isotropic-antenna-model.h",
     "ns3/uniform-planar-array.h",
     "ns3/propagation-loss-model.h",
@@ -52,7 +53,7 @@ class Around:
             made.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
         nodes = ns.NodeContainer(1 + len(sites) + len(devices))
         stand(ns, nodes, [(0.0, 0.0, HEIGHT_M), *sites, *devices])
-        self.users_begin = ns.NodeList.GetNNodes()
+        self.sites = len(sites)
         self.mobilities = [nodes.Get(i).GetObject[ns.MobilityModel]() for i in range(nodes.GetN())]
         antenna = ns.ObjectFactory("ns3::UniformPlanarArray").Create[ns.UniformPlanarArray]()
         antenna.SetAttribute("NumRows", ns.UintegerValue(1))
@@ -74,12 +75,8 @@ class Around:
 
     def users(self) -> list[Place]:
         """Where the users of all sectors are, sector by sector."""
-        ns = self.ns
-        found = []
-        for i in range(self.users_begin, ns.NodeList.GetNNodes()):
-            at = ns.NodeList.GetNode(i).GetObject[ns.MobilityModel]().GetPosition()
-            found.append((at.x, at.y, at.z))
-        return found
+        places = [self.neighbours.GetUserPosition(i, user) for i in range(3 * self.sites) for user in range(10)]
+        return [(at.x, at.y, at.z) for at in places]
 
     def close(self) -> None:
         self.ns.Simulator.Destroy()
@@ -140,3 +137,17 @@ def beam_gains(rows: int, columns: int, pairs: Sequence[tuple[Place, Place]]) ->
     panel = ns.cosim.NrPanel(rows, columns, 0.0, 0.0)
     ways = [[panel.GetDirection(ns.Vector(*way)) for way in pair] for pair in pairs]
     return [panel.GetBeamGain(at, there) for at, there in ways]
+
+
+def linked(parameters: dict[str, Any]) -> tuple[float, list[Place]]:
+    """The first device's SINR up in dB in an NR cell with neighbours after 0.1 s, and where their users are."""
+    network = open_network("nr", parameters, 1)
+    try:
+        end_ns = network.now_ns + NS_PER_S // 10
+        (link, *_) = network.exchange([], network.now_ns, end_ns, Wait.DEADLINE).links
+        neighbours = network._topology.keep[1][1]
+        sectors = 3 * parameters["neighbours"]["sites"]
+        places = [neighbours.GetUserPosition(i, user) for i in range(sectors) for user in range(10)]
+        return link.uplink_sinr_db, [(at.x, at.y, at.z) for at in places]
+    finally:
+        network.close()

@@ -28,6 +28,7 @@ namespace
 constexpr double STEP = 0.5;               // m that a device moves before its links are computed anew; ours
 constexpr double USER_HEIGHT = 1.5;        // m, outdoors, TR 38.901 table 7.2-1
 constexpr double LEAST_DISTANCE = 10;      // m, of a user from its site, likewise for UMi
+constexpr uint32_t MOST_TRIES = 50;        // for a place where a user's own sector is the best; ours
 constexpr uint64_t LOAD_SALT = 1ull << 63; // beside the numbers of slots
 
 double
@@ -217,31 +218,32 @@ NrNeighbours::GetElementGain(const Vector& direction) const
 }
 
 void
-NrNeighbours::Drop()
+NrNeighbours::Populate()
 {
     constexpr uint32_t MOST = std::numeric_limits<uint32_t>::max();
     m_key = uint64_t{m_draw->GetInteger(0, MOST)} << 32 | m_draw->GetInteger(0, MOST);
     m_gnbPosition = m_gnb->GetPosition();
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_devicePowerMw = FromDb(m_devicePowerDbm);
-    auto panels = MakeSitePanels(m_rows, m_columns, m_downtiltDegrees);
+    m_panels = MakeSitePanels(m_rows, m_columns, m_downtiltDegrees);
     for (uint32_t i = 0; i < m_sites.size() * SITE_SECTORS; i++)
     {
-        Sector sector{i / SITE_SECTORS, panels[i % SITE_SECTORS], {}, {}};
+        Sector sector{i / SITE_SECTORS, i % SITE_SECTORS, m_panels[i % SITE_SECTORS], {}, {}};
         sector.load = NrSectorLoad(m_loadSteps, m_isLoadRandom, Mix(Mix(m_key + i) ^ LOAD_SALT));
         sector.users.resize(USERS);
         for (auto& user : sector.users)
         {
-            DropUser(sector, user);
+            for (uint32_t tries = 0; tries < MOST_TRIES && !Drop(sector, user); tries++)
+            {
+            }
         }
         m_sectors.push_back(std::move(sector));
     }
 }
 
-void
-NrNeighbours::DropUser(const Sector& sector, User& user)
+Vector
+NrNeighbours::DrawPlace(const Sector& sector)
 {
-    const auto& site = m_sites[sector.site];
     auto side = m_distance / 3;
     auto height = side * std::sqrt(3) / 2; // from the hexagon's middle to its sides
     double ahead = 0;
@@ -252,17 +254,36 @@ NrNeighbours::DropUser(const Sector& sector, User& user)
         aside = m_draw->GetValue(-height, height);
     } while (std::abs(ahead - side) > side - std::abs(aside) / std::sqrt(3) ||
              std::hypot(ahead, aside) < LEAST_DISTANCE);
-    auto way = sector.panel.GetWay(ahead, aside);
+    auto place = m_sites[sector.site].position + sector.panel.GetWay(ahead, aside);
+    place.z = USER_HEIGHT;
+    return place;
+}
+
+bool
+NrNeighbours::Drop(const Sector& sector, User& user)
+{
+    auto position = DrawPlace(sector);
     user.mobility = CreateObject<ConstantPositionMobilityModel>();
-    user.mobility->SetPosition({site.position.x + way.x, site.position.y + way.y, USER_HEIGHT});
+    user.mobility->SetPosition(position);
     CreateObject<Node>()->AggregateObject(user.mobility); // by which the models of the path tell links apart
-    auto position = user.mobility->GetPosition();
-    user.beam = sector.panel.GetDirection(position - site.position);
     user.atGnb = m_gnbPanel.GetDirection(position - m_gnbPosition);
     user.toGnb = GetPath(m_gnb, user.mobility) * GetGain(m_gnbAntenna, Angles(position, m_gnbPosition));
-    auto toSector = GetPath(site.mobility, user.mobility) * GetElementGain(user.beam) * m_rows * m_columns;
+    auto best = user.toGnb;
+    double own = 0;
+    for (uint32_t site = 0; site < m_sites.size(); site++)
+    {
+        auto path = GetPath(m_sites[site].mobility, user.mobility);
+        for (const auto& panel : m_panels)
+        {
+            auto gain = path * GetElementGain(panel.GetDirection(position - m_sites[site].position));
+            best = std::max(best, gain);
+            own = site == sector.site && &panel == &m_panels[sector.index] ? gain : own;
+        }
+    }
+    user.beam = sector.panel.GetDirection(position - m_sites[sector.site].position);
     NrPowerControl control(m_numerology, std::numeric_limits<double>::max(), m_nominalPowerDbm, m_pathLossFactor);
-    user.openPsdMw = control.GetPsdMw(-ToDb(toSector), 1);
+    user.openPsdMw = control.GetPsdMw(-ToDb(own * m_rows * m_columns), 1);
+    return own >= best;
 }
 
 void
@@ -270,7 +291,7 @@ NrNeighbours::Renew()
 {
     if (m_sectors.empty())
     {
-        Drop();
+        Populate();
     }
     for (auto& link : m_links)
     {
@@ -452,11 +473,17 @@ double
 NrNeighbours::GetGainDb(uint32_t device, uint32_t sector, double beamDowntiltDegrees) const
 {
     const auto& link = m_links[device];
-    const auto& [site, panel, load, users] = m_sectors[sector];
+    const auto& [site, index, panel, load, users] = m_sectors[sector];
     auto direction = panel.GetDirection(link.position - m_sites[site].position);
     auto tilt = ToRadians(beamDowntiltDegrees - m_downtiltDegrees);
     auto beam = panel.GetBeamGain({std::cos(tilt), 0, -std::sin(tilt)}, direction);
     return ToDb(link.paths[site] * GetElementGain(direction) * beam);
+}
+
+Vector
+NrNeighbours::GetUserPosition(uint32_t sector, uint32_t user) const
+{
+    return m_sectors[sector].users[user].mobility->GetPosition();
 }
 
 } // namespace ns3::cosim

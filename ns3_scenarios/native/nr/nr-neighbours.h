@@ -58,7 +58,8 @@ class NrNeighbours : public Object
 
     int64_t AssignStreams(int64_t stream);
 
-    /// Drop the users, at first; compute anew what devices get that have moved by half a metre since it was computed.
+    /// Drop the users, at first, each where its sector is the best one; compute anew what devices get that have moved
+    /// by half a metre since it was computed.
     void Renew();
 
     /// What a device receives (or, if `isUplink`, the gNB through its beam towards the device) in a slot on each PRB,
@@ -90,6 +91,9 @@ class NrNeighbours : public Object
     /// plane and by so many degrees below the horizon, in dBm; as of the last `Renew`.
     double GetGainDb(uint32_t device, uint32_t sector, double beamDowntiltDegrees) const;
 
+    /// Where one of a sector's users stands; after the first `Renew`.
+    Vector GetUserPosition(uint32_t sector, uint32_t user) const;
+
   protected:
     void DoDispose() override;
 
@@ -112,6 +116,7 @@ class NrNeighbours : public Object
     struct Sector
     {
         uint32_t site;
+        uint32_t index; // there
         NrPanel panel;
         NrSectorLoad load;
         std::vector<User> users;
@@ -140,8 +145,10 @@ class NrNeighbours : public Object
         std::array<std::vector<double>, 2> interferenceMw;
     };
 
-    void Drop();
-    void DropUser(const Sector& sector, User& user);
+    void Populate();
+    Vector DrawPlace(const Sector& sector);
+    /// Put a user anywhere in its sector's hexagon; true if that sector is the best for it, the cell included.
+    bool Drop(const Sector& sector, User& user);
     double GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const;
     double GetElementGain(const Vector& direction) const;
     void RenewLink(Link& link);
@@ -171,6 +178,7 @@ class NrNeighbours : public Object
     NrPanel m_gnbPanel;
     Vector m_gnbPosition;
     std::vector<NrLoadStep> m_loadSteps;
+    std::array<NrPanel, SITE_SECTORS> m_panels; // of each site
     std::vector<Site> m_sites;
     std::vector<Sector> m_sectors;
     std::deque<Link> m_links;

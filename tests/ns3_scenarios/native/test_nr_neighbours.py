@@ -123,7 +123,7 @@ def test_users_send_as_power_control_towards_their_own_site_says(ns3, factor, po
 
 
 def test_users_are_where_their_sector_is(ns3):
-    """In a hexagon ahead of it whose sides are a third of the distance of sites."""
+    """In a hexagon ahead of it whose sides are a third of the distance of sites, and no site is nearer."""
     _, _, users = ns3(interference_mw, False, 0, [0], AROUND | {"seed": 5})
     for number, user in enumerate(users):
         site = SITES[number // 30]
@@ -132,6 +132,7 @@ def test_users_are_where_their_sector_is(ns3):
         assert dist(user[:2], middle) <= 200 / 3
         assert dist(user[:2], site[:2]) >= 10
         assert user[2] == 1.5
+        assert dist(user, site) <= min(dist(user, other) for other in [*SITES, (0.0, 0.0, 10.0)])
 
 
 def test_an_array_factor_is_the_sum_over_its_elements(ns3):

@@ -12,7 +12,7 @@ from bridge.network import RequestError, Status, Transfer
 from ns3_scenarios.scenarios.nr import Nr
 from ns3_scenarios.scenarios.nr_neighbours import Neighbours, grid
 from tests.support import nr_city
-from tests.support.nr_around import FRIIS
+from tests.support.nr_around import FRIIS, linked
 from tests.support.nr_counts import counted
 from tests.support.ns3_worker import Call, Step, play, worker
 
@@ -46,6 +46,44 @@ def test_a_link_has_the_sinr_of_the_closed_form(ns3, sites, polarizations, load)
     received = 100 / 273 * paths[:, None] * antennas
     wanted = received[0].max() / (NOISE_MW + load * received[1:].sum() / polarizations)
     assert outcome.links[0].downlink_sinr_db == pytest.approx(10 * np.log10(wanted), abs=0.01)
+
+
+@pytest.mark.parametrize(("nominal_dbm", "load"), [(-100.0, 0.4), (-60.0, 1.0)])
+def test_an_uplink_has_the_sinr_of_the_closed_form(ns3, nominal_dbm, load):
+    """Friis, arrays of 4 by 8 whose beams look at the one who is served; with power to spare, and with all of it."""
+    given = PLAIN | {
+        **{"gnb_antennas": [4, 8], "nominal_power_dbm": nominal_dbm, "path_loss_factor": 0.9},
+        "neighbours": {"sites": 6, "load": load, "downtilt_deg": 0.0},
+    }
+    found_db, users = ns3(linked, given)
+    sites = np.array([at[:2] for at in grid(6, 200.0, 10.0)])
+    here = np.zeros((1, 2))
+    places = np.array(users)
+
+    def coupling(at, towards, sector=None):
+        """Of a user to an element of a site: of its best sector, or of the one that is given."""
+        antennas = nr_city.sector_gains_db(at[None], towards[None], 10.0, 1, 0.0)[0]
+        gain_db = antennas.max() if sector is None else antennas[sector]
+        return FRIIS / dist((*towards, 10.0), at) ** 2 * 10 ** (gain_db / 10)
+
+    def sent_mw(own, prbs):
+        return min(2 * 10 ** (nominal_dbm / 10) * (32 * own) ** -0.9, 10**2.3 / prbs)
+
+    def beam(at, there):
+        rows, columns = np.divmod(np.arange(32), 8)
+        units = [(np.array(to) - GNB) / dist(to, GNB) for to in (at, there)]
+        waves = [np.exp(1j * np.pi * (unit[2] * rows + unit[1] * columns)) for unit in units]
+        return abs(np.vdot(*waves)) ** 2 / 32
+
+    interference_mw = 0.0
+    for number, user in enumerate(places):
+        site, sector = sites[number // 30], number // 10 % 3
+        psd_mw = sent_mw(coupling(user, site, sector), load * 273)
+        interference_mw += load / 10 * psd_mw * coupling(user, here[0]) * beam(PLACE, user)
+    own = coupling(np.array(PLACE), here[0])
+    wanted = sent_mw(own, 273) * 32 * own / (NOISE_MW / 10**0.2 + interference_mw)
+    assert interference_mw > NOISE_MW / 10
+    assert found_db == pytest.approx(10 * np.log10(wanted), abs=0.01)
 
 
 def test_neighbours_without_load_change_nothing_of_the_radio_but_the_gnb_s_elements(ns3):
