@@ -692,15 +692,16 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
 }
 
 const std::vector<NrPrbGain>&
-NrCell::GetDisturbed(uint32_t device, bool isUplink, int64_t slot, const std::vector<NrPrbGain>& gains)
+NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
 {
+    const auto& gains = isUplink ? m_channel->GetUplink(device) : m_channel->GetDownlink(device);
     if (!m_neighbours)
     {
         return gains;
     }
-    m_disturbed = gains;
-    m_neighbours->AddMeanInterference(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), m_disturbed);
-    return m_disturbed;
+    m_measured = gains;
+    m_neighbours->AddMeanInterference(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), m_measured);
+    return m_measured;
 }
 
 uint32_t
@@ -728,7 +729,7 @@ NrCell::ReportAll()
     }
     for (auto& link : m_links)
     {
-        const auto& down = GetDisturbed(link.device, false, slot, m_channel->GetDownlink(link.device));
+        const auto& down = GetMeasured(link.device, false, slot);
         link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
         link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
         const auto& gains = m_channel->GetUplink(link.device);
@@ -738,7 +739,7 @@ NrCell::ReportAll()
             sum += gain.single;
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
-        const auto& up = GetDisturbed(link.device, true, slot, gains);
+        const auto& up = GetMeasured(link.device, true, slot);
         auto precoder = m_channel->GetPrecoder(link.device, true);
         link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&

@@ -272,10 +272,7 @@ class NrCell : public Object
     uint32_t GetElements(bool isUplink, int64_t slot) const;
     /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
     /// call.
-    const std::vector<NrPrbGain>& GetDisturbed(uint32_t device,
-                                               bool isUplink,
-                                               int64_t slot,
-                                               const std::vector<NrPrbGain>& gains);
+    const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
     /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
     uint32_t GetReportPeriod() const;
     void ReportAll();
@@ -334,8 +331,8 @@ class NrCell : public Object
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
-    std::vector<NrPrbGain> m_disturbed;             // of all PRBs, as reports have them
     std::vector<double> m_sinr;                     // and the SINRs of its layers
+    std::vector<NrPrbGain> m_measured;              // of all PRBs, as reports have them
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
 };
