@@ -221,7 +221,8 @@ void
 NrNeighbours::Populate()
 {
     constexpr uint32_t MOST = std::numeric_limits<uint32_t>::max();
-    m_key = uint64_t{m_draw->GetInteger(0, MOST)} << 32 | m_draw->GetInteger(0, MOST);
+    m_key = uint64_t{m_draw->GetInteger(0, MOST)} << 32;
+    m_key += m_draw->GetInteger(0, MOST);
     m_gnbPosition = m_gnb->GetPosition();
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_devicePowerMw = FromDb(m_devicePowerDbm);
