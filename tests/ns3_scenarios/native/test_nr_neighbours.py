@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The interference of NR's neighbours against closed forms."""
 
-from collections.abc import Iterator
 from itertools import groupby, product
 from math import dist, pi
 from typing import Any
@@ -11,19 +10,12 @@ import pytest
 
 from tests.support import nr_city
 from tests.support.nr_around import FRIIS, PRBS, asked_in_turn, beam_gains, gains_db, interference_mw, moved
-from tests.support.ns3_worker import Call, worker
 
 SITES = [(200.0, 0.0, 10.0), (-100.0, 173.2, 10.0)]
 DEVICES = [(60.0, 20.0, 1.5), (-30.0, -40.0, 1.5)]
 AROUND: dict[str, Any] = {"sites": SITES, "devices": DEVICES}
 SLOTS = range(0, 2000, 7)
 SLOT_S = 0.5e-3
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.mark.parametrize("polarizations", [1, 2])

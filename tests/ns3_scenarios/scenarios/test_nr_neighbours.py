@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An NR cell with neighbours: its SINRs against closed forms, and the neighbours against the published calibration."""
 
-from collections.abc import Iterator
 from math import dist, hypot
 
 import numpy as np
@@ -14,7 +13,7 @@ from ns3_scenarios.scenarios.nr_neighbours import Neighbours, grid
 from tests.support import nr_city
 from tests.support.nr_around import FRIIS, linked
 from tests.support.nr_counts import counted
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 MS = 1_000_000
 PLACE = (40.0, 25.0, 1.5)
@@ -24,12 +23,6 @@ PLAIN = {
     "gnb_power_dbm": 20.0,
 }
 NOISE_MW = 10 ** (-16.7) * 12 * 30e3  # -174 dBm/Hz and 7 dB
-
-
-@pytest.fixture(scope="module")
-def ns3() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.mark.parametrize("load", [0.0, 0.4, 1.0])
