@@ -8,6 +8,7 @@ import pytest
 
 from bridge.network import RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios.lte import Lte
+from ns3_scenarios.scenarios.lte_multicell import LteMulticell
 from ns3_scenarios.scenarios.neighbour_sites import grid
 from tests.support import city
 from tests.support.lte_around import met
@@ -16,7 +17,8 @@ from tests.support.ns3_worker import Step, play
 MS = 1_000_000
 PLACE = (40.0, 25.0, 1.5)
 BS = (0.0, 0.0, 10.0)
-FRIIS = (299792458 / 2.12e9 / (4 * pi)) ** 2
+DOWNLINK_HZ = 2.12e9
+FRIIS = (299792458 / DOWNLINK_HZ / (4 * pi)) ** 2
 RB_HZ = 180e3
 NOISE_MW = 10**-17.4 * RB_HZ  # -174 dBm/Hz, short of noise figures
 DEVICE_NOISE, BS_NOISE = 10**0.9, 10**0.5
@@ -49,19 +51,16 @@ def test_an_uplink_has_the_sinr_of_the_closed_form(ns3, profile, load):
     place = (20.0, 15.0, 1.5)
     given = {"path_loss": "friis", "positions_m": [list(place)], "profile": profile}
     found = ns3(met, True, given | {"neighbours": {"sites": 6, "load": load}})
+    longer = (DOWNLINK_HZ / {"20mhz": 2.12e9, "100mhz-2x2": 2.31e9}[profile]) ** 2
     around = 0.0
-    wavelengths = {"20mhz": 1.0, "100mhz-2x2": (2.12 / 2.31) ** 2}
     for number, user in enumerate(found.users):
         site = grid(6, 200.0, 10.0)[number // 30]
-        own = coupling(user, site, number // 10 % 3) * wavelengths[profile]
-        sent_mw = min(1e-8 / own, 10**2.3 / (load * 100))
-        around += load / 10 * sent_mw * coupling(user, BS) * wavelengths[profile]
-    # Sounding takes all resource blocks; the device is near enough to have the power for it.
+        sent_mw = min(1e-8 / (longer * coupling(user, site, number // 10 % 3)), 10**2.3 / (load * 100))
+        around += load / 10 * sent_mw * longer * coupling(user, BS)
     wanted = 1e-8 / (NOISE_MW * BS_NOISE + around)
-    assert 1e-8 * 100 / coupling(place, BS) < 10**2.3
+    assert 1e-8 * 100 / (longer * coupling(place, BS)) < 10**2.3  # power enough for sounding on all resource blocks
     assert around > NOISE_MW * BS_NOISE
-    print(found.links[0].uplink_sinr_db - 10 * np.log10(wanted))
-    assert found.links[0].uplink_sinr_db == pytest.approx(10 * np.log10(wanted), abs=0.1)
+    assert found.links[0].uplink_sinr_db == pytest.approx(10 * np.log10(wanted), abs=0.01)
 
 
 @pytest.mark.parametrize("is_uplink", [False, True])
@@ -125,3 +124,9 @@ def test_bad_neighbours_are_refused_by_name(given, field):
     with pytest.raises(RequestError) as refusal:
         Lte.parse({"neighbours": given})
     assert refusal.value.field == f"radio.{field}"
+
+
+def test_cells_that_are_simulated_have_no_others_around():
+    with pytest.raises(RequestError) as refusal:
+        LteMulticell.parse({"neighbours": {}})
+    assert refusal.value.field == "radio.neighbours"
