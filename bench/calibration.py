@@ -7,8 +7,8 @@ Coupling loss and geometry (the best sector's power over that of all others, wit
 are dropped around the site in the middle: with wrap-around, each site is that.
 
 Path loss, line of sight, shadowing, elements and beams are those of the network's neighbours
-(`NrNeighbours::GetGainDb`). The network has no indoor users; here, the loss of walls (clause 7.4.3.1) is drawn once for
-each of them and comes on top, and their shadowing is the 7 dB of table 7.5-6 by the network's own model.
+(`NeighbourSites::GetGainDb`). The network has no indoor users; here, the loss of walls (clause 7.4.3.1) is drawn once
+for each of them and comes on top, and their shadowing is the 7 dB of table 7.5-6 by the network's own model.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ns3_scenarios.scenario import create
-from ns3_scenarios.scenarios import nr_neighbours, propagation
+from ns3_scenarios.scenarios import neighbour_sites, propagation
 from ns3_scenarios.scenarios.nr import Nr
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world import streams
@@ -55,7 +55,7 @@ class Users(NamedTuple):
 def drop(path_loss: str, count: int, seed: int) -> Users:
     """Users around the site at x = y = 0, by TR 38.901 tables 7.2-1 and 7.4.3-2."""
     draw = np.random.default_rng(seed)
-    side_m = nr_neighbours.INTER_SITE_DISTANCE_M[path_loss] / 3
+    side_m = neighbour_sites.INTER_SITE_DISTANCE_M[path_loss] / 3
     places: list[tuple[float, float]] = []
     while len(places) < count:  # the hexagon of a sector, a corner of which is the site
         ahead, aside = draw.uniform(0, 2 * side_m), draw.uniform(-side_m, side_m) * np.sqrt(0.75)
@@ -96,7 +96,7 @@ def _gains_db(path_loss: Any, places_m: Floats, sigma_db: float | None, seed: in
     ns = loader.load(Nr.modules, (*Nr.headers, "ns3/isotropic-antenna-model.h", "ns3/uniform-planar-array.h"))
     streams.begin(ns, seed)
     height_m = propagation.HEIGHT_M[path_loss]
-    distance_m = nr_neighbours.INTER_SITE_DISTANCE_M[path_loss]
+    distance_m = neighbour_sites.INTER_SITE_DISTANCE_M[path_loss]
     models = propagation.path_loss(
         ns,
         path_loss,
@@ -107,12 +107,12 @@ def _gains_db(path_loss: Any, places_m: Floats, sigma_db: float | None, seed: in
         is_moving=False,
     )
     attributes = {"Rows": ns.UintegerValue(10), "Columns": ns.UintegerValue(1), "Polarizations": ns.UintegerValue(1)}
-    sites = [(0.0, 0.0, height_m), *nr_neighbours.grid(18, distance_m, height_m)]
-    neighbours = nr_neighbours.create(
+    sites = [(0.0, 0.0, height_m), *neighbour_sites.grid(18, distance_m, height_m)]
+    neighbours = neighbour_sites.create(
         ns,
-        nr_neighbours.Neighbours(downtilt_deg=0.0),
+        neighbour_sites.Neighbours(),
         sites,
-        attributes | {"InterSiteDistance": ns.DoubleValue(distance_m)},
+        attributes | {"InterSiteDistance": ns.DoubleValue(distance_m), "Downtilt": ns.DoubleValue(0.0)},
         models,
     )
     nodes = ns.NodeContainer(len(places_m))
@@ -123,7 +123,7 @@ def _gains_db(path_loss: Any, places_m: Floats, sigma_db: float | None, seed: in
     antenna.SetAttribute("AntennaElement", ns.PointerValue(ns.CreateObject[ns.IsotropicAntennaModel]()))
     gnb = ns.NodeContainer(1)
     stand(ns, gnb, [(1e5, 0.0, height_m)])  # whose uplink nobody asks for
-    neighbours.SetGnb(gnb.Get(0).GetObject[ns.MobilityModel](), antenna)
+    neighbours.SetBaseStation(gnb.Get(0).GetObject[ns.MobilityModel](), antenna)
     for i in range(nodes.GetN()):
         neighbours.AddDevice(nodes.Get(i).GetObject[ns.MobilityModel](), antenna)
     neighbours.AssignStreams(streams.NEIGHBOURS[0])

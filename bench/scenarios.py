@@ -25,6 +25,7 @@ DEVICES = (1, 8, 64)
 RADIO_DEVICES = (1, 8, 32, 128)
 RADIOS: dict[str, tuple[str, dict[str, object]]] = {
     "LTE, 20 MHz": ("lte", {}),
+    "LTE, 20 MHz, 18 neighbours": ("lte", {"neighbours": {}}),
     "LTE, 5 carriers of 20 MHz": ("lte", {"profile": "100mhz-2x2"}),
     "NR, 100 MHz": ("nr", {}),
     "NR, 100 MHz, fading": ("nr", {"fading": True}),
@@ -96,7 +97,7 @@ def elsewhere(call: str) -> dict[str, float]:
 
 
 def radio_costs(console: Console) -> None:
-    """Print what LTE and NR cost, NR with fading and with neighbours too, by the number of devices."""
+    """Print what LTE and NR cost, with fading and neighbours too, by the number of devices."""
     title = (
         f"CPU seconds per simulated second: idle, and saturated with {BLOCK_BYTES // 1000} KB each way for each device"
     )

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """LTE: one cell, its evolved packet core, the edge server beside the BS, and the devices."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from ..scenario import Positive, Topology
+from ..world import streams
 from ..world.movement import Point
-from .lte_network import ANY_DEVICES, MOST_DEVICES, LteNetwork
+from . import neighbour_sites
+from .lte_network import ANY_DEVICES, BAND_RB, DOWNLINK_HZ, MOST_DEVICES, PROFILES, LteNetwork
+from .neighbour_sites import Neighbours
 from .one_cell import OneCell, geometric
 
 NEAREST_M = 30.0
@@ -22,15 +26,19 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     `positions_m`: x, y, z of each device instead; the BS stands at x = y = 0, 25 m high for uma, else 10 m.
     `other_users_distances_m`: of the other users of `background` from the BS, taken in turn, in directions that go
     evenly round it; they stay there (default: 30 to 250 m, geometric).
+    `neighbours`: sites around the cell, whose interference comes on top of the noise; unset, there are none. With them
+    the BS has the antennas of such a site, else one that is isotropic.
     """
 
     name: ClassVar[str] = "lte"
+    headers: ClassVar[Sequence[str]] = (*LteNetwork.headers, "site-element.h", "sector-antenna.h", "lte-neighbours.h")
     most_devices: ClassVar[int] = MOST_DEVICES
 
     devices: Annotated[int, Meta(ge=1, le=MOST_DEVICES)] | None = None
     distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     positions_m: Annotated[tuple[Point, ...], ANY_DEVICES] | None = None
     other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
+    neighbours: Neighbours | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()
@@ -43,3 +51,45 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def build(self, ns: Any) -> Topology:
         return self.connect(ns, [(0.0, 0.0)], self.places(), self.other_places())
+
+    def set_antennas(self, ns: Any, lte: Any) -> None:
+        if self.neighbours:
+            sector = self._sector_antenna(ns, self.neighbours)
+            lte.SetEnbAntennaModelType("ns3::cosim::SiteElement")
+            lte.SetEnbAntennaModelAttribute("Downtilt", ns.DoubleValue(0.0))
+            lte.SetEnbAntennaModelAttribute("AntennaElement", ns.PointerValue(sector))
+            lte.SetAttribute("UsePdschForCqiGeneration", ns.BooleanValue(False))
+
+    def surround(self, ns: Any, bs: Any, radios: Any) -> Any:
+        if not self.neighbours:
+            return None
+        given = self.neighbours
+        distance_m = neighbour_sites.distance_m(given, self.path_loss)
+        attributes = {
+            "Numerology": ns.UintegerValue(0),
+            "Prbs": ns.UintegerValue(BAND_RB),
+            "InterSiteDistance": ns.DoubleValue(distance_m),
+            "Rows": ns.UintegerValue(1),
+            "Columns": ns.UintegerValue(1),
+            "Polarizations": ns.UintegerValue(1),
+            "Downtilt": ns.DoubleValue(0.0),
+            "AntennaElement": ns.PointerValue(self._sector_antenna(ns, given)),
+            "SectorPower": ns.DoubleValue(self.bs_power_dbm if given.power_dbm is None else given.power_dbm),
+            "DevicePower": ns.DoubleValue(self.device_power_dbm),
+        }
+        places = neighbour_sites.grid(given.sites, distance_m, self.height_m)
+        models = self.models(ns, DOWNLINK_HZ[PROFILES[self.profile].downlink_earfcn])
+        sites = neighbour_sites.create(ns, given, places, attributes, models)
+        neighbours = ns.CreateObject[ns.cosim.LteNeighbours]()
+        neighbours.SetSites(sites)
+        neighbours.SetEnb(bs.Get(0))
+        for i in range(radios.GetN()):
+            neighbours.AddUe(radios.Get(i))
+        sites.AssignStreams(streams.NEIGHBOURS[0])
+        neighbours.Begin()
+        return neighbours, sites
+
+    def _sector_antenna(self, ns: Any, neighbours: Neighbours) -> Any:
+        antenna = ns.CreateObject[ns.cosim.SectorAntenna]()
+        antenna.SetAttribute("Downtilt", ns.DoubleValue(neighbours.downtilt_deg))
+        return antenna

@@ -94,6 +94,11 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         """From which on the models hold."""
         return LEAST_DISTANCE_M.get(self.path_loss, 0.0)
 
+    @property
+    def height_m(self) -> float:
+        """Of a BS."""
+        return HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
+
     def check_fading(self) -> None:
         """Raise `RequestError` for models that do not fit together."""
         if self.fading not in ("none", self.path_loss):
@@ -118,8 +123,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         cells = ns.NodeContainer(len(sites_m))
         nodes = ns.NodeContainer(len(places_m))
         others = ns.NodeContainer(len(others_m))
-        height_m = HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
-        stand(ns, cells, [(x, y, height_m) for x, y in sites_m])
+        stand(ns, cells, [(x, y, self.height_m) for x, y in sites_m])
         if self.movement is None:
             stand_in_fading(ns, nodes, places_m, self.fading_speed_mps)
         else:
@@ -144,6 +148,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         lte.SetUeDeviceAttribute("DlEarfcn", ns.UintegerValue(profile.downlink_earfcn))
         channel = self._channel(ns, lte, DOWNLINK_HZ[profile.downlink_earfcn])
         self.hand_over(ns, lte)
+        self.set_antennas(ns, lte)
         bs = lte.InstallEnbDevice(cells)
         users = ns.NodeContainer(nodes, others)
         radios = lte.InstallUeDevice(users)
@@ -157,6 +162,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             radio.AddUe(radios.Get(i))
         for i in range(nodes.GetN(), users.GetN()):
             radio.AddOther(radios.Get(i))
+        around = self.surround(ns, bs, radios)
         if cells.GetN() == 1:
             lte.Attach(radios, bs.Get(0))
         else:
@@ -173,11 +179,17 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             radio,
             beside,
             bandwidth_hz=(band_hz, band_hz),
-            keep=(lte, epc, channel),
+            keep=(lte, epc, channel, around),
         )
 
     def hand_over(self, ns: Any, lte: Any) -> None:
         """Tell the `LteHelper` when a device is handed over to another cell. It is not, unless a subclass does."""
+
+    def set_antennas(self, ns: Any, lte: Any) -> None:
+        """Tell the `LteHelper` which antennas BSs have. They are isotropic, unless a subclass does."""
+
+    def surround(self, ns: Any, bs: Any, radios: Any) -> Any:
+        """Put around the network what is not of it; returns what must live as long. Nothing, unless a subclass does."""
 
     def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
         """Defaults of what LteHelper makes out of sight. `contexts`: devices that one cell must have room for."""
@@ -207,9 +219,9 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             for name, value in values.items():
                 ns.Config.SetDefault(name, make(value))
 
-    def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
-        """Set path loss, shadowing and fading, each one model for both directions."""
-        model, condition = path_loss(
+    def models(self, ns: Any, frequency_hz: float) -> tuple[Any, Any]:
+        """Of path loss with shadowing and, for umi and uma, of line of sight: new ones."""
+        return path_loss(
             ns,
             self.path_loss,
             frequency_hz,
@@ -218,6 +230,10 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             shadowing_sigma_db=self.shadowing_sigma_db,
             is_moving=self.movement is not None,
         )
+
+    def _channel(self, ns: Any, lte: Any, frequency_hz: float) -> Any:
+        """Set path loss, shadowing and fading, each one model for both directions."""
+        model, condition = self.models(ns, frequency_hz)
         lte.SetPathlossModelType(ns.TypeId.LookupByName("ns3::cosim::SharedPathLoss"))
         lte.SetPathlossModelAttribute("Model", ns.PointerValue(model))
         if self.fading != "none":

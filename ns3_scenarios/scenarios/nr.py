@@ -15,7 +15,7 @@ from ..scenario import Device, Positive, Scenario, Topology
 from ..world import streams
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
-from . import nr_frame, nr_link_level, nr_neighbours, nr_timing, propagation
+from . import neighbour_sites, nr_frame, nr_link_level, nr_timing, propagation
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
 
@@ -92,7 +92,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "ns3/channel-condition-model.h",
         *MOVEMENT_HEADERS,
         "nr-helper.h",
-        "nr-site-element.h",
+        "site-element.h",
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
@@ -141,7 +141,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     device_power_dbm: Annotated[float, Meta(ge=-30, le=40)] = 23.0
     nominal_power_dbm: Annotated[float, Meta(ge=-202, le=24)] = -80.0
     path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    neighbours: nr_neighbours.Neighbours | None = None
+    neighbours: neighbour_sites.Neighbours | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()
@@ -160,7 +160,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
         if self.neighbours:
-            nr_neighbours.check(self.neighbours, self.path_loss)
+            neighbour_sites.check(self.neighbours, self.path_loss)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -268,9 +268,9 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             is_moving=self.movement is not None,
         )
 
-    def _neighbours(self, ns: Any, neighbours: nr_neighbours.Neighbours) -> Any:
-        distance_m = nr_neighbours.distance_m(neighbours, self.path_loss)
-        power_dbm = neighbours.gnb_power_dbm
+    def _neighbours(self, ns: Any, neighbours: neighbour_sites.Neighbours) -> Any:
+        distance_m = neighbour_sites.distance_m(neighbours, self.path_loss)
+        power_dbm = neighbours.power_dbm
         attributes = {
             "Numerology": ns.UintegerValue(self.numerology),
             "Prbs": ns.UintegerValue(self.prbs()),
@@ -278,13 +278,14 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "Rows": ns.UintegerValue(self.gnb_antennas[0]),
             "Columns": ns.UintegerValue(self.gnb_antennas[1]),
             "Polarizations": ns.UintegerValue(self.polarizations),
-            "GnbPower": ns.DoubleValue(self.gnb_power_dbm if power_dbm is None else power_dbm),
+            "Downtilt": ns.DoubleValue(neighbours.downtilt_deg),
+            "SectorPower": ns.DoubleValue(self.gnb_power_dbm if power_dbm is None else power_dbm),
             "DevicePower": ns.DoubleValue(self.device_power_dbm),
             "NominalPower": ns.DoubleValue(self.nominal_power_dbm),
             "PathLossFactor": ns.DoubleValue(self.path_loss_factor),
         }
-        sites = nr_neighbours.grid(neighbours.sites, distance_m, self._height_m())
-        return nr_neighbours.create(ns, neighbours, sites, attributes, self._path_loss(ns))
+        sites = neighbour_sites.grid(neighbours.sites, distance_m, self._height_m())
+        return neighbour_sites.create(ns, neighbours, sites, attributes, self._path_loss(ns))
 
     def _configure(self, ns: Any, helper: Any) -> Any:
         """Set the helper's attributes; what is returned must live as long as the network."""
@@ -329,7 +330,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             for rows, columns in (self.gnb_antennas, self.device_antennas)
         ]
         if self.neighbours:
-            element = ns.CreateObject[ns.cosim.NrSiteElement]()
+            element = ns.CreateObject[ns.cosim.SiteElement]()
             element.SetAttribute("Downtilt", ns.DoubleValue(self.neighbours.downtilt_deg))
             arrays[0]["AntennaElement"] = ns.PointerValue(element)
         for setter, values in (

@@ -12,7 +12,7 @@ HEADERS = (
     "nr-configured-grants.h",
     "nr-control-channel.h",
     "nr-link-adaptation.h",
-    "nr-power-control.h",
+    "power-control.h",
     "nr-scheduler.h",
     "nr-uplink-buffer.h",
 )
@@ -55,7 +55,7 @@ def control(prbs: int, symbols: int, groups: int, sinrs_db: Sequence[float]) -> 
 
 def psd_mw(numerology: int, most_dbm: float, nominal_dbm: float, factor: float, loss_db: float, prbs: int) -> float:
     """What a device sends on each PRB."""
-    return float(_ns().cosim.NrPowerControl(numerology, most_dbm, nominal_dbm, factor).GetPsdMw(loss_db, prbs))
+    return float(_ns().cosim.PowerControl(numerology, most_dbm, nominal_dbm, factor).GetPsdMw(loss_db, prbs))
 
 
 def _all_prbs(grid: Any, allocation: Any) -> list[int]:

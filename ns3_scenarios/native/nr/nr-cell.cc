@@ -20,6 +20,16 @@ constexpr uint32_t BSR_BYTES = 4;      // long BSR of one group with its subhead
 constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
 constexpr uint32_t LEAST_UPLINK_BITS = 8 * (BSR_BYTES + NrRlcSender::LEAST_BYTES); // of a block that carries data
 
+/// Of a gain over noise make that over 1 / `kept` times as much.
+void
+Lower(NrPrbGain& gain, double kept)
+{
+    gain.single *= kept;
+    gain.first *= kept;
+    gain.second *= kept;
+    gain.crossed *= kept * kept;
+}
+
 } // namespace
 
 NrCell::NrCell() = default;
@@ -62,7 +72,7 @@ NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErr
 }
 
 void
-NrCell::SetNeighbours(Ptr<NrNeighbours> neighbours)
+NrCell::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
 }
@@ -410,7 +420,7 @@ NrCell::ScheduleDownlink(int64_t slot)
 double
 NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 {
-    NrPowerControl control(m_numerology, m_devicePowerDbm, m_nominalPowerDbm, m_pathLossFactor);
+    PowerControl control(m_numerology, m_devicePowerDbm, m_nominalPowerDbm, m_pathLossFactor);
     return control.GetPsdMw(link.pathLossDb, prbs);
 }
 
@@ -607,7 +617,12 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
         if (m_neighbours)
         {
             auto noiseMw = m_channel->GetNoiseMw(isUplink);
-            m_neighbours->AddInterference(link.device, isUplink, slot, begin, end, noiseMw, m_gains);
+            const auto& interferenceMw = m_neighbours->GetInterferenceMw(link.device, isUplink, slot);
+            auto gain = m_gains.end() - (end - begin);
+            for (auto prb = begin; prb < end; prb++)
+            {
+                Lower(*gain++, noiseMw / (noiseMw + interferenceMw[prb]));
+            }
         }
     });
     m_sinr.clear();
@@ -700,7 +715,12 @@ NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
         return gains;
     }
     m_measured = gains;
-    m_neighbours->AddMeanInterference(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), m_measured);
+    auto noiseMw = m_channel->GetNoiseMw(isUplink);
+    auto kept = noiseMw / (noiseMw + m_neighbours->GetMeanInterferenceMw(device, isUplink, slot));
+    for (auto& gain : m_measured)
+    {
+        Lower(gain, kept);
+    }
     return m_measured;
 }
 

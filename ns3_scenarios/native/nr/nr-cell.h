@@ -2,18 +2,18 @@
 #ifndef COSIM_NR_CELL_H
 #define COSIM_NR_CELL_H
 
+#include "neighbour-sites.h"
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
 #include "nr-control-channel.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
-#include "nr-neighbours.h"
-#include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
 #include "nr-timing.h"
 #include "nr-uplink-buffer.h"
+#include "power-control.h"
 
 #include "ns3/event-id.h"
 #include "ns3/node.h"
@@ -97,7 +97,7 @@ class NrCell : public Object
     void SetTiming(const NrTimingSettings& settings);
 
     /// What interferes, if anything; with the same gNB and devices.
-    void SetNeighbours(Ptr<NrNeighbours> neighbours);
+    void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
@@ -320,7 +320,7 @@ class NrCell : public Object
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;
     Ptr<NrErrorModel> m_errors;
-    Ptr<NrNeighbours> m_neighbours;
+    Ptr<NeighbourSites> m_neighbours;
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;

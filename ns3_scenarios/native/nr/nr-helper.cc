@@ -57,7 +57,7 @@ NrHelper::SetTiming(const NrTimingSettings& settings)
 }
 
 void
-NrHelper::SetNeighbours(Ptr<NrNeighbours> neighbours)
+NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
 }
@@ -78,7 +78,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     m_channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
     if (m_neighbours)
     {
-        m_neighbours->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
+        m_neighbours->SetBaseStation(gnb->GetObject<MobilityModel>(), gnbAntenna);
     }
     m_cell->SetNeighbours(m_neighbours);
     auto deliver = [](Ptr<NrNetDevice> end) { return [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }; };

@@ -8,10 +8,10 @@ import pytest
 
 from bench import calibration
 from bridge.network import RequestError, Status, Transfer
+from ns3_scenarios.scenarios.neighbour_sites import grid
 from ns3_scenarios.scenarios.nr import Nr
-from ns3_scenarios.scenarios.nr_neighbours import Neighbours, grid
-from tests.support import nr_city
-from tests.support.nr_around import FRIIS, linked
+from tests.support import city
+from tests.support.around import FRIIS, linked
 from tests.support.nr_counts import counted
 from tests.support.ns3_worker import Step, play
 
@@ -34,7 +34,7 @@ def test_a_link_has_the_sinr_of_the_closed_form(ns3, sites, polarizations, load)
     given = PLAIN | {"neighbours": neighbours, "polarizations": polarizations}
     (outcome,) = ns3(play, [Step([], 100 * MS)], given, "nr").outcomes
     places = np.array([GNB[:2], *[at[:2] for at in grid(sites, 200.0, 10.0)]])
-    antennas = 10 ** (nr_city.sector_gains_db(np.array([PLACE]), places, 10.0, 1, 0.0)[0] / 10).reshape(-1, 3)
+    antennas = 10 ** (city.sector_gains_db(np.array([PLACE]), places, 10.0, 1, 0.0)[0] / 10).reshape(-1, 3)
     paths = np.array([FRIIS / dist((*at, 10.0), PLACE) ** 2 for at in places])
     received = 100 / 273 * paths[:, None] * antennas
     wanted = received[0].max() / (NOISE_MW + load * received[1:].sum() / polarizations)
@@ -55,7 +55,7 @@ def test_an_uplink_has_the_sinr_of_the_closed_form(ns3, nominal_dbm, load):
 
     def coupling(at, towards, sector=None):
         """Of a user to an element of a site: of its best sector, or of the one that is given."""
-        antennas = nr_city.sector_gains_db(at[None], towards[None], 10.0, 1, 0.0)[0]
+        antennas = city.sector_gains_db(at[None], towards[None], 10.0, 1, 0.0)[0]
         gain_db = antennas.max() if sector is None else antennas[sector]
         return FRIIS / dist((*towards, 10.0), at) ** 2 * 10 ** (gain_db / 10)
 
@@ -91,9 +91,7 @@ def test_neighbours_without_load_change_nothing_of_the_radio_but_the_gnb_s_eleme
         flat = hypot(way[0], way[1])
         # The panels look 12 degrees down, at the device's azimuth but for a few degrees.
         gain = other.downlink_sinr_db - one.downlink_sinr_db
-        assert gain == pytest.approx(
-            nr_city.element_db(azimuth, 90 - np.degrees(np.arctan2(way[2], flat)) - 12), abs=0.7
-        )
+        assert gain == pytest.approx(city.element_db(azimuth, 90 - np.degrees(np.arctan2(way[2], flat)) - 12), abs=0.7)
 
 
 def test_the_same_seed_gives_the_same_to_the_nanosecond(ns3):
@@ -125,7 +123,7 @@ def test_coupling_and_geometry_are_those_of_the_specification_and_of_its_calibra
         users = calibration.drop(path_loss, 500, seed)
         found.append(ns3(calibration.gains_db, path_loss, users, seed))
         is_indoors = users.walls_db != 0
-        wanted.append(nr_city.gains_db(path_loss, 6.0, users.places_m, is_indoors, users.walls_db, seed))
+        wanted.append(city.gains_db(path_loss, 6.0, users.places_m, is_indoors, users.walls_db, seed))
     sets = [calibration.coupling_and_geometry_db(np.concatenate(each)) for each in (found, wanted)]
     for name, here, there in zip(("coupling", "geometry"), *sets, strict=True):
         ours, independent = (np.percentile(values, calibration.SHARES) for values in (here, there))
@@ -134,16 +132,6 @@ def test_coupling_and_geometry_are_those_of_the_specification_and_of_its_calibra
         assert np.abs(ours - independent).max() < most_db
         assert np.abs(ours - published).max() < most_db
         assert np.abs((ours - published)[1:-1]).max() < 1.5
-
-
-def test_sites_are_a_grid():
-    for count in (6, 18):
-        sites = grid(count, 200.0, 10.0)
-        assert len(set(sites)) == count
-        for site in sites:
-            others = [GNB, *(each for each in sites if each != site)]
-            assert min(dist(site, other) for other in others) == pytest.approx(200.0)
-    assert sum(hypot(x, y) for x, y, _ in grid(18, 1.0, 0.0)) == pytest.approx(6 + 6 * 3**0.5 + 12)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +156,3 @@ def test_an_office_has_no_neighbours():
     with pytest.raises(RequestError, match="take umi, uma or rma") as refusal:
         Nr.parse({"path_loss": "inh", "neighbours": {}})
     assert refusal.value.field == "radio.neighbours"
-
-
-def test_loads_are_steps():
-    assert Nr.parse({"neighbours": {"load": 1}}).neighbours.steps() == [(1.0, 1.0)]
-    on_off = {"mean_on_s": 2.0, "mean_off_s": 3.0, "share": 0.5}
-    assert Nr.parse({"neighbours": {"load": on_off}}).neighbours.steps() == [(2.0, 0.5), (3.0, 0.0)]
-    assert Nr.parse({"neighbours": {"load": [[1.0, 0.2], [2.0, 0.1]]}}).neighbours.steps() == [(1.0, 0.2), (2.0, 0.1)]
-    assert Neighbours().steps() == [(1.0, 0.3)]

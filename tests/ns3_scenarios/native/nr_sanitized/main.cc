@@ -2,11 +2,11 @@
 // An NR cell in pure C++, saturated both ways, with losses, discards and devices that move, to be run with sanitizers.
 // Prints what was delivered. Its link-level curves are a step for each MCS, made here.
 
+#include "neighbour-sites.h"
 #include "nr-cell.h"
-#include "nr-neighbours.h"
 #include "nr-net-device.h"
 #include "nr-radio.h"
-#include "nr-site-element.h"
+#include "site-element.h"
 
 #include "ns3/boolean.h"
 #include "ns3/channel-condition-model.h"
@@ -84,14 +84,14 @@ MakeArray(uint32_t rows, uint32_t columns)
 }
 
 /// One site, so far away that nothing is lost for it, on and off.
-Ptr<NrNeighbours>
+Ptr<NeighbourSites>
 MakeNeighbours(Ptr<PropagationLossModel> loss, Ptr<ChannelConditionModel> condition)
 {
     auto site = CreateObject<Node>();
     auto mobility = CreateObject<ConstantVelocityMobilityModel>();
     mobility->SetPosition(Vector(-500, 0, 10));
     site->AggregateObject(mobility);
-    auto neighbours = CreateObject<NrNeighbours>();
+    auto neighbours = CreateObject<NeighbourSites>();
     neighbours->SetAttribute("PropagationLossModel", PointerValue(loss));
     neighbours->SetAttribute("ChannelConditionModel", PointerValue(condition));
     neighbours->SetAttribute("RandomLoad", BooleanValue(true));
@@ -146,7 +146,7 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
     auto neighbours = MakeNeighbours(loss, condition);
     auto site = MakeArray(2, 4);
-    site->SetAttribute("AntennaElement", PointerValue(CreateObject<NrSiteElement>()));
+    site->SetAttribute("AntennaElement", PointerValue(CreateObject<SiteElement>()));
     cell->SetNeighbours(neighbours);
     NetDeviceContainer ends;
     std::vector<Ptr<Socket>> sockets;
@@ -162,7 +162,7 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
         if (i == 0)
         {
             channel->SetGnb(mobility, site);
-            neighbours->SetGnb(mobility, site);
+            neighbours->SetBaseStation(mobility, site);
             cell->SetGnb(
                 nodes.Get(0),
                 [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); },

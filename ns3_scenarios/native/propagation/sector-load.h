@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#ifndef COSIM_NR_SECTOR_LOAD_H
-#define COSIM_NR_SECTOR_LOAD_H
+#ifndef COSIM_SECTOR_LOAD_H
+#define COSIM_SECTOR_LOAD_H
 
 #include <cstddef>
 #include <cstdint>
@@ -14,17 +14,17 @@ namespace ns3::cosim
 uint64_t Mix(uint64_t key);
 
 /// For so long a sector uses this share of its PRBs.
-struct NrLoadStep
+struct LoadStep
 {
     double ns;
     double share;
 };
 
 /// The load of one sector over time: steps, one after the other and again from the first. Nothing is scheduled.
-class NrSectorLoad
+class SectorLoad
 {
   public:
-    NrSectorLoad() = default;
+    SectorLoad() = default;
 
     /**
      * @param steps one at least, and not all of length 0
@@ -32,7 +32,7 @@ class NrSectorLoad
      * the probability that it has in the long run; otherwise each lasts just so long, from the first on
      * @param key of what is drawn
      */
-    NrSectorLoad(std::vector<NrLoadStep> steps, bool isRandom, uint64_t key);
+    SectorLoad(std::vector<LoadStep> steps, bool isRandom, uint64_t key);
 
     /// The share at a time, in ns. Times are asked for in order.
     double GetShare(double atNs);
@@ -40,7 +40,7 @@ class NrSectorLoad
   private:
     double DrawNs();
 
-    std::vector<NrLoadStep> m_steps;
+    std::vector<LoadStep> m_steps;
     bool m_isRandom{false};
     uint64_t m_key{0};
     uint64_t m_drawn{0};

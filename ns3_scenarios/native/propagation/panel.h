@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#ifndef COSIM_NR_PANEL_H
-#define COSIM_NR_PANEL_H
+#ifndef COSIM_PANEL_H
+#define COSIM_PANEL_H
 
 #include "ns3/vector.h"
 
@@ -11,10 +11,10 @@ namespace ns3::cosim
 {
 
 /// A panel of antenna elements half a wavelength apart, in rows and columns (TR 38.901 clause 7.3).
-class NrPanel
+class Panel
 {
   public:
-    NrPanel() = default;
+    Panel() = default;
 
     /**
      * @param rows of elements of each polarization, the number in each column
@@ -22,7 +22,7 @@ class NrPanel
      * @param bearing of what lies ahead, in rad from x towards y
      * @param downtilt by which it looks below the horizon, in rad
      */
-    NrPanel(uint32_t rows, uint32_t columns, double bearing, double downtilt);
+    Panel(uint32_t rows, uint32_t columns, double bearing, double downtilt);
 
     /// A way (of any length above 0) as a direction seen from the panel, of length 1: x ahead, z up along a column.
     Vector GetDirection(const Vector& way) const;
@@ -48,7 +48,7 @@ class NrPanel
 inline constexpr uint32_t SITE_SECTORS = 3; // TR 38.901 table 7.8-1
 
 /// The panels of a site: they look towards 30, 150 and 270 degrees from x towards y.
-std::array<NrPanel, SITE_SECTORS> MakeSitePanels(uint32_t rows, uint32_t columns, double downtiltDegrees);
+std::array<Panel, SITE_SECTORS> MakeSitePanels(uint32_t rows, uint32_t columns, double downtiltDegrees);
 
 } // namespace ns3::cosim
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import nr_city
-from tests.support.nr_around import FRIIS, PRBS, asked_in_turn, beam_gains, gains_db, interference_mw, moved
+from tests.support import city
+from tests.support.around import FRIIS, PRBS, asked_in_turn, beam_gains, gains_db, interference_mw, moved
 
 SITES = [(200.0, 0.0, 10.0), (-100.0, 173.2, 10.0)]
 DEVICES = [(60.0, 20.0, 1.5), (-30.0, -40.0, 1.5)]
@@ -22,7 +22,7 @@ SLOT_S = 0.5e-3
 def test_what_a_device_receives_is_the_sum_over_sectors(ns3, polarizations):
     """Isotropic, Friis, all PRBs in use; half of it at each of two polarizations."""
     for device, at in enumerate(DEVICES):
-        around = AROUND | {"GnbPower": 44.0, "Polarizations": polarizations}
+        around = AROUND | {"SectorPower": 44.0, "Polarizations": polarizations}
         each, mean, _ = ns3(interference_mw, False, device, SLOTS[:3], around)
         wanted = sum(3 * 10**4.4 / PRBS * FRIIS / dist(site, at) ** 2 for site in SITES) / polarizations
         assert np.array(each) == pytest.approx(np.full((3, PRBS), wanted), rel=1e-9)
@@ -119,7 +119,7 @@ def test_users_are_where_their_sector_is(ns3):
     _, _, users = ns3(interference_mw, False, 0, [0], AROUND | {"seed": 5})
     for number, user in enumerate(users):
         site = SITES[number // 30]
-        bearing = np.radians(nr_city.BEARINGS_DEG[number // 10 % 3])
+        bearing = np.radians(city.BEARINGS_DEG[number // 10 % 3])
         middle = (site[0] + 200 / 3 * np.cos(bearing), site[1] + 200 / 3 * np.sin(bearing))
         assert dist(user[:2], middle) <= 200 / 3
         assert dist(user[:2], site[:2]) >= 10
@@ -149,7 +149,7 @@ def test_a_sector_has_the_pattern_of_the_specification(ns3):
     around = {"sites": SITES, "devices": [tuple(at) for at in places.tolist()], "Rows": 10, "Downtilt": 0.0}
     found = np.array(ns3(gains_db, 12.0, around | {"is_isotropic": False}))
     ways = np.array([[dist(at, site) for site in SITES] for at in places])
-    antennas = nr_city.sector_gains_db(places, np.array(SITES)[:, :2], 10.0, 10, 12.0)
+    antennas = city.sector_gains_db(places, np.array(SITES)[:, :2], 10.0, 10, 12.0)
     wanted = np.repeat(10 * np.log10(FRIIS / ways**2), 3, 1) + antennas
     deep = antennas < -60  # where the elements' waves cancel, digits are lost
     assert found[~deep] == pytest.approx(wanted[~deep], abs=1e-4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""NR's neighbours without a cell, in a process that has ns-3: Friis' path loss at 3.5 GHz, one gNB at x = y = 0."""
+"""NR's neighbours without a cell, in a process that has ns-3: Friis' path loss at 3.5 GHz, one BS at x = y = 0."""
 
 from collections.abc import Sequence
 from math import pi
@@ -18,7 +18,7 @@ HEADERS = (
     "ns3/uniform-planar-array.h",
     "ns3/propagation-loss-model.h",
     "ns3/channel-condition-model.h",
-    "nr-neighbours.h",
+    "neighbour-sites.h",
 )
 Place = tuple[float, float, float]
 HEIGHT_M = 10.0
@@ -41,7 +41,7 @@ class Around:
     ):
         self.ns = ns = loader.load(("spectrum",), HEADERS)
         streams.begin(ns, seed)
-        self.neighbours = made = ns.CreateObject[ns.cosim.NrNeighbours]()
+        self.neighbours = made = ns.CreateObject[ns.cosim.NeighbourSites]()
         loss = ns.ObjectFactory("ns3::FriisPropagationLossModel").Create[ns.PropagationLossModel]()
         loss.SetAttribute("Frequency", ns.DoubleValue(3.5e9))
         made.SetAttribute("PropagationLossModel", ns.PointerValue(loss))
@@ -59,7 +59,7 @@ class Around:
         antenna.SetAttribute("NumRows", ns.UintegerValue(1))
         antenna.SetAttribute("NumColumns", ns.UintegerValue(1))
         antenna.SetAttribute("AntennaElement", ns.PointerValue(ns.CreateObject[ns.IsotropicAntennaModel]()))
-        made.SetGnb(self.mobilities[0], antenna)
+        made.SetBaseStation(self.mobilities[0], antenna)
         for i in range(len(sites)):
             made.AddSite(nodes.Get(1 + i))
         for mobility in self.mobilities[1 + len(sites) :]:
@@ -133,8 +133,8 @@ def moved(ways_m: Sequence[float], around: dict[str, Any]) -> list[float]:
 
 def beam_gains(rows: int, columns: int, pairs: Sequence[tuple[Place, Place]]) -> list[float]:
     """Of beams steered to the first of two ways, towards the second."""
-    ns = loader.load(("spectrum",), (*HEADERS, "nr-panel.h"))
-    panel = ns.cosim.NrPanel(rows, columns, 0.0, 0.0)
+    ns = loader.load(("spectrum",), (*HEADERS, "panel.h"))
+    panel = ns.cosim.Panel(rows, columns, 0.0, 0.0)
     ways = [[panel.GetDirection(ns.Vector(*way)) for way in pair] for pair in pairs]
     return [panel.GetBeamGain(at, there) for at, there in ways]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nr-neighbours.h"
+#include "neighbour-sites.h"
 
 #include "decibel.h"
-#include "nr-power-control.h"
+#include "power-control.h"
 
 #include "ns3/angles.h"
 #include "ns3/boolean.h"
@@ -20,7 +20,7 @@
 namespace ns3::cosim
 {
 
-NS_OBJECT_ENSURE_REGISTERED(NrNeighbours);
+NS_OBJECT_ENSURE_REGISTERED(NeighbourSites);
 
 namespace
 {
@@ -44,114 +44,104 @@ GetGain(Ptr<const PhasedArrayModel> antenna, const Angles& angles)
     return vertical * vertical + horizontal * horizontal;
 }
 
-/// Of a gain over noise make that over 1 / `kept` times as much.
-void
-Lower(NrPrbGain& gain, double kept)
-{
-    gain.single *= kept;
-    gain.first *= kept;
-    gain.second *= kept;
-    gain.crossed *= kept * kept;
-}
-
 } // namespace
 
-NrNeighbours::NrNeighbours()
+NeighbourSites::NeighbourSites()
     : m_draw(CreateObject<UniformRandomVariable>())
 {
 }
 
-NrNeighbours::~NrNeighbours() = default;
+NeighbourSites::~NeighbourSites() = default;
 
 TypeId
-NrNeighbours::GetTypeId()
+NeighbourSites::GetTypeId()
 {
     static TypeId tid =
-        TypeId("ns3::cosim::NrNeighbours")
+        TypeId("ns3::cosim::NeighbourSites")
             .SetParent<Object>()
             .SetGroupName("Cosim")
-            .AddConstructor<NrNeighbours>()
+            .AddConstructor<NeighbourSites>()
             .AddAttribute("Numerology",
-                          "As NrCell's.",
+                          "Of slots and PRBs: 15 kHz and 1 ms at 0, which is LTE too (TS 38.211 clause 4.2).",
                           UintegerValue(1),
-                          MakeUintegerAccessor(&NrNeighbours::m_numerology),
+                          MakeUintegerAccessor(&NeighbourSites::m_numerology),
                           MakeUintegerChecker<uint32_t>(0, 3))
             .AddAttribute("Prbs",
                           "Physical resource blocks of the carrier.",
                           UintegerValue(273),
-                          MakeUintegerAccessor(&NrNeighbours::m_prbs),
+                          MakeUintegerAccessor(&NeighbourSites::m_prbs),
                           MakeUintegerChecker<uint32_t>(1, 275))
             .AddAttribute("InterSiteDistance",
                           "In m. A sector's users are dropped in a hexagon whose sides are a third of it, ahead of the "
                           "site at one of its corners.",
                           DoubleValue(200),
-                          MakeDoubleAccessor(&NrNeighbours::m_distance),
+                          MakeDoubleAccessor(&NeighbourSites::m_distance),
                           MakeDoubleChecker<double>(30))
             .AddAttribute("Rows",
                           "Of a sector's panel, for each polarization.",
                           UintegerValue(4),
-                          MakeUintegerAccessor(&NrNeighbours::m_rows),
+                          MakeUintegerAccessor(&NeighbourSites::m_rows),
                           MakeUintegerChecker<uint32_t>(1))
             .AddAttribute("Columns",
                           "Likewise.",
                           UintegerValue(8),
-                          MakeUintegerAccessor(&NrNeighbours::m_columns),
+                          MakeUintegerAccessor(&NeighbourSites::m_columns),
                           MakeUintegerChecker<uint32_t>(1))
             .AddAttribute("Polarizations",
                           "Of all antennas, over which what is received is spread evenly.",
                           UintegerValue(2),
-                          MakeUintegerAccessor(&NrNeighbours::m_polarizations),
+                          MakeUintegerAccessor(&NeighbourSites::m_polarizations),
                           MakeUintegerChecker<uint32_t>(1, 2))
             .AddAttribute("Downtilt",
                           "By how many degrees a panel looks below the horizon.",
                           DoubleValue(12),
-                          MakeDoubleAccessor(&NrNeighbours::m_downtiltDegrees),
+                          MakeDoubleAccessor(&NeighbourSites::m_downtiltDegrees),
                           MakeDoubleChecker<double>(-90, 90))
             .AddAttribute("AntennaElement",
                           "Of the panels; by default that of TR 38.901 table 7.3-1.",
                           PointerValue(CreateObject<ThreeGppAntennaModel>()),
-                          MakePointerAccessor(&NrNeighbours::m_element),
+                          MakePointerAccessor(&NeighbourSites::m_element),
                           MakePointerChecker<AntennaModel>())
-            .AddAttribute("GnbPower",
+            .AddAttribute("SectorPower",
                           "Of a sector, in dBm, even over all PRBs of the carrier, used or not.",
                           DoubleValue(44),
-                          MakeDoubleAccessor(&NrNeighbours::m_gnbPowerDbm),
+                          MakeDoubleAccessor(&NeighbourSites::m_sectorPowerDbm),
                           MakeDoubleChecker<double>())
             .AddAttribute("DevicePower",
                           "Of a user at most, in dBm.",
                           DoubleValue(23),
-                          MakeDoubleAccessor(&NrNeighbours::m_devicePowerDbm),
+                          MakeDoubleAccessor(&NeighbourSites::m_devicePowerDbm),
                           MakeDoubleChecker<double>())
             .AddAttribute("NominalPower",
                           "P0 of TS 38.213 clause 7.1.1, in a PRB of 15 kHz, in dBm.",
                           DoubleValue(-80),
-                          MakeDoubleAccessor(&NrNeighbours::m_nominalPowerDbm),
+                          MakeDoubleAccessor(&NeighbourSites::m_nominalPowerDbm),
                           MakeDoubleChecker<double>())
             .AddAttribute("PathLossFactor",
                           "Alpha there.",
                           DoubleValue(1),
-                          MakeDoubleAccessor(&NrNeighbours::m_pathLossFactor),
+                          MakeDoubleAccessor(&NeighbourSites::m_pathLossFactor),
                           MakeDoubleChecker<double>(0, 1))
             .AddAttribute("RandomLoad",
                           "The steps of the load last for exponential times, drawn for each sector.",
                           BooleanValue(false),
-                          MakeBooleanAccessor(&NrNeighbours::m_isLoadRandom),
+                          MakeBooleanAccessor(&NeighbourSites::m_isLoadRandom),
                           MakeBooleanChecker())
             .AddAttribute("PropagationLossModel",
                           "Path loss with shadowing, of these links alone.",
                           PointerValue(),
-                          MakePointerAccessor(&NrNeighbours::m_loss),
+                          MakePointerAccessor(&NeighbourSites::m_loss),
                           MakePointerChecker<PropagationLossModel>())
             .AddAttribute("ChannelConditionModel",
                           "Decides which links have line of sight; that of the path loss, if it has one.",
                           PointerValue(),
-                          MakePointerAccessor(&NrNeighbours::m_condition),
+                          MakePointerAccessor(&NeighbourSites::m_condition),
                           MakePointerChecker<ChannelConditionModel>());
     return tid;
 }
 
 void
-NrNeighbours::DoDispose()
+NeighbourSites::DoDispose()
 {
     m_links.clear();
     m_sectors.clear();
@@ -160,43 +150,43 @@ NrNeighbours::DoDispose()
     m_loss = nullptr;
     m_condition = nullptr;
     m_draw = nullptr;
-    m_gnb = nullptr;
-    m_gnbAntenna = nullptr;
+    m_bs = nullptr;
+    m_bsAntenna = nullptr;
     Object::DoDispose();
 }
 
 void
-NrNeighbours::SetGnb(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
+NeighbourSites::SetBaseStation(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
 {
-    m_gnb = mobility;
-    m_gnbAntenna = antenna;
-    m_gnbPanel = NrPanel(antenna->GetNumRows(), antenna->GetNumColumns(), 0, 0);
+    m_bs = mobility;
+    m_bsAntenna = antenna;
+    m_bsPanel = Panel(antenna->GetNumRows(), antenna->GetNumColumns(), 0, 0);
 }
 
 void
-NrNeighbours::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
+NeighbourSites::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
 {
     auto& link = m_links.emplace_back();
     link.mobility = mobility;
     link.antenna = antenna;
-    link.panel = NrPanel(antenna->GetNumRows(), antenna->GetNumColumns(), 0, 0);
+    link.panel = Panel(antenna->GetNumRows(), antenna->GetNumColumns(), 0, 0);
 }
 
 void
-NrNeighbours::AddSite(Ptr<Node> site)
+NeighbourSites::AddSite(Ptr<Node> site)
 {
     auto mobility = site->GetObject<MobilityModel>();
     m_sites.push_back({mobility, mobility->GetPosition()});
 }
 
 void
-NrNeighbours::AddLoadStep(double seconds, double share)
+NeighbourSites::AddLoadStep(double seconds, double share)
 {
     m_loadSteps.push_back({seconds * 1e9, share});
 }
 
 int64_t
-NrNeighbours::AssignStreams(int64_t stream)
+NeighbourSites::AssignStreams(int64_t stream)
 {
     int64_t used = 0;
     m_draw->SetStream(stream + used++);
@@ -206,31 +196,31 @@ NrNeighbours::AssignStreams(int64_t stream)
 }
 
 double
-NrNeighbours::GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
+NeighbourSites::GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
     return FromDb(m_loss->CalcRxPower(0, a, b));
 }
 
 double
-NrNeighbours::GetElementGain(const Vector& direction) const
+NeighbourSites::GetElementGain(const Vector& direction) const
 {
     return FromDb(m_element->GetGainDb(Angles(direction)));
 }
 
 void
-NrNeighbours::Populate()
+NeighbourSites::Populate()
 {
     constexpr uint32_t MOST = std::numeric_limits<uint32_t>::max();
     m_key = uint64_t{m_draw->GetInteger(0, MOST)} << 32;
     m_key += m_draw->GetInteger(0, MOST);
-    m_gnbPosition = m_gnb->GetPosition();
-    m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
+    m_bsPosition = m_bs->GetPosition();
+    m_sectorPsdMw = FromDb(m_sectorPowerDbm) / m_prbs;
     m_devicePowerMw = FromDb(m_devicePowerDbm);
     m_panels = MakeSitePanels(m_rows, m_columns, m_downtiltDegrees);
     for (uint32_t i = 0; i < m_sites.size() * SITE_SECTORS; i++)
     {
         Sector sector{i / SITE_SECTORS, i % SITE_SECTORS, m_panels[i % SITE_SECTORS], {}, {}};
-        sector.load = NrSectorLoad(m_loadSteps, m_isLoadRandom, Mix(Mix(m_key + i) ^ LOAD_SALT));
+        sector.load = SectorLoad(m_loadSteps, m_isLoadRandom, Mix(Mix(m_key + i) ^ LOAD_SALT));
         sector.users.resize(USERS);
         for (auto& user : sector.users)
         {
@@ -243,7 +233,7 @@ NrNeighbours::Populate()
 }
 
 Vector
-NrNeighbours::DrawPlace(const Sector& sector)
+NeighbourSites::DrawPlace(const Sector& sector)
 {
     auto side = m_distance / 3;
     auto height = side * std::sqrt(3) / 2; // from the hexagon's middle to its sides
@@ -261,15 +251,15 @@ NrNeighbours::DrawPlace(const Sector& sector)
 }
 
 bool
-NrNeighbours::Drop(const Sector& sector, User& user)
+NeighbourSites::Drop(const Sector& sector, User& user)
 {
     auto position = DrawPlace(sector);
     user.mobility = CreateObject<ConstantPositionMobilityModel>();
     user.mobility->SetPosition(position);
     CreateObject<Node>()->AggregateObject(user.mobility); // by which the models of the path tell links apart
-    user.atGnb = m_gnbPanel.GetDirection(position - m_gnbPosition);
-    user.toGnb = GetPath(m_gnb, user.mobility) * GetGain(m_gnbAntenna, Angles(position, m_gnbPosition));
-    auto best = user.toGnb;
+    user.atBs = m_bsPanel.GetDirection(position - m_bsPosition);
+    user.toBs = GetPath(m_bs, user.mobility) * GetGain(m_bsAntenna, Angles(position, m_bsPosition));
+    auto best = user.toBs;
     double own = 0;
     for (uint32_t site = 0; site < m_sites.size(); site++)
     {
@@ -282,13 +272,13 @@ NrNeighbours::Drop(const Sector& sector, User& user)
         }
     }
     user.beam = sector.panel.GetDirection(position - m_sites[sector.site].position);
-    NrPowerControl control(m_numerology, std::numeric_limits<double>::max(), m_nominalPowerDbm, m_pathLossFactor);
+    PowerControl control(m_numerology, std::numeric_limits<double>::max(), m_nominalPowerDbm, m_pathLossFactor);
     user.openPsdMw = control.GetPsdMw(-ToDb(own * m_rows * m_columns), 1);
     return own >= best;
 }
 
 void
-NrNeighbours::Renew()
+NeighbourSites::Renew()
 {
     if (m_sectors.empty())
     {
@@ -307,10 +297,10 @@ NrNeighbours::Renew()
 }
 
 void
-NrNeighbours::RenewLink(Link& link)
+NeighbourSites::RenewLink(Link& link)
 {
-    auto gnbSeen = link.panel.GetDirection(m_gnbPosition - link.position);
-    auto seenByGnb = m_gnbPanel.GetDirection(link.position - m_gnbPosition);
+    auto bsSeen = link.panel.GetDirection(m_bsPosition - link.position);
+    auto seenByBs = m_bsPanel.GetDirection(link.position - m_bsPosition);
     link.paths.clear();
     std::vector<double> received; // of each site, had it one element of 0 dBi
     for (const auto& site : m_sites)
@@ -318,7 +308,7 @@ NrNeighbours::RenewLink(Link& link)
         link.paths.push_back(GetPath(site.mobility, link.mobility));
         auto siteSeen = link.panel.GetDirection(site.position - link.position);
         received.push_back(link.paths.back() * GetGain(link.antenna, Angles(site.position, link.position)) *
-                           link.panel.GetBeamGain(gnbSeen, siteSeen));
+                           link.panel.GetBeamGain(bsSeen, siteSeen));
     }
     auto& [down, up] = link.gain;
     down.clear();
@@ -333,7 +323,7 @@ NrNeighbours::RenewLink(Link& link)
         {
             down.push_back(gain * sector.panel.GetBeamGain(user.beam, direction));
             sum += down.back();
-            up.push_back(user.toGnb * m_gnbPanel.GetBeamGain(seenByGnb, user.atGnb));
+            up.push_back(user.toBs * m_bsPanel.GetBeamGain(seenByBs, user.atBs));
         }
         link.mean.push_back(sum / USERS);
     }
@@ -341,13 +331,13 @@ NrNeighbours::RenewLink(Link& link)
 }
 
 double
-NrNeighbours::GetShare(Sector& sector, int64_t slot) const
+NeighbourSites::GetShare(Sector& sector, int64_t slot) const
 {
     return sector.load.GetShare(slot * 1e6 / (1 << m_numerology));
 }
 
-const std::vector<NrNeighbours::Use>&
-NrNeighbours::GetUses(bool isUplink, int64_t slot)
+const std::vector<NeighbourSites::Use>&
+NeighbourSites::GetUses(bool isUplink, int64_t slot)
 {
     auto& uses = m_uses[isUplink];
     if (m_slot[isUplink] == slot)
@@ -366,7 +356,7 @@ NrNeighbours::GetUses(bool isUplink, int64_t slot)
         use.prbs = std::min<uint32_t>(m_prbs, GetShare(sector, slot) * m_prbs + part);
         use.user = (drawn & 0xffff) * USERS >> 16;
         use.begin = ((drawn >> 16) & 0xffffff) * m_prbs >> 24;
-        use.psdMw = !isUplink       ? m_gnbPsdMw
+        use.psdMw = !isUplink       ? m_sectorPsdMw
                     : use.prbs == 0 ? 0
                                     : std::min(sector.users[use.user].openPsdMw, m_devicePowerMw / use.prbs);
     }
@@ -374,7 +364,7 @@ NrNeighbours::GetUses(bool isUplink, int64_t slot)
 }
 
 const std::vector<double>&
-NrNeighbours::GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
+NeighbourSites::GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
 {
     auto& link = m_links[device];
     auto& found = link.interferenceMw[isUplink];
@@ -416,7 +406,7 @@ NrNeighbours::GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
 }
 
 double
-NrNeighbours::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
+NeighbourSites::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
 {
     const auto& link = m_links[device];
     const auto& gains = link.gain[isUplink];
@@ -426,7 +416,7 @@ NrNeighbours::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot
         auto share = GetShare(m_sectors[i], slot);
         if (!isUplink)
         {
-            sum += share * m_gnbPsdMw * link.mean[i];
+            sum += share * m_sectorPsdMw * link.mean[i];
             continue;
         }
         auto mostMw = share > 0 ? m_devicePowerMw / (share * m_prbs) : 0;
@@ -439,39 +429,8 @@ NrNeighbours::GetMeanInterferenceMw(uint32_t device, bool isUplink, int64_t slot
     return sum / m_polarizations;
 }
 
-void
-NrNeighbours::AddInterference(uint32_t device,
-                              bool isUplink,
-                              int64_t slot,
-                              uint32_t begin,
-                              uint32_t end,
-                              double noiseMw,
-                              std::vector<NrPrbGain>& gains)
-{
-    const auto& interferenceMw = GetInterferenceMw(device, isUplink, slot);
-    auto gain = gains.end() - (end - begin);
-    for (auto prb = begin; prb < end; prb++)
-    {
-        Lower(*gain++, noiseMw / (noiseMw + interferenceMw[prb]));
-    }
-}
-
-void
-NrNeighbours::AddMeanInterference(uint32_t device,
-                                  bool isUplink,
-                                  int64_t slot,
-                                  double noiseMw,
-                                  std::vector<NrPrbGain>& gains)
-{
-    auto kept = noiseMw / (noiseMw + GetMeanInterferenceMw(device, isUplink, slot));
-    for (auto& gain : gains)
-    {
-        Lower(gain, kept);
-    }
-}
-
 double
-NrNeighbours::GetGainDb(uint32_t device, uint32_t sector, double beamDowntiltDegrees) const
+NeighbourSites::GetGainDb(uint32_t device, uint32_t sector, double beamDowntiltDegrees) const
 {
     const auto& link = m_links[device];
     const auto& [site, index, panel, load, users] = m_sectors[sector];
@@ -482,7 +441,7 @@ NrNeighbours::GetGainDb(uint32_t device, uint32_t sector, double beamDowntiltDeg
 }
 
 Vector
-NrNeighbours::GetUserPosition(uint32_t sector, uint32_t user) const
+NeighbourSites::GetUserPosition(uint32_t sector, uint32_t user) const
 {
     return m_sectors[sector].users[user].mobility->GetPosition();
 }

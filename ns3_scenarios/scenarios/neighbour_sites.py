@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The neighbours of an NR cell: sites around it, their load, and what makes them native."""
+"""The neighbours of a cell: sites around it, their load, and what makes them native."""
 
 import math
 from collections.abc import Sequence
@@ -38,14 +38,14 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `inter_site_distance_m`: between neighbouring sites (default: 200; uma 500, rma 1732).
     `load`: the share of its PRBs that each sector uses in each slot; or a table with `mean_on_s`, `mean_off_s` and
     `share`; or a recording, [seconds, share] after [seconds, share] and again from the first, all sectors in step.
-    `gnb_power_dbm`: of a sector (default: the scenario's).
-    `downtilt_deg`: by which the sectors' panels look below the horizon.
+    `power_dbm`: of a sector (default: the scenario's).
+    `downtilt_deg`: by which the sectors look below the horizon.
     """
 
     sites: Literal[6, 18] = 18
     inter_site_distance_m: Annotated[float, Meta(ge=30, le=100_000)] | None = None
     load: Share | OnOffLoad | Annotated[tuple[tuple[Period, Share], ...], Meta(min_length=1)] = 0.3
-    gnb_power_dbm: Dbm | None = None
+    power_dbm: Dbm | None = None
     downtilt_deg: Annotated[float, Meta(ge=-90, le=90)] = 12.0
 
     def steps(self) -> list[tuple[float, float]]:
@@ -85,11 +85,10 @@ def check(neighbours: Neighbours, path_loss: str) -> None:
 def create(
     ns: Any, neighbours: Neighbours, sites: Sequence[Point], attributes: dict[str, Any], models: tuple[Any, Any]
 ) -> Any:
-    """Make an `ns.cosim.NrNeighbours`, its sites and its load; `models` of path loss and sight are its own."""
-    made = ns.CreateObject[ns.cosim.NrNeighbours]()
+    """Make an `ns.cosim.NeighbourSites`, its sites and its load; `models` of path loss and sight are its own."""
+    made = ns.CreateObject[ns.cosim.NeighbourSites]()
     loss, condition = models
     given = attributes | {
-        "Downtilt": ns.DoubleValue(neighbours.downtilt_deg),
         "RandomLoad": ns.BooleanValue(isinstance(neighbours.load, OnOffLoad)),
         "PropagationLossModel": ns.PointerValue(loss),
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nr-panel.h"
+#include "panel.h"
 
 #include <cmath>
 #include <numbers>
@@ -26,7 +26,7 @@ GetLineGain(uint32_t count, double away)
 
 } // namespace
 
-NrPanel::NrPanel(uint32_t rows, uint32_t columns, double bearing, double downtilt)
+Panel::Panel(uint32_t rows, uint32_t columns, double bearing, double downtilt)
     : m_rows(rows),
       m_columns(columns),
       m_bearing(bearing),
@@ -37,7 +37,7 @@ NrPanel::NrPanel(uint32_t rows, uint32_t columns, double bearing, double downtil
 }
 
 Vector
-NrPanel::GetDirection(const Vector& way) const
+Panel::GetDirection(const Vector& way) const
 {
     auto length = way.GetLength();
     auto along = [&way, length](const Vector& axis) { return (way * axis) / length; };
@@ -45,7 +45,7 @@ NrPanel::GetDirection(const Vector& way) const
 }
 
 Vector
-NrPanel::GetWay(double ahead, double left) const
+Panel::GetWay(double ahead, double left) const
 {
     auto x = std::cos(m_bearing);
     auto y = std::sin(m_bearing);
@@ -53,19 +53,19 @@ NrPanel::GetWay(double ahead, double left) const
 }
 
 double
-NrPanel::GetBeamGain(const Vector& at, const Vector& there) const
+Panel::GetBeamGain(const Vector& at, const Vector& there) const
 {
     return GetLineGain(m_rows, there.z - at.z) * GetLineGain(m_columns, there.y - at.y);
 }
 
-std::array<NrPanel, SITE_SECTORS>
+std::array<Panel, SITE_SECTORS>
 MakeSitePanels(uint32_t rows, uint32_t columns, double downtiltDegrees)
 {
     constexpr double RADIANS = std::numbers::pi / 180;
-    std::array<NrPanel, SITE_SECTORS> panels;
+    std::array<Panel, SITE_SECTORS> panels;
     for (uint32_t i = 0; i < SITE_SECTORS; i++)
     {
-        panels[i] = NrPanel(rows, columns, (30 + 120 * i) * RADIANS, downtiltDegrees * RADIANS);
+        panels[i] = Panel(rows, columns, (30 + 120 * i) * RADIANS, downtiltDegrees * RADIANS);
     }
     return panels;
 }

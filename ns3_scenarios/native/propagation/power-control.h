@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#ifndef COSIM_NR_POWER_CONTROL_H
-#define COSIM_NR_POWER_CONTROL_H
+#ifndef COSIM_POWER_CONTROL_H
+#define COSIM_POWER_CONTROL_H
 
 #include <cstdint>
 
@@ -8,10 +8,10 @@ namespace ns3::cosim
 {
 
 /// Open-loop power control of the PUSCH, TS 38.213 clause 7.1.1.
-class NrPowerControl
+class PowerControl
 {
   public:
-    NrPowerControl() = default;
+    PowerControl() = default;
 
     /**
      * @param numerology of the carrier
@@ -19,7 +19,7 @@ class NrPowerControl
      * @param nominalDbm P0, in a PRB of 15 kHz
      * @param pathLossFactor alpha
      */
-    NrPowerControl(uint32_t numerology, double mostDbm, double nominalDbm, double pathLossFactor);
+    PowerControl(uint32_t numerology, double mostDbm, double nominalDbm, double pathLossFactor);
 
     /// What a device at this path loss sends on each of so many PRBs, in mW.
     double GetPsdMw(double pathLossDb, uint32_t prbs) const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nr-sector-load.h"
+#include "sector-load.h"
 
 #include <cmath>
 #include <utility>
@@ -28,7 +28,7 @@ ToUniform(uint64_t mixed)
 
 } // namespace
 
-NrSectorLoad::NrSectorLoad(std::vector<NrLoadStep> steps, bool isRandom, uint64_t key)
+SectorLoad::SectorLoad(std::vector<LoadStep> steps, bool isRandom, uint64_t key)
     : m_steps(std::move(steps)),
       m_isRandom(isRandom),
       m_key(key)
@@ -50,14 +50,14 @@ NrSectorLoad::NrSectorLoad(std::vector<NrLoadStep> steps, bool isRandom, uint64_
 }
 
 double
-NrSectorLoad::DrawNs()
+SectorLoad::DrawNs()
 {
     auto ns = m_steps[m_step].ns;
     return m_isRandom ? -ns * std::log(ToUniform(Mix(m_key + m_drawn++))) : ns;
 }
 
 double
-NrSectorLoad::GetShare(double atNs)
+SectorLoad::GetShare(double atNs)
 {
     while (atNs >= m_endNs)
     {

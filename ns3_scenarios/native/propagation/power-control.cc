@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nr-power-control.h"
+#include "power-control.h"
 
 #include "decibel.h"
 
@@ -9,7 +9,7 @@
 namespace ns3::cosim
 {
 
-NrPowerControl::NrPowerControl(uint32_t numerology, double mostDbm, double nominalDbm, double pathLossFactor)
+PowerControl::PowerControl(uint32_t numerology, double mostDbm, double nominalDbm, double pathLossFactor)
     : m_numerology(numerology),
       m_mostDbm(mostDbm),
       m_nominalDbm(nominalDbm),
@@ -18,7 +18,7 @@ NrPowerControl::NrPowerControl(uint32_t numerology, double mostDbm, double nomin
 }
 
 double
-NrPowerControl::GetPsdMw(double pathLossDb, uint32_t prbs) const
+PowerControl::GetPsdMw(double pathLossDb, uint32_t prbs) const
 {
     auto open = m_nominalDbm + 10 * std::log10(double(1 << m_numerology) * prbs) + m_pathLossFactor * pathLossDb;
     return FromDb(std::min(m_mostDbm, open)) / prbs;

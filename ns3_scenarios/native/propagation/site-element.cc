@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nr-site-element.h"
+#include "site-element.h"
 
 #include "ns3/double.h"
+#include "ns3/pointer.h"
 #include "ns3/three-gpp-antenna-model.h"
 
 #include <algorithm>
@@ -11,43 +12,45 @@
 namespace ns3::cosim
 {
 
-NS_OBJECT_ENSURE_REGISTERED(NrSiteElement);
+NS_OBJECT_ENSURE_REGISTERED(SiteElement);
 
-NrSiteElement::NrSiteElement()
-    : m_element(CreateObject<ThreeGppAntennaModel>())
-{
-}
+SiteElement::SiteElement() = default;
 
 TypeId
-NrSiteElement::GetTypeId()
+SiteElement::GetTypeId()
 {
-    static TypeId tid = TypeId("ns3::cosim::NrSiteElement")
+    static TypeId tid = TypeId("ns3::cosim::SiteElement")
                             .SetParent<AntennaModel>()
                             .SetGroupName("Cosim")
-                            .AddConstructor<NrSiteElement>()
+                            .AddConstructor<SiteElement>()
                             .AddAttribute("Downtilt",
                                           "By how many degrees the panels look below the horizon.",
                                           DoubleValue(12),
-                                          MakeDoubleAccessor(&NrSiteElement::SetDowntilt),
-                                          MakeDoubleChecker<double>(-90, 90));
+                                          MakeDoubleAccessor(&SiteElement::SetDowntilt),
+                                          MakeDoubleChecker<double>(-90, 90))
+                            .AddAttribute("AntennaElement",
+                                          "Of the panels; by default that of TR 38.901 table 7.3-1.",
+                                          PointerValue(CreateObject<ThreeGppAntennaModel>()),
+                                          MakePointerAccessor(&SiteElement::m_element),
+                                          MakePointerChecker<AntennaModel>());
     return tid;
 }
 
 void
-NrSiteElement::DoDispose()
+SiteElement::DoDispose()
 {
     m_element = nullptr;
     AntennaModel::DoDispose();
 }
 
 void
-NrSiteElement::SetDowntilt(double degrees)
+SiteElement::SetDowntilt(double degrees)
 {
     m_panels = MakeSitePanels(1, 1, degrees);
 }
 
 double
-NrSiteElement::GetGainDb(Angles angles)
+SiteElement::GetGainDb(Angles angles)
 {
     auto level = std::sin(angles.GetInclination());
     Vector way(level * std::cos(angles.GetAzimuth()),
