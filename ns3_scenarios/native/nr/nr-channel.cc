@@ -3,6 +3,7 @@
 
 #include "decibel.h"
 #include "doppler-mobility.h"
+#include "nr-beams.h"
 
 #include "ns3/angles.h"
 #include "ns3/double.h"
@@ -25,11 +26,8 @@ namespace
 {
 
 constexpr double THERMAL_NOISE_DBM_HZ = -174;
-constexpr double SPEED_OF_LIGHT = 299792458;
-constexpr uint32_t OVERSAMPLING = 2; // of the grid of beams; ours
 
 using Complex = std::complex<double>;
-using Beam = std::vector<Complex>;
 
 /// std::complex's own product looks for infinities, which costs several times as much.
 Complex
@@ -42,38 +40,6 @@ Complex
 Turn(double turns)
 {
     return std::polar(1.0, 2 * std::numbers::pi * (turns - std::floor(turns)));
-}
-
-uint32_t
-CountElements(Ptr<const PhasedArrayModel> antenna)
-{
-    return antenna->GetNumElems() / antenna->GetNumPols(); // of each polarization
-}
-
-/// A grid of beams of one polarization's elements, as a DFT has them; each of norm 1.
-std::vector<Beam>
-MakeBeams(Ptr<const PhasedArrayModel> antenna)
-{
-    auto rows = antenna->GetNumRows();
-    auto columns = antenna->GetNumColumns();
-    std::vector<Beam> beams;
-    for (uint32_t v = 0; v < (rows > 1 ? rows * OVERSAMPLING : 1); v++)
-    {
-        for (uint32_t h = 0; h < (columns > 1 ? columns * OVERSAMPLING : 1); h++)
-        {
-            Beam beam;
-            for (uint32_t i = 0; i < rows * columns; i++)
-            {
-                auto row = i / columns;
-                auto column = i % columns;
-                auto turns = static_cast<double>(row * v) / (rows * OVERSAMPLING) +
-                             static_cast<double>(column * h) / (columns * OVERSAMPLING);
-                beam.push_back(Turn(turns) / std::sqrt(rows * columns));
-            }
-            beams.push_back(std::move(beam));
-        }
-    }
-    return beams;
 }
 
 } // namespace
@@ -174,10 +140,11 @@ NrChannel::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
     if (m_fading != "none")
     {
         // A model for each link, so that what one draws is nothing to the others.
-        link.fading = CreateObject<MovingChannelModel>();
-        link.fading->SetAttribute("Frequency", DoubleValue(m_frequency));
-        link.fading->SetAttribute("Scenario", StringValue(m_fading));
-        link.fading->SetAttribute("ChannelConditionModel", PointerValue(m_condition));
+        auto model = CreateObject<MovingChannelModel>();
+        model->SetAttribute("Frequency", DoubleValue(m_frequency));
+        model->SetAttribute("Scenario", StringValue(m_fading));
+        model->SetAttribute("ChannelConditionModel", PointerValue(m_condition));
+        link.drawings.emplace_back().model = model;
     }
     return m_links.size() - 1;
 }
@@ -188,7 +155,10 @@ NrChannel::AssignStreams(int64_t stream)
     int64_t used = 0;
     for (auto& link : m_links)
     {
-        used += link.fading ? link.fading->AssignStreams(stream + used) : 0;
+        for (auto& drawing : link.drawings)
+        {
+            used += drawing.model->AssignStreams(stream + used);
+        }
     }
     return used;
 }
@@ -255,7 +225,7 @@ NrChannel::Get(uint32_t device, bool isUplink)
     {
         link.period[isUplink] = period;
         auto scale = GetScale(link, isUplink);
-        if (link.fading)
+        if (!link.drawings.empty())
         {
             Measure(link, isUplink, scale);
         }
@@ -277,7 +247,7 @@ NrChannel::AddGains(uint32_t device,
 {
     auto& link = m_links[device];
     auto scale = GetScale(link, isUplink);
-    if (!link.fading)
+    if (link.drawings.empty())
     {
         gains.insert(gains.end(), end - begin, GetFlatGain(link, scale));
         return;
@@ -315,114 +285,45 @@ NrChannel::GetFlatGain(const Link& link, double scale) const
 }
 
 void
-NrChannel::ChooseBeams(Link& link)
+NrChannel::Draw(const Link& link, Drawing& drawing) const
 {
-    const auto& h = link.matrix->m_channel; // device's element, gNB's element, cluster
-    auto gnbElements = CountElements(m_gnbAntenna);
-    auto deviceElements = CountElements(link.antenna);
-    auto clusters = h.GetNumPages();
-    auto deviceRows = link.antenna->GetNumElems();
-    auto polarizations = m_gnbAntenna->GetNumPols();
-    // One polarization's elements of the gNB, for each cluster, device's element, polarization.
-    std::vector<Complex> rows;
-    rows.reserve(clusters * deviceRows * polarizations * gnbElements);
-    for (size_t cluster = 0; cluster < clusters; cluster++)
+    auto place = link.mobility->GetPosition();
+    auto gnbPlace = m_gnb->GetPosition();
+    if (drawing.drawn && place == drawing.askedAt && gnbPlace == drawing.gnbAskedAt)
     {
-        for (size_t u = 0; u < deviceRows; u++)
-        {
-            for (size_t s = 0; s < size_t{polarizations} * gnbElements; s++)
-            {
-                rows.push_back(h(u, s, cluster));
-            }
-        }
+        return; // asking costs, even if nothing is new
     }
-    auto receive = [&rows, gnbElements](size_t row, const Beam& beam) {
-        Complex sum = 0;
-        for (size_t s = 0; s < gnbElements; s++)
-        {
-            sum += Multiply(rows[row * gnbElements + s], beam[s]);
-        }
-        return sum;
-    };
-    // First the gNB's beam, by what all elements of the device get of it; then the device's, given that one.
-    Beam best;
-    double most = -1;
-    for (auto& beam : MakeBeams(m_gnbAntenna))
+    drawing.askedAt = place;
+    drawing.gnbAskedAt = gnbPlace;
+    auto matrix = drawing.model->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
+    auto drawn = drawing.model->GetDrawn(m_gnb, link.mobility);
+    if (drawn == drawing.drawn)
     {
-        double power = 0;
-        for (size_t row = 0; row < clusters * deviceRows * polarizations; row++)
-        {
-            power += std::norm(receive(row, beam));
-        }
-        if (power > most * (1 + 1e-9)) // else the first of equals
-        {
-            most = power;
-            best = std::move(beam);
-        }
+        return;
     }
-    // The gNB's beams, at each of the device's elements.
-    std::vector<std::vector<std::array<Complex, 2>>> behind(clusters);
-    for (size_t cluster = 0; cluster < clusters; cluster++)
-    {
-        behind[cluster].resize(deviceRows);
-        for (size_t u = 0; u < deviceRows; u++)
-        {
-            for (size_t polarization = 0; polarization < polarizations; polarization++)
-            {
-                behind[cluster][u][polarization] =
-                    receive((cluster * deviceRows + u) * polarizations + polarization, best);
-            }
-        }
-    }
-    most = -1;
-    for (const auto& beam : MakeBeams(link.antenna))
-    {
-        std::vector<Ports> ports(clusters);
-        double power = 0;
-        for (size_t cluster = 0; cluster < clusters; cluster++)
-        {
-            for (size_t u = 0; u < deviceRows; u++)
-            {
-                for (size_t port : {0, 1})
-                {
-                    ports[cluster][u / deviceElements][port] +=
-                        Multiply(behind[cluster][u][port], beam[u % deviceElements]);
-                }
-            }
-            for (const auto& row : ports[cluster])
-            {
-                power += std::norm(row[0]) + std::norm(row[1]);
-            }
-        }
-        if (power > most * (1 + 1e-9))
-        {
-            most = power;
-            link.clusters = std::move(ports);
-        }
-    }
-}
-
-void
-NrChannel::TurnClusters(Link& link) const
-{
-    auto params = link.fading->GetParams(m_gnb, link.mobility);
+    drawing.drawn = drawn;
+    drawing.drawnAt = place;
+    drawing.gnbDrawnAt = gnbPlace;
+    auto beams = ChooseBeams(matrix->m_channel, m_gnbAntenna, link.antenna);
+    drawing.rays.Draw(*drawn, m_frequency, {m_gnbAntenna, gnbPlace, beams.gnb}, {link.antenna, place, beams.device});
+    const auto& delays = drawing.rays.GetDelays();
     auto prbHz = SUBCARRIERS * m_subcarrierSpacing;
-    link.turns.resize(link.clusters.size());
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    drawing.turns.resize(delays.size());
+    for (size_t tap = 0; tap < delays.size(); tap++)
     {
         for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
         {
-            auto turn = Turn(-(prb * prbHz) * params->m_delay[cluster]);
-            link.turns[cluster].real[0][prb] = turn.real();
-            link.turns[cluster].imaginary[0][prb] = turn.imag();
+            auto turn = Turn(-(prb * prbHz) * delays[tap]);
+            drawing.turns[tap].real[prb] = turn.real();
+            drawing.turns[tap].imaginary[prb] = turn.imag();
         }
     }
-    link.blockTurns.clear();
+    drawing.blockTurns.clear();
     for (uint32_t prb = 0; prb < m_prbs; prb += BLOCK_PRBS)
     {
-        for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+        for (auto delay : delays)
         {
-            link.blockTurns.push_back(Turn(-(prb * prbHz) * params->m_delay[cluster]));
+            drawing.blockTurns.push_back(Turn(-(prb - (m_prbs - 1) / 2.0) * prbHz * delay));
         }
     }
 }
@@ -451,43 +352,23 @@ NrChannel::Update(Link& link, bool isUplink)
     }
     response.period = period;
     response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS);
-    auto place = link.mobility->GetPosition();
-    auto gnbPlace = m_gnb->GetPosition();
-    if (!link.matrix || place != link.askedAt || gnbPlace != link.gnbAskedAt) // asking costs, even if nothing is new
-    {
-        link.askedAt = place;
-        link.gnbAskedAt = gnbPlace;
-        auto matrix = link.fading->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
-        if (matrix != link.matrix)
-        {
-            link.matrix = matrix;
-            link.drawnAt = place;
-            link.gnbDrawnAt = gnbPlace;
-            ChooseBeams(link);
-            TurnClusters(link);
-        }
-    }
-    auto params = link.fading->GetParams(m_gnb, link.mobility);
-    auto firstHz = frequency - m_frequency - SUBCARRIERS * m_subcarrierSpacing * (m_prbs - 1) / 2;
+    auto& drawing = link.drawings.front();
+    Draw(link, drawing);
     auto time = period * m_updatePeriod.GetSeconds();
-    auto gnbWay = GetWay(m_gnb, link.gnbDrawnAt, time);
-    auto deviceWay = GetWay(link.mobility, link.drawnAt, time);
-    response.phasors.clear();
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
+    auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
+    drawing.rays.Sum(gnbWay, deviceWay, frequency, response.taps);
+    if (frequency != m_frequency)
     {
-        // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in
-        // degrees).
-        auto radians = [&params, cluster](size_t angle) { return DegreesToRadians(params->m_angle[angle][cluster]); };
-        auto project = [](const Vector& way, double azimuth, double zenith) {
-            return std::sin(zenith) * (std::cos(azimuth) * way.x + std::sin(azimuth) * way.y) +
-                   std::cos(zenith) * way.z;
-        };
-        auto nearer =
-            project(deviceWay,
-                    radians(MatrixBasedChannelModel::AOA_INDEX),
-                    radians(MatrixBasedChannelModel::ZOA_INDEX)) +
-            project(gnbWay, radians(MatrixBasedChannelModel::AOD_INDEX), radians(MatrixBasedChannelModel::ZOD_INDEX));
-        response.phasors.push_back(Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * params->m_delay[cluster]));
+        for (size_t tap = 0; tap < response.taps.size(); tap++)
+        {
+            auto turn = Turn((m_frequency - frequency) * drawing.rays.GetDelays()[tap]);
+            for (size_t port = 0; port < NR_PORTS; port++)
+            {
+                auto& coefficient = response.taps[tap][port];
+                coefficient = Multiply(coefficient, turn);
+            }
+        }
     }
     return response;
 }
@@ -500,16 +381,16 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     {
         return found;
     }
+    const auto& drawing = link.drawings.front();
     Block sum{}; // of its own, so that the compiler knows it apart and adds several PRBs at once
-    const auto* blockTurns = &link.blockTurns[block * link.clusters.size()];
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    const auto* blockTurns = &drawing.blockTurns[block * response.taps.size()];
+    for (size_t tap = 0; tap < response.taps.size(); tap++)
     {
-        auto phasor = Multiply(response.phasors[cluster], blockTurns[cluster]);
-        const auto* turnReal = link.turns[cluster].real[0].data();
-        const auto* turnImaginary = link.turns[cluster].imaginary[0].data();
-        for (uint32_t port = 0; port < 4; port++)
+        const auto* turnReal = drawing.turns[tap].real.data();
+        const auto* turnImaginary = drawing.turns[tap].imaginary.data();
+        for (size_t port = 0; port < NR_PORTS; port++)
         {
-            auto sent = Multiply(link.clusters[cluster][port / 2][port % 2], phasor);
+            auto sent = Multiply(response.taps[tap][port], blockTurns[tap]);
             auto real = sent.real();
             auto imaginary = sent.imag();
             auto* sumReal = sum.real[port].data();
@@ -529,9 +410,7 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
 NrChannel::Products
 NrChannel::GetProducts(const Block& block, uint32_t index, bool isUplink)
 {
-    auto get = [&block, index](uint32_t port) {
-        return Complex(block.real[port][index], block.imaginary[port][index]);
-    };
+    auto get = [&block, index](size_t port) { return Complex(block.real[port][index], block.imaginary[port][index]); };
     auto a0 = get(0);
     auto a1 = get(isUplink ? 1 : 2);
     auto b0 = get(isUplink ? 2 : 1);
