@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ns3_scenarios.scenarios import propagation
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world import streams
 
@@ -18,6 +19,7 @@ HEADERS = (
     "ns3/mobility-helper.h",
     "ns3/constant-velocity-mobility-model.h",
     "doppler-mobility.h",
+    "line-of-sight.h",
     "nr-channel.h",
 )
 STREAM = 77
@@ -31,12 +33,9 @@ class Air:
         self.ns = ns = loader.load(("spectrum",), HEADERS)
         streams.begin(ns, seed)
         self.nodes = ns.NodeContainer(1 + len(places))
-        loss = ns.ObjectFactory("ns3::FriisPropagationLossModel").Create[ns.PropagationLossModel]()
-        loss.SetAttribute("Frequency", ns.DoubleValue(3.5e9))
-        condition = ns.ObjectFactory(f"ns3::{options['sight']}LosChannelConditionModel")
-        self.condition = condition.Create[ns.ChannelConditionModel]()
+        self.loss, self.condition = self._propagation(options["sight"])
         self.channel = channel = ns.CreateObject[ns.cosim.NrChannel]()
-        channel.SetAttribute("PropagationLossModel", ns.PointerValue(loss))
+        channel.SetAttribute("PropagationLossModel", ns.PointerValue(self.loss))
         channel.SetAttribute("ChannelConditionModel", ns.PointerValue(self.condition))
         channel.SetAttribute("Fading", ns.StringValue(options["fading"]))
         for name, value in options.get("attributes", {}).items():
@@ -50,7 +49,18 @@ class Air:
         channel.SetGnb(self._mobility(0), self.arrays[0])
         for i in range(len(places)):
             channel.AddDevice(self._mobility(1 + i), self.arrays[1 + i])
-        channel.AssignStreams(STREAM)
+        channel.AssignStreams(options.get("stream", STREAM))
+
+    def _propagation(self, sight: str) -> tuple[Any, Any]:
+        """Friis and line of sight `Always` or `Never`; or, where it is `Moving`, what a scenario has."""
+        ns = self.ns
+        if sight == "Moving":
+            given: Any = {"exponent": 3.0, "line_of_sight": "random", "shadowing_sigma_db": 0.0, "is_moving": True}
+            return propagation.path_loss(ns, "umi", 3.5e9, **given)
+        loss = ns.ObjectFactory("ns3::FriisPropagationLossModel").Create[ns.PropagationLossModel]()
+        loss.SetAttribute("Frequency", ns.DoubleValue(3.5e9))
+        condition = ns.ObjectFactory(f"ns3::{sight}LosChannelConditionModel")
+        return loss, condition.Create[ns.ChannelConditionModel]()
 
     def _move(self, place: tuple[float, float, float], speed: tuple[float, float, float], stays: bool) -> Any:
         ns = self.ns
@@ -265,5 +275,38 @@ def aging(place: tuple[float, float, float], after_s: float, seed: int, **given:
                 {"first": precoder, "aged": aged, "best": best, "now": air.precoder(0, bool(is_uplink)), "every": every}
             )
         return found
+    finally:
+        air.close()
+
+
+class Walk(NamedTuple):
+    """A row for each step, of each device; `gains` of each PRB, one antenna at each end, over the noise."""
+
+    share: NDArray[np.float64]  # of line of sight, 0 to 1
+    state: NDArray[np.bool_]
+    power_db: NDArray[np.float64]  # of path loss
+    back_db: NDArray[np.float64]  # likewise in the other direction
+    gains: NDArray[np.float64]
+
+
+def walk(paths: NDArray[np.float64], prbs: int = 1, seed: int = 1, **given: Any) -> Walk:
+    """Devices that go step by step (m, a row for each), a step a millisecond, without ever having a velocity."""
+    air = Air([tuple(place) for place in paths[0]], seed, attributes={"Prbs": prbs}, **given)
+    ns = air.ns
+    try:
+        gnb, devices = air._mobility(0), [air._mobility(1 + i) for i in range(paths.shape[1])]
+        soft = air.condition.GetObject[ns.cosim.MovingLineOfSight]() if given["sight"] == "Moving" else None
+        found: list[list[tuple[Any, ...]]] = []
+        for places in paths:
+            air.run(0.001)
+            found.append([])
+            for i, (device, place) in enumerate(zip(devices, places, strict=True)):
+                device.SetPosition(ns.Vector(*(float(axis) for axis in place)))
+                share = soft.GetShare(device, gnb) if soft else float("nan")
+                state = bool(air.condition.GetChannelCondition(gnb, device).IsLos())
+                powers = air.loss.CalcRxPower(0.0, gnb, device), air.loss.CalcRxPower(0.0, device, gnb)
+                gains = [prb.single for prb in air.channel.GetDownlink(i)]
+                found[-1].append((share, state, *powers, gains))
+        return Walk(*(np.array([[each[i] for each in row] for row in found]) for i in range(5)))
     finally:
         air.close()

@@ -3,6 +3,7 @@
 
 #include "decibel.h"
 #include "doppler-mobility.h"
+#include "line-of-sight.h"
 #include "nr-beams.h"
 
 #include "ns3/angles.h"
@@ -137,13 +138,22 @@ NrChannel::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
     auto& link = m_links.emplace_back();
     link.mobility = mobility;
     link.antenna = antenna;
-    if (m_fading != "none")
+    if (m_fading == "none")
+    {
+        return m_links.size() - 1;
+    }
+    std::vector<Ptr<ChannelConditionModel>> conditions{m_condition};
+    if (DynamicCast<MovingLineOfSight>(m_condition))
+    {
+        conditions = {CreateObject<AlwaysLosChannelConditionModel>(), CreateObject<NeverLosChannelConditionModel>()};
+    }
+    for (const auto& condition : conditions)
     {
         // A model for each link, so that what one draws is nothing to the others.
         auto model = CreateObject<MovingChannelModel>();
         model->SetAttribute("Frequency", DoubleValue(m_frequency));
         model->SetAttribute("Scenario", StringValue(m_fading));
-        model->SetAttribute("ChannelConditionModel", PointerValue(m_condition));
+        model->SetAttribute("ChannelConditionModel", PointerValue(condition));
         link.drawings.emplace_back().model = model;
     }
     return m_links.size() - 1;
@@ -352,21 +362,34 @@ NrChannel::Update(Link& link, bool isUplink)
     }
     response.period = period;
     response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS);
-    auto& drawing = link.drawings.front();
-    Draw(link, drawing);
-    auto time = period * m_updatePeriod.GetSeconds();
-    auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
-    auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
-    drawing.rays.Sum(gnbWay, deviceWay, frequency, response.taps);
-    if (frequency != m_frequency)
+    response.taps.resize(link.drawings.size());
+    auto lineOfSight = DynamicCast<MovingLineOfSight>(m_condition);
+    auto sight = lineOfSight ? lineOfSight->GetShare(m_gnb, link.mobility) : 1;
+    for (size_t i = 0; i < link.drawings.size(); i++)
     {
-        for (size_t tap = 0; tap < response.taps.size(); tap++)
+        auto share = i == 0 ? sight : 1 - sight;
+        auto& taps = response.taps[i];
+        taps.clear();
+        if (share == 0)
+        {
+            continue;
+        }
+        auto& drawing = link.drawings[i];
+        Draw(link, drawing);
+        auto time = period * m_updatePeriod.GetSeconds();
+        auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
+        auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
+        drawing.rays.Sum(gnbWay, deviceWay, frequency, taps);
+        if (share == 1 && frequency == m_frequency)
+        {
+            continue;
+        }
+        for (size_t tap = 0; tap < taps.size(); tap++)
         {
             auto turn = Turn((m_frequency - frequency) * drawing.rays.GetDelays()[tap]);
-            for (size_t port = 0; port < NR_PORTS; port++)
+            for (auto& coefficient : taps[tap])
             {
-                auto& coefficient = response.taps[tap][port];
-                coefficient = Multiply(coefficient, turn);
+                coefficient = Multiply(coefficient, std::sqrt(share) * turn);
             }
         }
     }
@@ -381,24 +404,28 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     {
         return found;
     }
-    const auto& drawing = link.drawings.front();
     Block sum{}; // of its own, so that the compiler knows it apart and adds several PRBs at once
-    const auto* blockTurns = &drawing.blockTurns[block * response.taps.size()];
-    for (size_t tap = 0; tap < response.taps.size(); tap++)
+    for (size_t i = 0; i < link.drawings.size(); i++)
     {
-        const auto* turnReal = drawing.turns[tap].real.data();
-        const auto* turnImaginary = drawing.turns[tap].imaginary.data();
-        for (size_t port = 0; port < NR_PORTS; port++)
+        const auto& taps = response.taps[i];
+        const auto& drawing = link.drawings[i];
+        for (size_t tap = 0; tap < taps.size(); tap++)
         {
-            auto sent = Multiply(response.taps[tap][port], blockTurns[tap]);
-            auto real = sent.real();
-            auto imaginary = sent.imag();
-            auto* sumReal = sum.real[port].data();
-            auto* sumImaginary = sum.imaginary[port].data();
-            for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+            const auto& blockTurn = drawing.blockTurns[block * taps.size() + tap];
+            const auto* turnReal = drawing.turns[tap].real.data();
+            const auto* turnImaginary = drawing.turns[tap].imaginary.data();
+            for (size_t port = 0; port < NR_PORTS; port++)
             {
-                sumReal[prb] += real * turnReal[prb] - imaginary * turnImaginary[prb];
-                sumImaginary[prb] += real * turnImaginary[prb] + imaginary * turnReal[prb];
+                auto sent = Multiply(taps[tap][port], blockTurn);
+                auto real = sent.real();
+                auto imaginary = sent.imag();
+                auto* sumReal = sum.real[port].data();
+                auto* sumImaginary = sum.imaginary[port].data();
+                for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+                {
+                    sumReal[prb] += real * turnReal[prb] - imaginary * turnImaginary[prb];
+                    sumImaginary[prb] += real * turnImaginary[prb] + imaginary * turnReal[prb];
+                }
             }
         }
     }

@@ -125,7 +125,7 @@ class NrChannel : public Channel
     struct Response
     {
         int64_t period{-1};
-        std::vector<NrPorts> taps; // of the drawing, at the carrier's centre
+        std::vector<std::vector<NrPorts>> taps; // of each drawing, at the carrier's centre; none if it has no share
         std::vector<Block> blocks;
     };
 
@@ -133,7 +133,7 @@ class NrChannel : public Channel
     {
         Ptr<MobilityModel> mobility;
         Ptr<PhasedArrayModel> antenna;
-        std::vector<Drawing> drawings;         // none without fading
+        std::vector<Drawing> drawings;         // none without fading; one, or one with line of sight and one without
         std::array<Response, 2> responses;     // at the downlink's frequency and, if it is another, the uplink's
         std::array<int64_t, 2> period{-1, -1}; // down, up
         std::array<std::vector<NrPrbGain>, 2> gains;

@@ -9,7 +9,7 @@ import pytest
 from ns3_scenarios.wheel import build
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g1")
-BESIDE = ("doppler-mobility", "moving-channel", "radio", "spatial-normal", "transfer-tag")
+BESIDE = ("doppler-mobility", "line-of-sight", "moving-channel", "radio", "spatial-normal", "transfer-tag")
 
 
 @pytest.fixture(scope="module")
