@@ -43,6 +43,49 @@ Turn(double turns)
     return std::polar(1.0, 2 * std::numbers::pi * (turns - std::floor(turns)));
 }
 
+/// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
+struct Products
+{
+    double mean;
+    double difference;
+    Complex inner;
+};
+
+/// Of one PRB of a block.
+template <typename Block>
+inline Products
+GetProducts(const Block& block, uint32_t prb, bool isUplink)
+{
+    auto get = [&block, prb](size_t port) { return Complex(block.real[port][prb], block.imaginary[port][prb]); };
+    auto a0 = get(0);
+    auto a1 = get(isUplink ? 1 : 2);
+    auto b0 = get(isUplink ? 2 : 1);
+    auto b1 = get(3);
+    auto a = std::norm(a0) + std::norm(a1);
+    auto b = std::norm(b0) + std::norm(b1);
+    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
+}
+
+inline NrPrbGain
+GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
+{
+    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
+    const auto& [mean, difference, inner] = products;
+    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
+    if (hasTwo)
+    {
+        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
+    }
+    if (isPair)
+    {
+        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
+        gain.first = scale * (mean + turned.real());
+        gain.second = scale * (mean - turned.real());
+        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
+    }
+    return gain;
+}
+
 } // namespace
 
 NrChannel::NrChannel() = default;
@@ -321,11 +364,11 @@ NrChannel::Draw(const Link& link, Drawing& drawing) const
     drawing.turns.resize(delays.size());
     for (size_t tap = 0; tap < delays.size(); tap++)
     {
-        for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+        for (uint32_t prb = 0; prb < BLOCK_PRBS / 2; prb++)
         {
-            auto turn = Turn(-(prb * prbHz) * delays[tap]);
-            drawing.turns[tap].real[prb] = turn.real();
-            drawing.turns[tap].imaginary[prb] = turn.imag();
+            auto turn = Turn(-(prb + 0.5) * prbHz * delays[tap]);
+            drawing.turns[tap].real[prb / LANES][prb % LANES] = turn.real();
+            drawing.turns[tap].imaginary[prb / LANES][prb % LANES] = turn.imag();
         }
     }
     drawing.blockTurns.clear();
@@ -333,7 +376,7 @@ NrChannel::Draw(const Link& link, Drawing& drawing) const
     {
         for (auto delay : delays)
         {
-            drawing.blockTurns.push_back(Turn(-(prb - (m_prbs - 1) / 2.0) * prbHz * delay));
+            drawing.blockTurns.push_back(Turn(-(prb + BLOCK_PRBS / 2.0 - m_prbs / 2.0) * prbHz * delay));
         }
     }
 }
@@ -404,27 +447,47 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     {
         return found;
     }
-    Block sum{}; // of its own, so that the compiler knows it apart and adds several PRBs at once
+    Block sum{};
     for (size_t i = 0; i < link.drawings.size(); i++)
     {
         const auto& taps = response.taps[i];
         const auto& drawing = link.drawings[i];
+        m_sent = taps;
         for (size_t tap = 0; tap < taps.size(); tap++)
         {
-            const auto& blockTurn = drawing.blockTurns[block * taps.size() + tap];
-            const auto* turnReal = drawing.turns[tap].real.data();
-            const auto* turnImaginary = drawing.turns[tap].imaginary.data();
-            for (size_t port = 0; port < NR_PORTS; port++)
+            for (auto& coefficient : m_sent[tap])
             {
-                auto sent = Multiply(taps[tap][port], blockTurn);
-                auto real = sent.real();
-                auto imaginary = sent.imag();
-                auto* sumReal = sum.real[port].data();
-                auto* sumImaginary = sum.imaginary[port].data();
-                for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+                coefficient = Multiply(coefficient, drawing.blockTurns[block * taps.size() + tap]);
+            }
+        }
+        for (size_t port = 0; port < NR_PORTS; port++)
+        {
+            for (size_t part = 0; part < BLOCK_PRBS / 2 / LANES; part++)
+            {
+                // (x + iy)(c + is) above the middle and (x + iy)(c - is) below have the same four products.
+                Lanes xc{};
+                Lanes ys{};
+                Lanes xs{};
+                Lanes yc{};
+                for (size_t tap = 0; tap < taps.size(); tap++)
                 {
-                    sumReal[prb] += real * turnReal[prb] - imaginary * turnImaginary[prb];
-                    sumImaginary[prb] += real * turnImaginary[prb] + imaginary * turnReal[prb];
+                    auto x = m_sent[tap][port].real();
+                    auto y = m_sent[tap][port].imag();
+                    auto c = drawing.turns[tap].real[part];
+                    auto s = drawing.turns[tap].imaginary[part];
+                    xc += x * c;
+                    ys += y * s;
+                    xs += x * s;
+                    yc += y * c;
+                }
+                for (size_t lane = 0; lane < LANES; lane++)
+                {
+                    auto above = BLOCK_PRBS / 2 + part * LANES + lane;
+                    auto below = BLOCK_PRBS - 1 - above;
+                    sum.real[port][above] += xc[lane] - ys[lane];
+                    sum.imaginary[port][above] += xs[lane] + yc[lane];
+                    sum.real[port][below] += xc[lane] + ys[lane];
+                    sum.imaginary[port][below] += yc[lane] - xs[lane];
                 }
             }
         }
@@ -434,39 +497,6 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     return found;
 }
 
-NrChannel::Products
-NrChannel::GetProducts(const Block& block, uint32_t index, bool isUplink)
-{
-    auto get = [&block, index](size_t port) { return Complex(block.real[port][index], block.imaginary[port][index]); };
-    auto a0 = get(0);
-    auto a1 = get(isUplink ? 1 : 2);
-    auto b0 = get(isUplink ? 2 : 1);
-    auto b1 = get(3);
-    auto a = std::norm(a0) + std::norm(a1);
-    auto b = std::norm(b0) + std::norm(b1);
-    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
-}
-
-NrPrbGain
-NrChannel::GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
-{
-    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
-    const auto& [mean, difference, inner] = products;
-    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
-    if (hasTwo)
-    {
-        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
-    }
-    if (isPair)
-    {
-        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
-        gain.first = scale * (mean + turned.real());
-        gain.second = scale * (mean - turned.real());
-        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
-    }
-    return gain;
-}
-
 void
 NrChannel::Measure(Link& link, bool isUplink, double scale)
 {
@@ -474,12 +504,16 @@ NrChannel::Measure(Link& link, bool isUplink, double scale)
     std::vector<Products> products(m_prbs);
     Complex whole = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's
-    for (uint32_t prb = 0; prb < m_prbs; prb++)
+    for (uint32_t begin = 0; begin < m_prbs; begin += BLOCK_PRBS)
     {
-        products[prb] = GetProducts(GetBlock(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink);
-        auto inner = products[prb].inner;
-        whole += inner;
-        disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
+        const auto& block = GetBlock(link, response, begin / BLOCK_PRBS);
+        for (uint32_t prb = begin; prb < std::min(begin + BLOCK_PRBS, m_prbs); prb++)
+        {
+            products[prb] = GetProducts(block, prb - begin, isUplink);
+            auto inner = products[prb].inner;
+            whole += inner;
+            disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
+        }
     }
     // One layer: the precoder by which most power comes. Two: the one whose layers disturb each other less.
     const std::array<double, 4> power{whole.real(), -whole.imag(), -whole.real(), whole.imag()};
@@ -488,10 +522,11 @@ NrChannel::Measure(Link& link, bool isUplink, double scale)
     precoder.pairTurn = disturbance > 0 ? 1 : 0;
     bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
     bool isPair = IsPair(link);
-    link.gains[isUplink].clear();
-    for (const auto& each : products)
+    auto& gains = link.gains[isUplink];
+    gains.resize(m_prbs);
+    for (uint32_t prb = 0; prb < m_prbs; prb++)
     {
-        link.gains[isUplink].push_back(GetGain(each, precoder, scale, hasTwo, isPair));
+        gains[prb] = GetGain(products[prb], precoder, scale, hasTwo, isPair);
     }
 }
 

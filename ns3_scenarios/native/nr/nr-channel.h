@@ -100,11 +100,15 @@ class NrChannel : public Channel
         std::array<std::array<double, BLOCK_PRBS>, NR_PORTS> imaginary;
     };
 
-    /// How far a tap turns from a block's first PRB to each of them.
+    /// Some PRBs side by side, which the compiler adds and multiplies at once.
+    using Lanes [[gnu::vector_size(16)]] = double;
+    static constexpr uint32_t LANES = sizeof(Lanes) / sizeof(double);
+
+    /// How far a tap turns from a block's middle to each of its upper PRBs; to the lower ones as far the other way.
     struct Turns
     {
-        std::array<double, BLOCK_PRBS> real;
-        std::array<double, BLOCK_PRBS> imaginary;
+        std::array<Lanes, BLOCK_PRBS / 2 / LANES> real;
+        std::array<Lanes, BLOCK_PRBS / 2 / LANES> imaginary;
     };
 
     /// A channel as it was drawn for a link.
@@ -117,7 +121,7 @@ class NrChannel : public Channel
         Vector askedAt;                                             // and when ns-3 was last asked for it
         Vector gnbAskedAt;
         NrRays rays;
-        std::vector<Complex> blockTurns; // of each tap from the carrier's centre to a block's first PRB, block by block
+        std::vector<Complex> blockTurns; // of each tap from the carrier's centre to a block's middle, block by block
         std::vector<Turns> turns;        // of each tap over a block
     };
 
@@ -142,14 +146,6 @@ class NrChannel : public Channel
         int64_t powerPeriod{-1};
     };
 
-    /// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
-    struct Products
-    {
-        double mean;
-        double difference;
-        Complex inner;
-    };
-
     const std::vector<NrPrbGain>& Get(uint32_t device, bool isUplink);
     int64_t GetPeriod() const;
     double GetScale(Link& link, bool isUplink);
@@ -162,12 +158,6 @@ class NrChannel : public Channel
     /// Have ns-3 draw the link's channel, if it would now.
     void Draw(const Link& link, Drawing& drawing) const;
     bool IsPair(const Link& link) const;
-    static Products GetProducts(const Block& block, uint32_t index, bool isUplink);
-    static NrPrbGain GetGain(const Products& products,
-                             const NrPrecoder& precoder,
-                             double scale,
-                             bool hasTwo,
-                             bool isPair);
     void Measure(Link& link, bool isUplink, double scale);
 
     double m_frequency{0};
@@ -184,6 +174,7 @@ class NrChannel : public Channel
     Ptr<MobilityModel> m_gnb;
     Ptr<PhasedArrayModel> m_gnbAntenna;
     std::deque<Link> m_links;
+    mutable std::vector<NrPorts> m_sent; // of the taps of one block
 };
 
 } // namespace ns3::cosim

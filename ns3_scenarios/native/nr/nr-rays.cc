@@ -14,7 +14,7 @@ namespace
 
 constexpr double SPEED_OF_LIGHT_MPS = 299792458;
 constexpr double NS3_SPEED_OF_LIGHT = 3.0e8; // in ns-3's phase of the direct ray
-constexpr int SERIES = 9;                    // terms of a sine and a cosine, for an error below 1e-13
+constexpr int SERIES = 8;                    // terms of a sine and a cosine, for an error below 1e-12
 
 Vector
 GetDirection(double azimuth, double zenith)
