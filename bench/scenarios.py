@@ -28,6 +28,7 @@ RADIOS: dict[str, tuple[str, dict[str, object]]] = {
     "LTE, 5 carriers of 20 MHz": ("lte", {"profile": "100mhz-2x2"}),
     "NR, 100 MHz": ("nr", {}),
     "NR, 100 MHz, fading": ("nr", {"fading": True}),
+    "NR, 100 MHz, fading, 18 neighbours": ("nr", {"fading": True, "neighbours": {}}),
 }
 BLOCK_BYTES = 800_000
 IDLE_S = 2
@@ -95,7 +96,7 @@ def elsewhere(call: str) -> dict[str, float]:
 
 
 def radio_costs(console: Console) -> None:
-    """Print what LTE and NR cost, NR with fading too, by the number of devices."""
+    """Print what LTE and NR cost, NR with fading and with neighbours too, by the number of devices."""
     title = (
         f"CPU seconds per simulated second: idle, and saturated with {BLOCK_BYTES // 1000} KB each way for each device"
     )

@@ -39,7 +39,7 @@ STROKES = (  # far enough apart for what was lost to catch up, and all within th
     (8, "model", "SIGKILL from the host"),
 )
 ATTACK_S = 8
-LONGER = "--policy top-k --policy wdmoe --set workload.new_tokens=48"
+LONGER = "--policy top-k --set workload.new_tokens=64"
 LOG_LINES = 300
 GROWTH_BYTES = 192 << 20
 

@@ -8,6 +8,7 @@ efficiencies, which cling to the common ones. What is lost on the way is counted
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import scipy.optimize
@@ -34,6 +35,7 @@ _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = (1.0, 0.9, 0.01)  # floor, efficiency, overhead
 _LEAST = 1e-6
 _SCALE = 0.05  # errors beyond this are rather mishaps (soft L1)
+_MOST = 1.0  # no error counts for more
 _SIZE = 100  # residuals of one kind together weigh as much as this many
 _LOYALTY = 0.1  # how much a device's constants cling to those of all
 
@@ -125,7 +127,10 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
         return Constants(_FLOOR_NS * floor, efficiency, overhead[0] if overhead else np.zeros_like(floor))
 
     start = np.tile(np.repeat(_START[:kinds], 2), radio.max() + 1)
-    shared = common(_least_squares(lambda values: _residuals(parts, common(values)), start))
+    # What is off by more than _MOST pulls no more: so also from where all are brought near.
+    starts = [start, _least_squares(lambda values: _residuals(parts, common(values), np.inf), start).x]
+    found = [_least_squares(lambda values: _residuals(parts, common(values)), start) for start in starts]
+    shared = common(min(found, key=attrgetter("cost")).x)
 
     def own(values: Floats) -> Constants:
         floor, efficiency = values.reshape(2, -1)
@@ -135,7 +140,7 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
     return own(
         _least_squares(
             lambda values: np.concatenate([_residuals(parts, own(values)), _LOYALTY * (values - begin) / begin]), begin
-        )
+        ).x
     )
 
 
@@ -152,30 +157,30 @@ def radios(channel: Channel) -> Integers:
     return np.asarray(np.unique(np.where(is_alone, -1, group), return_inverse=True)[1], dtype=np.int64)
 
 
-def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> Floats:
-    found = scipy.optimize.least_squares(
+def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> scipy.optimize.OptimizeResult:
+    return scipy.optimize.least_squares(
         residuals, start, bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=_SCALE, diff_step=1e-3, xtol=1e-4, ftol=1e-4
     )
-    return np.asarray(found.x)
 
 
-def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants) -> Floats:
-    """How far the logarithms of latencies are off: of exchanges, of downlinks, and of whole transfers, all alike."""
+def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants, most: float = _MOST) -> Floats:
+    """How far the logarithms of latencies are off, each by `most` at most: of exchanges, of downlinks, and of whole
+    transfers, all alike."""
     off = []
     for record, observed in parts:
         asked = observed.asked
         end_ns, times = predict(record.channel, constants, asked)
         depart_ns = np.repeat(asked.depart_ns, np.diff(asked.first))
-        off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns))
-        off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns) for end in (0, 2)]
+        off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns, most))
+        off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns, most) for end in (0, 2)]
     return np.asarray(np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE))
 
 
-def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats) -> Floats:
+def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats, most: float) -> Floats:
     """By how much latencies are off; 0 where nothing was observed, 1 where what was observed is not predicted."""
     latency = np.maximum(observed_ns - depart_ns, 1.0)
     off = np.log(np.maximum(predicted_ns - depart_ns, 1.0) / latency)
-    return np.asarray(np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -1, 1))))
+    return np.asarray(np.where(np.isnan(observed_ns), 0.0, np.where(predicted_ns < 0, 1.0, np.clip(off, -most, most))))
 
 
 def _losses(journal: Journal) -> Floats:

@@ -15,7 +15,7 @@ from ..scenario import Device, Positive, Scenario, Topology
 from ..world import streams
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
-from . import nr_frame, nr_link_level, nr_timing, propagation
+from . import nr_frame, nr_link_level, nr_neighbours, nr_timing, propagation
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
 
@@ -78,6 +78,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `gnb_power_dbm`, `device_power_dbm`: transmit powers, the latter at most.
     `nominal_power_dbm`, `path_loss_factor`: P0 (in a PRB of 15 kHz) and alpha of the uplink's power control, TS 38.213
     clause 7.1.1.
+    `neighbours`: sites around the cell, whose interference comes on top of the noise; unset, there are none.
     """
 
     name: ClassVar[str] = "nr"
@@ -91,6 +92,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "ns3/channel-condition-model.h",
         *MOVEMENT_HEADERS,
         "nr-helper.h",
+        "nr-site-element.h",
         "nr-radio.h",
     )
     attach_s: ClassVar[float] = 0.5
@@ -139,6 +141,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     device_power_dbm: Annotated[float, Meta(ge=-30, le=40)] = 23.0
     nominal_power_dbm: Annotated[float, Meta(ge=-202, le=24)] = -80.0
     path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    neighbours: nr_neighbours.Neighbours | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()
@@ -156,6 +159,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise RequestError("radio.request_offset_slots", reason)
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
+        if self.neighbours:
+            nr_neighbours.check(self.neighbours, self.path_loss)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -166,7 +171,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         server, gnb = ns.NodeContainer(1), ns.NodeContainer(1)
         nodes, others = ns.NodeContainer(self.devices), ns.NodeContainer(self.other_users)
         users = ns.NodeContainer(nodes, others)
-        stand(ns, gnb, [(0.0, 0.0, propagation.HEIGHT_M.get(self.path_loss, propagation.HEIGHT_M["umi"]))])
+        stand(ns, gnb, [(0.0, 0.0, self._height_m())])
         if self.movement is None:
             stand_in_fading(ns, nodes, self.places(), self.fading_speed_mps)
         else:
@@ -177,8 +182,13 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
         helper.SetTiming(self._timing_settings(ns))
+        if self.neighbours:
+            helper.SetNeighbours(neighbours := self._neighbours(ns, self.neighbours))
+            kept = (kept, neighbours)
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
         helper.AssignStreams(streams.NR[0])
+        if self.neighbours:
+            neighbours.AssignStreams(streams.NEIGHBOURS[0])
         cell = helper.GetCell()
         addresses = ns.Ipv4AddressHelper()
         addresses.SetBase(ns.Ipv4Address("10.2.0.0"), ns.Ipv4Mask("255.255.0.0"))
@@ -244,9 +254,11 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         routing.GetStaticRouting(server.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(1), 1)
         return interfaces.GetAddress(0)
 
-    def _configure(self, ns: Any, helper: Any) -> Any:
-        """Set the helper's attributes; what is returned must live as long as the network."""
-        model, condition = propagation.path_loss(
+    def _height_m(self) -> float:
+        return propagation.HEIGHT_M.get(self.path_loss, propagation.HEIGHT_M["umi"])
+
+    def _path_loss(self, ns: Any) -> tuple[Any, Any]:
+        return propagation.path_loss(
             ns,
             self.path_loss,
             self.frequency_hz,
@@ -255,6 +267,28 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             shadowing_sigma_db=self.shadowing_sigma_db,
             is_moving=self.movement is not None,
         )
+
+    def _neighbours(self, ns: Any, neighbours: nr_neighbours.Neighbours) -> Any:
+        distance_m = nr_neighbours.distance_m(neighbours, self.path_loss)
+        power_dbm = neighbours.gnb_power_dbm
+        attributes = {
+            "Numerology": ns.UintegerValue(self.numerology),
+            "Prbs": ns.UintegerValue(self.prbs()),
+            "InterSiteDistance": ns.DoubleValue(distance_m),
+            "Rows": ns.UintegerValue(self.gnb_antennas[0]),
+            "Columns": ns.UintegerValue(self.gnb_antennas[1]),
+            "Polarizations": ns.UintegerValue(self.polarizations),
+            "GnbPower": ns.DoubleValue(self.gnb_power_dbm if power_dbm is None else power_dbm),
+            "DevicePower": ns.DoubleValue(self.device_power_dbm),
+            "NominalPower": ns.DoubleValue(self.nominal_power_dbm),
+            "PathLossFactor": ns.DoubleValue(self.path_loss_factor),
+        }
+        sites = nr_neighbours.grid(neighbours.sites, distance_m, self._height_m())
+        return nr_neighbours.create(ns, neighbours, sites, attributes, self._path_loss(ns))
+
+    def _configure(self, ns: Any, helper: Any) -> Any:
+        """Set the helper's attributes; what is returned must live as long as the network."""
+        model, condition = self._path_loss(ns)
         uplink_hz = self.frequency_hz - (self.duplex_spacing_hz if self.pattern == "FDD" else 0.0)
         channel = {
             "Frequency": ns.DoubleValue(self.frequency_hz),
@@ -294,6 +328,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             }
             for rows, columns in (self.gnb_antennas, self.device_antennas)
         ]
+        if self.neighbours:
+            element = ns.CreateObject[ns.cosim.NrSiteElement]()
+            element.SetAttribute("Downtilt", ns.DoubleValue(self.neighbours.downtilt_deg))
+            arrays[0]["AntennaElement"] = ns.PointerValue(element)
         for setter, values in (
             (helper.SetChannelAttribute, channel),
             (helper.SetCellAttribute, cell),

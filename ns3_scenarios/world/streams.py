@@ -20,6 +20,7 @@ from bridge.network import RequestError
 BACKGROUND = range(10**6, 2 * 10**6)  # one a flow
 MOVEMENT = range(10**9, 2 * 10**9)  # five a device: speed, pause, x, y, z
 NR = range(2 * 10**9, 3 * 10**9)  # from the first on, channel before cell
+NEIGHBOURS = range(3 * 10**9, 4 * 10**9)  # of an NR cell: what they do, path loss and line of sight of their links
 LIFE = range(2**40, 2**41)  # 2^20 an entry, of these one a device
 RECORDED = range(2**41, 2**42)  # one a link and direction: downlink, uplink of the first, and so on
 

@@ -62,6 +62,12 @@ NrCell::SetGnb(Ptr<Node> gnb, Deliver deliver, Ptr<NrChannel> channel, Ptr<NrErr
 }
 
 void
+NrCell::SetNeighbours(Ptr<NrNeighbours> neighbours)
+{
+    m_neighbours = neighbours;
+}
+
+void
 NrCell::SetTiming(const NrTimingSettings& settings)
 {
     m_timingSettings = settings;
@@ -135,6 +141,7 @@ NrCell::DoDispose()
     m_grants.clear();
     m_channel = nullptr;
     m_errors = nullptr;
+    m_neighbours = nullptr;
     m_downlink.errors = nullptr;
     m_uplink.errors = nullptr;
     m_gnb = nullptr;
@@ -595,8 +602,13 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto prbs = grid.CountPrbs(allocation);
     auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
     m_gains.clear();
-    grid.ForEach(allocation, [this, &link, isUplink, &precoder](uint32_t, uint32_t begin, uint32_t end) {
+    grid.ForEach(allocation, [this, &link, isUplink, slot, &precoder](uint32_t, uint32_t begin, uint32_t end) {
         m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
+        if (m_neighbours)
+        {
+            auto noiseMw = m_channel->GetNoiseMw(isUplink);
+            m_neighbours->AddInterference(link.device, isUplink, slot, begin, end, noiseMw, m_gains);
+        }
     });
     m_sinr.clear();
     AddSinr(m_gains, psdMw, process.layers, 0, prbs, m_sinr);
@@ -679,6 +691,19 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
     }
 }
 
+const std::vector<NrPrbGain>&
+NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
+{
+    const auto& gains = isUplink ? m_channel->GetUplink(device) : m_channel->GetDownlink(device);
+    if (!m_neighbours)
+    {
+        return gains;
+    }
+    m_measured = gains;
+    m_neighbours->AddMeanInterference(device, isUplink, slot, m_channel->GetNoiseMw(isUplink), m_measured);
+    return m_measured;
+}
+
 uint32_t
 NrCell::GetReportPeriod() const
 {
@@ -698,9 +723,13 @@ NrCell::ReportAll()
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     auto from = slot + m_reportDelay;
     auto noiseMw = m_channel->GetNoiseMw(true);
+    if (m_neighbours)
+    {
+        m_neighbours->Renew();
+    }
     for (auto& link : m_links)
     {
-        const auto& down = m_channel->GetDownlink(link.device);
+        const auto& down = GetMeasured(link.device, false, slot);
         link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
         link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
         const auto& gains = m_channel->GetUplink(link.device);
@@ -710,8 +739,9 @@ NrCell::ReportAll()
             sum += gain.single;
         }
         link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
+        const auto& up = GetMeasured(link.device, true, slot);
         auto precoder = m_channel->GetPrecoder(link.device, true);
-        link.up.adaptation.Measure(gains, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
+        link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
         {

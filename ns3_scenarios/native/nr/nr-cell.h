@@ -8,6 +8,7 @@
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
+#include "nr-neighbours.h"
 #include "nr-power-control.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
@@ -94,6 +95,9 @@ class NrCell : public Object
 
     /// How long its ends take for what, if not as specified.
     void SetTiming(const NrTimingSettings& settings);
+
+    /// What interferes, if anything; with the same gNB and devices.
+    void SetNeighbours(Ptr<NrNeighbours> neighbours);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
@@ -266,6 +270,9 @@ class NrCell : public Object
     /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
+    /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
+    /// call.
+    const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
     /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
     uint32_t GetReportPeriod() const;
     void ReportAll();
@@ -313,6 +320,7 @@ class NrCell : public Object
     std::vector<std::vector<int64_t>> m_grantOffsets; // from a slot to the uplink slots that it grants
     Ptr<NrChannel> m_channel;
     Ptr<NrErrorModel> m_errors;
+    Ptr<NrNeighbours> m_neighbours;
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;
@@ -324,6 +332,7 @@ class NrCell : public Object
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
     std::vector<double> m_sinr;                     // and the SINRs of its layers
+    std::vector<NrPrbGain> m_measured;              // of all PRBs, as reports have them
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
 };

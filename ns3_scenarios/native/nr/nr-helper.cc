@@ -56,6 +56,12 @@ NrHelper::SetTiming(const NrTimingSettings& settings)
     m_timing = settings;
 }
 
+void
+NrHelper::SetNeighbours(Ptr<NrNeighbours> neighbours)
+{
+    m_neighbours = neighbours;
+}
+
 NetDeviceContainer
 NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
 {
@@ -68,7 +74,13 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
         return end;
     };
     auto gnbEnd = add(gnb);
-    m_channel->SetGnb(gnb->GetObject<MobilityModel>(), m_gnbAntenna.Create<PhasedArrayModel>());
+    auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
+    m_channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
+    if (m_neighbours)
+    {
+        m_neighbours->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
+    }
+    m_cell->SetNeighbours(m_neighbours);
     auto deliver = [](Ptr<NrNetDevice> end) { return [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }; };
     m_cell->SetGnb(gnb, deliver(gnbEnd), m_channel, errors);
     gnbEnd->ConnectGnb(m_cell);
@@ -76,7 +88,12 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     for (auto node = devices.Begin(); node != devices.End(); node++)
     {
         auto end = add(*node);
-        m_channel->AddDevice((*node)->GetObject<MobilityModel>(), m_deviceAntenna.Create<PhasedArrayModel>());
+        auto antenna = m_deviceAntenna.Create<PhasedArrayModel>();
+        m_channel->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
+        if (m_neighbours)
+        {
+            m_neighbours->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
+        }
         m_cell->AddDevice(*node, deliver(end));
         gnbEnd->AddDevice(end);
         ends.Add(end);

@@ -5,6 +5,7 @@
 #include "nr-cell.h"
 #include "nr-channel.h"
 #include "nr-error-model.h"
+#include "nr-neighbours.h"
 
 #include "ns3/net-device-container.h"
 #include "ns3/node-container.h"
@@ -30,6 +31,9 @@ class NrHelper
     /// Of the cell (NrCell::SetTiming).
     void SetTiming(const NrTimingSettings& settings);
 
+    /// Of the cell; it gets the cell's gNB and devices (NrNeighbours).
+    void SetNeighbours(Ptr<NrNeighbours> neighbours);
+
     /// Make a cell. Returns the net devices, the gNB's first; once they have addresses, they carry IPv4.
     NetDeviceContainer Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors);
 
@@ -43,6 +47,7 @@ class NrHelper
     ObjectFactory m_channelFactory;
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;
+    Ptr<NrNeighbours> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;
     Ptr<NrChannel> m_channel;

@@ -143,3 +143,18 @@ def test_losses_follow_the_bytes():
         transfers = np.broadcast_to(np.array([0, size, 0, size]), (len(draws), 4))
         lost = vanishes(model, transfers, draws).mean(axis=0)
         assert lost == pytest.approx([1 - np.exp(-1e-5 * size), 0], abs=0.005)
+
+
+@pytest.mark.parametrize("capacity_bps", [20e6, 75e6, 450e6])
+@pytest.mark.parametrize("efficiency", [0.3, 0.95])
+@pytest.mark.parametrize("floor_ns", [(0.05e6, 0.4e6), (2.5e6, 11e6), (8e6, 40e6)])
+def test_layers_of_a_cell_come_out_from_wherever_the_search_begins(capacity_bps, efficiency, floor_ns):
+    """Few long prefill layers among many of decode: however far off the first guess is, both are found."""
+    exchanges = asked(np.random.default_rng(7), 96, devices=8)
+    links = record(shared=True, devices=8)
+    channel = links.channel._replace(capacity_bps=np.full(16, capacity_bps))
+    truth = Constants(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16))
+    end_ns, times = predict(channel, truth, exchanges)
+    found = fit_constants([(links._replace(channel=channel), Observed(exchanges, end_ns, times))])
+    latency = (predict(channel, found, exchanges)[0] - exchanges.depart_ns) / (end_ns - exchanges.depart_ns)
+    assert np.abs(latency - 1).max() < 0.03

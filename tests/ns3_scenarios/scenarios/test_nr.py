@@ -125,7 +125,7 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
     """
     top_mcs, at_top, wrong = 27, 0, {}
     for sinr_db in range(-4, 31):
-        steps = saturated(is_uplink, 3, 40_000_000, 1500 * MS)
+        steps = saturated(is_uplink, 3, 40_000_000, 1500 * MS if is_uplink else 600 * MS)  # as many blocks
         low = {"mcs_table": "64qam-low"} if fading and sinr_db < -2 else {}
         played = ns3(counted, steps, of_sinr(sinr_db, is_uplink, 3, fading) | low)
         for device, link in enumerate(played.outcomes[0].links):

@@ -29,7 +29,7 @@ DEVICES = 250
 DISTANCE_M = 100.0
 SIGHT = 18 / DISTANCE_M + math.exp(-DISTANCE_M / 36) * (1 - 18 / DISTANCE_M)  # TR 38.901 table 7.4.2-1, UMi
 SIGMA_DB = 4.0  # TR 38.901 table 7.4.1-1: shadowing of UMi in line of sight
-RANGES = (streams.BACKGROUND, streams.MOVEMENT, streams.NR, streams.LIFE, streams.RECORDED)
+RANGES = (streams.BACKGROUND, streams.MOVEMENT, streams.NR, streams.NEIGHBOURS, streams.LIFE, streams.RECORDED)
 NUMBERS = [number for each in RANGES for number in each[:6]] + [streams.LIFE[2**20]]
 BY_ITSELF = 10  # streams that ns-3 numbers
 

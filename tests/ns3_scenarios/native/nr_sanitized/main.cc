@@ -3,8 +3,10 @@
 // Prints what was delivered. Its link-level curves are a step for each MCS, made here.
 
 #include "nr-cell.h"
+#include "nr-neighbours.h"
 #include "nr-net-device.h"
 #include "nr-radio.h"
+#include "nr-site-element.h"
 
 #include "ns3/boolean.h"
 #include "ns3/channel-condition-model.h"
@@ -81,6 +83,24 @@ MakeArray(uint32_t rows, uint32_t columns)
     return array;
 }
 
+/// One site, so far away that nothing is lost for it, on and off.
+Ptr<NrNeighbours>
+MakeNeighbours(Ptr<PropagationLossModel> loss, Ptr<ChannelConditionModel> condition)
+{
+    auto site = CreateObject<Node>();
+    auto mobility = CreateObject<ConstantVelocityMobilityModel>();
+    mobility->SetPosition(Vector(-500, 0, 10));
+    site->AggregateObject(mobility);
+    auto neighbours = CreateObject<NrNeighbours>();
+    neighbours->SetAttribute("PropagationLossModel", PointerValue(loss));
+    neighbours->SetAttribute("ChannelConditionModel", PointerValue(condition));
+    neighbours->SetAttribute("RandomLoad", BooleanValue(true));
+    neighbours->AddSite(site);
+    neighbours->AddLoadStep(0.02, 0.7);
+    neighbours->AddLoadStep(0.02, 0);
+    return neighbours;
+}
+
 uint64_t g_received = 0;
 
 void
@@ -124,6 +144,10 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     cell->SetAttribute("MostTransmissions", UintegerValue(isAcknowledged ? 2 : 1));
     cell->SetAttribute("TargetBler", DoubleValue(isAcknowledged ? 0.4 : 0.2));
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
+    auto neighbours = MakeNeighbours(loss, condition);
+    auto site = MakeArray(2, 4);
+    site->SetAttribute("AntennaElement", PointerValue(CreateObject<NrSiteElement>()));
+    cell->SetNeighbours(neighbours);
     NetDeviceContainer ends;
     std::vector<Ptr<Socket>> sockets;
     for (uint32_t i = 0; i <= devices; i++)
@@ -137,7 +161,8 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
         ends.Add(end);
         if (i == 0)
         {
-            channel->SetGnb(mobility, MakeArray(2, 4));
+            channel->SetGnb(mobility, site);
+            neighbours->SetGnb(mobility, site);
             cell->SetGnb(
                 nodes.Get(0),
                 [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); },
@@ -148,12 +173,14 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
         else
         {
             channel->AddDevice(mobility, MakeArray(1, 1));
+            neighbours->AddDevice(mobility, MakeArray(1, 1));
             cell->AddDevice(nodes.Get(i), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); });
             DynamicCast<NrNetDevice>(ends.Get(0))->AddDevice(end);
         }
     }
     channel->AssignStreams(100);
     cell->AssignStreams(1000);
+    neighbours->AssignStreams(2000);
     cell->Begin();
     auto radio = CreateObject<NrRadio>();
     radio->SetCell(cell, devices);
@@ -182,6 +209,7 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     }
     radio->Dispose();
     cell->Dispose();
+    neighbours->Dispose();
     channel->Dispose();
     Simulator::Destroy();
     return g_received;
