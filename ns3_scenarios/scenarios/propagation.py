@@ -17,6 +17,7 @@ SIGHT_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma", "rma": "Rma", "inh": "Indo
 FADING_NAME = {"umi": "UMi-StreetCanyon", "uma": "UMa", "rma": "RMa", "inh": "InH-OfficeMixed"}
 # Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
 CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0), "rma": (37.0, 120.0), "inh": (10.0, 6.0)}
+SIGHT_CORRELATION_M = 50.0  # of the state of line of sight, TR 38.901 table 7.6.3.1-2, UMi and UMa
 SPEED_OF_LIGHT = 299792458
 
 
@@ -60,18 +61,41 @@ def _plain(
         reference_db = 20 * math.log10(4 * math.pi * frequency_hz / SPEED_OF_LIGHT)
         model.SetAttribute("ReferenceLoss", ns.DoubleValue(reference_db))
         return model, None
-    condition = _line_of_sight(ns, kind, sight, is_moving)
+    if sight == "random" and is_moving and kind in ("umi", "uma"):
+        soft = _moving_line_of_sight(ns, kind, frequency_hz)
+        model = create(ns, "ns3::cosim::SoftPathLoss", ns.PropagationLossModel)
+        always, never = _line_of_sight(ns, kind, "always"), _line_of_sight(ns, kind, "never")
+        for name, state in (("Sight", always), ("NoSight", never)):
+            model.SetAttribute(name, ns.PointerValue(_three_gpp(ns, kind, frequency_hz, shadowed, state)))
+        model.SetAttribute("LineOfSight", ns.PointerValue(soft))
+        return model, soft
+    condition = _line_of_sight(ns, kind, sight)
+    return _three_gpp(ns, kind, frequency_hz, shadowed, condition), condition
+
+
+def _three_gpp(ns: Any, kind: PathLoss, frequency_hz: float, shadowed: bool, condition: Any) -> Any:
     model = create(ns, f"ns3::ThreeGpp{NS3_NAME[kind]}PropagationLossModel", ns.PropagationLossModel)
     model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
     model.SetAttribute("ShadowingEnabled", ns.BooleanValue(shadowed))
     model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
-    return model, condition
+    return model
 
 
-def _line_of_sight(ns: Any, kind: PathLoss, sight: Sight, is_moving: bool) -> Any:
-    if sight == "random" and is_moving and kind in ("umi", "uma"):
-        condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
-        condition.SetAttribute("Macro", ns.BooleanValue(kind == "uma"))
-        return condition
+def _moving_line_of_sight(ns: Any, kind: PathLoss, frequency_hz: float) -> Any:
+    condition = create(ns, "ns3::cosim::MovingLineOfSight", ns.ChannelConditionModel)
+    condition.SetAttribute("Macro", ns.BooleanValue(kind == "uma"))
+    condition.SetAttribute("TransitionDistance", ns.DoubleValue(transition_m(frequency_hz)))
+    return condition
+
+
+def transition_m(frequency_hz: float) -> float:
+    """
+    Over which line of sight comes or goes: that in which, by its correlation distance, the normal variable of TR 38.901
+    clause 7.6.3.3 changes as much as takes the soft state from 1/4 to 3/4, which is 2 / sqrt(20 m / wavelength).
+    """
+    return 2 * SIGHT_CORRELATION_M * math.sqrt(SPEED_OF_LIGHT / frequency_hz / 20)
+
+
+def _line_of_sight(ns: Any, kind: PathLoss, sight: Sight) -> Any:
     name = {"random": f"ThreeGpp{SIGHT_NAME[kind]}", "always": "AlwaysLos", "never": "NeverLos"}[sight]
     return create(ns, f"ns3::{name}ChannelConditionModel", ns.ChannelConditionModel)

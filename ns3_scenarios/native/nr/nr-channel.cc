@@ -3,6 +3,8 @@
 
 #include "decibel.h"
 #include "doppler-mobility.h"
+#include "line-of-sight.h"
+#include "nr-beams.h"
 
 #include "ns3/angles.h"
 #include "ns3/double.h"
@@ -25,11 +27,8 @@ namespace
 {
 
 constexpr double THERMAL_NOISE_DBM_HZ = -174;
-constexpr double SPEED_OF_LIGHT = 299792458;
-constexpr uint32_t OVERSAMPLING = 2; // of the grid of beams; ours
 
 using Complex = std::complex<double>;
-using Beam = std::vector<Complex>;
 
 /// std::complex's own product looks for infinities, which costs several times as much.
 Complex
@@ -44,36 +43,47 @@ Turn(double turns)
     return std::polar(1.0, 2 * std::numbers::pi * (turns - std::floor(turns)));
 }
 
-uint32_t
-CountElements(Ptr<const PhasedArrayModel> antenna)
+/// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
+struct Products
 {
-    return antenna->GetNumElems() / antenna->GetNumPols(); // of each polarization
+    double mean;
+    double difference;
+    Complex inner;
+};
+
+/// Of one PRB of a block.
+template <typename Block>
+inline Products
+GetProducts(const Block& block, uint32_t prb, bool isUplink)
+{
+    auto get = [&block, prb](size_t port) { return Complex(block.real[port][prb], block.imaginary[port][prb]); };
+    auto a0 = get(0);
+    auto a1 = get(isUplink ? 1 : 2);
+    auto b0 = get(isUplink ? 2 : 1);
+    auto b1 = get(3);
+    auto a = std::norm(a0) + std::norm(a1);
+    auto b = std::norm(b0) + std::norm(b1);
+    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
 }
 
-/// A grid of beams of one polarization's elements, as a DFT has them; each of norm 1.
-std::vector<Beam>
-MakeBeams(Ptr<const PhasedArrayModel> antenna)
+inline NrPrbGain
+GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
 {
-    auto rows = antenna->GetNumRows();
-    auto columns = antenna->GetNumColumns();
-    std::vector<Beam> beams;
-    for (uint32_t v = 0; v < (rows > 1 ? rows * OVERSAMPLING : 1); v++)
+    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
+    const auto& [mean, difference, inner] = products;
+    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
+    if (hasTwo)
     {
-        for (uint32_t h = 0; h < (columns > 1 ? columns * OVERSAMPLING : 1); h++)
-        {
-            Beam beam;
-            for (uint32_t i = 0; i < rows * columns; i++)
-            {
-                auto row = i / columns;
-                auto column = i % columns;
-                auto turns = static_cast<double>(row * v) / (rows * OVERSAMPLING) +
-                             static_cast<double>(column * h) / (columns * OVERSAMPLING);
-                beam.push_back(Turn(turns) / std::sqrt(rows * columns));
-            }
-            beams.push_back(std::move(beam));
-        }
+        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
     }
-    return beams;
+    if (isPair)
+    {
+        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
+        gain.first = scale * (mean + turned.real());
+        gain.second = scale * (mean - turned.real());
+        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
+    }
+    return gain;
 }
 
 } // namespace
@@ -171,13 +181,23 @@ NrChannel::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
     auto& link = m_links.emplace_back();
     link.mobility = mobility;
     link.antenna = antenna;
-    if (m_fading != "none")
+    if (m_fading == "none")
+    {
+        return m_links.size() - 1;
+    }
+    std::vector<Ptr<ChannelConditionModel>> conditions{m_condition};
+    if (DynamicCast<MovingLineOfSight>(m_condition))
+    {
+        conditions = {CreateObject<AlwaysLosChannelConditionModel>(), CreateObject<NeverLosChannelConditionModel>()};
+    }
+    for (const auto& condition : conditions)
     {
         // A model for each link, so that what one draws is nothing to the others.
-        link.fading = CreateObject<MovingChannelModel>();
-        link.fading->SetAttribute("Frequency", DoubleValue(m_frequency));
-        link.fading->SetAttribute("Scenario", StringValue(m_fading));
-        link.fading->SetAttribute("ChannelConditionModel", PointerValue(m_condition));
+        auto model = CreateObject<MovingChannelModel>();
+        model->SetAttribute("Frequency", DoubleValue(m_frequency));
+        model->SetAttribute("Scenario", StringValue(m_fading));
+        model->SetAttribute("ChannelConditionModel", PointerValue(condition));
+        link.drawings.emplace_back().model = model;
     }
     return m_links.size() - 1;
 }
@@ -188,7 +208,10 @@ NrChannel::AssignStreams(int64_t stream)
     int64_t used = 0;
     for (auto& link : m_links)
     {
-        used += link.fading ? link.fading->AssignStreams(stream + used) : 0;
+        for (auto& drawing : link.drawings)
+        {
+            used += drawing.model->AssignStreams(stream + used);
+        }
     }
     return used;
 }
@@ -255,7 +278,7 @@ NrChannel::Get(uint32_t device, bool isUplink)
     {
         link.period[isUplink] = period;
         auto scale = GetScale(link, isUplink);
-        if (link.fading)
+        if (!link.drawings.empty())
         {
             Measure(link, isUplink, scale);
         }
@@ -277,7 +300,7 @@ NrChannel::AddGains(uint32_t device,
 {
     auto& link = m_links[device];
     auto scale = GetScale(link, isUplink);
-    if (!link.fading)
+    if (link.drawings.empty())
     {
         gains.insert(gains.end(), end - begin, GetFlatGain(link, scale));
         return;
@@ -315,114 +338,45 @@ NrChannel::GetFlatGain(const Link& link, double scale) const
 }
 
 void
-NrChannel::ChooseBeams(Link& link)
+NrChannel::Draw(const Link& link, Drawing& drawing) const
 {
-    const auto& h = link.matrix->m_channel; // device's element, gNB's element, cluster
-    auto gnbElements = CountElements(m_gnbAntenna);
-    auto deviceElements = CountElements(link.antenna);
-    auto clusters = h.GetNumPages();
-    auto deviceRows = link.antenna->GetNumElems();
-    auto polarizations = m_gnbAntenna->GetNumPols();
-    // One polarization's elements of the gNB, for each cluster, device's element, polarization.
-    std::vector<Complex> rows;
-    rows.reserve(clusters * deviceRows * polarizations * gnbElements);
-    for (size_t cluster = 0; cluster < clusters; cluster++)
+    auto place = link.mobility->GetPosition();
+    auto gnbPlace = m_gnb->GetPosition();
+    if (drawing.drawn && place == drawing.askedAt && gnbPlace == drawing.gnbAskedAt)
     {
-        for (size_t u = 0; u < deviceRows; u++)
-        {
-            for (size_t s = 0; s < size_t{polarizations} * gnbElements; s++)
-            {
-                rows.push_back(h(u, s, cluster));
-            }
-        }
+        return; // asking costs, even if nothing is new
     }
-    auto receive = [&rows, gnbElements](size_t row, const Beam& beam) {
-        Complex sum = 0;
-        for (size_t s = 0; s < gnbElements; s++)
-        {
-            sum += Multiply(rows[row * gnbElements + s], beam[s]);
-        }
-        return sum;
-    };
-    // First the gNB's beam, by what all elements of the device get of it; then the device's, given that one.
-    Beam best;
-    double most = -1;
-    for (auto& beam : MakeBeams(m_gnbAntenna))
+    drawing.askedAt = place;
+    drawing.gnbAskedAt = gnbPlace;
+    auto matrix = drawing.model->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
+    auto drawn = drawing.model->GetDrawn(m_gnb, link.mobility);
+    if (drawn == drawing.drawn)
     {
-        double power = 0;
-        for (size_t row = 0; row < clusters * deviceRows * polarizations; row++)
-        {
-            power += std::norm(receive(row, beam));
-        }
-        if (power > most * (1 + 1e-9)) // else the first of equals
-        {
-            most = power;
-            best = std::move(beam);
-        }
+        return;
     }
-    // The gNB's beams, at each of the device's elements.
-    std::vector<std::vector<std::array<Complex, 2>>> behind(clusters);
-    for (size_t cluster = 0; cluster < clusters; cluster++)
-    {
-        behind[cluster].resize(deviceRows);
-        for (size_t u = 0; u < deviceRows; u++)
-        {
-            for (size_t polarization = 0; polarization < polarizations; polarization++)
-            {
-                behind[cluster][u][polarization] =
-                    receive((cluster * deviceRows + u) * polarizations + polarization, best);
-            }
-        }
-    }
-    most = -1;
-    for (const auto& beam : MakeBeams(link.antenna))
-    {
-        std::vector<Ports> ports(clusters);
-        double power = 0;
-        for (size_t cluster = 0; cluster < clusters; cluster++)
-        {
-            for (size_t u = 0; u < deviceRows; u++)
-            {
-                for (size_t port : {0, 1})
-                {
-                    ports[cluster][u / deviceElements][port] +=
-                        Multiply(behind[cluster][u][port], beam[u % deviceElements]);
-                }
-            }
-            for (const auto& row : ports[cluster])
-            {
-                power += std::norm(row[0]) + std::norm(row[1]);
-            }
-        }
-        if (power > most * (1 + 1e-9))
-        {
-            most = power;
-            link.clusters = std::move(ports);
-        }
-    }
-}
-
-void
-NrChannel::TurnClusters(Link& link) const
-{
-    auto params = link.fading->GetParams(m_gnb, link.mobility);
+    drawing.drawn = drawn;
+    drawing.drawnAt = place;
+    drawing.gnbDrawnAt = gnbPlace;
+    auto beams = ChooseBeams(matrix->m_channel, m_gnbAntenna, link.antenna);
+    drawing.rays.Draw(*drawn, m_frequency, {m_gnbAntenna, gnbPlace, beams.gnb}, {link.antenna, place, beams.device});
+    const auto& delays = drawing.rays.GetDelays();
     auto prbHz = SUBCARRIERS * m_subcarrierSpacing;
-    link.turns.resize(link.clusters.size());
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    drawing.turns.resize(delays.size());
+    for (size_t tap = 0; tap < delays.size(); tap++)
     {
-        for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+        for (uint32_t prb = 0; prb < BLOCK_PRBS / 2; prb++)
         {
-            auto turn = Turn(-(prb * prbHz) * params->m_delay[cluster]);
-            link.turns[cluster].real[0][prb] = turn.real();
-            link.turns[cluster].imaginary[0][prb] = turn.imag();
+            auto turn = Turn(-(prb + 0.5) * prbHz * delays[tap]);
+            drawing.turns[tap].real[prb / LANES][prb % LANES] = turn.real();
+            drawing.turns[tap].imaginary[prb / LANES][prb % LANES] = turn.imag();
         }
     }
-    link.blockTurns.clear();
+    drawing.blockTurns.clear();
     for (uint32_t prb = 0; prb < m_prbs; prb += BLOCK_PRBS)
     {
-        for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+        for (auto delay : delays)
         {
-            link.blockTurns.push_back(Turn(-(prb * prbHz) * params->m_delay[cluster]));
+            drawing.blockTurns.push_back(Turn(-(prb + BLOCK_PRBS / 2.0 - m_prbs / 2.0) * prbHz * delay));
         }
     }
 }
@@ -451,43 +405,36 @@ NrChannel::Update(Link& link, bool isUplink)
     }
     response.period = period;
     response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS);
-    auto place = link.mobility->GetPosition();
-    auto gnbPlace = m_gnb->GetPosition();
-    if (!link.matrix || place != link.askedAt || gnbPlace != link.gnbAskedAt) // asking costs, even if nothing is new
+    response.taps.resize(link.drawings.size());
+    auto lineOfSight = DynamicCast<MovingLineOfSight>(m_condition);
+    auto sight = lineOfSight ? lineOfSight->GetShare(m_gnb, link.mobility) : 1;
+    for (size_t i = 0; i < link.drawings.size(); i++)
     {
-        link.askedAt = place;
-        link.gnbAskedAt = gnbPlace;
-        auto matrix = link.fading->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
-        if (matrix != link.matrix)
+        auto share = i == 0 ? sight : 1 - sight;
+        auto& taps = response.taps[i];
+        taps.clear();
+        if (share == 0)
         {
-            link.matrix = matrix;
-            link.drawnAt = place;
-            link.gnbDrawnAt = gnbPlace;
-            ChooseBeams(link);
-            TurnClusters(link);
+            continue;
         }
-    }
-    auto params = link.fading->GetParams(m_gnb, link.mobility);
-    auto firstHz = frequency - m_frequency - SUBCARRIERS * m_subcarrierSpacing * (m_prbs - 1) / 2;
-    auto time = period * m_updatePeriod.GetSeconds();
-    auto gnbWay = GetWay(m_gnb, link.gnbDrawnAt, time);
-    auto deviceWay = GetWay(link.mobility, link.drawnAt, time);
-    response.phasors.clear();
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
-    {
-        // TR 38.901 equation 7.5-22's last factor, for both ends, by the way they went (ns-3 has the angles in
-        // degrees).
-        auto radians = [&params, cluster](size_t angle) { return DegreesToRadians(params->m_angle[angle][cluster]); };
-        auto project = [](const Vector& way, double azimuth, double zenith) {
-            return std::sin(zenith) * (std::cos(azimuth) * way.x + std::sin(azimuth) * way.y) +
-                   std::cos(zenith) * way.z;
-        };
-        auto nearer =
-            project(deviceWay,
-                    radians(MatrixBasedChannelModel::AOA_INDEX),
-                    radians(MatrixBasedChannelModel::ZOA_INDEX)) +
-            project(gnbWay, radians(MatrixBasedChannelModel::AOD_INDEX), radians(MatrixBasedChannelModel::ZOD_INDEX));
-        response.phasors.push_back(Turn(nearer * frequency / SPEED_OF_LIGHT - firstHz * params->m_delay[cluster]));
+        auto& drawing = link.drawings[i];
+        Draw(link, drawing);
+        auto time = period * m_updatePeriod.GetSeconds();
+        auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
+        auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
+        drawing.rays.Sum(gnbWay, deviceWay, frequency, taps);
+        if (share == 1 && frequency == m_frequency)
+        {
+            continue;
+        }
+        for (size_t tap = 0; tap < taps.size(); tap++)
+        {
+            auto turn = Turn((m_frequency - frequency) * drawing.rays.GetDelays()[tap]);
+            for (auto& coefficient : taps[tap])
+            {
+                coefficient = Multiply(coefficient, std::sqrt(share) * turn);
+            }
+        }
     }
     return response;
 }
@@ -500,65 +447,54 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     {
         return found;
     }
-    Block sum{}; // of its own, so that the compiler knows it apart and adds several PRBs at once
-    const auto* blockTurns = &link.blockTurns[block * link.clusters.size()];
-    for (size_t cluster = 0; cluster < link.clusters.size(); cluster++)
+    Block sum{};
+    for (size_t i = 0; i < link.drawings.size(); i++)
     {
-        auto phasor = Multiply(response.phasors[cluster], blockTurns[cluster]);
-        const auto* turnReal = link.turns[cluster].real[0].data();
-        const auto* turnImaginary = link.turns[cluster].imaginary[0].data();
-        for (uint32_t port = 0; port < 4; port++)
+        const auto& taps = response.taps[i];
+        const auto& drawing = link.drawings[i];
+        m_sent = taps;
+        for (size_t tap = 0; tap < taps.size(); tap++)
         {
-            auto sent = Multiply(link.clusters[cluster][port / 2][port % 2], phasor);
-            auto real = sent.real();
-            auto imaginary = sent.imag();
-            auto* sumReal = sum.real[port].data();
-            auto* sumImaginary = sum.imaginary[port].data();
-            for (uint32_t prb = 0; prb < BLOCK_PRBS; prb++)
+            for (auto& coefficient : m_sent[tap])
             {
-                sumReal[prb] += real * turnReal[prb] - imaginary * turnImaginary[prb];
-                sumImaginary[prb] += real * turnImaginary[prb] + imaginary * turnReal[prb];
+                coefficient = Multiply(coefficient, drawing.blockTurns[block * taps.size() + tap]);
+            }
+        }
+        for (size_t port = 0; port < NR_PORTS; port++)
+        {
+            for (size_t part = 0; part < BLOCK_PRBS / 2 / LANES; part++)
+            {
+                // (x + iy)(c + is) above the middle and (x + iy)(c - is) below have the same four products.
+                Lanes xc{};
+                Lanes ys{};
+                Lanes xs{};
+                Lanes yc{};
+                for (size_t tap = 0; tap < taps.size(); tap++)
+                {
+                    auto x = m_sent[tap][port].real();
+                    auto y = m_sent[tap][port].imag();
+                    auto c = drawing.turns[tap].real[part];
+                    auto s = drawing.turns[tap].imaginary[part];
+                    xc += x * c;
+                    ys += y * s;
+                    xs += x * s;
+                    yc += y * c;
+                }
+                for (size_t lane = 0; lane < LANES; lane++)
+                {
+                    auto above = BLOCK_PRBS / 2 + part * LANES + lane;
+                    auto below = BLOCK_PRBS - 1 - above;
+                    sum.real[port][above] += xc[lane] - ys[lane];
+                    sum.imaginary[port][above] += xs[lane] + yc[lane];
+                    sum.real[port][below] += xc[lane] + ys[lane];
+                    sum.imaginary[port][below] += yc[lane] - xs[lane];
+                }
             }
         }
     }
     sum.period = response.period;
     found = sum;
     return found;
-}
-
-NrChannel::Products
-NrChannel::GetProducts(const Block& block, uint32_t index, bool isUplink)
-{
-    auto get = [&block, index](uint32_t port) {
-        return Complex(block.real[port][index], block.imaginary[port][index]);
-    };
-    auto a0 = get(0);
-    auto a1 = get(isUplink ? 1 : 2);
-    auto b0 = get(isUplink ? 2 : 1);
-    auto b1 = get(3);
-    auto a = std::norm(a0) + std::norm(a1);
-    auto b = std::norm(b0) + std::norm(b1);
-    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
-}
-
-NrPrbGain
-NrChannel::GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
-{
-    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
-    const auto& [mean, difference, inner] = products;
-    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
-    if (hasTwo)
-    {
-        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
-    }
-    if (isPair)
-    {
-        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
-        gain.first = scale * (mean + turned.real());
-        gain.second = scale * (mean - turned.real());
-        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
-    }
-    return gain;
 }
 
 void
@@ -568,12 +504,16 @@ NrChannel::Measure(Link& link, bool isUplink, double scale)
     std::vector<Products> products(m_prbs);
     Complex whole = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's
-    for (uint32_t prb = 0; prb < m_prbs; prb++)
+    for (uint32_t begin = 0; begin < m_prbs; begin += BLOCK_PRBS)
     {
-        products[prb] = GetProducts(GetBlock(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink);
-        auto inner = products[prb].inner;
-        whole += inner;
-        disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
+        const auto& block = GetBlock(link, response, begin / BLOCK_PRBS);
+        for (uint32_t prb = begin; prb < std::min(begin + BLOCK_PRBS, m_prbs); prb++)
+        {
+            products[prb] = GetProducts(block, prb - begin, isUplink);
+            auto inner = products[prb].inner;
+            whole += inner;
+            disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
+        }
     }
     // One layer: the precoder by which most power comes. Two: the one whose layers disturb each other less.
     const std::array<double, 4> power{whole.real(), -whole.imag(), -whole.real(), whole.imag()};
@@ -582,10 +522,11 @@ NrChannel::Measure(Link& link, bool isUplink, double scale)
     precoder.pairTurn = disturbance > 0 ? 1 : 0;
     bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
     bool isPair = IsPair(link);
-    link.gains[isUplink].clear();
-    for (const auto& each : products)
+    auto& gains = link.gains[isUplink];
+    gains.resize(m_prbs);
+    for (uint32_t prb = 0; prb < m_prbs; prb++)
     {
-        link.gains[isUplink].push_back(GetGain(each, precoder, scale, hasTwo, isPair));
+        gains[prb] = GetGain(products[prb], precoder, scale, hasTwo, isPair);
     }
 }
 

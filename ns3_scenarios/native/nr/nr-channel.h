@@ -3,6 +3,7 @@
 #define COSIM_NR_CHANNEL_H
 
 #include "moving-channel.h"
+#include "nr-rays.h"
 
 #include "ns3/channel-condition-model.h"
 #include "ns3/channel.h"
@@ -88,7 +89,6 @@ class NrChannel : public Channel
 
   private:
     using Complex = std::complex<double>;
-    using Ports = std::array<std::array<Complex, 2>, 2>; // device's port, gNB's port
 
     static constexpr uint32_t BLOCK_PRBS = 16; // that are computed together
 
@@ -96,15 +96,40 @@ class NrChannel : public Channel
     struct Block
     {
         int64_t period{-1};
-        std::array<std::array<double, BLOCK_PRBS>, 4> real;
-        std::array<std::array<double, BLOCK_PRBS>, 4> imaginary;
+        std::array<std::array<double, BLOCK_PRBS>, NR_PORTS> real;
+        std::array<std::array<double, BLOCK_PRBS>, NR_PORTS> imaginary;
+    };
+
+    /// Some PRBs side by side, which the compiler adds and multiplies at once.
+    using Lanes [[gnu::vector_size(16)]] = double;
+    static constexpr uint32_t LANES = sizeof(Lanes) / sizeof(double);
+
+    /// How far a tap turns from a block's middle to each of its upper PRBs; to the lower ones as far the other way.
+    struct Turns
+    {
+        std::array<Lanes, BLOCK_PRBS / 2 / LANES> real;
+        std::array<Lanes, BLOCK_PRBS / 2 / LANES> imaginary;
+    };
+
+    /// A channel as it was drawn for a link.
+    struct Drawing
+    {
+        Ptr<MovingChannelModel> model;
+        Ptr<const MovingChannelModel::ThreeGppChannelParams> drawn; // what the rest is of
+        Vector drawnAt;                                             // where the device and
+        Vector gnbDrawnAt;                                          // the gNB were then,
+        Vector askedAt;                                             // and when ns-3 was last asked for it
+        Vector gnbAskedAt;
+        NrRays rays;
+        std::vector<Complex> blockTurns; // of each tap from the carrier's centre to a block's middle, block by block
+        std::vector<Turns> turns;        // of each tap over a block
     };
 
     /// The channel at a carrier frequency, block by block as it is asked for.
     struct Response
     {
         int64_t period{-1};
-        std::vector<Complex> phasors; // of each cluster on the first PRB
+        std::vector<std::vector<NrPorts>> taps; // of each drawing, at the carrier's centre; none if it has no share
         std::vector<Block> blocks;
     };
 
@@ -112,15 +137,7 @@ class NrChannel : public Channel
     {
         Ptr<MobilityModel> mobility;
         Ptr<PhasedArrayModel> antenna;
-        Ptr<MovingChannelModel> fading;
-        Ptr<const MatrixBasedChannelModel::ChannelMatrix> matrix; // of which the beams were chosen
-        Vector drawnAt;                                           // where the device and
-        Vector gnbDrawnAt;                                        // the gNB were then,
-        Vector askedAt;                                           // and when ns-3 was last asked for it
-        Vector gnbAskedAt;
-        std::vector<Ports> clusters;           // behind the beams
-        std::vector<Complex> blockTurns;       // of each cluster up to a block's first PRB, block by block
-        std::vector<Block> turns;              // of each cluster over a block; one port
+        std::vector<Drawing> drawings;         // none without fading; one, or one with line of sight and one without
         std::array<Response, 2> responses;     // at the downlink's frequency and, if it is another, the uplink's
         std::array<int64_t, 2> period{-1, -1}; // down, up
         std::array<std::vector<NrPrbGain>, 2> gains;
@@ -129,32 +146,18 @@ class NrChannel : public Channel
         int64_t powerPeriod{-1};
     };
 
-    /// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
-    struct Products
-    {
-        double mean;
-        double difference;
-        Complex inner;
-    };
-
     const std::vector<NrPrbGain>& Get(uint32_t device, bool isUplink);
     int64_t GetPeriod() const;
     double GetScale(Link& link, bool isUplink);
     NrPrbGain GetFlatGain(const Link& link, double scale) const;
-    /// The response, its phasors as of the present period.
+    /// The response, its taps as of the present period.
     Response& Update(Link& link, bool isUplink);
     const Block& GetBlock(const Link& link, Response& response, uint32_t block) const;
     /// How far one end has gone since the channel was drawn, as of `time`.
     static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
-    void ChooseBeams(Link& link);
-    void TurnClusters(Link& link) const;
+    /// Have ns-3 draw the link's channel, if it would now.
+    void Draw(const Link& link, Drawing& drawing) const;
     bool IsPair(const Link& link) const;
-    static Products GetProducts(const Block& block, uint32_t index, bool isUplink);
-    static NrPrbGain GetGain(const Products& products,
-                             const NrPrecoder& precoder,
-                             double scale,
-                             bool hasTwo,
-                             bool isPair);
     void Measure(Link& link, bool isUplink, double scale);
 
     double m_frequency{0};
@@ -171,6 +174,7 @@ class NrChannel : public Channel
     Ptr<MobilityModel> m_gnb;
     Ptr<PhasedArrayModel> m_gnbAntenna;
     std::deque<Link> m_links;
+    mutable std::vector<NrPorts> m_sent; // of the taps of one block
 };
 
 } // namespace ns3::cosim

@@ -3,6 +3,8 @@
 
 #include "ns3/simulator.h"
 
+#include <cmath>
+
 namespace ns3::cosim
 {
 
@@ -70,8 +72,12 @@ NrRadio::GetLink(uint32_t device) const
 std::vector<Capacity>
 NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
-    return {{0, CountOthers(false), m_cell->GetCapacityBps(device, false), m_cell->GetState(device, false).sinrDb},
-            {1, CountOthers(true), m_cell->GetCapacityBps(device, true), m_cell->GetState(device, true).sinrDb}};
+    auto get = [this, device](bool isUplink) {
+        auto state = m_cell->GetState(device, isUplink);
+        auto bps = std::isnan(state.rateBps) ? 0 : state.rateBps; // before the first report
+        return Capacity{isUplink ? 1U : 0U, CountOthers(isUplink), bps, state.sinrDb};
+    };
+    return {get(false), get(true)};
 }
 
 uint32_t

@@ -21,9 +21,8 @@ namespace ns3::cosim
 NS_OBJECT_ENSURE_REGISTERED(ThreeGppFading);
 
 ThreeGppFading::ThreeGppFading()
-    : m_model(CreateObject<ThreeGppSpectrumPropagationLossModel>())
 {
-    m_model->SetChannelModel(CreateObject<MovingChannelModel>());
+    AddModel();
 }
 
 TypeId
@@ -55,8 +54,12 @@ void
 ThreeGppFading::DoDispose()
 {
     m_antennas.clear();
-    m_model->Dispose();
-    m_model = nullptr;
+    for (auto& model : m_models)
+    {
+        model->Dispose();
+    }
+    m_models.clear();
+    m_lineOfSight = nullptr;
     SpectrumPropagationLossModel::DoDispose();
 }
 
@@ -65,7 +68,26 @@ ThreeGppFading::DoCalcRxPowerSpectralDensity(Ptr<const SpectrumSignalParameters>
                                              Ptr<const MobilityModel> a,
                                              Ptr<const MobilityModel> b) const
 {
-    return m_model->DoCalcRxPowerSpectralDensity(params, a, b, GetAntenna(a), GetAntenna(b))->psd;
+    auto get = [&](size_t model) {
+        return m_models[model]->DoCalcRxPowerSpectralDensity(params, a, b, GetAntenna(a), GetAntenna(b))->psd;
+    };
+    auto share = m_lineOfSight ? m_lineOfSight->GetShare(a, b) : 1;
+    if (share == 1 || share == 0)
+    {
+        return get(share == 1 ? 0 : 1);
+    }
+    auto sum = get(0);
+    *sum *= share;
+    *sum += *get(1) * (1 - share);
+    return sum;
+}
+
+void
+ThreeGppFading::AddModel()
+{
+    auto model = CreateObject<ThreeGppSpectrumPropagationLossModel>();
+    model->SetChannelModel(CreateObject<MovingChannelModel>());
+    m_models.push_back(model);
 }
 
 Ptr<const PhasedArrayModel>
@@ -87,28 +109,54 @@ ThreeGppFading::GetAntenna(Ptr<const MobilityModel> mobility) const
 void
 ThreeGppFading::SetScenario(const std::string& scenario)
 {
-    m_model->SetChannelModelAttribute("Scenario", StringValue(scenario));
+    for (auto& model : m_models)
+    {
+        model->SetChannelModelAttribute("Scenario", StringValue(scenario));
+    }
 }
 
 void
 ThreeGppFading::SetFrequency(double frequencyHz)
 {
-    m_model->SetChannelModelAttribute("Frequency", DoubleValue(frequencyHz));
+    for (auto& model : m_models)
+    {
+        model->SetChannelModelAttribute("Frequency", DoubleValue(frequencyHz));
+    }
 }
 
 void
 ThreeGppFading::SetConditionModel(Ptr<ChannelConditionModel> model)
 {
-    if (model)
+    m_lineOfSight = DynamicCast<MovingLineOfSight>(model);
+    if (m_lineOfSight)
     {
-        m_model->SetChannelModelAttribute("ChannelConditionModel", PointerValue(model));
+        AddModel();
+        StringValue scenario;
+        DoubleValue frequencyHz;
+        m_models.front()->GetChannelModelAttribute("Scenario", scenario);
+        m_models.front()->GetChannelModelAttribute("Frequency", frequencyHz);
+        m_models.back()->SetChannelModelAttribute("Scenario", scenario);
+        m_models.back()->SetChannelModelAttribute("Frequency", frequencyHz);
+        m_models.front()->SetChannelModelAttribute("ChannelConditionModel",
+                                                   PointerValue(CreateObject<AlwaysLosChannelConditionModel>()));
+        m_models.back()->SetChannelModelAttribute("ChannelConditionModel",
+                                                  PointerValue(CreateObject<NeverLosChannelConditionModel>()));
+    }
+    else if (model)
+    {
+        m_models.front()->SetChannelModelAttribute("ChannelConditionModel", PointerValue(model));
     }
 }
 
 int64_t
 ThreeGppFading::DoAssignStreams(int64_t stream)
 {
-    return m_model->AssignStreams(stream);
+    int64_t used = 0;
+    for (auto& model : m_models)
+    {
+        used += model->AssignStreams(stream + used);
+    }
+    return used;
 }
 
 } // namespace ns3::cosim

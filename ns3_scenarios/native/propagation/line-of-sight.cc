@@ -2,6 +2,8 @@
 #include "line-of-sight.h"
 
 #include "ns3/boolean.h"
+#include "ns3/double.h"
+#include "ns3/node.h"
 
 #include <algorithm>
 #include <cmath>
@@ -35,7 +37,12 @@ MovingLineOfSight::GetTypeId()
                                           "True for UMa, false for UMi street canyon.",
                                           BooleanValue(false),
                                           MakeBooleanAccessor(&MovingLineOfSight::m_isMacro),
-                                          MakeBooleanChecker());
+                                          MakeBooleanChecker())
+                            .AddAttribute("TransitionDistance",
+                                          "Displacement (m) over which line of sight comes and goes.",
+                                          DoubleValue(6.5),
+                                          MakeDoubleAccessor(&MovingLineOfSight::m_transitionDistance),
+                                          MakeDoubleChecker<double>(0.001));
     return tid;
 }
 
@@ -45,6 +52,18 @@ MovingLineOfSight::GetChannelCondition(Ptr<const MobilityModel> a, Ptr<const Mob
     double uniform = std::erfc(-m_normal.GetValue(a, b, CORRELATION_DISTANCE) / std::sqrt(2)) / 2;
     double height = std::min(a->GetPosition().z, b->GetPosition().z);
     return uniform < GetProbability(GetOffset(a, b).GetLength(), height) ? m_sight : m_noSight;
+}
+
+double
+MovingLineOfSight::GetShare(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const
+{
+    double state = GetChannelCondition(a, b)->IsLos() ? 1 : 0;
+    auto offset = GetOffset(a, b);
+    auto key = std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()});
+    auto& latest = m_latest.try_emplace(key, Latest{state, offset}).first->second;
+    auto most = (offset - latest.offset).GetLength() / m_transitionDistance;
+    latest = {latest.share + std::clamp(state - latest.share, -most, most), offset};
+    return latest.share;
 }
 
 double

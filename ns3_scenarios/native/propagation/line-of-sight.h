@@ -6,6 +6,10 @@
 
 #include "ns3/channel-condition-model.h"
 
+#include <cstdint>
+#include <map>
+#include <utility>
+
 namespace ns3::cosim
 {
 
@@ -20,14 +24,30 @@ class MovingLineOfSight : public ChannelConditionModel
     MovingLineOfSight();
     static TypeId GetTypeId();
     Ptr<ChannelCondition> GetChannelCondition(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const override;
+
+    /**
+     * How much a link has of line of sight, from 0 to 1: 1 or 0 as the state says where a link is first looked at, and
+     * from then on towards the state by its change of place, as a share of the transition distance. This stands in for
+     * the soft state of clause 7.6.3.3, whose arctangent leaves a link without line of sight a part of it everywhere.
+     */
+    double GetShare(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
+
     int64_t AssignStreams(int64_t stream) override;
 
     /// Table 7.4.2-1, for outdoor devices.
     double GetProbability(double distance, double deviceHeight) const;
 
   private:
+    struct Latest
+    {
+        double share;
+        Vector2D offset;
+    };
+
     bool m_isMacro{false};
+    double m_transitionDistance{0};
     mutable SpatialNormal m_normal;
+    mutable std::map<std::pair<uint32_t, uint32_t>, Latest> m_latest; // by node, the lower first
     Ptr<ChannelCondition> m_sight;
     Ptr<ChannelCondition> m_noSight;
 };

@@ -33,6 +33,12 @@ MovingChannelModel::GetChannel(Ptr<const MobilityModel> a,
     return channel;
 }
 
+Ptr<const MovingChannelModel::ThreeGppChannelParams>
+MovingChannelModel::GetDrawn(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const
+{
+    return DynamicCast<const ThreeGppChannelParams>(GetParams(a, b));
+}
+
 double
 MovingChannelModel::GetCorrelationDistance(ChannelCondition::LosConditionValue condition) const
 {

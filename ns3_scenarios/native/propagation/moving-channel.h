@@ -19,10 +19,15 @@ namespace ns3::cosim
 class MovingChannelModel : public ThreeGppChannelModel
 {
   public:
+    using ThreeGppChannelModel::ThreeGppChannelParams;
+
     Ptr<const ChannelMatrix> GetChannel(Ptr<const MobilityModel> a,
                                         Ptr<const MobilityModel> b,
                                         Ptr<const PhasedArrayModel> aAntenna,
                                         Ptr<const PhasedArrayModel> bAntenna) override;
+
+    /// What the latest channel between these two was made of, ray by ray.
+    Ptr<const ThreeGppChannelParams> GetDrawn(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
 
   private:
     double GetCorrelationDistance(ChannelCondition::LosConditionValue condition) const;
