@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -25,18 +26,17 @@ from commands import Failed, attempt, run
 from engine import Engine, engine
 from layers import problems
 
-from cosim.record.journal import TABLES, UNREPEATABLE, Journal
+from cosim.record.journal import FILE_NAME, TABLES, UNREPEATABLE, Journal
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
 PROJECT = "wdmoe-cosim-check"
 BUILD_S, RUN_S, CALL_S = 1200.0, 300.0, 60.0
-MID_RUN = r"top-k: {}[0-9]{{2}}/[0-9]+, virtual time"  # so many hundreds of exchanges of the first policy are done
-STROKES = (  # far enough apart for what was lost to catch up, and all within the longer run
-    (2, "network", "docker kill"),
-    (4, "model", "docker kill"),
-    (6, "network", "SIGKILL from the host"),
-    (8, "model", "SIGKILL from the host"),
+STROKES = (  # after so many exchanges: far enough apart for what was lost to catch up, and all within the longer run
+    (200, "network", "docker kill"),
+    (400, "model", "docker kill"),
+    (600, "network", "SIGKILL from the host"),
+    (800, "model", "SIGKILL from the host"),
 )
 ATTACK_S = 8
 LONGER = "--policy top-k --set workload.new_tokens=64"
@@ -84,6 +84,19 @@ class Composed:
             if time.monotonic() > end_s:
                 raise Failed(f"{service} did not print {pattern!r} within {RUN_S:g} s, but:\n{self.log(service)}")
             time.sleep(0.2)
+
+    def until_recorded(self, run_name: str, exchanges: int) -> None:
+        """Wait until a run's journal has so many exchanges."""
+        place = f"file:{self.clone / 'runs' / run_name / FILE_NAME}?mode=ro"
+        end_s = time.monotonic() + RUN_S
+        while time.monotonic() < end_s:
+            with contextlib.suppress(sqlite3.OperationalError), closing(sqlite3.connect(place, uri=True)) as db:
+                if db.execute("SELECT count(*) FROM exchanges").fetchone()[0] >= exchanges:
+                    return
+            time.sleep(0.2)
+        raise Failed(
+            f"{run_name} did not record {exchanges} exchanges within {RUN_S:g} s; it printed:\n{self.log('model')}"
+        )
 
     def wait_for_end(self) -> None:
         """Wait until the model's side has come to its end, and hold its exit code."""
@@ -269,8 +282,8 @@ def struck(composed: Composed) -> None:
     """
     composed.compose("down", "--timeout", "2")
     composed.compose("up", "--detach", run_name="struck", arguments=LONGER, limit_s=RUN_S)
-    for hundreds, service, how in STROKES:
-        composed.until("model", MID_RUN.format(hundreds))
+    for exchanges, service, how in STROKES:
+        composed.until_recorded("struck", exchanges)
         if composed.state("model", "State.Status") != "running":
             raise Failed(f"the run came to its end before the {service} could be lost by {how}")
         if how == "docker kill":
