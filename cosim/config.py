@@ -58,7 +58,9 @@ class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `weight_bits`: bits that a device stores an expert's weight in.
     """
 
-    hardware: str | list[str] = "jetson-agx-orin"
+    hardware: str | list[str] = field(
+        default_factory=lambda: ["snapdragon-8-gen-3", "jetson-orin-nano-super", "jetson-agx-orin", "jetson-orin-nano"]
+    )
     weight_bits: Literal[2, 3, 4, 8, 16, 32] = 4
 
 
@@ -123,7 +125,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def scenario(self) -> str:
         """The name of the radio scenario, or `FILE.py` or `FILE.py:CLASS` with the file's absolute path."""
-        name = str(self.radio.get("scenario", "lte"))
+        name = str(self.radio.get("scenario", "nr"))
         return os.path.abspath(name) if re.search(r"\.py(:\w+)?$", name) else name
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from ..scenario import Positive, Topology
+from ..scenario import Positive, Topology, fill
 from ..world import streams
 from ..world.movement import Point
 from . import neighbour_sites
@@ -14,20 +14,20 @@ from .lte_network import ANY_DEVICES, BAND_RB, DOWNLINK_HZ, MOST_DEVICES, PROFIL
 from .neighbour_sites import Neighbours
 from .one_cell import OneCell, geometric
 
-NEAREST_M = 30.0
-FARTHEST_M = 250.0
+NEAREST_M = 20.0
+FARTHEST_M = 100.0  # where sites stand 200 m apart, the cell ends hereabouts
 
 
 class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One LTE cell, its evolved packet core, and its devices.
 
     `devices`: how many (default: as many as distances or positions are given, else 8).
-    `distances_m`: of each device from the BS, on a circle around it (default: 30 to 250 m, geometric).
+    `distances_m`: of each device from the BS, on a circle around it (default: 20 to 100 m, geometric).
     `positions_m`: x, y, z of each device instead; the BS stands at x = y = 0, 25 m high for uma, else 10 m.
     `other_users_distances_m`: of the other users of `background` from the BS, taken in turn, in directions that go
-    evenly round it; they stay there (default: 30 to 250 m, geometric).
-    `neighbours`: sites around the cell, whose interference comes on top of the noise; unset, there are none. With them
-    the BS has the antennas of such a site, else one that is isotropic.
+    evenly round it; they stay there (default: 20 to 100 m, geometric).
+    `neighbours`: sites around the cell, whose interference comes on top of the noise (default: with umi and uma 18
+    of them, with the others none). With them the BS has the antennas of such a site, else one that is isotropic.
     """
 
     name: ClassVar[str] = "lte"
@@ -42,8 +42,10 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         self.count_devices()
+        if self.neighbours is None:
+            fill(self, neighbours=neighbour_sites.around(self.path_loss))
         self.check_distances(self.least_distance_m)
-        self.check_fading()
+        self.check_radio()
 
     @classmethod
     def spread(cls, devices: int) -> tuple[float, ...]:
@@ -53,17 +55,17 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.connect(ns, [(0.0, 0.0)], self.places(), self.other_places())
 
     def set_antennas(self, ns: Any, lte: Any) -> None:
-        if self.neighbours:
+        if self.neighbours.sites:
             sector = self._sector_antenna(ns, self.neighbours)
             lte.SetEnbAntennaModelType("ns3::cosim::SiteElement")
             lte.SetEnbAntennaModelAttribute("Downtilt", ns.DoubleValue(0.0))
             lte.SetEnbAntennaModelAttribute("AntennaElement", ns.PointerValue(sector))
             lte.SetAttribute("UsePdschForCqiGeneration", ns.BooleanValue(False))
 
-    def surround(self, ns: Any, bs: Any, radios: Any) -> Any:
-        if not self.neighbours:
-            return None
+    def surround(self, ns: Any, bs: Any, radios: Any, loss: Any) -> Any:
         given = self.neighbours
+        if not given.sites:
+            return None
         distance_m = neighbour_sites.distance_m(given, self.path_loss)
         attributes = {
             "Numerology": ns.UintegerValue(0),
@@ -76,10 +78,12 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
             "AntennaElement": ns.PointerValue(self._sector_antenna(ns, given)),
             "SectorPower": ns.DoubleValue(self.bs_power_dbm if given.power_dbm is None else given.power_dbm),
             "DevicePower": ns.DoubleValue(self.device_power_dbm),
+            "NominalPower": ns.DoubleValue(self.nominal_power_dbm),
+            "PathLossFactor": ns.DoubleValue(self.path_loss_factor),
         }
         places = neighbour_sites.grid(given.sites, distance_m, self.height_m)
         models = self.models(ns, DOWNLINK_HZ[PROFILES[self.profile].downlink_earfcn])
-        sites = neighbour_sites.create(ns, given, places, attributes, models)
+        sites = neighbour_sites.create(ns, given, places, attributes, models, loss)
         neighbours = ns.CreateObject[ns.cosim.LteNeighbours]()
         neighbours.SetSites(sites)
         neighbours.SetEnb(bs.Get(0))

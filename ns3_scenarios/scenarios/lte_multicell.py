@@ -20,7 +20,6 @@ TIMES_TO_TRIGGER_S = (
 
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # turned by it again and again, directions never repeat
 SPEED_MPS = 10.0
-UPLINK_TARGET_DBM = -90  # at the BS, for each resource block: 26 dB above its noise. At ns-3's -80 dBm uplinks starve
 SPARE_CONTEXTS = 4  # a cell may still hold the context of a device that comes back to it
 
 
@@ -46,6 +45,9 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     attach_s: ClassVar[float] = 1.0
 
     profile: Literal["20mhz", "20mhz-2x2"] = "20mhz"
+    shadowing_sigma_db: Annotated[float, msgspec.Meta(ge=0, le=30)] | None = 0.0
+    nominal_power_dbm: Annotated[int, msgspec.Meta(ge=-126, le=24)] = -90
+    path_loss_factor: float = 1.0
     core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.0
     rlc: Literal["am", "um"] = "am"
     cells: Annotated[int, msgspec.Meta(ge=3, le=7)] = 3
@@ -70,7 +72,7 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         if nearest_m < self.least_distance_m:
             reason = f"{nearest_m:g} m, but path_loss holds from {self.least_distance_m:g} m on"
             raise RequestError("radio.positions_m", reason)
-        self.check_fading()
+        self.check_radio()
         if self.movement is None:
             fill(self, movement=ConstantVelocity(velocities_mps=tuple(map(self._towards_next_site, places_m))))
 
@@ -86,7 +88,6 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
         rlc: Literal["Am", "Um"] = "Am" if self.rlc == "am" else "Um"
         super()._configure(ns, replace(profile, rlc=rlc), contexts + SPARE_CONTEXTS)
-        ns.Config.SetDefault("ns3::LteUePowerControl::PoNominalPusch", ns.StringValue(str(UPLINK_TARGET_DBM)))
 
     def sites(self) -> list[tuple[float, float]]:
         """x and y of each BS in m, in the order of the cells."""

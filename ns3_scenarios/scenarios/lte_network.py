@@ -43,6 +43,7 @@ PROFILES = {
     "20mhz-2x2": Profile(1, 3, "Am", 100, 18100),
     "100mhz-2x2": Profile(5, 3, "Um", 38750, 38750),
 }
+PATH_LOSS_FACTORS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # TS 36.331 clause 6.3.2, UplinkPowerControl
 DOWNLINK_HZ = {100: 2.12e9, 38750: 2.31e9}  # TS 36.101 table 5.7.3-1
 
 
@@ -63,7 +64,9 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     `scheduler`: "pf" proportional fair or "rr" round robin.
     `core_delay_s`: one-way delay between the edge server and the BS.
     `bs_power_dbm`: transmit power of the BS on each carrier.
-    `device_power_dbm`: transmit power of each device.
+    `device_power_dbm`: transmit power of each device, at most.
+    `nominal_power_dbm`, `path_loss_factor`: P0 (in a resource block) and alpha of the uplink's power control, TS 36.213
+    clause 5.1.1.1; the values that TS 36.331 clause 6.3.2 has for them.
     """
 
     modules: ClassVar[Sequence[str]] = ("lte",)
@@ -82,11 +85,13 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     path_loss: Literal["umi", "uma", "log-distance", "friis"] = "umi"
     path_loss_exponent: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
     line_of_sight: Literal["random", "always", "never"] = "random"
-    shadowing_sigma_db: Annotated[float, msgspec.Meta(ge=0, le=30)] | None = 0.0
+    shadowing_sigma_db: Annotated[float, msgspec.Meta(ge=0, le=30)] | None = None
     fading: Literal["none", "umi", "uma"] = "none"
     fading_speed_mps: Annotated[float, msgspec.Meta(ge=0, le=150)] = 3.0
     bs_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=60)] = 40.0
     device_power_dbm: Annotated[float, msgspec.Meta(ge=-30, le=40)] = 23.0
+    nominal_power_dbm: Annotated[int, msgspec.Meta(ge=-126, le=24)] = -85
+    path_loss_factor: float = 0.9
     core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
 
     @property
@@ -99,8 +104,11 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Of a BS."""
         return HEIGHT_M.get(self.path_loss, HEIGHT_M["umi"])
 
-    def check_fading(self) -> None:
-        """Raise `RequestError` for models that do not fit together."""
+    def check_radio(self) -> None:
+        """Raise `RequestError` for models that do not fit together, and what power control has no value for."""
+        if self.path_loss_factor not in PATH_LOSS_FACTORS:
+            known = ", ".join(f"{factor:g}" for factor in PATH_LOSS_FACTORS)
+            raise RequestError("radio.path_loss_factor", f"{self.path_loss_factor:g} is none of {known}")
         if self.fading not in ("none", self.path_loss):
             raise RequestError("radio.fading", f"{self.fading} needs the path_loss of the same name")
 
@@ -162,7 +170,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             radio.AddUe(radios.Get(i))
         for i in range(nodes.GetN(), users.GetN()):
             radio.AddOther(radios.Get(i))
-        around = self.surround(ns, bs, radios)
+        around = self.surround(ns, bs, radios, channel[0])
         if cells.GetN() == 1:
             lte.Attach(radios, bs.Get(0))
         else:
@@ -188,8 +196,8 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     def set_antennas(self, ns: Any, lte: Any) -> None:
         """Tell the `LteHelper` which antennas BSs have. They are isotropic, unless a subclass does."""
 
-    def surround(self, ns: Any, bs: Any, radios: Any) -> Any:
-        """Put around the network what is not of it; returns what must live as long. Nothing, unless a subclass does."""
+    def surround(self, ns: Any, bs: Any, radios: Any, loss: Any) -> Any:
+        """Put around the network, whose model of path loss is `loss`, what is not of it; returns what must live as long. Nothing, unless a subclass does."""
 
     def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
         """Defaults of what LteHelper makes out of sight. `contexts`: devices that one cell must have room for."""
@@ -214,8 +222,16 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             "ns3::LteEnbPhy::TxPower": self.bs_power_dbm,
             "ns3::LteUePhy::TxPower": self.device_power_dbm,
             "ns3::LteUePowerControl::Pcmax": self.device_power_dbm,
+            "ns3::LteUePowerControl::Alpha": self.path_loss_factor,
         }
-        for make, values in ((ns.StringValue, text), (ns.UintegerValue, numbers), (ns.DoubleValue, powers)):
+        integers = {"ns3::LteUePowerControl::PoNominalPusch": self.nominal_power_dbm}
+        kinds = (
+            (ns.StringValue, text),
+            (ns.UintegerValue, numbers),
+            (ns.DoubleValue, powers),
+            (ns.IntegerValue, integers),
+        )
+        for make, values in kinds:
             for name, value in values.items():
                 ns.Config.SetDefault(name, make(value))
 

@@ -12,6 +12,7 @@ from ..scenario import Positive, Scenario, Topology, fill
 from .lte import Lte
 from .lte_network import ANY_DEVICES as ANY_LTE_DEVICES
 from .lte_network import MOST_DEVICES as MOST_LTE_DEVICES
+from .neighbour_sites import Neighbours
 from .wifi import ANY_DEVICES as ANY_WIFI_DEVICES
 from .wifi import MOST_DEVICES as MOST_WIFI_DEVICES
 from .wifi import Wifi
@@ -25,9 +26,9 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An LTE cell and a Wi-Fi cell with one edge server, LTE's devices first.
 
     `lte_devices`, `wifi_devices`: how many of each kind (default: as many as there are distances, else 4).
-    `lte_distances_m`: of each device from the base station (default: 30 to 250 m, geometric).
-    `lte_profile`, `lte_path_loss`, `lte_line_of_sight`, `lte_core_delay_s`: as the `lte` scenario's parameters without
-    the prefix.
+    `lte_distances_m`: of each device from the base station (default: 20 to 100 m, geometric).
+    `lte_profile`, `lte_path_loss`, `lte_line_of_sight`, `lte_shadowing_sigma_db`, `lte_core_delay_s`, `lte_neighbours`:
+    as the `lte` scenario's parameters without the prefix.
     `wifi_distances_m`: of each device from the access point (default: 2 to 10 m, evenly).
     `wifi_channel_width_mhz`, `wifi_mcs`: as the `wifi` scenario's parameters without the prefix.
     """
@@ -48,7 +49,9 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lte_profile: Literal["20mhz", "20mhz-2x2", "100mhz-2x2"] = "20mhz"
     lte_path_loss: Literal["umi", "uma", "log-distance", "friis"] = "umi"
     lte_line_of_sight: Literal["random", "always", "never"] = "random"
+    lte_shadowing_sigma_db: Annotated[float, msgspec.Meta(ge=0, le=30)] | None = None
     lte_core_delay_s: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    lte_neighbours: Neighbours | None = None
     wifi_devices: Annotated[int, msgspec.Meta(ge=1, le=MOST_WIFI_DEVICES)] | None = None
     wifi_distances_m: Annotated[tuple[Positive, ...], ANY_WIFI_DEVICES] | None = None
     wifi_channel_width_mhz: Literal[20, 40, 80, 160] = 80
@@ -56,7 +59,7 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         cellular, local = self._part(Lte), self._part(Wifi)
-        fill(self, lte_devices=cellular.devices, lte_distances_m=cellular.distances_m)
+        fill(self, lte_devices=cellular.devices, lte_distances_m=cellular.distances_m, lte_neighbours=cellular.neighbours)
         fill(self, wifi_devices=local.devices, wifi_distances_m=local.distances_m)
 
     def build(self, ns: Any) -> Topology:

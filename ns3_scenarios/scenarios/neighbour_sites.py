@@ -34,7 +34,7 @@ class OnOffLoad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sites of three sectors each, on a hexagonal grid around the cell.
 
-    `sites`: 6 or 18, one ring of them or two.
+    `sites`: 6 or 18, one ring of them or two; 0 is none.
     `inter_site_distance_m`: between neighbouring sites (default: 200; uma 500, rma 1732).
     `load`: the share of its PRBs that each sector uses in each slot; or a table with `mean_on_s`, `mean_off_s` and
     `share`; or a recording, [seconds, share] after [seconds, share] and again from the first, all sectors in step.
@@ -42,7 +42,7 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `downtilt_deg`: by which the sectors look below the horizon.
     """
 
-    sites: Literal[6, 18] = 18
+    sites: Literal[0, 6, 18] = 18
     inter_site_distance_m: Annotated[float, Meta(ge=30, le=100_000)] | None = None
     load: Share | OnOffLoad | Annotated[tuple[tuple[Period, Share], ...], Meta(min_length=1)] = 0.3
     power_dbm: Dbm | None = None
@@ -76,21 +76,35 @@ def grid(sites: int, distance_m: float, height_m: float) -> list[Point]:
     return [(x, y, height_m) for x, y in found[:sites]]
 
 
+def around(path_loss: str) -> Neighbours:
+    """Those that a cell has where nobody says any: of a city or of the country, or else none."""
+    return Neighbours() if path_loss in INTER_SITE_DISTANCE_M else Neighbours(sites=0)
+
+
 def check(neighbours: Neighbours, path_loss: str) -> None:
     """Raise `RequestError` where there can be none."""
-    if path_loss == "inh":
+    if neighbours.sites and path_loss == "inh":
         raise RequestError("radio.neighbours", "an office has no grid of sites around it; take umi, uma or rma")
 
 
 def create(
-    ns: Any, neighbours: Neighbours, sites: Sequence[Point], attributes: dict[str, Any], models: tuple[Any, Any]
+    ns: Any,
+    neighbours: Neighbours,
+    sites: Sequence[Point],
+    attributes: dict[str, Any],
+    models: tuple[Any, Any],
+    serving_loss: Any,
 ) -> Any:
-    """Make an `ns.cosim.NeighbourSites`, its sites and its load; `models` of path loss and sight are its own."""
+    """Make an `ns.cosim.NeighbourSites`, its sites and its load.
+
+    `models` of path loss and sight are its own, `serving_loss` that of the cell.
+    """
     made = ns.CreateObject[ns.cosim.NeighbourSites]()
     loss, condition = models
     given = attributes | {
         "RandomLoad": ns.BooleanValue(isinstance(neighbours.load, OnOffLoad)),
         "PropagationLossModel": ns.PointerValue(loss),
+        "ServingLossModel": ns.PointerValue(serving_loss),
     }
     if condition:
         given["ChannelConditionModel"] = ns.PointerValue(condition)

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from bridge.network import NS_PER_S, RequestError
 
-from ..scenario import Device, Positive, Scenario, Topology
+from ..scenario import Device, Positive, Scenario, Topology, fill
 from ..world import streams
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
@@ -19,8 +19,8 @@ from . import neighbour_sites, nr_frame, nr_link_level, nr_timing, propagation
 from .one_cell import OneCell, geometric
 from .propagation import PathLoss, Sight
 
-NEAREST_M = 30.0
-FARTHEST_M = 250.0
+NEAREST_M = 20.0
+FARTHEST_M = 100.0  # where sites stand 200 m apart, the cell ends hereabouts
 MOST_DEVICES = 256
 ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
@@ -34,10 +34,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One 5G NR cell, and its devices.
 
     `devices`: how many (default: as many as distances or positions are given, else 8).
-    `distances_m`: of each device from the gNB, on a circle around it (default: 30 to 250 m, geometric).
+    `distances_m`: of each device from the gNB, on a circle around it (default: 20 to 100 m, geometric).
     `positions_m`: x, y, z of each device instead; the gNB stands at x = y = 0, 10 m high (uma 25, rma 35, inh 3).
     `other_users_distances_m`: of the other users of `background` from the gNB, taken in turn, in directions that go
-    evenly round it; they stay there (default: 30 to 250 m, geometric).
+    evenly round it; they stay there (default: 20 to 100 m, geometric).
     `frequency_hz`: of the carrier; of its downlink with FDD.
     `duplex_spacing_hz`: by how much the uplink's carrier lies below the downlink's with FDD.
     `bandwidth_mhz`: of the carrier, one that TS 38.101 has for the numerology.
@@ -54,7 +54,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `line_of_sight`: "random" as in TR 38.901 table 7.4.2-1, or "always", or "never" (not with the last two).
     `shadowing_sigma_db`: standard deviation of log-normal shadowing, reciprocal, changing with `movement`; 0 is none;
     None is what TR 38.901 prescribes, and none for the last two.
-    `fading`: fast fading of TR 38.901 clause 7.5 for the scenario of `path_loss`.
+    `fading`: fast fading of TR 38.901 clause 7.5 for the scenario of `path_loss` (default: where there is one).
     `fading_speed_mps`: gives the Doppler shift of the fading of devices that stay where they are.
     `scheduler`: "pf" proportional fair or "rr" round robin.
     `rlc`: "am", or "um" without retransmissions after those of HARQ.
@@ -78,7 +78,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `gnb_power_dbm`, `device_power_dbm`: transmit powers, the latter at most.
     `nominal_power_dbm`, `path_loss_factor`: P0 (in a PRB of 15 kHz) and alpha of the uplink's power control, TS 38.213
     clause 7.1.1.
-    `neighbours`: sites around the cell, whose interference comes on top of the noise; unset, there are none.
+    `neighbours`: sites around the cell, whose interference comes on top of the noise (default: with umi, uma and rma 18
+    of them, with the others none).
     """
 
     name: ClassVar[str] = "nr"
@@ -115,9 +116,9 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path_loss: PathLoss = "umi"
     path_loss_exponent: Annotated[float, Meta(ge=1, le=10)] = 3.0
     line_of_sight: Sight = "random"
-    shadowing_sigma_db: Annotated[float, Meta(ge=0, le=30)] | None = 0.0
-    fading: bool = False
-    fading_speed_mps: Annotated[float, Meta(ge=0, le=150)] = 3.0
+    shadowing_sigma_db: Annotated[float, Meta(ge=0, le=30)] | None = None
+    fading: bool | None = None
+    fading_speed_mps: Annotated[float, Meta(ge=0, le=150)] = 0.83
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
@@ -139,12 +140,16 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     core_delay_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
     gnb_power_dbm: Annotated[float, Meta(ge=-30, le=60)] = 40.0
     device_power_dbm: Annotated[float, Meta(ge=-30, le=40)] = 23.0
-    nominal_power_dbm: Annotated[float, Meta(ge=-202, le=24)] = -80.0
-    path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    nominal_power_dbm: Annotated[float, Meta(ge=-202, le=24)] = -85.0
+    path_loss_factor: Annotated[float, Meta(ge=0, le=1)] = 0.9
     neighbours: neighbour_sites.Neighbours | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()
+        if self.fading is None:
+            fill(self, fading=self.path_loss in propagation.FADING_NAME)
+        if self.neighbours is None:
+            fill(self, neighbours=neighbour_sites.around(self.path_loss))
         prbs = nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
         nr_frame.check_pattern(self.pattern, self.special_symbols)
         if self.layers > self.polarizations:
@@ -159,8 +164,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise RequestError("radio.request_offset_slots", reason)
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
-        if self.neighbours:
-            neighbour_sites.check(self.neighbours, self.path_loss)
+        neighbour_sites.check(self.neighbours, self.path_loss)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -182,12 +186,12 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
         helper.SetTiming(self._timing_settings(ns))
-        if self.neighbours:
-            helper.SetNeighbours(neighbours := self._neighbours(ns, self.neighbours))
+        if self.neighbours.sites:
+            helper.SetNeighbours(neighbours := self._neighbours(ns, self.neighbours, kept[0]))
             kept = (kept, neighbours)
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
         helper.AssignStreams(streams.NR[0])
-        if self.neighbours:
+        if self.neighbours.sites:
             neighbours.AssignStreams(streams.NEIGHBOURS[0])
         cell = helper.GetCell()
         addresses = ns.Ipv4AddressHelper()
@@ -268,7 +272,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             is_moving=self.movement is not None,
         )
 
-    def _neighbours(self, ns: Any, neighbours: neighbour_sites.Neighbours) -> Any:
+    def _neighbours(self, ns: Any, neighbours: neighbour_sites.Neighbours, serving_loss: Any) -> Any:
         distance_m = neighbour_sites.distance_m(neighbours, self.path_loss)
         power_dbm = neighbours.power_dbm
         attributes = {
@@ -285,7 +289,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "PathLossFactor": ns.DoubleValue(self.path_loss_factor),
         }
         sites = neighbour_sites.grid(neighbours.sites, distance_m, self._height_m())
-        return neighbour_sites.create(ns, neighbours, sites, attributes, self._path_loss(ns))
+        return neighbour_sites.create(ns, neighbours, sites, attributes, self._path_loss(ns), serving_loss)
 
     def _configure(self, ns: Any, helper: Any) -> Any:
         """Set the helper's attributes; what is returned must live as long as the network."""
@@ -329,7 +333,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             }
             for rows, columns in (self.gnb_antennas, self.device_antennas)
         ]
-        if self.neighbours:
+        if self.neighbours.sites:
             element = ns.CreateObject[ns.cosim.SiteElement]()
             element.SetAttribute("Downtilt", ns.DoubleValue(self.neighbours.downtilt_deg))
             arrays[0]["AntennaElement"] = ns.PointerValue(element)

@@ -28,7 +28,7 @@ namespace
 constexpr double STEP = 0.5;               // m that a device moves before its links are computed anew; ours
 constexpr double USER_HEIGHT = 1.5;        // m, outdoors, TR 38.901 table 7.2-1
 constexpr double LEAST_DISTANCE = 10;      // m, of a user from its site, likewise for UMi
-constexpr uint32_t MOST_TRIES = 50;        // for a place where a user's own sector is the best; ours
+constexpr uint32_t MOST_TRIES = 50;        // for a user whose own sector, or a device whose cell, is the best; ours
 constexpr uint64_t LOAD_SALT = 1ull << 63; // beside the numbers of slots
 
 double
@@ -136,7 +136,13 @@ NeighbourSites::GetTypeId()
                           "Decides which links have line of sight; that of the path loss, if it has one.",
                           PointerValue(),
                           MakePointerAccessor(&NeighbourSites::m_condition),
-                          MakePointerChecker<ChannelConditionModel>());
+                          MakePointerChecker<ChannelConditionModel>())
+            .AddAttribute("ServingLossModel",
+                          "Path loss with shadowing between the cell's BS and its devices. Unset, nobody asks whether "
+                          "the cell is the best for them.",
+                          PointerValue(),
+                          MakePointerAccessor(&NeighbourSites::m_servingLoss),
+                          MakePointerChecker<PropagationLossModel>());
     return tid;
 }
 
@@ -149,6 +155,7 @@ NeighbourSites::DoDispose()
     m_element = nullptr;
     m_loss = nullptr;
     m_condition = nullptr;
+    m_servingLoss = nullptr;
     m_draw = nullptr;
     m_bs = nullptr;
     m_bsAntenna = nullptr;
@@ -199,6 +206,13 @@ double
 NeighbourSites::GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
     return FromDb(m_loss->CalcRxPower(0, a, b));
+}
+
+double
+NeighbourSites::DrawPath(Ptr<PropagationLossModel> loss, Ptr<MobilityModel> a, Ptr<MobilityModel> b)
+{
+    loss->CalcRxPower(0, a, b); // ns-3's shadowing of a link holds from the second time on
+    return FromDb(loss->CalcRxPower(0, a, b));
 }
 
 double
@@ -289,10 +303,40 @@ NeighbourSites::Renew()
         auto position = link.mobility->GetPosition();
         if (!link.isRenewed || (position - link.position).GetLength() >= STEP)
         {
-            link.isRenewed = true;
             link.position = position;
+            if (!link.isRenewed)
+            {
+                DrawSites(link);
+            }
+            link.isRenewed = true;
             RenewLink(link);
         }
+    }
+}
+
+void
+NeighbourSites::DrawSites(Link& link)
+{
+    auto most = std::numeric_limits<double>::infinity();
+    if (m_servingLoss)
+    {
+        most = DrawPath(m_servingLoss, m_bs, link.mobility) * GetGain(m_bsAntenna, Angles(link.position, m_bsPosition));
+    }
+    for (const auto& site : m_sites)
+    {
+        double antenna = 0;
+        for (const auto& panel : m_panels)
+        {
+            antenna = std::max(antenna, GetElementGain(panel.GetDirection(link.position - site.position)));
+        }
+        auto mobility = site.mobility;
+        for (uint32_t tries = 1; tries < MOST_TRIES && DrawPath(m_loss, mobility, link.mobility) * antenna > most; tries++)
+        {
+            mobility = CreateObject<ConstantPositionMobilityModel>();
+            mobility->SetPosition(site.position);
+            CreateObject<Node>()->AggregateObject(mobility);
+        }
+        link.sites.push_back(mobility);
     }
 }
 
@@ -303,9 +347,10 @@ NeighbourSites::RenewLink(Link& link)
     auto seenByBs = m_bsPanel.GetDirection(link.position - m_bsPosition);
     link.paths.clear();
     std::vector<double> received; // of each site, had it one element of 0 dBi
-    for (const auto& site : m_sites)
+    for (uint32_t i = 0; i < m_sites.size(); i++)
     {
-        link.paths.push_back(GetPath(site.mobility, link.mobility));
+        const auto& site = m_sites[i];
+        link.paths.push_back(GetPath(link.sites[i], link.mobility));
         auto siteSeen = link.panel.GetDirection(site.position - link.position);
         received.push_back(link.paths.back() * GetGain(link.antenna, Angles(site.position, link.position)) *
                            link.panel.GetBeamGain(bsSeen, siteSeen));
