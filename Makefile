@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test lint bench containers prerequisites clean
 
 run: $(RUN)
-	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
+	$(VENV)/bin/cosim run --policy top-k --policy weight-to-latency
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25

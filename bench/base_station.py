@@ -22,6 +22,7 @@ from model_side.model.inference import routed_by
 from model_side.model.moe import GateOutput
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
+from model_side.prediction.line import Line
 from model_side.shapes import WIRE_PROFILES
 
 REPEATS = 1000
@@ -59,15 +60,16 @@ class InstantNetwork:
 def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) -> tuple[float, float]:
     """Median and 99th percentile of microseconds for one exchange, without the network call."""
     records: list[LayerExchange] = []
-    placement = place(experts, devices)
+    placement = place(1, experts, devices)
     shape = replace(WIRE_PROFILES["mixtral-8x7b"], experts=experts, top_k=top_k)
     hardware = [PROFILES["jetson-agx-orin"]] * devices
-    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware, placement, 16, 4)
+    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware, 16, 4)
     base_station = BaseStation(
         InstantNetwork(devices),
         placement,
         compute,
         make_policy(policy),
+        Line(devices),
         shape.token_bytes,
         10**10,
         on_exchange=records.append,

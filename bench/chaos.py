@@ -43,7 +43,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 def begin(folder: Path) -> "subprocess.Popen[str]":
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    return start("run", "--policy", "top-k", "--policy", "wdmoe", "--out", str(folder), *settings)
+    return start("run", "--policy", "top-k", "--policy", "weight-to-latency", "--out", str(folder), *settings)
 
 
 def strike(process: "subprocess.Popen[str]", whom: str, number: signal.Signals, after_s: float) -> bool:

@@ -41,6 +41,7 @@ from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
+from model_side.prediction.line import Line
 from model_side.record_routing import GateArrays, RoutingWriter
 from model_side.routing_replay import RoutingReplay
 from model_side.shapes import WIRE_PROFILES
@@ -128,7 +129,7 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
             stack.callback(journal.close)
             stack.enter_context(journal.batched())
             network = JournaledNetwork(journal, 1, policy, Here())
-        placement = place(SHAPE.experts, DEVICES)
+        placement = place(len(SHAPE.moe_layers), SHAPE.experts, DEVICES)
         hardware = [PROFILES["jetson-agx-orin"]] * DEVICES
         if folder is not None:
             journal.add_variant(1, policy, "fixed", network.info, ["-"] * DEVICES, [[d] for d in range(DEVICES)])
@@ -139,9 +140,10 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
                 done += 1
                 journal.add_exchange(1, done, record, Wait.ALL.value)
 
-        compute = RooflineTimes(SHAPE, PROFILES["nvidia-l4"], hardware, placement, 16, 4)
+        compute = RooflineTimes(SHAPE, PROFILES["nvidia-l4"], hardware, 16, 4)
+        steps, line = make_policy(policy), Line(DEVICES)
         base_station = BaseStation(
-            network, placement, compute, make_policy(policy), SHAPE.token_bytes, 10**11, on_exchange=on_exchange
+            network, placement, compute, steps, line, SHAPE.token_bytes, 10**11, on_exchange=on_exchange
         )
         for token in replay.serve(base_station):
             if folder is not None:

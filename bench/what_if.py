@@ -23,10 +23,10 @@ SEEDS = (1, 2, 3, 4)
 LOADS = {"64 tokens": [], "24 tokens": ["workload.prompt_tokens=24"], "128 tokens": ["workload.prompt_tokens=128"]}
 POLICIES = {
     "top-k": ("top-k", []),
-    "wdmoe 0.1": ("wdmoe", ["policy.wdmoe.threshold=0.1"]),
-    "wdmoe 0.25": ("wdmoe", ["policy.wdmoe.threshold=0.25"]),
-    "wdmoe 0.5": ("wdmoe", ["policy.wdmoe.threshold=0.5"]),
-    "wdmoe 1": ("wdmoe", ["policy.wdmoe.threshold=1.0"]),
+    "weight-to-latency 0.1": ("weight-to-latency", ["policy.weight-to-latency.threshold=0.1"]),
+    "weight-to-latency 0.25": ("weight-to-latency", ["policy.weight-to-latency.threshold=0.25"]),
+    "weight-to-latency 0.5": ("weight-to-latency", ["policy.weight-to-latency.threshold=0.5"]),
+    "weight-to-latency 1": ("weight-to-latency", ["policy.weight-to-latency.threshold=1.0"]),
 }
 BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
 

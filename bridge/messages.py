@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 MAX_TO_SERVER_BYTES = 64 << 10
 """On the data channel. 128 transfers take about 4 KiB; a scenario's parameters are rarely larger."""
 MAX_TO_CLIENT_BYTES = 8 << 20

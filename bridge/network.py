@@ -88,6 +88,7 @@ class TransferOutcome(Struct, frozen=True, array_like=True, forbid_unknown_field
     `downlink_end_ns`: the device's application had the last byte, and computing began.
     `compute_end_ns`: computing ended, and the uplink began at once.
     `uplink_end_ns`: the edge server's application had the last byte of the answer.
+    `downlink_air_j`, `uplink_air_j`: what BS and device radiated for it, in joules; None where the radio doesn't know.
     """
 
     device: int
@@ -96,6 +97,8 @@ class TransferOutcome(Struct, frozen=True, array_like=True, forbid_unknown_field
     downlink_end_ns: int | None
     compute_end_ns: int | None
     uplink_end_ns: int | None
+    downlink_air_j: float | None = None
+    uplink_air_j: float | None = None
 
 
 class LinkState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

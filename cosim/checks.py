@@ -23,7 +23,7 @@ from model_side.model.model_folder import (
     token_counter,
 )
 from model_side.placement import place
-from model_side.policies import make_policy
+from model_side.policies import make_policy, policy_kinds
 from model_side.shapes import OWN, WIRE_PROFILES
 
 _CHARACTERS_A_TOKEN = 16
@@ -34,12 +34,12 @@ _COUNTED = 500_000
 
 def check(config: Config) -> None:
     """Raise `RequestError` naming the field that cannot be: of policies, hardware, model or routing, and workload."""
+    steps = {kind.name: kind for policy in config.policies for kind in policy_kinds(policy)}
     for name in config.policy:
-        if name not in config.policies:
-            only = f"has options, but only {', '.join(config.policies)} run{meant(name, config.policies)}"
-            raise RequestError(f"policy.{name}", only)
-    for name in config.policies:
-        make_policy(name, config.policy.get(name))
+        if name not in steps:
+            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
+    for policy in config.policies:
+        make_policy(policy, config.policy)
     _check_hardware(config)
     if config.model.wire_profile not in (OWN, *WIRE_PROFILES):
         there = (OWN, *WIRE_PROFILES)
@@ -47,7 +47,7 @@ def check(config: Config) -> None:
         raise RequestError("model.wire_profile", f"{config.model.wire_profile!r} is none of {', '.join(there)}{hint}")
     described = _check_routing(config) if config.model.routing else _check_model(config)
     if described.experts is not None and not isinstance(config.placement.experts, str):
-        place(described.experts, max(config.placement.experts, default=0) + 1, config.placement.experts)
+        place(1, described.experts, max(config.placement.experts, default=0) + 1, config.placement.experts)
 
 
 def check_scenario(config: Config) -> None:
@@ -67,7 +67,7 @@ def check_devices(config: Config, devices: int) -> None:
     """Raise `RequestError` if experts are placed on more than so many devices."""
     where = config.placement.experts
     if not isinstance(where, str):
-        place(len(where), devices, where)
+        place(1, len(where), devices, where)
 
 
 def _check_hardware(config: Config) -> None:

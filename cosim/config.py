@@ -18,6 +18,8 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
+from model_side.prediction import PREDICTORS
+from model_side.routing import Remainder
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -72,10 +74,18 @@ class BaseStation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the base station waits for the devices in a layer: at most `deadline_s`, and by `wait` less."""
+    """How long the base station waits for the devices in a layer: at most `deadline_s`, and by `wait` less.
+
+    `missing`: what becomes of the weight of experts that a policy leaves out or that do not come back: "shared" among
+    the token's others, "kept" as it was, or "top-n": as if the router had normalised over its `missing_top_n` best.
+    `decision_s`: virtual time that a policy takes in each layer.
+    """
 
     deadline_s: Positive = 5.0
     wait: Wait = Wait.ALL
+    missing: Remainder = Remainder.SHARED
+    missing_top_n: Count | None = None
+    decision_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
 
 
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +116,10 @@ class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One experiment. `policies` run one after another on the same `seed`, all of them on each of `networks`."""
+    """One experiment. `policies` run one after another on the same `seed`, all of them on each of `networks`.
+
+    `prediction`: how the base station foresees what its links take.
+    """
 
     seed: Seed = 1
     seeds: Seeds = field(default_factory=Seeds)
@@ -120,6 +133,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_station: BaseStation = field(default_factory=BaseStation)
     exchange: Exchange = field(default_factory=Exchange)
     workload: Workload = field(default_factory=Workload)
+    prediction: str = "line"
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -221,6 +235,11 @@ def convert(values: dict[str, Any]) -> Config:
         if name not in (*NETWORKS, WHAT_IF):
             there = ", ".join(NETWORKS)
             raise RequestError("networks", f"nobody knows {name!r}; there are {there}{meant(name, NETWORKS)}")
+    if (config.exchange.missing is Remainder.TOP_N) != (config.exchange.missing_top_n is not None):
+        raise RequestError("exchange.missing_top_n", 'belongs to exchange.missing = "top-n"; give both or neither')
+    if config.prediction not in PREDICTORS:
+        there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"
+        raise RequestError("prediction", f"nobody knows {config.prediction!r}; {there}")
     if config.model.routing:
         _check_routing(config)
     return config

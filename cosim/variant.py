@@ -23,8 +23,10 @@ from model_side.base_station import BaseStation, LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
-from model_side.policies import Policy, make_policy
+from model_side.policies import Steps, make_policy
+from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality
+from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.serving import Serving
 from model_side.shapes import wire_shape
@@ -68,7 +70,7 @@ def run_variants(
         raise
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
-            policy = make_policy(name, config.policy.get(name))
+            policy = make_policy(name, config.policy)
             variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display)
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
@@ -96,15 +98,15 @@ class Variant:
         number: int,
         kind: str,
         policy_name: str,
-        policy: Policy,
+        policy: Steps,
         journal: Journal,
         network: JournaledNetwork,
         serving: Serving,
         display: Display,
     ):
-        devices = network.info.devices
+        devices, exchange = network.info.devices, config.exchange
         shape = wire_shape(config.model.wire_profile, serving.shape)
-        placement = place(shape.experts, len(devices), config.placement.experts)
+        placement = place(len(serving.shape.moe_layers), shape.experts, len(devices), config.placement.experts)
         named = config.devices.hardware
         names = [named] if isinstance(named, str) else named
         hardware = [names[device % len(names)] for device in range(len(devices))]
@@ -112,7 +114,6 @@ class Variant:
             shape,
             PROFILES[config.base_station.hardware],
             [PROFILES[name] for name in hardware],
-            placement,
             config.base_station.weight_bits,
             config.devices.weight_bits,
         )
@@ -121,13 +122,15 @@ class Variant:
             placement,
             compute,
             policy,
+            PREDICTORS[config.prediction](len(devices)),
             shape.token_bytes,
-            round(config.exchange.deadline_s * NS_PER_S),
-            config.exchange.wait,
+            round(exchange.deadline_s * NS_PER_S),
+            exchange.wait,
+            Missing(exchange.missing, exchange.missing_top_n or 0),
+            round(exchange.decision_s * NS_PER_S),
             self._exchanged,
         )
-        experts = [[int(e) for e in (placement.device_of == device).nonzero()[0]] for device in range(len(devices))]
-        journal.add_variant(number, policy_name, kind, network.info, hardware, experts)
+        journal.add_variant(number, policy_name, kind, network.info, hardware, placement.held())
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config
@@ -136,7 +139,7 @@ class Variant:
         self._serving = serving
         self._display = display
         self._exchanges = 0
-        self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "model", "journal and display"), 0.0)
+        self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "policy", "model", "journal and display"), 0.0)
 
     def run(self, set_up_s: float) -> dict[str, float]:
         """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
@@ -155,13 +158,16 @@ class Variant:
         self._display.end()
         spent_s = time.perf_counter() - began_s
         self._costs["set-up"] = set_up_s
-        self._costs["model"] = spent_s - sum(self._costs[part] for part in ("ns-3", "bridge", "journal and display"))
+        self._costs["model"] = spent_s - sum(
+            self._costs[part] for part in ("ns-3", "bridge", "policy", "journal and display")
+        )
         return self._costs
 
     def _exchanged(self, record: LayerExchange) -> None:
         busy_s = self._network.busy_ns / NS_PER_S
         self._costs["ns-3"] += busy_s
         self._costs["bridge"] += record.network_wall_s - busy_s
+        self._costs["policy"] += record.policy_wall_s
         with self._cost("journal and display"):
             self._exchanges += 1
             self._journal.add_exchange(self._number, self._exchanges, record, self._config.exchange.wait.value)

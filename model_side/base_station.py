@@ -1,34 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base station: it computes attention and gate, chooses experts, asks their devices, and combines.
 
-For each MoE layer: the BS computes, the policy chooses among the gate's experts, the hidden states travel
-to the devices and the answers back, and what did not come back in time is left out of the sum. So the
-links decide what the model says next. All of it is arithmetic on arrays: whether a model runs behind the
-gate, or a recording, is not known here.
+For each MoE layer: the BS computes, the policy chooses experts, the hidden states travel to the devices and the answers
+back, and what did not come back in time is left out of the sum. So the links decide what the model says next. All of
+it is arithmetic on arrays: whether a model runs behind the gate, or a recording, is not known here.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import NS_PER_S, Network, Outcome, Status, Transfer, Wait
+from bridge.network import NS_PER_S, LinkState, Network, Outcome, Status, Transfer, Wait
 from model_side.hardware.profiles import to_ns
-from model_side.latency import LatencyPredictor
-from model_side.placement import Placement
-from model_side.policies import Policy
-from model_side.routing import Gate, Indices, LayerRouting, Mask, Probabilities, Weights, leave_out
+from model_side.placement import LayerPlacement, Placement
+from model_side.policies import Steps
+from model_side.prediction import Prediction, Predictor
+from model_side.routing import Floats, Gate, Indices, Mask, Missing, Weights
+from model_side.selection import DeviceWork, Layer, Phase, Selection
 
-
-class Phase(StrEnum):
-    """Prefill runs all tokens of a prompt at once, decode one token after the other."""
-
-    PREFILL = "prefill"
-    DECODE = "decode"
+__all__ = ["BaseStation", "ComputeTimes", "DeviceWork", "LayerExchange", "Phase"]
 
 
 class ComputeTimes(Protocol):
@@ -40,29 +34,19 @@ class ComputeTimes(Protocol):
     def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token."""
 
-    def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Each device's work [D] for its experts, which compute `tokens_per_expert` [E]; or [X, D] for [X, E]."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceWork:
-    """What a layer's routing asks of the devices: distinct `tokens` [D] for each, and `compute_s` [D]."""
-
-    tokens: NDArray[np.int64]
-    compute_s: NDArray[np.float64]
+    def devices_s(self, tokens: NDArray[np.int64], device: Indices) -> Floats:
+        """Each device's work [..., D] for its seats, which compute `tokens` [..., P] and are on `device` [..., P]."""
 
 
 @dataclass(frozen=True)
 class LayerExchange:
     """All that happened in one MoE layer of one forward pass.
 
-    `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS
-    computed for `bs_compute_ns` up to `depart_ns`. `gate_weights`, `gate_indices` [N, k] are the model's
-    own choice out of `experts` E and the router's `probabilities` [N, E] (softmax of its logits; None where
-    a recording lacks them), `chosen_weights`, `chosen_indices` [N, k] the policy's (index E: left out), and
-    `delivered` [N, k] tells which of these came back. `tokens_per_device` [D] counts distinct tokens,
-    `predicted_s` [D] is what the BS expected of each device under the model's own choice. Everything but
-    `network_wall_s`, the wall-clock seconds within the network, is the same in every run.
+    `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS computed for
+    `bs_compute_ns` up to `depart_ns`. `gate` has the model's own choice [N, k], `placement` says where experts are,
+    `selection` has the policy's choice [N, k'], with `slot_devices` [N, k'] where its experts were asked, and `delivered` [N, k'] tells which of these came back. `work`
+    is what was asked of the devices, `prediction` what the BS expected of it. Everything but `network_wall_s` and
+    `policy_wall_s`, the wall-clock seconds within network and policy, is the same in every run.
     """
 
     phase: Phase
@@ -73,18 +57,22 @@ class LayerExchange:
     depart_ns: int
     deadline_ns: int
     bs_compute_ns: int
-    experts: int
-    probabilities: Probabilities | None
-    gate_weights: Weights
-    gate_indices: Indices
-    chosen_weights: Weights
-    chosen_indices: Indices
+    gate: Gate
+    placement: LayerPlacement
+    selection: Selection
+    slot_devices: Indices
     delivered: Mask
     transfers: tuple[Transfer, ...]
-    tokens_per_device: NDArray[np.int64]
-    predicted_s: NDArray[np.float64]
+    work: DeviceWork
+    prediction: Prediction
     outcome: Outcome
     network_wall_s: float
+    policy_wall_s: float
+
+    @property
+    def is_where_placed(self) -> bool:
+        """Whether no expert of the layer had more than one device to be asked on."""
+        return not self.placement.is_replicated
 
 
 class BaseStation:
@@ -92,7 +80,9 @@ class BaseStation:
 
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
     distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
-    `deadline_ns` after its departure. Virtual time is the network's; the BS only adds its own computing.
+    `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
+    `decision_ns`: virtual time that a policy takes in each layer. Virtual time is the network's; the BS only adds its
+    own computing.
     """
 
     def __init__(
@@ -100,22 +90,28 @@ class BaseStation:
         network: Network,
         placement: Placement,
         compute: ComputeTimes,
-        policy: Policy,
+        policy: Steps,
+        predictor: Predictor,
         token_bytes: int,
         deadline_ns: int,
         wait: Wait = Wait.ALL,
+        missing: Missing = Missing(),
+        decision_ns: int = 0,
         on_exchange: Callable[[LayerExchange], None] | None = None,
     ):
         self.network = network
         self.placement = placement
-        self.predictor = LatencyPredictor(placement.devices)
+        self.predictor = predictor
         self._compute = compute
         self._policy = policy
         self._token_bytes = token_bytes
         self._deadline_ns = deadline_ns
         self._wait = wait
+        self._missing = missing
+        self._decision_ns = decision_ns
         self._on_exchange = on_exchange
         self._ready_ns = network.now_ns
+        self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
         self._tokens = 0
 
@@ -134,77 +130,85 @@ class BaseStation:
         """Choose experts for one layer, exchange with their devices, and return what is to be combined.
 
         Where policy and network leave the model's own choice alone, its arrays are returned as they came.
-        `work` is what that choice asks of the devices, for who knows it already (see `device_work`).
+        `work` is what that choice asks of the devices, for who knows it already (see `works`).
         """
         phase, request, position = self._pass
         self._tokens = len(gate.indices)
         bs_compute_s = self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)
-        bs_compute_ns = round(bs_compute_s * NS_PER_S)
+        bs_compute_ns = round(bs_compute_s * NS_PER_S) + self._decision_ns
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
 
-        work = work or self.device_work(gate.indices)
-        predicted_s = self._predict(work, depart_ns)
-        layer = LayerRouting(
-            gate.layer, gate.probabilities, gate.weights, gate.indices, predicted_s[self.placement.device_of]
+        placement = self.placement.layers[gate.layer]
+        layer = Layer(
+            gate,
+            len(self.placement.layers),
+            phase,
+            request,
+            position,
+            self._deadline_ns / NS_PER_S,
+            placement,
+            self._links,
+            self._missing,
+            LayerForecast(placement, self._compute, self.predictor, self._token_bytes, depart_ns),
+            Selection(gate.weights, gate.indices),
         )
-        weights, indices = self._policy(layer)
-        if indices is not gate.indices:
-            work = self.device_work(indices)
-        transfers = self._transfers(work)
+        if work is not None:
+            layer.__dict__["work"] = work
         began = time.perf_counter()
-        outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait)
+        selection = self._policy(layer)
+        policy_wall_s = time.perf_counter() - began
+        chosen = layer.after(selection)
+        transfers = self._transfers(chosen.work)
+        prediction = chosen.prediction
+        shares = None if selection.shares is None else selection.shares.tolist()
+        began = time.perf_counter()
+        outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait, shares)
         network_wall_s = time.perf_counter() - began
         self._ready_ns = outcome.now_ns
-        self.predictor.observe(transfers, outcome, depart_ns, deadline_ns)
+        self._links = outcome.links
+        self.predictor.observe(transfers, outcome, depart_ns, deadline_ns, prediction.seconds)
 
         arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
-        delivered = indices < layer.experts if arrived else self._delivered(indices, outcome)
+        is_asked = selection.indices < gate.experts
+        delivered = is_asked if arrived else self._delivered(chosen.slot_devices, outcome)
+        exchange = LayerExchange(
+            phase=phase,
+            request=request,
+            position=position,
+            layer=gate.layer,
+            tokens=self._tokens,
+            depart_ns=depart_ns,
+            deadline_ns=deadline_ns,
+            bs_compute_ns=bs_compute_ns,
+            gate=gate,
+            placement=placement,
+            selection=selection,
+            slot_devices=chosen.slot_devices,
+            delivered=delivered,
+            transfers=transfers,
+            work=chosen.work,
+            prediction=prediction,
+            outcome=outcome,
+            network_wall_s=network_wall_s,
+            policy_wall_s=policy_wall_s,
+        )
+        self._policy.observe(exchange)
         if self._on_exchange is not None:
-            self._on_exchange(
-                LayerExchange(
-                    phase=phase,
-                    request=request,
-                    position=position,
-                    layer=gate.layer,
-                    tokens=self._tokens,
-                    depart_ns=depart_ns,
-                    deadline_ns=deadline_ns,
-                    bs_compute_ns=bs_compute_ns,
-                    experts=layer.experts,
-                    probabilities=gate.probabilities,
-                    gate_weights=gate.weights,
-                    gate_indices=gate.indices,
-                    chosen_weights=weights,
-                    chosen_indices=indices,
-                    delivered=delivered,
-                    transfers=transfers,
-                    tokens_per_device=work.tokens,
-                    predicted_s=predicted_s,
-                    outcome=outcome,
-                    network_wall_s=network_wall_s,
-                )
-            )
+            self._on_exchange(exchange)
         if arrived:
-            return weights, indices
-        return leave_out(weights, indices, delivered | (indices == layer.experts), layer.experts)
+            return selection.weights, selection.indices
+        return self._missing.leave_out(gate, selection.weights, selection.indices, delivered)
 
-    def device_work(self, indices: Indices) -> DeviceWork:
-        """What a routing [N, k] asks of the devices."""
-        compute_s = self._compute.devices_s(self.placement.tokens_per_expert(indices))
-        return DeviceWork(self.placement.tokens_per_device(indices), compute_s)
+    def works(self, indices: Indices, starts: NDArray[np.int64], layers: NDArray[np.int64]) -> DeviceWork | None:
+        """What the model's own choice asks of the devices in X layers, arrays [X, D]; None where experts have replicas.
 
-    def device_works(
-        self, indices: Indices, starts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """`device_work` of many layers, arrays [X, D]; layer x has the rows of `indices` from `starts[x]` on."""
-        tokens = self.placement.tokens_per_device(indices, starts)
-        return tokens, self._compute.devices_s(self.placement.tokens_per_expert(indices, starts))
-
-    def _predict(self, work: DeviceWork, depart_ns: int) -> NDArray[np.float64]:
-        """The latency [D] that is expected of each device; one that gets nothing, as if it got one token."""
-        size = np.maximum(work.tokens, 1) * self._token_bytes
-        return self.predictor.predict(depart_ns, size, work.compute_s, size)
+        `layers` [X] says which MoE layers; layer x has the rows of `indices` from `starts[x]` on.
+        """
+        if self.placement.is_replicated:
+            return None
+        tokens, counts, device = self.placement.work(indices, starts, layers)
+        return DeviceWork(tokens, self._compute.devices_s(counts, device))
 
     def _transfers(self, work: DeviceWork) -> tuple[Transfer, ...]:
         busy = np.flatnonzero(work.tokens)
@@ -215,8 +219,41 @@ class BaseStation:
             for device, size, busy_ns in zip(busy.tolist(), sizes, compute_ns, strict=True)
         )
 
-    def _delivered(self, indices: Indices, outcome: Outcome) -> Mask:
-        """Which slots [N, k] came back whole."""
+    def _delivered(self, slot_devices: Indices, outcome: Outcome) -> Mask:
+        """Which slots [N, k'] came back whole."""
         answered = np.zeros(self.placement.devices + 1, dtype=bool)
         answered[[transfer.device for transfer in outcome.transfers if transfer.status is Status.DONE]] = True
-        return np.asarray(answered[self.placement.slot_devices(indices)])
+        return np.asarray(answered[slot_devices])
+
+
+@dataclass(frozen=True)
+class LayerForecast:
+    """See `model_side.selection.Forecast`; of one layer, departing at `depart_ns`."""
+
+    placement: LayerPlacement
+    compute: ComputeTimes
+    predictor: Predictor
+    token_bytes: int
+    depart_ns: int
+
+    def work(self, selection: Selection) -> DeviceWork:
+        """See `Forecast.work`."""
+        indices, devices = selection.indices, selection.devices
+        if devices is None:
+            devices = self.placement.slot_devices(indices)
+        seats = self.placement.tokens_per_seat(indices, devices)
+        return DeviceWork(self.placement.tokens_per_device(devices), self.compute_s(seats))
+
+    def compute_s(self, tokens_per_seat: NDArray[np.int64]) -> Floats:
+        """See `Forecast.compute_s`."""
+        return self.compute.devices_s(tokens_per_seat, self.placement.seat_device)
+
+    def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
+        """See `Forecast.predict`."""
+        size = np.maximum(work.tokens, 1) * self.token_bytes
+        return self.predictor.predict(self.depart_ns, size, work.compute_s, size, shares)
+
+
+def _unknown(device: int) -> LinkState:
+    """Of a link before the first exchange."""
+    return LinkState(device, connected=True)

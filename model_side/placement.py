@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which device holds which expert, and what a layer's routing means for each device."""
+"""Which devices hold which expert in each MoE layer, and what a layer's routing means for each device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,64 +9,139 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import RequestError
+from model_side.routing import Indices, Mask
 
 ROUND_ROBIN = "round-robin"
 FIELD = "placement.experts"
 
+Counts = NDArray[np.int64]
+
 
 @dataclass(frozen=True)
-class Placement:
-    """`device_of` [E] is the device of each expert, `devices` how many devices there are.
+class LayerPlacement:
+    """The devices of one MoE layer's experts: `holds` [E, D], each expert on at least one device.
 
-    Routings are arrays [N, k] of expert indices, in which E stands for a slot that is left out.
+    A *seat* is an expert on a device; the P seats are in order of expert, then device. Without replicas seat and expert
+    are the same number. Routings are arrays [N, k] of expert indices, in which E stands for a slot that is left out,
+    and of each slot's device, in which D does.
     """
 
-    device_of: NDArray[np.int64]
-    devices: int
+    holds: Mask
 
     @property
     def experts(self) -> int:
         """The number of experts, E."""
-        return len(self.device_of)
+        return self.holds.shape[0]
 
-    def slot_devices(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The device of each slot [N, k]; `devices` stands for a slot that is left out."""
-        return np.asarray(self._of_slot[indices])
+    @property
+    def devices(self) -> int:
+        """The number of devices, D."""
+        return self.holds.shape[1]
 
     @cached_property
-    def _of_slot(self) -> NDArray[np.int64]:
-        return np.append(self.device_of, self.devices)
+    def is_replicated(self) -> bool:
+        """Whether any expert is on several devices."""
+        return bool((self.holds.sum(axis=1) > 1).any())
 
-    def tokens_per_device(
-        self, indices: NDArray[np.int64], starts: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int64]:
+    @cached_property
+    def device_of(self) -> Indices:
+        """The device of each expert [E]; the first one that holds it, where there are several."""
+        return np.asarray(self.holds.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def seat_device(self) -> Indices:
+        """The device of each seat [P]."""
+        return np.asarray(np.nonzero(self.holds)[1], dtype=np.int64)
+
+    @cached_property
+    def seat_expert(self) -> Indices:
+        """The expert of each seat [P]."""
+        return np.asarray(np.nonzero(self.holds)[0], dtype=np.int64)
+
+    @cached_property
+    def seat_of(self) -> Indices:
+        """The seat of an expert on a device [E + 1, D + 1]; P where that is none, or the slot is left out."""
+        seats = np.full((self.experts + 1, self.devices + 1), len(self.seat_device), dtype=np.int64)
+        seats[self.seat_expert, self.seat_device] = np.arange(len(self.seat_device))
+        return seats
+
+    def slot_devices(self, indices: Indices, device_of: Indices | None = None) -> Indices:
+        """The device of each slot [N, k], by `device_of` [E] if the experts are not where they are first."""
+        of_slot = np.append(self.device_of if device_of is None else device_of, self.devices)
+        return np.asarray(of_slot[indices])
+
+    def tokens_per_device(self, slot_devices: Indices) -> Counts:
         """How many distinct tokens each device receives [D].
 
-        A token that needs several experts of one device is sent to it once, and the device sends back one
-        combined vector. With `starts` `indices` holds the rows of X layers, those of layer x from `starts[x]`
-        on and at least one, and the result is [X, D].
+        A token that needs several experts of one device is sent to it once, and the device sends back one combined
+        vector.
         """
-        needs = np.zeros((len(indices), self.devices + 1), dtype=bool)
-        np.put_along_axis(needs, self.slot_devices(indices), True, axis=1)
-        if starts is not None:
-            return np.asarray(np.add.reduceat(needs[:, : self.devices], starts, axis=0, dtype=np.int64))
-        tokens: NDArray[np.int64] = needs[:, : self.devices].sum(axis=0)
-        return tokens
+        return np.asarray(_needs(slot_devices, self.devices).sum(axis=0), dtype=np.int64)
 
-    def tokens_per_expert(
-        self, indices: NDArray[np.int64], starts: NDArray[np.int64] | None = None
-    ) -> NDArray[np.int64]:
-        """How many tokens each expert computes [E], or [X, E] as in `tokens_per_device`."""
-        if starts is None:
-            return np.bincount(indices.ravel(), minlength=self.experts + 1)[: self.experts]
+    def tokens_per_seat(self, indices: Indices, slot_devices: Indices) -> Counts:
+        """How many tokens are computed at each seat [P]."""
+        seats = len(self.seat_device)
+        if not self.is_replicated:
+            return np.bincount(indices.ravel(), minlength=seats + 1)[:seats]
+        return np.bincount(self.seat_of[indices, slot_devices].ravel(), minlength=seats + 1)[:seats]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which devices hold which experts: `layers` has each MoE layer's own."""
+
+    layers: tuple[LayerPlacement, ...]
+
+    @property
+    def experts(self) -> int:
+        """The number of experts of a layer, E."""
+        return self.layers[0].experts
+
+    @property
+    def devices(self) -> int:
+        """The number of devices, D."""
+        return self.layers[0].devices
+
+    @cached_property
+    def is_replicated(self) -> bool:
+        """Whether any expert of any layer is on several devices."""
+        return any(layer.is_replicated for layer in self.layers)
+
+    @cached_property
+    def device_of(self) -> Indices:
+        """The first device of each layer's experts [L, E]."""
+        return np.stack([layer.device_of for layer in self.layers])
+
+    def held(self) -> list[list[int]] | list[list[list[int]]]:
+        """The experts that each device holds; in each layer, if layers differ."""
+        by_layer = [[np.flatnonzero(held).tolist() for held in layer.holds.T] for layer in self.layers]
+        if all(each == by_layer[0] for each in by_layer):
+            return by_layer[0]
+        return [list(each) for each in zip(*by_layer, strict=True)]
+
+    def work(self, indices: Indices, starts: Counts, layers: Counts) -> tuple[Counts, Counts, Indices]:
+        """Of X layers without replicas: tokens [X, D] of each device and [X, E] of each expert, and its device [X, E].
+
+        `indices` holds the rows of all of them, those of MoE layer `layers[x]` from `starts[x]` on and at least one.
+        """
         slots = self.experts + 1
-        layer = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(indices)))
-        counts = np.bincount((layer[:, None] * slots + indices).ravel(), minlength=len(starts) * slots)
-        return counts.reshape(-1, slots)[:, : self.experts]
+        number = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(indices)))
+        devices = np.pad(self.device_of, ((0, 0), (0, 1)), constant_values=self.devices)[layers]
+        needs = _needs(devices[number[:, None], indices], self.devices)
+        tokens = np.add.reduceat(needs, starts, axis=0, dtype=np.int64)
+        counts = np.bincount((number[:, None] * slots + indices).ravel(), minlength=len(starts) * slots)
+        return np.asarray(tokens), counts.reshape(-1, slots)[:, :-1], devices[:, :-1]
 
 
-def place(experts: int, devices: int, where: str | Sequence[int] = ROUND_ROBIN) -> Placement:
-    """Put `experts` on `devices`: expert e on device e modulo `devices`, or on device `where[e]`.
+def _needs(slot_devices: Indices, devices: int) -> Mask:
+    """Which tokens [N, D] go to which devices."""
+    needs = np.zeros((len(slot_devices), devices + 1), dtype=bool)
+    np.put_along_axis(needs, slot_devices, True, axis=1)
+    return needs[:, :devices]
+
+
+def place(layers: int, experts: int, devices: int, where: str | Sequence[int] = ROUND_ROBIN) -> Placement:
+    """Put `experts` of each of `layers` on `devices`: expert e on device e modulo `devices`, or on device `where[e]`.
 
     Raises `RequestError` naming the entry for an unknown rule, a list that does not name one device for
     each expert, and a device that does not exist.
@@ -74,10 +149,10 @@ def place(experts: int, devices: int, where: str | Sequence[int] = ROUND_ROBIN) 
     if isinstance(where, str):
         if where != ROUND_ROBIN:
             raise RequestError(FIELD, f"{where!r} is neither {ROUND_ROBIN!r} nor a list of devices")
-        return Placement(np.arange(experts) % devices, devices)
+        where = [expert % devices for expert in range(experts)]
     if len(where) != experts:
         raise RequestError(FIELD, f"names {len(where)} devices for {experts} experts; name one for each expert")
     for expert, device in enumerate(where):
         if not 0 <= device < devices:
             raise RequestError(f"{FIELD}[{expert}]", f"device {device} is none of the devices 0 to {devices - 1}")
-    return Placement(np.array(where, dtype=np.int64), devices)
+    return Placement((LayerPlacement(np.eye(devices, dtype=bool)[list(where)]),) * layers)

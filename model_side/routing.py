@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One MoE layer's routing as arrays, and the one rule for leaving experts out."""
+"""One MoE layer's routing as arrays, and what becomes of the weight of an expert that is missing."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -12,66 +13,80 @@ from bridge.network import RequestError
 Weights: TypeAlias = NDArray[np.float32]
 Indices: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
-
-
 Probabilities: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What the router of one MoE layer gives for N tokens.
 
-    `layer` counts the MoE layers from 0. `weights`, `indices` [N, k]: the model's own choice out of E experts.
-    `probabilities` [N, E]: softmax of the router's logits, None in a recording without them.
+    `layer` counts the MoE layers from 0. `experts` is E. `weights`, `indices` [N, k]: the model's own choice.
+    `probabilities` [N, E]: softmax of the router's logits, None in a recording without them. `scores` [N, E]: by
+    which the router ranks the experts, as logits or, with a sigmoid router, sigmoids and their bias; None where only
+    the probabilities are known.
     """
 
     layer: int
+    experts: int
     probabilities: Probabilities | None
     weights: Weights
     indices: Indices
+    scores: Weights | None = None
+
+
+class Remainder(StrEnum):
+    """What becomes of the weight of experts that are missing, left out by a policy or lost by the links.
+
+    `shared`: the token's other experts get it, in proportion, so that its total stays. `kept`: they weigh what they
+    weighed, and the sum is smaller. `top-n`: they weigh what they would if the router had normalised over its n best
+    experts, n above k; after arXiv 2609.04575, which was seen in notes of others: the restatement is ours.
+    """
+
+    SHARED = "shared"
+    KEPT = "kept"
+    TOP_N = "top-n"
 
 
 @dataclass(frozen=True, slots=True)
-class LayerRouting:
-    """What a policy decides on: N tokens, E experts, the router's k for each token.
+class Missing:
+    """The rule for the weight of what is missing, of policy and links alike; `top_n` is the n of `Remainder.TOP_N`."""
 
-    `router` [N, E]: softmax of the router's logits, None in a recording without them. `weights`, `indices`
-    [N, k]: the model's own choice; its weights may sum to anything. `latency_s` [E]: what the BS expects
-    from asking each expert now, in seconds and above 0, if its device serves the tokens that the model's own
-    choice gives it.
-    """
+    remainder: Remainder = Remainder.SHARED
+    top_n: int = 0
 
-    layer: int
-    router: Probabilities | None
-    weights: Weights
-    indices: Indices
-    latency_s: NDArray[np.float64]
+    def leave_out(self, gate: Gate, weights: Weights, indices: Indices, keep: Mask) -> tuple[Weights, Indices]:
+        """Keep the slots in `keep` [N, k'] of a choice for the tokens of `gate`; a slot that goes has index E.
 
-    @property
-    def experts(self) -> int:
-        """The number of experts, E, which also is the index of a slot that is left out."""
-        return len(self.latency_s)
+        A token that keeps all it has keeps its weights bit for bit; one that keeps nothing has weights 0. E is above
+        every index, and what had index E already is as if it had never been there.
+        """
+        keep = keep | (indices == gate.experts)
+        if keep.all():
+            return weights, indices
+        kept = np.where(keep, weights, 0).astype(np.float64)
+        whole = keep.all(axis=1, keepdims=True)
+        if self.remainder is Remainder.SHARED:
+            left = kept.sum(axis=1, keepdims=True)
+            total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
+            kept = kept * np.divide(total, left, out=np.zeros_like(left), where=left > 0)
+        elif self.remainder is Remainder.TOP_N:
+            kept = kept * self._of_top_n(gate, weights)
+        return np.where(whole, weights, kept.astype(weights.dtype)), np.where(keep, indices, gate.experts)
 
-    @property
-    def probabilities(self) -> Probabilities:
-        """`router`. Raises `RequestError` where it was not recorded."""
-        if self.router is None:
-            raise RequestError("model.routing", "has no column probabilities, which the policy needs; record them")
-        return self.router
+    def _of_top_n(self, gate: Gate, weights: Weights) -> Floats:
+        """By how much [N, 1] the weights of a token with missing experts shrink, if they did not before."""
+        probabilities = known(gate.probabilities)
+        best = -np.partition(-probabilities, self.top_n - 1, axis=1)[:, : self.top_n]
+        own = np.take_along_axis(probabilities, gate.indices, axis=1)
+        shrunk = own.sum(axis=1, dtype=np.float64) / best.sum(axis=1, dtype=np.float64)
+        total = gate.weights.sum(axis=1, dtype=np.float64)
+        is_whole = weights.sum(axis=1, dtype=np.float64) >= total * (1 - 1e-6)
+        return np.where(is_whole, shrunk, 1.0)[:, None]
 
 
-def leave_out(weights: Weights, indices: Indices, keep: Mask, experts: int) -> tuple[Weights, Indices]:
-    """Keep the slots in `keep` [N, k], and give what the others weighed to those that stay, in proportion.
-
-    A token's total weight stays what it was, also in a model that does not normalise its weights. A token
-    that keeps everything keeps its weights bit for bit; one that keeps nothing has weights 0. A slot that
-    goes has index `experts`.
-    """
-    if keep.all():
-        return weights, indices
-    kept = np.where(keep, weights, 0).astype(np.float64)
-    left = kept.sum(axis=1, keepdims=True)
-    total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
-    scaled = kept * np.divide(total, left, out=np.zeros_like(left), where=left > 0)
-    whole = keep.all(axis=1, keepdims=True)
-    return np.where(whole, weights, scaled.astype(weights.dtype)), np.where(keep, indices, experts)
+def known(probabilities: Probabilities | None) -> Probabilities:
+    """The router's probabilities. Raises `RequestError` where they were not recorded."""
+    if probabilities is None:
+        raise RequestError("model.routing", "has no column probabilities, which are needed here; record them")
+    return probabilities

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model_side.base_station import BaseStation, DeviceWork
+from model_side.base_station import BaseStation
 from model_side.quality import GateProxy
 from model_side.routing import Gate, Indices
 from model_side.routing_trace import RoutingTrace
+from model_side.selection import DeviceWork
 from model_side.serving import TokenRecord
 
 _BLOCK_ROWS = 1 << 15
@@ -52,7 +53,7 @@ class RoutingReplay:
         weights = trace.weights[begin[0] : begin[-1]]
         probabilities = None if trace.probabilities is None else trace.probabilities[begin[0] : begin[-1]]
         starts = begin[:-1] - begin[0]
-        tokens, compute_s = base_station.device_works(experts, starts)
+        works = base_station.works(experts, starts, np.arange(len(starts)) % layers)
         totals = np.add.reduceat(weights.sum(axis=1, dtype=np.float64), starts).tolist()
         bounds = (begin - begin[0]).tolist()
         columns = (trace.request, trace.position, trace.tokens, trace.next_token)
@@ -65,8 +66,10 @@ class RoutingReplay:
             whole = exchange
             for layer in range(layers):
                 part = slice(bounds[exchange], bounds[exchange + 1])
-                gate = Gate(layer, None if probabilities is None else probabilities[part], weights[part], experts[part])
-                _, came = base_station.route(gate, DeviceWork(tokens[exchange], compute_s[exchange]))
+                router = None if probabilities is None else probabilities[part]
+                gate = Gate(layer, self.shape.experts, router, weights[part], experts[part])
+                work = None if works is None else DeviceWork(works.tokens[exchange], works.compute_s[exchange])
+                _, came = base_station.route(gate, work)
                 if came is gate.indices:
                     kept += totals[exchange]
                 elif self._proxy:

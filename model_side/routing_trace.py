@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import RequestError
-from model_side.base_station import Phase
 from model_side.record_routing import FORMAT, VERSION
 from model_side.routing import Probabilities, Weights
+from model_side.selection import Phase
 from model_side.shapes import ModelShape
 
 _INTEGERS = ("request", "pass", "position", "layer")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import asdict, replace
 
-from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.networks.source import Source, TimedNetwork
 from cosim.record.exchange_rows import Asked
@@ -71,10 +71,9 @@ class JournaledNetwork:
         bandwidth_shares: Sequence[float] | None = None,
     ) -> Outcome:
         """As `bridge.network.Network.exchange`; more in the class's description."""
-        if bandwidth_shares is not None:
-            raise RequestError("bandwidth_shares", "a journal has no place for them yet; leave them out")
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        asked = Asked(tuple(transfers), depart_ns, deadline_ns, wait)
+        shares = None if bandwidth_shares is None else tuple(bandwidth_shares)
+        asked = Asked(tuple(transfers), depart_ns, deadline_ns, wait, shares)
         recorded = self._journal.recorded(self._variant, self._number + 1)
         if recorded is None:
             outcome = self._ask(asked)

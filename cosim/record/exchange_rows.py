@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from bridge.network import Outcome, Transfer, Wait
 from model_side.base_station import LayerExchange
@@ -17,6 +18,7 @@ class Asked(NamedTuple):
     depart_ns: int
     deadline_ns: int
     wait: Wait
+    bandwidth_shares: tuple[float, ...] | None = None
 
 
 class RecordedExchange(NamedTuple):
@@ -40,11 +42,12 @@ def rows_of(record: LayerExchange, wait: str) -> dict[str, list[list[Any]]]:
         record.deadline_ns,
         wait,
         outcome.now_ns,
+        _blob(record.selection.shares, "<f8"),
     ]
     transfers = [
         [
             transfer.device,
-            int(record.tokens_per_device[transfer.device]),
+            int(record.work.tokens[transfer.device]),
             transfer.downlink_bytes,
             transfer.compute_ns,
             transfer.uplink_bytes,
@@ -52,17 +55,20 @@ def rows_of(record: LayerExchange, wait: str) -> dict[str, list[list[Any]]]:
         ]
         for transfer, result in zip(record.transfers, outcome.transfers, strict=True)
     ]
-    routing = [record.tokens, record.experts, record.gate_indices.shape[1]] + [
-        None if array is None else np.ascontiguousarray(array, dtype).tobytes()
-        for array, dtype in (
-            (record.probabilities, "<f4"),
-            (record.gate_weights, "<f4"),
-            (record.gate_indices, "<i2"),
-            (record.chosen_weights, "<f4"),
-            (record.chosen_indices, "<i2"),
-            (record.delivered, "?"),
-            (record.predicted_s, "<f8"),
-        )
+    gate, chosen = record.gate, record.selection
+    routing = [
+        record.tokens,
+        gate.experts,
+        gate.indices.shape[1],
+        _blob(gate.probabilities, "<f4"),
+        _blob(gate.weights, "<f4"),
+        _blob(gate.indices, "<i2"),
+        chosen.indices.shape[1],
+        _blob(chosen.weights, "<f4"),
+        _blob(chosen.indices, "<i2"),
+        None if record.is_where_placed else _blob(record.slot_devices, "<i2"),
+        _blob(record.delivered, "?"),
+        _blob(record.prediction.seconds, "<f8"),
     ]
     return {
         "exchanges": [exchange],
@@ -71,3 +77,12 @@ def rows_of(record: LayerExchange, wait: str) -> dict[str, list[list[Any]]]:
         "channel": [[outcome.channel]],
         "routing": [routing],
     }
+
+
+def shares_of(blob: bytes | None) -> tuple[float, ...] | None:
+    """The shares of the band that a column has."""
+    return None if blob is None else tuple(np.frombuffer(blob, "<f8").tolist())
+
+
+def _blob(array: NDArray[Any] | None, dtype: str) -> bytes | None:
+    return None if array is None else np.ascontiguousarray(array, dtype).tobytes()

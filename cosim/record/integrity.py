@@ -18,7 +18,7 @@ from cosim.config import NETWORKS, WHAT_IF, Config
 from cosim.record.channel_row import ROW
 from cosim.record.fingerprint import SEAL
 from cosim.record.schema import Column, columns, columns_of
-from model_side.base_station import Phase
+from model_side.selection import Phase
 from model_side.shapes import ModelShape
 
 _STORED = {"INTEGER": "integer", "REAL": "real", "TEXT": "text", "BLOB": "blob"}
@@ -53,6 +53,7 @@ _VARIANTS: dict[str, Any] = {
     "parameters": dict[str, Any],
     "versions": dict[str, str],
     "bandwidth_hz": tuple[float, float],
+    "policy_sources": dict[str, str],
 }
 
 
@@ -77,6 +78,7 @@ _FAULTS = {
         "exchange is below 1": "exchange < 1",
         "a number is below 0": "min(request, position, layer, tokens, bs_compute_ns, depart_ns) < 0",
         "a number is beyond 32 bits": f"max(request, position, layer, tokens) > {_MOST}",
+        "shares has not 8 bytes for each device": _sized("shares", "8 * " + _DEVICES),
         "depart_ns, end_ns and deadline_ns are not in order": "depart_ns > end_ns OR end_ns > deadline_ns",
     },
     "transfers": {
@@ -90,18 +92,19 @@ _FAULTS = {
     },
     "channel": {"rows has no whole rows": f"length(rows) % {ROW.itemsize} <> 0"},
     "routing": {
-        "a size is below 1": "min(tokens, experts, top_k) < 1",
+        "a size is below 1": "min(tokens, experts, top_k, chosen_k) < 1",
         "the exchange has another number of tokens": "tokens <> (SELECT e.tokens FROM exchanges e WHERE "
         "(e.variant, e.exchange) = (routing.variant, routing.exchange))",
         **{
-            f"{column} has not as many bytes as tokens, experts and top_k say": _sized(column, length)
+            f"{column} has not as many bytes as tokens, experts, top_k and chosen_k say": _sized(column, length)
             for column, length in (
                 ("probabilities", "4 * tokens * experts"),
                 ("gate_weights", "4 * tokens * top_k"),
                 ("gate_experts", "2 * tokens * top_k"),
-                ("chosen_weights", "4 * tokens * top_k"),
-                ("chosen_experts", "2 * tokens * top_k"),
-                ("delivered", "tokens * top_k"),
+                ("chosen_weights", "4 * tokens * chosen_k"),
+                ("chosen_experts", "2 * tokens * chosen_k"),
+                ("chosen_devices", "2 * tokens * chosen_k"),
+                ("delivered", "tokens * chosen_k"),
             )
         },
         "predicted_s has not 8 bytes for each device": _sized("predicted_s", "8 * " + _DEVICES),
@@ -201,7 +204,7 @@ def _check_json(db: sqlite3.Connection, path: Path) -> None:
             if text is not None:
                 decode(path, f"variants, variant {variant}: {column}", text, kind)
     for variant, device, text in db.execute("SELECT variant, device, experts FROM devices"):
-        decode(path, f"devices, variant {variant}, device {device}: experts", text, list[int])
+        decode(path, f"devices, variant {variant}, device {device}: experts", text, list[int | list[int]])
 
 
 def decode(path: Path, where: str, text: str, kind: Any) -> Any:

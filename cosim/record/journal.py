@@ -23,7 +23,7 @@ from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file
 from cosim.record.comparison import Comparison
-from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of
+from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_of
 from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
@@ -123,16 +123,22 @@ class Journal:
         network: str,
         info: NetworkInfo,
         hardware: Sequence[str],
-        experts: Sequence[Sequence[int]],
+        experts: Sequence[Sequence[int] | Sequence[Sequence[int]]],
+        policy_sources: Mapping[str, str] | None = None,
     ) -> None:
-        """Begin a variant of the experiment. `experts` are those that each device holds."""
+        """Begin a variant of the experiment.
+
+        `experts` are those that each device holds, in each layer if these differ; `policy_sources` are the digests of
+        a user's own files, by their names.
+        """
         with self._transaction():
             parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
+            sources = json.dumps(dict(policy_sources), sort_keys=True) if policy_sources else None
             band = None if info.bandwidth_hz is None else json.dumps(info.bandwidth_hz)
             self._put(
                 "variants",
                 (variant,),
-                [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band]],
+                [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources]],
             )
             self._put(
                 "devices",
@@ -246,15 +252,16 @@ class Journal:
         """Exchange `number` (from 1) of a variant; None if it was not recorded."""
         key = (variant, number)
         found = self.rows(
-            "SELECT depart_ns, deadline_ns, wait, end_ns FROM exchanges WHERE variant = ? AND exchange = ?", *key
+            "SELECT depart_ns, deadline_ns, wait, end_ns, shares FROM exchanges WHERE variant = ? AND exchange = ?",
+            *key,
         )
         if not found:
             return None
-        depart_ns, deadline_ns, wait, end_ns = found[0]
+        depart_ns, deadline_ns, wait, end_ns, shares = found[0]
         transfers, outcomes = [], []
         for device, down, compute_ns, up, status, *times in self.rows(
             "SELECT device, downlink_bytes, compute_ns, uplink_bytes, status, downlink_begin_ns, downlink_end_ns, "
-            "compute_end_ns, uplink_end_ns FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
+            "compute_end_ns, uplink_end_ns, downlink_air_j, uplink_air_j FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
             *key,
         ):
             transfers.append(Transfer(device, down, compute_ns, up))
@@ -268,7 +275,7 @@ class Journal:
         channel = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
         if not channel:
             raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
-        asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait))
+        asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait), shares_of(shares))
         return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
 
     def counts(self) -> tuple[int, int]:

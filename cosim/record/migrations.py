@@ -68,7 +68,28 @@ def to_5(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """What the base station expected may be NULL, where it was not recorded; a seal, which `_copy` puts on."""
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {1: to_2, 2: to_3, 3: to_4, 4: to_5}
+def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """A choice of any size, replicas, shares of the band, energy on the air, policies of a user's own: there were none.
+
+    What the base station expected was of the model's own choice; it stays where nothing else was chosen.
+    """
+    for table, column in (
+        ("variants", "policy_sources TEXT"),
+        ("exchanges", "shares BLOB"),
+        ("transfers", "downlink_air_j REAL"),
+        ("transfers", "uplink_air_j REAL"),
+        ("routing", "chosen_devices BLOB"),
+    ):
+        if _lacks(db, table, column.split()[0]):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    if _lacks(db, "routing", "chosen_k"):
+        db.execute("ALTER TABLE routing ADD COLUMN chosen_k INTEGER NOT NULL DEFAULT 1")
+        db.execute("UPDATE routing SET chosen_k = top_k")
+        db.execute("UPDATE routing SET predicted_s = NULL WHERE chosen_experts <> gate_experts")
+        unrecorded.setdefault("routing", []).append("predicted_s")
+
+
+STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {1: to_2, 2: to_3, 3: to_4, 4: to_5, 5: to_6}
 """The step from each older version to the next."""
 
 

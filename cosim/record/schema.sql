@@ -12,7 +12,8 @@ CREATE TABLE variants (
     parameters TEXT NOT NULL,
     versions TEXT NOT NULL,
     begin_ns INTEGER NOT NULL,
-    bandwidth_hz TEXT
+    bandwidth_hz TEXT,
+    policy_sources TEXT
 );
 
 CREATE TABLE devices (
@@ -37,6 +38,7 @@ CREATE TABLE exchanges (
     deadline_ns INTEGER NOT NULL,
     wait TEXT NOT NULL,
     end_ns INTEGER NOT NULL,
+    shares BLOB,
     PRIMARY KEY (variant, exchange)
 ) WITHOUT ROWID;
 
@@ -53,6 +55,8 @@ CREATE TABLE transfers (
     downlink_end_ns INTEGER,
     compute_end_ns INTEGER,
     uplink_end_ns INTEGER,
+    downlink_air_j REAL,
+    uplink_air_j REAL,
     PRIMARY KEY (variant, exchange, device),
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;
@@ -98,8 +102,10 @@ CREATE TABLE routing (
     probabilities BLOB,
     gate_weights BLOB NOT NULL,
     gate_experts BLOB NOT NULL,
+    chosen_k INTEGER NOT NULL,
     chosen_weights BLOB NOT NULL,
     chosen_experts BLOB NOT NULL,
+    chosen_devices BLOB,
     delivered BLOB NOT NULL,
     predicted_s BLOB,
     PRIMARY KEY (variant, exchange),

@@ -37,12 +37,25 @@ class DeviceSummary:
 
 
 @dataclass(frozen=True)
+class Slots:
+    """Of the `own` expert slots that the gate chose, those `kept` and those `left_out` by the policy; `substituted`:
+    slots that it asked of other experts; `late`: of those asked, those that did not come back in time."""
+
+    own: int
+    kept: int
+    substituted: int
+    left_out: int
+    late: int
+
+
+@dataclass(frozen=True)
 class VariantSummary:
     """One policy's pass. Latencies are arrays of virtual seconds, one entry a layer or a token.
 
     A layer's latency runs from the end of the layer before it, so it includes the BS's computing. `time_s`
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
+    `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
     """
 
     policy: str
@@ -53,9 +66,8 @@ class VariantSummary:
     tpot_s: Series
     time_s: dict[str, float]
     devices: list[DeviceSummary]
-    chosen: int
-    dropped_by_policy: int
-    dropped_by_network: int
+    slots: Slots
+    prediction_errors: Series
     statuses: dict[str, int]
     quality: Quality | None
     proxy: GateProxy | None
@@ -101,7 +113,6 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
     for request, begin_ns, end_ns in tokens:
         (tpot_s if request in seen else ttft_s).append((end_ns - begin_ns) / NS_PER_S)
         seen.add(request)
-    chosen, dropped_by_policy, dropped_by_network = _dropped(journal, variant)
     statuses = dict(journal.rows("SELECT status, count(*) FROM transfers WHERE variant = ? GROUP BY status", variant))
     return VariantSummary(
         policy=policy,
@@ -112,9 +123,8 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         tpot_s=np.array(tpot_s),
         time_s={**_time_split(journal, variant), "BS compute": _bs_compute_s(exchanges, [row[2] for row in tokens])},
         devices=_devices(journal, variant),
-        chosen=chosen,
-        dropped_by_policy=dropped_by_policy,
-        dropped_by_network=dropped_by_network,
+        slots=_slots(journal, variant),
+        prediction_errors=_prediction_errors(journal, variant),
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
         quality=_quality(journal, variant),
         proxy=_proxy(journal, variant),
@@ -155,17 +165,40 @@ def _time_split(journal: Journal, variant: int) -> dict[str, float]:
     }
 
 
-def _dropped(journal: Journal, variant: int) -> tuple[int, int, int]:
-    """Expert slots that the gate chose, that the policy left out, and that the network did not bring back."""
-    chosen = by_policy = by_network = 0
-    for experts, gate, picked, delivered in journal.rows(
-        "SELECT experts, gate_experts, chosen_experts, delivered FROM routing WHERE variant = ?", variant
+def _slots(journal: Journal, variant: int) -> Slots:
+    slots = np.zeros(5, dtype=np.int64)
+    for experts, top_k, gate, k, picked, delivered in journal.rows(
+        "SELECT experts, top_k, gate_experts, chosen_k, chosen_experts, delivered FROM routing WHERE variant = ?",
+        variant,
     ):
-        asked = np.frombuffer(picked, "<i2") < experts
-        chosen += len(gate) // 2
-        by_policy += int((~asked).sum())
-        by_network += int((asked & ~np.frombuffer(delivered, "?")).sum())
-    return chosen, by_policy, by_network
+        own, chosen = np.frombuffer(gate, "<i2").reshape(-1, top_k), np.frombuffer(picked, "<i2").reshape(-1, k)
+        asked = chosen < experts
+        late = asked & ~np.frombuffer(delivered, "?").reshape(chosen.shape)
+        if np.array_equal(own, chosen):
+            slots += (own.size, own.size, 0, 0, late.sum())
+            continue
+        same = own[:, :, None] == chosen[:, None, :]
+        kept = same.any(axis=2).sum()
+        slots += (own.size, kept, (asked & ~same.any(axis=1)).sum(), own.size - kept, late.sum())
+    return Slots(*slots.tolist())
+
+
+def _prediction_errors(journal: Journal, variant: int) -> Series:
+    """Of each transfer that was done: what it took over what was predicted, less one."""
+    expected = dict(
+        journal.rows("SELECT exchange, predicted_s FROM routing WHERE variant = ? AND predicted_s IS NOT NULL", variant)
+    )
+    rows = journal.rows(
+        "SELECT exchange, device, t.uplink_end_ns - e.depart_ns FROM transfers t JOIN exchanges e "
+        "USING (variant, exchange) WHERE variant = ? AND status = 'done'",
+        variant,
+    )
+    off = [
+        took_ns / NS_PER_S / np.frombuffer(expected[exchange], "<f8")[device] - 1
+        for exchange, device, took_ns in rows
+        if exchange in expected
+    ]
+    return np.array(off)
 
 
 def _devices(journal: Journal, variant: int) -> list[DeviceSummary]:

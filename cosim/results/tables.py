@@ -21,15 +21,18 @@ from cosim.record.schema import TABLES
 UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}
 """What the end of a column's name says of its unit."""
 
-# Of `routing`: element type, and whether a row of the array has an item for each expert or for each of the top k.
+# Of `routing`: element type, and whether a row of the array has an item for each expert or for each slot.
 _ARRAYS = {
     "probabilities": ("<f4", "experts"),
     "gate_weights": ("<f4", "top_k"),
     "gate_experts": ("<i2", "top_k"),
-    "chosen_weights": ("<f4", "top_k"),
-    "chosen_experts": ("<i2", "top_k"),
-    "delivered": ("?", "top_k"),
+    "chosen_weights": ("<f4", "chosen_k"),
+    "chosen_experts": ("<i2", "chosen_k"),
+    "chosen_devices": ("<i2", "chosen_k"),
+    "delivered": ("?", "chosen_k"),
 }
+_OF_DEVICES = [("routing", "predicted_s"), ("exchanges", "shares")]
+"""Arrays with an item for each device."""
 _DTYPES = {"INTEGER": "Int64", "REAL": "Float64", "TEXT": "str"}
 
 
@@ -48,8 +51,9 @@ def load(run: Path | str) -> dict[str, pd.DataFrame]:
             None if blob is None else np.frombuffer(blob, dtype).reshape(tokens, columns)
             for blob, tokens, columns in zip(routing[name], routing["tokens"], routing[width], strict=True)
         ]
-    predicted = routing["predicted_s"]
-    routing["predicted_s"] = [None if blob is None else np.frombuffer(blob, "<f8") for blob in predicted]
+    for table, name in _OF_DEVICES:
+        blobs = tables[table][name]
+        tables[table][name] = [None if blob is None else np.frombuffer(blob, "<f8") for blob in blobs]
     return tables
 
 
@@ -68,7 +72,7 @@ def export(run: Path, folder: Path) -> list[Path]:
 
 
 def _arrow(name: str, frame: pd.DataFrame) -> pa.Table:
-    nested = {column: _lists(frame[column]) for column in frame if name == "routing" and _is_array(str(column))}
+    nested = {column: _lists(frame[column]) for column in frame if _is_array(name, str(column))}
     plain = pa.Table.from_pandas(frame.drop(columns=list(nested)), preserve_index=False)
     columns = {column: nested.get(column) or plain[column] for column in frame}
     fields = [pa.field(column, array.type, metadata=_unit(column)) for column, array in columns.items()]
@@ -95,14 +99,19 @@ def _channel(recorded: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _is_array(column: str) -> bool:
-    return column in _ARRAYS or column == "predicted_s"
+def _is_array(table: str, column: str) -> bool:
+    return (table == "routing" and column in _ARRAYS) or (table, column) in _OF_DEVICES
 
 
 def _lists(arrays: "pd.Series[Any]") -> pa.Array:
     """Arrays [N, k] as lists of N lists of k, or arrays [D] as lists of D."""
-    if not len(arrays) or arrays.iloc[0] is None:  # what was not recorded was not recorded in any row
-        return pa.nulls(len(arrays), pa.list_(pa.float64()))
+    there = arrays.notna()
+    if not there.all():
+        whole = arrays[there]
+        kind = _lists(whole).type if len(whole) else pa.list_(pa.float64())
+        return pa.array([None if array is None else array.tolist() for array in arrays], kind)
+    if not len(arrays):
+        return pa.nulls(0, pa.list_(pa.float64()))
     values = pa.array(np.concatenate([array.ravel() for array in arrays]))
     if arrays.iloc[0].ndim == 2:
         widths = np.concatenate([np.full(len(array), array.shape[1]) for array in arrays])

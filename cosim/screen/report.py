@@ -2,6 +2,7 @@
 """A run's figures as tables, the variants side by side."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from bridge.network import Status
 from cosim.record.journal import Journal
-from cosim.results.summary import Series, VariantSummary
+from cosim.results.summary import Series, Slots, VariantSummary
 from model_side.quality import GateProxy
 
 if TYPE_CHECKING:
@@ -159,8 +160,17 @@ def _cost_rows(variants: Sequence[VariantSummary]) -> list[Row]:
     return [row(part) for part in parts]
 
 
-def _dropped(count: int, variant: VariantSummary) -> str:
-    return f"{count} of {variant.chosen} ({count / variant.chosen:.1%})" if variant.chosen else "-"
+def _of_own(figure: Callable[[Slots], int]) -> Callable[[VariantSummary], str]:
+    def told(variant: VariantSummary) -> str:
+        count, own = figure(variant.slots), variant.slots.own
+        return f"{count} of {own} ({count / own:.1%})" if own else "-"
+
+    return told
+
+
+def _off(variant: VariantSummary) -> str:
+    off = np.abs(variant.prediction_errors)
+    return f"{np.median(off):.0%} / {np.percentile(off, 95):.0%}" if len(off) else "-"
 
 
 def _statuses(variant: VariantSummary) -> str:
@@ -178,9 +188,11 @@ _LATENCY: list[Row] = [
 ]
 
 _EXPERTS: list[Row] = [
-    ("left out by the policy", lambda variant: _dropped(variant.dropped_by_policy, variant)),
-    ("not back in time", lambda variant: _dropped(variant.dropped_by_network, variant)),
+    ("left out by the policy", _of_own(attrgetter("left_out"))),
+    ("asked instead of others", _of_own(attrgetter("substituted"))),
+    ("not back in time", _of_own(attrgetter("late"))),
     ("transfers", _statuses),
+    ("off the BS's prediction by", _off),
 ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_side.hardware.profiles import Hardware, Work, attention_work, expert_work, lm_head_work
-from model_side.placement import Placement
+from model_side.routing import Floats, Indices
 from model_side.shapes import ModelShape
 
 
@@ -25,19 +25,17 @@ class RooflineTimes:
         shape: ModelShape,
         base_station: Hardware,
         devices: Sequence[Hardware],
-        placement: Placement,
         base_station_weight_bits: float,
         device_weight_bits: float,
     ):
         self._shape = shape
         self._base_station = base_station
-        self._placement = placement
         self._base_station_weight_bits = base_station_weight_bits
         self._device_weight_bits = device_weight_bits
         self._layer_s = lru_cache(16)(self._uncached_layer_s)  # most layers of a pass take the same time
-        kinds = list(dict.fromkeys(devices))
-        of_device = np.array([kinds.index(device) for device in devices])
-        self._kinds = [(kind, of_device[placement.device_of] == number) for number, kind in enumerate(kinds)]
+        self._devices = len(devices)
+        self._kinds = list(dict.fromkeys(devices))
+        self._kind_of = np.array([self._kinds.index(device) for device in devices])
 
     def layer_s(self, layer: int, tokens: int, context: int) -> float:
         """The BS's work from the answers of one MoE layer to the gate's decision in MoE layer `layer`.
@@ -61,19 +59,21 @@ class RooflineTimes:
         head = lm_head_work(1, shape.hidden, shape.vocab, shape.element_bytes, self._base_station_weight_bits)
         return self._seconds([*self._dense(shape.dense_layers_before(len(shape.moe_layers)), tokens, context), head])
 
-    def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Seconds [D] that each device computes when its experts get `tokens_per_expert` [E]; [X, D] for [X, E]."""
+    def devices_s(self, tokens: NDArray[np.int64], device: Indices) -> Floats:
+        """Seconds [..., D] that each device computes when its seats get `tokens` [..., P] and are on `device` [..., P].
+
+        A seat is an expert on a device.
+        """
         shape = self._shape
-        work = expert_work(
-            tokens_per_expert, shape.hidden, shape.intermediate, shape.element_bytes, self._device_weight_bits
-        )
-        expert_s = np.zeros(tokens_per_expert.shape)
-        for hardware, here in self._kinds:
-            expert_s[..., here] = hardware.latency_s(*work)[..., here]
-        devices, layers = self._placement.devices, tokens_per_expert.size // len(self._placement.device_of)
-        bins = np.arange(layers)[:, None] * devices + self._placement.device_of
-        device_s = np.bincount(bins.ravel(), expert_s.ravel(), layers * devices)
-        return np.asarray(device_s.reshape(*tokens_per_expert.shape[:-1], devices))
+        work = expert_work(tokens, shape.hidden, shape.intermediate, shape.element_bytes, self._device_weight_bits)
+        kind = self._kind_of[device]
+        seat_s = np.zeros(tokens.shape)
+        for number, hardware in enumerate(self._kinds):
+            seat_s = np.where(kind == number, hardware.latency_s(*work), seat_s)
+        layers = tokens.size // tokens.shape[-1]
+        bins = np.arange(layers)[:, None] * self._devices + np.broadcast_to(device, tokens.shape).reshape(layers, -1)
+        device_s = np.bincount(bins.ravel(), seat_s.ravel(), layers * self._devices)
+        return np.asarray(device_s.reshape(*tokens.shape[:-1], self._devices))
 
     def _dense(self, layers: int, tokens: int, context: int) -> list[Work]:
         """So many decoder layers without experts."""

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_side.base_station import BaseStation, Phase
+from model_side.base_station import BaseStation
 from model_side.model.moe import GateOutput, Route, SplitModel
 from model_side.quality import compare
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate
+from model_side.selection import Phase
 from model_side.serving import TokenRecord
 
 
@@ -35,7 +36,7 @@ def routed_by(base_station: BaseStation) -> Route:
     """
 
     def route(output: GateOutput) -> tuple[Tensor, Tensor]:
-        gate = Gate(output.layer, *gate_arrays(output.logits, output.weights, output.indices))
+        gate = Gate(output.layer, output.logits.shape[1], *gate_arrays(output.logits, output.weights, output.indices))
         weights, indices = base_station.route(gate)
         if weights is gate.weights and indices is gate.indices:
             return output.weights, output.indices

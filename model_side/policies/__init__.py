@@ -1,44 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Expert selection: which of a token's experts are asked, and with what weight.
+"""Expert selection: which experts are asked for a token, where, with what weight, and with what part of the band.
 
-A policy is a small struct of options that is called with a `LayerRouting` and returns weights and indices
-[N, k]; index E with weight 0 leaves a slot out. One file a policy; a new one is a file and a line in
-`POLICIES`.
+One file a policy; a new one is a file and a line here. Names joined by `+` are steps of one policy.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError
+from model_side.policies.policy import Policy, Steps
 from model_side.policies.top_k import TopK
-from model_side.policies.wdmoe import WdMoe
-from model_side.routing import Indices, LayerRouting, Weights
+from model_side.policies.weight_to_latency import WeightToLatency
 
-Policy = Callable[[LayerRouting], tuple[Weights, Indices]]
+__all__ = ["POLICIES", "Policy", "Steps", "make_policy", "policy_kinds"]
 
-POLICIES: dict[str, type[Any]] = {"top-k": TopK, "wdmoe": WdMoe}
+POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency)}
 
 
-def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
-    """The policy `name` with its options set.
+def policy_kinds(name: str) -> list[type[Policy]]:
+    """The classes of the steps of a policy. Raises `RequestError` naming `policies` for one that nobody knows."""
+    kinds = []
+    for step in name.split("+"):
+        if step not in POLICIES:
+            reason = f"nobody knows {step!r}; there are {', '.join(POLICIES)}{meant(step, POLICIES)}"
+            raise RequestError("policies", reason)
+        kinds.append(POLICIES[step])
+    return kinds
 
-    Raises `RequestError` naming `policies` for a name that nobody knows, and `policy.NAME` with the option
-    for one that the policy does not have or that has a wrong value.
+
+def make_policy(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> Steps:
+    """The policy `name`, each step with its own of `options`, which are by step.
+
+    Raises `RequestError` as `policy_kinds`, and `policy.STEP` with the option for one that the step does not have or
+    that has a wrong value.
     """
-    if name not in POLICIES:
-        raise RequestError("policies", f"nobody knows {name!r}; there are {', '.join(POLICIES)}{meant(name, POLICIES)}")
-    kind = POLICIES[name]
+    return Steps([_make(kind, (options or {}).get(kind.name, {})) for kind in policy_kinds(name)])
+
+
+def _make(kind: type[Policy], options: Mapping[str, Any]) -> Policy:
     try:
-        policy: Policy = msgspec.convert(dict(options or {}), kind)
+        return msgspec.convert(dict(options), kind)
     except msgspec.ValidationError as error:
         found = misfit(error, kind)
         has = ", ".join(kind.__struct_fields__) or "none"
-        field = f"policy.{name}{found.place}"
+        field = f"policy.{kind.name}{found.place}"
         if found.unknown is not None:
             reason = f"no such option; there are {has}{found.hint}"
             raise RequestError(f"{field}.{found.unknown}", reason) from None
         raise RequestError(field, f"{found.reason}{found.hint} (its options: {has})") from None
-    return policy

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """`top-k`: the model's own choice."""
 
-from msgspec import Struct
+from typing import ClassVar
 
-from model_side.routing import Indices, LayerRouting, Weights
+from model_side.policies.policy import Policy
+from model_side.selection import Layer, Selection
 
 
-class TopK(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TopK(Policy):
     """The router's own weights and indices, untouched, whatever the links do."""
 
-    def __call__(self, layer: LayerRouting) -> tuple[Weights, Indices]:
-        return layer.weights, layer.indices
+    name: ClassVar[str] = "top-k"
+    formula: ClassVar[str] = "the model's own k experts"
+    source: ClassVar[str] = "the unmodified model"
+
+    def __call__(self, layer: Layer) -> Selection:
+        return layer.selection

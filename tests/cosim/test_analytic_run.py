@@ -38,7 +38,7 @@ def small(tiny_model, tmp_path_factory) -> list[str]:
 def whole(small, tmp_path_factory) -> Path:
     """A finished run of two policies on both networks."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = cosim("run", "--out", folder, *small, *BOTH, "--policy", "top-k", "--policy", "wdmoe")
+    done = cosim("run", "--out", folder, *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency")
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -52,9 +52,9 @@ def test_every_policy_runs_on_every_network_in_the_order_given(tables):
     columns = ["variant", "network", "policy"]
     assert tables["variants"][columns].values.tolist() == [
         [1, "analytic", "top-k"],
-        [2, "analytic", "wdmoe"],
+        [2, "analytic", "weight-to-latency"],
         [3, "live", "top-k"],
-        [4, "live", "wdmoe"],
+        [4, "live", "weight-to-latency"],
     ]
     assert len(tables["variants"].drop(columns=columns).drop_duplicates()) == 1
 
@@ -101,7 +101,11 @@ def test_the_sinr_of_the_rows_is_what_the_links_of_the_live_run_say(tables):
 
 def test_the_report_sets_formula_and_packets_side_by_side(whole):
     shown = cosim("show", whole).stdout
-    assert all(f"{policy} ({network})" in shown for policy in ("top-k", "wdmoe") for network in ("analytic", "live"))
+    assert all(
+        f"{policy} ({network})" in shown
+        for policy in ("top-k", "weight-to-latency")
+        for network in ("analytic", "live")
+    )
     with closing(Journal.open(whole)) as journal:
         for phase in ("prefill", "decode"):
             medians = [
@@ -132,10 +136,10 @@ def test_a_run_with_the_formula_replays_and_the_live_variant_does_not_know_of_it
         assert both.fingerprint(1) != both.fingerprint(3)
 
 
-@pytest.mark.parametrize(("variant", "title"), [(2, "wdmoe (analytic)"), (3, "top-k (live)")])
+@pytest.mark.parametrize(("variant", "title"), [(2, "weight-to-latency (analytic)"), (3, "top-k (live)")])
 def test_a_killed_run_is_resumed_in_either_network(whole, small, tmp_path, variant, title):
     killed = tmp_path / "killed"
-    arguments = ["run", "--out", str(killed), *small, *BOTH, "--policy", "top-k", "--policy", "wdmoe"]
+    arguments = ["run", "--out", str(killed), *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency"]
     with subprocess.Popen([*COSIM, *arguments], stdout=subprocess.PIPE, text=True) as run:
         next(line for line in run.stdout if title in line and "virtual time" in line)
         run.send_signal(signal.SIGKILL)
@@ -149,7 +153,17 @@ def test_a_killed_run_is_resumed_in_either_network(whole, small, tmp_path, varia
 
 
 def test_a_lost_ns3_is_replaced_under_the_formula_too(whole, small, tmp_path):
-    arguments = ["run", "--out", str(tmp_path / "run"), *small, *BOTH, "--policy", "top-k", "--policy", "wdmoe"]
+    arguments = [
+        "run",
+        "--out",
+        str(tmp_path / "run"),
+        *small,
+        *BOTH,
+        "--policy",
+        "top-k",
+        "--policy",
+        "weight-to-latency",
+    ]
     with subprocess.Popen([*COSIM, *arguments], stdout=subprocess.PIPE, text=True) as run:
         next(line for line in run.stdout if "(analytic)" in line and "virtual time" in line)
         (ns3,) = (child for child in psutil.Process(run.pid).children() if "ns3_scenarios" in child.cmdline())
@@ -172,4 +186,4 @@ def test_a_scenario_without_a_band_is_refused_before_anything_runs(tmp_path):
 
 def test_ns3s_own_outputs_of_the_two_networks_lie_apart(whole):
     folders = sorted(path.name for path in (whole / "ns3").iterdir())
-    assert folders == ["top-k", "top-k-analytic", "wdmoe", "wdmoe-analytic"]
+    assert folders == ["top-k", "top-k-analytic", "weight-to-latency", "weight-to-latency-analytic"]

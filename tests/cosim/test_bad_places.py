@@ -38,7 +38,9 @@ def recorded() -> Iterator[Path]:
         routing = write_rows(make_rows(requests=1), folder / "routing.parquet")
         settings = [f"model.routing={routing}", "radio.devices=2"]
         run(config.load(None, settings, scenario="wired"), out=folder / "run")
-        ask(folder / "run", policies=["wdmoe"], out=folder / "asked")  # numba compiles, and keeps what it compiled
+        ask(
+            folder / "run", policies=["weight-to-latency"], out=folder / "asked"
+        )  # numba compiles, and keeps what it compiled
         shutil.copytree(folder / "run", folder / "begun")
         with closing(sqlite3.connect(folder / "begun" / journal.FILE_NAME)) as db, db:
             db.execute("DELETE FROM events")
@@ -50,7 +52,7 @@ def recorded() -> Iterator[Path]:
 
 WRITING: dict[str, Callable[[Path, Path], list[object]]] = {
     "run": lambda at, to: [*RUN, f"model.routing={at}/routing.parquet", "--out", to],
-    "what if": lambda at, to: ["replay", at / "run", "--policy", "wdmoe", "--out", to],
+    "what if": lambda at, to: ["replay", at / "run", "--policy", "weight-to-latency", "--out", to],
     "export": lambda at, to: ["export", at / "run", to],
     "traces": lambda at, to: ["traces", at / "run", to],
     "routing": lambda at, to: ["routing", at / "run", to],

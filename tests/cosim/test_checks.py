@@ -73,8 +73,8 @@ MISTAKES = [
     ("workload.requests=449", "workload.requests", "more than the 448 shipped passages"),
     ("workload.prompt_tokens=2040", "workload.prompt_tokens", "the model's context of 2048"),
     ("workload.prompt_tokens=700", "workload.prompt_tokens", "no shipped passage has 700 tokens"),
-    ("policies=['wdmo']", "policies", "did you mean wdmoe?"),
-    ("policy.wdmoe.threshold=0.3", "policy.wdmoe", "has options, but only top-k run"),
+    ("policies=['weight-to-latancy']", "policies", "did you mean weight-to-latency?"),
+    ("policy.weight-to-latency.threshold=0.3", "policy.weight-to-latency", "has options, but only top-k run"),
     ("radio.scenario=wird", "radio.scenario", "did you mean wired?"),
     ("radio.devces=4", "radio.devces", "did you mean devices?"),
     ("radio.devices=-4", "radio.devices", ">= 1"),
@@ -101,7 +101,12 @@ def test_what_is_right_passes(folders):
         [f"workload.text={folders}/short.txt", "workload.requests=1", "workload.prompt_tokens=30"],
         [f"model.routing={folders}/routing.parquet", "placement.experts=[0, 1, 2, 3, 4, 5, 6, 7]"],
         ["model.path=owner/name"],
-        ["policies=['wdmoe']", "policy.wdmoe.threshold=0.3", "workload.prompt_tokens=570", "workload.requests=448"],
+        [
+            "policies=['weight-to-latency']",
+            "policy.weight-to-latency.threshold=0.3",
+            "workload.prompt_tokens=570",
+            "workload.requests=448",
+        ],
     ):
         read = config.load(None, settings)
         check_all(read)

@@ -14,7 +14,9 @@ from tests import ROOT
 
 def test_settings_are_laid_over_the_file_and_policies_over_both(tmp_path):
     file = tmp_path / "a.toml"
-    file.write_text('seed = 7\npolicies = ["wdmoe"]\n[radio]\ndevices = 4\nfading = "none"\n[workload]\nrequests = 3\n')
+    file.write_text(
+        'seed = 7\npolicies = ["weight-to-latency"]\n[radio]\ndevices = 4\nfading = "none"\n[workload]\nrequests = 3\n'
+    )
     settings = ["radio.devices=16", "workload.new_tokens = 5", "model.path=owner/name", "devices.hardware=['a', 'b']"]
     read = config.load(file, settings, ["top-k"])
     assert (read.seed, read.policies) == (7, ["top-k"])

@@ -60,12 +60,12 @@ def plain(tmp_path):
 
 def test_a_run_from_plain_values_is_silent_and_the_same_from_a_file_and_a_config(plain, tmp_path, capfd):
     before = repr(plain)
-    folder = cosim.run(plain, policies=["wdmoe"], out=str(tmp_path / "plain"))
+    folder = cosim.run(plain, policies=["weight-to-latency"], out=str(tmp_path / "plain"))
     assert repr(plain) == before
     assert capfd.readouterr() == ("", "")
     assert folder == tmp_path / "plain"
     (variant,) = cosim.summarise(folder)
-    assert (variant.policy, variant.network) == ("wdmoe", "live")
+    assert (variant.policy, variant.network) == ("weight-to-latency", "live")
     assert variant.tpot_s.mean() > 0
 
     file = tmp_path / "same.toml"
@@ -75,8 +75,8 @@ def test_a_run_from_plain_values_is_silent_and_the_same_from_a_file_and_a_config
     )
     from cosim.config import load
 
-    cosim.run(file, policies=("wdmoe",), networks=("live",), out=tmp_path / "file")
-    cosim.run(load(plain), policies=["wdmoe"], out=tmp_path / "config")
+    cosim.run(file, policies=("weight-to-latency",), networks=("live",), out=tmp_path / "file")
+    cosim.run(load(plain), policies=["weight-to-latency"], out=tmp_path / "config")
     fingerprints = set()
     for name in ("plain", "file", "config"):
         cosim.replay(tmp_path / name)
@@ -89,8 +89,8 @@ def test_a_run_from_plain_values_is_silent_and_the_same_from_a_file_and_a_config
 
 def test_what_if_gives_the_folder_of_its_answer(plain, tmp_path):
     folder = cosim.run(plain, out=tmp_path / "run")
-    answer = cosim.what_if(folder, ["exchange.deadline_s=1"], policies=["wdmoe"], out=tmp_path / "answer")
-    assert [variant.policy for variant in cosim.summarise(answer)] == ["wdmoe"]
+    answer = cosim.what_if(folder, ["exchange.deadline_s=1"], policies=["weight-to-latency"], out=tmp_path / "answer")
+    assert [variant.policy for variant in cosim.summarise(answer)] == ["weight-to-latency"]
     with pytest.raises(RequestError, match="came to its end"):
         cosim.resume(folder)
 

@@ -53,7 +53,7 @@ def served(endpoint: str, *security: str) -> Iterator[None]:
 
 def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model, tmp_path):
     """Own process over ipc and plain tcp, a served one over tcp with keys twice in one process: to the nanosecond."""
-    policies = ("--policy", "top-k", "--policy", "wdmoe")
+    policies = ("--policy", "top-k", "--policy", "weight-to-latency")
     tcp = free_tcp_endpoint()
     keys = tmp_path / "keys"
     make_keys(keys)
@@ -82,12 +82,12 @@ def test_a_device_out_of_coverage_is_reported_and_the_others_answer(tiny_model, 
     assert failed[:3] == [0, 0, 0]
     assert failed[3] == top_k.devices[3].transfers > 0
     assert top_k.statuses["unreachable"] == failed[3]
-    assert top_k.dropped_by_network > 0
+    assert top_k.slots.late > 0
 
 
 def test_a_deadline_too_short_for_anyone_drops_every_expert(tiny_model, tmp_path):
     (top_k,) = summaries(tiny_model, tmp_path, "--set", "exchange.deadline_s=0.0001")
-    assert top_k.dropped_by_network == top_k.chosen
+    assert top_k.slots.late == top_k.slots.own
     assert top_k.statuses["done"] == 0
     assert top_k.virtual_s < 2
     assert top_k.quality is not None

@@ -45,7 +45,7 @@ def whole(server, tiny_model, tmp_path_factory) -> Path:
     sizes = {"requests": REQUESTS, "prompt_tokens": 5, "new_tokens": NEW_TOKENS, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()]
     settings += ["radio.scenario=fixed", "radio.devices=4", f"model.path={tiny_model}"]
-    run(load(None, settings, ["top-k", "wdmoe"]), out=folder / "whole", at=Ns3Place(server))
+    run(load(None, settings, ["top-k", "weight-to-latency"]), out=folder / "whole", at=Ns3Place(server))
     return folder / "whole"
 
 

@@ -39,7 +39,7 @@ def fixed_run(fixed_server, tiny_model, tmp_path):
 
 def test_a_run_records_what_the_network_did(fixed_run):
     arguments, folder = fixed_run
-    done = cosim(*arguments, "--policy", "top-k", "--policy", "wdmoe")
+    done = cosim(*arguments, "--policy", "top-k", "--policy", "weight-to-latency")
     assert (done.returncode, done.stderr) == (0, "")
     journal = Journal.open(folder)
     layers, passes = 3, 2 * 4
@@ -75,7 +75,7 @@ def test_the_summary_agrees_with_the_journal(fixed_run):
     assert sum(top_k.time_s.values()) == pytest.approx(sum(top_k.token_s))
     assert top_k.ttft_s == pytest.approx([(end - begin) / NS_PER_S for _, at, begin, end in tokens if at == 8])
     assert (len(top_k.layer_s["prefill"]), len(top_k.layer_s["decode"])) == (6, 18)
-    assert (top_k.chosen, top_k.dropped_by_policy, top_k.dropped_by_network) == (2 * 3 * 2 * (8 + 3), 0, 0)
+    assert (top_k.slots.own, top_k.slots.left_out, top_k.slots.late) == (2 * 3 * 2 * (8 + 3), 0, 0)
     assert top_k.quality is not None
     assert (top_k.quality.agreement, top_k.quality.mean_kl_nats) == (1, 0)
     assert top_k.quality.perplexity == top_k.quality.reference_perplexity
@@ -84,7 +84,7 @@ def test_the_summary_agrees_with_the_journal(fixed_run):
 
 def test_the_same_run_twice_gives_the_same_journal_and_show_prints_it_again(fixed_run):
     arguments, folder = fixed_run
-    policies = ("--policy", "wdmoe", "--policy", "top-k")
+    policies = ("--policy", "weight-to-latency", "--policy", "top-k")
     first = cosim(*arguments, *policies)
     again = list(arguments)
     again[again.index(folder)] = folder.with_name("again")
@@ -105,7 +105,7 @@ def test_deadlines_change_the_answer_and_are_told(fixed_run):
     journal = Journal.open(folder)
     (top_k,) = summarise(journal)
     assert top_k.statuses["late"] > 0
-    assert 0 < top_k.dropped_by_network < top_k.chosen
+    assert 0 < top_k.slots.late < top_k.slots.own
     assert top_k.quality is not None
     assert top_k.quality.mean_kl_nats > 0
     late = journal.rows(
@@ -127,8 +127,11 @@ def test_deadlines_change_the_answer_and_are_told(fixed_run):
     ("extra", "words"),
     [
         (["--policy", "best"], "policies: nobody knows 'best'"),
-        (["--set", "policy.wdmoe.threshold=0.1"], "policy.wdmoe: has options"),
-        (["--policy", "wdmoe", "--set", "policy.wdmoe.threshold=2"], "policy.wdmoe.threshold"),
+        (["--set", "policy.weight-to-latency.threshold=0.1"], "policy.weight-to-latency: has options"),
+        (
+            ["--policy", "weight-to-latency", "--set", "policy.weight-to-latency.threshold=2"],
+            "policy.weight-to-latency.threshold",
+        ),
         (["--set", "radio.devices=-4"], "radio.devices: -4"),
         (["--set", "radio.scenario=warp"], "radio.scenario: 'warp'"),
         (["--set", "model.path=/nowhere"], "model.path"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base station over networks of closed form: what is sent, when, and what the links leave of the sum."""
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from model_side.base_station import BaseStation, LayerExchange, Phase
 from model_side.model.inference import routed_by
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.placement import place
-from model_side.policies import Policy, make_policy
-from model_side.routing import Indices, LayerRouting, Weights
+from model_side.policies import Policy, Steps, make_policy
+from model_side.prediction.line import Line
+from model_side.selection import Layer, Selection
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import expert_by_expert, random_prompt, small_model
 
@@ -27,8 +28,8 @@ PROMPT = random_prompt(16)
 class FixedTimes:
     """The BS takes 3 ms a layer and 7 ms for the head; device d takes (d + 1) ms for each token of each expert."""
 
-    def __init__(self, device_of: NDArray[np.int64], devices: int):
-        self.device_of, self.devices = device_of, devices
+    def __init__(self, devices: int):
+        self.devices = devices
 
     def layer_s(self, layer: int, tokens: int, context: int) -> float:
         return 0.003
@@ -36,8 +37,8 @@ class FixedTimes:
     def head_s(self, tokens: int, context: int) -> float:
         return 0.007
 
-    def devices_s(self, tokens_per_expert: NDArray[np.int64]) -> NDArray[np.float64]:
-        work = np.bincount(self.device_of, tokens_per_expert, self.devices)
+    def devices_s(self, tokens: NDArray[np.int64], device: NDArray[np.int64]) -> NDArray[np.float64]:
+        work = np.bincount(device, tokens, self.devices)
         return work * 0.001 * (1 + np.arange(self.devices))
 
 
@@ -56,7 +57,7 @@ class Bench:
     ):
         self.split = SplitModel(small_model(family, **changes))
         self.network = network or FixedNetwork(devices=4)
-        self.placement = place(self.split.num_experts, len(self.network.info.devices), where)
+        self.placement = place(len(self.split.blocks), self.split.num_experts, len(self.network.info.devices), where)
         self.records: list[LayerExchange] = []
         self.blocks: list[tuple[torch.Tensor, torch.Tensor]] = []
         for block in self.split.blocks:
@@ -64,12 +65,13 @@ class Bench:
         self.base_station = BaseStation(
             self.network,
             self.placement,
-            FixedTimes(self.placement.device_of, self.placement.devices),
-            make_policy(policy) if isinstance(policy, str) else policy,
+            FixedTimes(self.placement.devices),
+            make_policy(policy) if isinstance(policy, str) else Steps([policy]),
+            Line(self.placement.devices),
             TOKEN_BYTES,
             deadline_ns,
             wait,
-            self.records.append,
+            on_exchange=self.records.append,
         )
 
     @torch.no_grad()
@@ -85,15 +87,15 @@ class Bench:
         """Each MoE block gave what its definition gives without the experts on devices `dead`."""
         assert len(self.records) == len(self.blocks) == len(self.split.blocks)
         for record, block, (given, output) in zip(self.records, self.split.blocks, self.blocks, strict=True):
-            weights, indices = np.zeros(record.gate_weights.shape), record.gate_indices.copy()
-            for token, own in enumerate(record.gate_indices.tolist()):
-                stays = [slot for slot, expert in enumerate(own) if self.placement.device_of[expert] not in dead]
-                left = sum(record.gate_weights[token, slot] for slot in stays)
+            weights, indices = np.zeros(record.gate.weights.shape), record.gate.indices.copy()
+            for token, own in enumerate(record.gate.indices.tolist()):
+                stays = [slot for slot, expert in enumerate(own) if self.placement.device_of[0, expert] not in dead]
+                left = sum(record.gate.weights[token, slot] for slot in stays)
                 for slot in range(len(own)):
                     assert record.delivered[token, slot] == (slot in stays)
                     if slot in stays:
                         weights[token, slot] = (
-                            record.gate_weights[token, slot] * record.gate_weights[token].sum() / left
+                            record.gate.weights[token, slot] * record.gate.weights[token].sum() / left
                         )
                     else:
                         indices[token, slot] = self.split.num_experts
@@ -127,9 +129,9 @@ def test_late_devices_experts_are_left_out_and_the_others_renormalised(family: s
     bench.read()
     for record in bench.records:
         taken_s = [
-            (device + 1) * (16 * record.tokens_per_device[device] + computed) / 1000
+            (device + 1) * (16 * record.work.tokens[device] + computed) / 1000
             for device in (0, 3)
-            for computed in [np.isin(record.gate_indices, np.flatnonzero(np.array(where) == device)).sum()]
+            for computed in [np.isin(record.gate.indices, np.flatnonzero(np.array(where) == device)).sum()]
         ]
         assert taken_s[0] < 0.33 < taken_s[1]
         assert [outcome.status for outcome in record.outcome.transfers] == [Status.DONE, Status.LATE]
@@ -145,12 +147,15 @@ def test_a_deadline_too_short_for_anyone_leaves_the_residual_stream_alone():
     assert bench.base_station.begin(Phase.DECODE, 0, 16) == 3 * (3_000_000 + 1) + 7_000_000
 
 
-def everything_out(layer: LayerRouting) -> tuple[Weights, Indices]:
-    return np.zeros_like(layer.weights), np.full_like(layer.indices, layer.experts)
+class EverythingOut(Policy):
+    """Asks nobody."""
+
+    def __call__(self, layer: Layer) -> Selection:
+        return layer.leave_out(np.zeros(layer.indices.shape, dtype=bool))
 
 
 def test_a_policy_that_asks_nobody_makes_exchanges_without_transfers():
-    bench = Bench(policy=everything_out)
+    bench = Bench(policy=EverythingOut())
     bench.read()
     assert not any(output.any() for _, output in bench.blocks)
     for number, record in enumerate(bench.records):
@@ -160,7 +165,7 @@ def test_a_policy_that_asks_nobody_makes_exchanges_without_transfers():
 
 
 def test_a_layer_without_tokens():
-    for policy in ("top-k", "wdmoe"):
+    for policy in ("top-k", "weight-to-latency"):
         bench = Bench(policy=policy)
         bench.base_station.begin(Phase.PREFILL, 0, 0)
         nothing = GateOutput(0, torch.zeros(0, 8), torch.zeros(0, 2), torch.zeros(0, 2, dtype=torch.long))
@@ -176,7 +181,7 @@ def test_bytes_and_computing_count_a_token_once_a_device_and_each_expert_apart()
     gate = GateOutput(0, torch.zeros(4, 8), torch.full((4, 2), 0.5), indices)
     routed_by(bench.base_station)(gate)
     record = bench.records[0]
-    assert record.tokens_per_device.tolist() == [3, 2, 0, 1]
+    assert record.work.tokens.tolist() == [3, 2, 0, 1]
     ms = 1_000_000
     assert [tuple(getattr(transfer, name) for name in transfer.__struct_fields__) for transfer in record.transfers] == [
         (0, 3000, 4 * ms, 3000),
@@ -207,32 +212,32 @@ def test_waiting_for_any_takes_what_came_first():
         assert 0 < len(done) < len(record.transfers)
         assert {transfer.uplink_end_ns for transfer in done} == {record.outcome.now_ns}
         came = [transfer.device for transfer in done]
-        assert (record.delivered == np.isin(bench.placement.device_of[record.gate_indices], came)).all()
+        assert (record.delivered == np.isin(bench.placement.device_of[0][record.gate.indices], came)).all()
 
 
 def test_from_its_second_exchange_the_bs_expects_what_a_steady_link_does():
     bench = Bench(where=[0] * 8, network=FixedNetwork(devices=1, rate_bps=8e6))
     bench.read()
     taken_s = [(record.outcome.now_ns - record.depart_ns) / 1e9 for record in bench.records]
-    assert bench.records[0].predicted_s[0] != pytest.approx(taken_s[0])
-    assert [record.predicted_s[0] for record in bench.records[1:]] == pytest.approx(taken_s[1:])
+    assert bench.records[0].prediction.seconds[0] != pytest.approx(taken_s[0])
+    assert [record.prediction.seconds[0] for record in bench.records[1:]] == pytest.approx(taken_s[1:])
 
 
-def test_wdmoe_asks_slow_devices_less_and_takes_less_time():
+def test_weight_to_latency_asks_slow_devices_less_and_takes_less_time():
     def network() -> FixedNetwork:
         return FixedNetwork(devices=8, rate_bps=8e6)
 
-    own, latency_aware = Bench(network=network()), Bench(network=network(), policy="wdmoe")
+    own, latency_aware = Bench(network=network()), Bench(network=network(), policy="weight-to-latency")
     own.read()
     latency_aware.read()
-    by_device = [sum(r.tokens_per_device for r in bench.records) for bench in (own, latency_aware)]
+    by_device = [sum(r.work.tokens for r in bench.records) for bench in (own, latency_aware)]
     assert by_device[1].sum() < by_device[0].sum()
     assert (by_device[1][:4] / by_device[0][:4]).mean() > (by_device[1][4:] / by_device[0][4:]).mean()
     assert latency_aware.network.now_ns < own.network.now_ns
 
 
 def test_a_device_that_comes_back_is_asked_again():
-    bench = Bench(network=FixedNetwork(devices=8, dead=0), policy="wdmoe", deadline_ns=50_000_000)
+    bench = Bench(network=FixedNetwork(devices=8, dead=0), policy="weight-to-latency", deadline_ns=50_000_000)
     bench.read()
     asked = [0 in [transfer.device for transfer in record.transfers] for record in bench.records]
     assert asked == [True, False, False]
@@ -252,11 +257,11 @@ def test_many_experts_and_many_devices(experts: int, devices: int):
     with torch.no_grad():
         assert torch.equal(bench.read(), stock(torch.tensor([PROMPT])).logits)
     for record in bench.records:
-        wanted = [{int(bench.placement.device_of[e]) for e in token} for token in record.gate_indices]
-        assert record.tokens_per_device.tolist() == [sum(d in want for want in wanted) for d in range(devices)]
+        wanted = [{int(bench.placement.device_of[0, e]) for e in token} for token in record.gate.indices]
+        assert record.work.tokens.tolist() == [sum(d in want for want in wanted) for d in range(devices)]
 
 
-@pytest.mark.parametrize("policy", ["top-k", "wdmoe"])
+@pytest.mark.parametrize("policy", ["top-k", "weight-to-latency"])
 def test_the_same_run_twice_gives_the_same_records(policy: str):
     runs = []
     for _ in range(2):
@@ -267,5 +272,14 @@ def test_the_same_run_twice_gives_the_same_records(policy: str):
     assert len(runs[0]) == len(runs[1]) == 6
     for one, other in zip(*runs, strict=True):
         for field in fields(LayerExchange):
-            if field.name != "network_wall_s":
-                np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
+            if not field.name.endswith("wall_s"):
+                assert_equal(getattr(one, field.name), getattr(other, field.name), field.name)
+
+
+def assert_equal(one: Any, other: Any, name: str) -> None:
+    """Arrays, and what holds arrays."""
+    if is_dataclass(one):
+        for field in fields(one):
+            assert_equal(getattr(one, field.name), getattr(other, field.name), f"{name}.{field.name}")
+    else:
+        np.testing.assert_array_equal(one, other, err_msg=name)

@@ -17,11 +17,12 @@ from bridge.network import RequestError
 from cosim.config import load
 from cosim.record.journal import BATCH, FILE_NAME, Journal
 from cosim.seeds import seed_of
-from model_side.base_station import BaseStation
+from model_side.base_station import BaseStation, LayerForecast
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
 from model_side.policies import make_policy
+from model_side.prediction.line import Line
 from model_side.routing_replay import RoutingReplay
 from model_side.shapes import WIRE_PROFILES
 from tests.support.cosim_process import cosim
@@ -58,7 +59,7 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
     blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'tokenizers')))"
     run = tmp_path / "run"
     settings = ["--scenario", "wired", "--set", "radio.devices=3", "--set", f"model.routing={trace}"]
-    policies = ["--policy", "top-k", "--policy", "wdmoe"]
+    policies = ["--policy", "top-k", "--policy", "weight-to-latency"]
     done = cosim_behind(blocked, "run", *settings, *policies, "--out", run)
     assert (done.returncode, done.stderr) == (0, "")
     assert "quality by proxy only: no model ran" in done.stdout
@@ -133,7 +134,7 @@ def test_top_k_on_the_shipped_models_recording_is_its_live_run_exchange_by_excha
 
 def test_a_runs_own_routing_is_the_recorders_and_replays(shipped, fixed_server, tmp_path):
     live = ["seed=5", "quality=false", *(f"workload.{key}={value}" for key, value in WORKLOAD.items())]
-    run_here(tmp_path / "live", fixed_server, live, ["top-k", "wdmoe"])
+    run_here(tmp_path / "live", fixed_server, live, ["top-k", "weight-to-latency"])
     done = cosim("routing", tmp_path / "live", tmp_path / "own.parquet")
     assert (done.returncode, done.stderr) == (0, "")
     own, recorded = pd.read_parquet(tmp_path / "own.parquet"), pd.read_parquet(shipped)
@@ -156,7 +157,7 @@ def test_a_runs_own_routing_is_the_recorders_and_replays(shipped, fixed_server, 
 
 def test_the_proxy_is_the_gates_weight_of_what_came_back(trace, fixed_server, tmp_path):
     settings = [f"model.routing={trace}", "radio.rate_bps=4e6", "exchange.deadline_s=0.06"]
-    run_here(tmp_path / "run", fixed_server, settings, ["top-k", "wdmoe"])
+    run_here(tmp_path / "run", fixed_server, settings, ["top-k", "weight-to-latency"])
     rows = tables(tmp_path / "run")
     quality = rows["quality"].pivot_table("value", ["variant", "request"], "metric")
     assert list(quality) == ["proxy_best_lost", "proxy_gate_weight", "proxy_kept_weight", "proxy_token_layers"]
@@ -187,21 +188,24 @@ def served(path: Path, policy: str, network: FixedNetwork, requests: int = 9, pr
     records = []
     shape = WIRE_PROFILES["mixtral-8x7b"]
     devices = len(network.info.devices)
-    placement = place(SHAPE["experts"], devices)
+    placement = place(len(SHAPE["moe_layers"]), SHAPE["experts"], devices)
     hardware = [PROFILES[name] for name in ("jetson-agx-orin", "raspberry-pi-5")] * devices
-    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware[:devices], placement, 16, 4)
-    station = BaseStation(network, placement, compute, make_policy(policy), 8192, 10**10, on_exchange=records.append)
+    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware[:devices], 16, 4)
+    line = Line(devices)
+    station = BaseStation(
+        network, placement, compute, make_policy(policy), line, 8192, 10**10, on_exchange=records.append
+    )
     return records, list(RoutingReplay(path, requests, proxy).serve(station)), station
 
 
-@pytest.mark.parametrize("policy", ["top-k", "wdmoe"])
+@pytest.mark.parametrize("policy", ["top-k", "weight-to-latency"])
 def test_loads_computed_at_once_are_those_of_each_layer(trace, policy, monkeypatch):
     from model_side import routing_replay
 
     whole, tokens, station = served(trace, policy, FixedNetwork(devices=3))
     for record in whole:
-        work = station.device_work(record.chosen_indices)
-        np.testing.assert_array_equal(work.tokens, record.tokens_per_device)
+        work = LayerForecast(record.placement, station._compute, station.predictor, 8192, 0).work(record.selection)
+        np.testing.assert_array_equal(work.tokens, record.work.tokens)
         assert [t.compute_ns for t in record.transfers] == [round(s * 1e9) for s in work.compute_s if s]
     monkeypatch.setattr(routing_replay, "_BLOCK_ROWS", 1)
     in_pieces, again, _ = served(trace, policy, FixedNetwork(devices=3))
@@ -221,7 +225,7 @@ def test_no_more_requests_are_replayed_than_asked_for(trace):
 
 def test_a_recording_without_probabilities_serves_who_does_not_need_them(fixed_server, tmp_path):
     path = write_rows(make_rows().drop(columns="probabilities"), tmp_path / "bare.parquet")
-    run_here(tmp_path / "run", fixed_server, [f"model.routing={path}"], ["top-k", "wdmoe"])
+    run_here(tmp_path / "run", fixed_server, [f"model.routing={path}"], ["top-k", "weight-to-latency"])
     assert tables(tmp_path / "run")["routing"]["probabilities"].isna().all()
     done = cosim("export", tmp_path / "run", tmp_path / "exported")
     assert (done.returncode, done.stderr) == (0, "")
@@ -233,12 +237,6 @@ def test_a_recording_without_probabilities_serves_who_does_not_need_them(fixed_s
         pd.read_parquet(tmp_path / "again.parquet")["gate_weights"].map(list),
         pd.read_parquet(path)["gate_weights"].map(list),
     )
-
-    from model_side.routing import LayerRouting
-
-    layer = LayerRouting(0, None, np.ones((1, 1), np.float32), np.zeros((1, 1), np.int64), np.ones(4))
-    with pytest.raises(RequestError, match=r"model\.routing: has no column probabilities"):
-        _ = layer.probabilities
 
 
 @pytest.mark.parametrize(

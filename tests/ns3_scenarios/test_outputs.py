@@ -404,11 +404,13 @@ def test_a_run_keeps_them_in_its_folder_and_out_of_its_fingerprint(tiny_model, t
     ]
     prints = []
     for place in ("a", "b"):
-        done = cosim(*small_run(tiny_model, tmp_path / place, *kinds, "--policy", "top-k", "--policy", "wdmoe"))
+        done = cosim(
+            *small_run(tiny_model, tmp_path / place, *kinds, "--policy", "top-k", "--policy", "weight-to-latency")
+        )
         assert (done.returncode, done.stderr) == (0, "")
         journal = Journal.open(tmp_path / place)
         prints.append(journal.fingerprint())
-        for variant, policy in ((1, "top-k"), (2, "wdmoe")):
+        for variant, policy in ((1, "top-k"), (2, "weight-to-latency")):
             files = tmp_path / place / "ns3" / policy
             _, packets = read_pcap(files / "edge-server.pcap")
             blocks = journal.rows("SELECT downlink_bytes, uplink_bytes FROM transfers WHERE variant = ?", variant)

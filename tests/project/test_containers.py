@@ -204,7 +204,7 @@ def test_run_or_resume_begins_goes_on_and_shows(tiny_model, tmp_path):
     whole = fingerprint()
     shown = cosim(*command)
     assert (shown.returncode, "came to its end before" in shown.stdout, whole[:16] in shown.stdout) == (0, True, True)
-    other = cosim(*command, "--policy", "wdmoe")
+    other = cosim(*command, "--policy", "weight-to-latency")
     assert (other.returncode, "holds a run of another configuration" in other.stderr) == (2, True)
     journal = Journal.reopen(folder)
     journal.db.execute("DELETE FROM events")

@@ -27,7 +27,7 @@ def test_the_python_listing_runs(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^wdmoe 0\.\d+$", done.stdout, re.MULTILINE)
+    assert re.search(r"^weight-to-latency 0\.\d+$", done.stdout, re.MULTILINE)
 
 
 def test_every_page_and_command_that_the_readme_names_exists():

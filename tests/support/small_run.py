@@ -59,5 +59,5 @@ def small_run(folder: Path, *settings: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cosim.experiment.Ns3Side", Side)
         patch.setattr("cosim.experiment.check_scenario", lambda asked: None)  # ns-3 knows no such one
-        run(config.load(None, asked, ["top-k", "wdmoe"]), out=folder / "run")
+        run(config.load(None, asked, ["top-k", "weight-to-latency"]), out=folder / "run")
     return folder / "run"

@@ -40,7 +40,7 @@ def recorded(tmp_path_factory):
 @pytest.fixture(scope="module")
 def asked(recorded):
     folder = recorded.with_name("asked")
-    what_if(recorded, ["workload.prompt_tokens=30"], policies=["wdmoe", "top-k"], out=folder)
+    what_if(recorded, ["workload.prompt_tokens=30"], policies=["weight-to-latency", "top-k"], out=folder)
     return folder
 
 
@@ -73,10 +73,10 @@ def test_cables_are_fitted_to_their_closed_form(recorded):
 def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked):
     live = recorded.with_name("live")
     settings = [*WIRED, "workload.prompt_tokens=30"]
-    run(config.load(None, settings, ["wdmoe", "top-k"], "wired"), out=live)
+    run(config.load(None, settings, ["weight-to-latency", "top-k"], "wired"), out=live)
     with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
         errors = policy_errors(predicted, measured)
-        assert list(errors) == ["wdmoe", "top-k"]
+        assert list(errors) == ["weight-to-latency", "top-k"]
         for of_policy in errors.values():
             for error in of_policy:
                 assert error.median < 0.02, error.what
@@ -94,10 +94,12 @@ def test_lte_within_the_bounds_that_are_promised(tmp_path):
     base = [*SMALL, "workload.prompt_tokens=40", "workload.new_tokens=8"]
     record, answer, live = (tmp_path / name for name in ("record", "answer", "live"))
     run(config.load(None, base, ["top-k"]), out=record)
-    what_if(record, policies=["wdmoe"], out=answer)
-    run(config.load(None, base, ["wdmoe"]), out=live)
+    what_if(record, policies=["weight-to-latency"], out=answer)
+    run(config.load(None, base, ["weight-to-latency"]), out=live)
     with closing(Journal.open(answer)) as predicted, closing(Journal.open(live)) as measured:
-        layers = next(error for error in policy_errors(predicted, measured)["wdmoe"] if error.what == "layer, all")
+        layers = next(
+            error for error in policy_errors(predicted, measured)["weight-to-latency"] if error.what == "layer, all"
+        )
         assert len(layers.relative) == 6 * 8
         assert layers.median < 0.05
         assert layers.p95 < 0.2
@@ -106,7 +108,7 @@ def test_lte_within_the_bounds_that_are_promised(tmp_path):
 def test_the_answer_is_a_run_like_any_other(recorded, asked):
     with closing(Journal.open(asked)) as journal:
         assert journal.rows("SELECT policy, network, scenario FROM variants ORDER BY variant") == [
-            ("wdmoe", "what-if", "wired"),
+            ("weight-to-latency", "what-if", "wired"),
             ("top-k", "what-if", "wired"),
         ]
         assert journal.is_finished()
@@ -118,12 +120,12 @@ def test_the_answer_is_a_run_like_any_other(recorded, asked):
         fingerprint = journal.fingerprint()
     replay(asked)
     again = asked.with_name("again")
-    what_if(recorded, ["workload.prompt_tokens=30"], policies=["wdmoe", "top-k"], out=again)
+    what_if(recorded, ["workload.prompt_tokens=30"], policies=["weight-to-latency", "top-k"], out=again)
     with closing(Journal.open(again)) as journal:
         assert journal.fingerprint() == fingerprint
     shown = cosim("show", asked)
     assert shown.returncode == 0
-    assert "wdmoe (what-if)" in shown.stdout
+    assert "weight-to-latency (what-if)" in shown.stdout
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_a_what_if_is_no_record_and_needs_no_resuming(asked, tmp_path):
 
 def test_the_command_asks_validates_and_says_what_is_wrong(recorded, tmp_path):
     out = tmp_path / "asked"
-    done = cosim("replay", recorded, "--policy", "top-k", "--policy", "wdmoe", "--validate", "--out", out)
+    done = cosim("replay", recorded, "--policy", "top-k", "--policy", "weight-to-latency", "--validate", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "error of the what-if against the live run" in done.stdout
     assert "Kendall's tau 1.00" in done.stdout

@@ -48,9 +48,9 @@ def contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
 @pytest.mark.parametrize("batch", [7, 256])
 def test_the_journal_is_the_same_batched_or_not(record, tmp_path, monkeypatch, batch):
     monkeypatch.setattr(journal_module, "BATCH", batch)
-    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "batched")
+    what_if(record, policies=["top-k", "weight-to-latency"], out=tmp_path / "batched")
     monkeypatch.setattr(Journal, "batched", lambda self: nullcontext())
-    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "single")
+    what_if(record, policies=["top-k", "weight-to-latency"], out=tmp_path / "single")
     assert contents(tmp_path / "batched") == contents(tmp_path / "single")
     for name in ("batched", "single"):
         with closing(Journal.open(tmp_path / name)) as journal:
@@ -65,9 +65,9 @@ def test_the_journal_is_the_same_batched_or_not(record, tmp_path, monkeypatch, b
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError("for the test")])
 @pytest.mark.parametrize("at", [1, 8, EXCHANGES + 5])
 def test_what_is_on_record_of_a_broken_what_if_is_its_beginning(record, tmp_path, failure, at):
-    what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "whole")
+    what_if(record, policies=["top-k", "weight-to-latency"], out=tmp_path / "whole")
     with pytest.raises(type(failure)):
-        what_if(record, policies=["top-k", "wdmoe"], out=tmp_path / "broken", display=Breaking(failure, at))
+        what_if(record, policies=["top-k", "weight-to-latency"], out=tmp_path / "broken", display=Breaking(failure, at))
     whole, broken = contents(tmp_path / "whole"), contents(tmp_path / "broken")
     assert len(broken["exchanges"]) == at
     assert len(broken["tokens"]) == (at - 1) // len(SHAPE["moe_layers"])

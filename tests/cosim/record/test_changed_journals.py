@@ -33,7 +33,7 @@ def _name(value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
-    return small_run(tmp_path_factory.mktemp("small"), "policy.wdmoe.threshold=0.5")
+    return small_run(tmp_path_factory.mktemp("small"), "policy.weight-to-latency.threshold=0.5")
 
 
 def fingerprint_of(run: Path) -> str:
@@ -137,7 +137,12 @@ def test_every_part_of_the_configuration(recorded, tmp_path):
     with closing(Journal.open(recorded)) as journal:
         config = journal.config
     changes = dict(variations(config))
-    assert {'$."seed"', '$."radio"."scenario"', '$."policy"."wdmoe"."threshold"', "$.more"} <= changes.keys()
+    assert {
+        '$."seed"',
+        '$."radio"."scenario"',
+        '$."policy"."weight-to-latency"."threshold"',
+        "$.more",
+    } <= changes.keys()
     for number, (path, value) in enumerate(changes.items()):
         change = f"UPDATE meta SET value = json_set(value, '{path}', ?) WHERE key = 'config'"
         (tmp_path / str(number)).mkdir()
@@ -185,7 +190,7 @@ def test_the_replay_says_what(recorded, tmp_path, change, words):
 
 def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
     """Another folder of the run, of its inputs and of its record, and another wall clock."""
-    again = small_run(tmp_path, "policy.wdmoe.threshold=0.5")
+    again = small_run(tmp_path, "policy.weight-to-latency.threshold=0.5")
     assert fingerprint_of(again) == fingerprint_of(recorded)
     with closing(Journal.open(again)) as journal, closing(Journal.open(recorded)) as other:
         assert journal.meta("config") != other.meta("config")
@@ -198,7 +203,7 @@ def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
 def test_a_variant_s_fingerprint_knows_nothing_of_the_others(recorded, tmp_path):
     with closing(Journal.open(recorded)) as journal:
         first, second = journal.fingerprint(1), journal.fingerprint(2)
-    other = small_run(tmp_path, "policy.wdmoe.threshold=0.25")
+    other = small_run(tmp_path, "policy.weight-to-latency.threshold=0.25")
     with closing(Journal.open(other)) as journal:
         assert journal.fingerprint(1) == first
         assert journal.fingerprint(2) != second

@@ -179,7 +179,7 @@ def test_it_gives_traces_and_routing_and_answers_what_ifs(migrated, inputs, name
 
     assert len([path for path in export(migrated[name], inputs / "traces") if path.suffix == ".csv"]) == 4
     assert write_routing(migrated[name], inputs / "routing.parquet") == 4
-    what_if(migrated[name], policies=["wdmoe"], out=inputs / "answer")
+    what_if(migrated[name], policies=["weight-to-latency"], out=inputs / "answer")
     with closing(Journal.open(inputs / "answer")) as journal:
         assert journal.is_finished()
 
@@ -190,7 +190,7 @@ def test_without_a_channel_record_it_says_so(migrated, inputs, name):
 
     for ask in (
         lambda: export(migrated[name], inputs / "traces"),
-        lambda: what_if(migrated[name], policies=["wdmoe"], out=inputs / "answer"),
+        lambda: what_if(migrated[name], policies=["weight-to-latency"], out=inputs / "answer"),
     ):
         with pytest.raises(RequestError, match="keeps no channel record"):
             ask()

@@ -16,8 +16,12 @@ import cosim
 from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.record.journal import FILE_NAME, TABLES, Journal
-from model_side.base_station import LayerExchange, Phase
+from model_side.base_station import LayerExchange
+from model_side.prediction import Prediction
+from model_side.routing import Gate
+from model_side.selection import DeviceWork, Phase, Selection
 from tests.support.fixed_network import FixedNetwork
+from tests.support.layers import one_each
 
 TOKENS, EXPERTS, TOP_K, DEVICES = 5, 8, 2, 4
 CHANNEL = {
@@ -41,8 +45,8 @@ def run(tmp_path):
         outcome = network.exchange(asked, depart_ns, depart_ns + 10**9)
         channel = b"".join(CHANNEL_ROW.pack(*row) for row in CHANNEL[number])
         outcome = msgspec.structs.replace(outcome, channel=channel)
-        floats = [chance.random((TOKENS, width), dtype=np.float32) for width in (EXPERTS, TOP_K, TOP_K)]
-        indices = [chance.integers(0, EXPERTS + 1, (TOKENS, TOP_K)) for _ in range(2)]
+        floats = [chance.random((TOKENS, width), dtype=np.float32) for width in (EXPERTS, TOP_K, TOP_K + 1)]
+        indices = [chance.integers(0, EXPERTS + 1, (TOKENS, width)) for width in (TOP_K, TOP_K + 1)]
         record = LayerExchange(
             phase=Phase.PREFILL,
             request=0,
@@ -52,18 +56,17 @@ def run(tmp_path):
             depart_ns=depart_ns,
             deadline_ns=depart_ns + 10**9,
             bs_compute_ns=5,
-            experts=EXPERTS,
-            probabilities=floats[0],
-            gate_weights=floats[1],
-            gate_indices=indices[0],
-            chosen_weights=floats[2],
-            chosen_indices=indices[1],
-            delivered=chance.random((TOKENS, TOP_K)) < 0.5,
+            gate=Gate(number - 1, EXPERTS, floats[0], floats[1], indices[0]),
+            placement=one_each(EXPERTS, DEVICES),
+            selection=Selection(floats[2], indices[1], shares=np.full(DEVICES, 0.1) if number == 1 else None),
+            slot_devices=indices[1] % DEVICES,
+            delivered=chance.random((TOKENS, TOP_K + 1)) < 0.5,
             transfers=asked,
-            tokens_per_device=np.arange(DEVICES),
-            predicted_s=chance.random(DEVICES),
+            work=DeviceWork(np.arange(DEVICES), chance.random(DEVICES)),
+            prediction=Prediction(*chance.random((4, DEVICES)), np.zeros(DEVICES)),
             outcome=outcome,
             network_wall_s=0.0,
+            policy_wall_s=0.0,
         )
         journal.add_exchange(1, number, record, Wait.ALL.value)
     journal.close()
@@ -80,7 +83,11 @@ def test_frames_hold_what_sqlite_holds(run):
                 continue
             rows = db.execute(f"SELECT * FROM {name}").fetchall()
             assert len(frame) == len(rows)
-            plain = [i for i, column in enumerate(frame) if name != "routing" or column in ("variant", "top_k")]
+            plain = [
+                i
+                for i, column in enumerate(frame)
+                if column != "shares" and (name != "routing" or column in ("variant", "top_k"))
+            ]
             shown = frame.astype(object).where(frame.notna(), None) if len(frame) else frame
             assert sorted(tuple(row[i] for i in plain) for row in shown.itertuples(index=False)) == sorted(
                 tuple(row[i] for i in plain) for row in rows
@@ -88,15 +95,17 @@ def test_frames_hold_what_sqlite_holds(run):
     assert tables["transfers"]["uplink_end_ns"].isna().sum() == 1
     second = tables["routing"].iloc[1]
     for column, array in (
-        ("probabilities", record.probabilities),
-        ("gate_weights", record.gate_weights),
-        ("gate_experts", record.gate_indices),
-        ("chosen_weights", record.chosen_weights),
-        ("chosen_experts", record.chosen_indices),
+        ("probabilities", record.gate.probabilities),
+        ("gate_weights", record.gate.weights),
+        ("gate_experts", record.gate.indices),
+        ("chosen_weights", record.selection.weights),
+        ("chosen_experts", record.selection.indices),
         ("delivered", record.delivered),
-        ("predicted_s", record.predicted_s),
+        ("predicted_s", record.prediction.seconds),
     ):
         np.testing.assert_array_equal(second[column], array)
+    first, without = tables["exchanges"]["shares"]
+    assert (first.tolist(), without) == ([0.1] * DEVICES, None)
 
 
 def test_the_channel_has_a_line_for_each_row_of_the_record(run):
@@ -139,8 +148,8 @@ def test_parquet_holds_the_same_with_units(run, tmp_path):
         assert read.column_names == list(frame)
         assert len(read) == len(frame)
     routing = pq.read_table(tmp_path / "out" / "routing.parquet")
-    np.testing.assert_array_equal(np.array(routing["gate_weights"][1].as_py(), "f4"), record.gate_weights)
-    np.testing.assert_array_equal(np.array(routing["predicted_s"][1].as_py()), record.predicted_s)
+    np.testing.assert_array_equal(np.array(routing["gate_weights"][1].as_py(), "f4"), record.gate.weights)
+    np.testing.assert_array_equal(np.array(routing["predicted_s"][1].as_py()), record.prediction.seconds)
     links = pq.read_schema(tmp_path / "out" / "links.parquet")
     assert links.field("downlink_rate_bps").metadata == {b"unit": b"bit/s"}
     assert links.field("uplink_sinr_db").metadata == {b"unit": b"dB"}

@@ -9,8 +9,12 @@ from rich.console import Console
 
 from bridge.network import Transfer
 from cosim.screen.display import LiveDisplay, PlainDisplay, make_display
-from model_side.base_station import LayerExchange, Phase
+from model_side.base_station import LayerExchange
+from model_side.prediction import Prediction
+from model_side.routing import Gate
+from model_side.selection import DeviceWork, Phase, Selection
 from tests.support.fixed_network import FixedNetwork
+from tests.support.layers import one_each
 
 MS = 1_000_000
 
@@ -22,7 +26,7 @@ def records(network: FixedNetwork, exchanges: int) -> list[LayerExchange]:
         depart_ns = network.now_ns + MS
         transfers = (Transfer(0, 8192, 0, 8192), Transfer(2, 8192, 0, 8192))
         outcome = network.exchange(transfers, depart_ns, depart_ns + 1000 * MS)
-        nothing = np.zeros((1, 2))
+        nothing, none = np.zeros((1, 2)), np.zeros(4)
         made.append(
             LayerExchange(
                 phase=Phase.DECODE,
@@ -33,18 +37,17 @@ def records(network: FixedNetwork, exchanges: int) -> list[LayerExchange]:
                 depart_ns=depart_ns,
                 deadline_ns=depart_ns + 1000 * MS,
                 bs_compute_ns=MS,
-                experts=2,
-                probabilities=nothing,
-                gate_weights=nothing,
-                gate_indices=nothing,
-                chosen_weights=nothing,
-                chosen_indices=nothing,
+                gate=Gate(number % 3, 2, nothing, nothing, nothing),
+                placement=one_each(4),
+                selection=Selection(nothing, nothing),
+                slot_devices=nothing,
                 delivered=nothing,
                 transfers=transfers,
-                tokens_per_device=nothing,
-                predicted_s=nothing,
+                work=DeviceWork(none, none),
+                prediction=Prediction(none, none, none, none, none),
                 outcome=outcome,
                 network_wall_s=0.0,
+                policy_wall_s=0.0,
             )
         )
     return made
@@ -55,7 +58,7 @@ def shown_by(kind: type, network: FixedNetwork, exchanges: int, terminal: bool) 
     display = make_display(console)
     assert isinstance(display, kind)
     display.say("a line that stays")
-    display.begin("wdmoe", network.info, exchanges, 3)
+    display.begin("weight-to-latency", network.info, exchanges, 3)
     for record in records(network, exchanges):
         display.exchanged(record)
     display.end()
@@ -66,8 +69,10 @@ def shown_by(kind: type, network: FixedNetwork, exchanges: int, terminal: bool) 
 def test_plain_lines_say_where_the_run_is():
     network = FixedNetwork(devices=4, dead=3)
     lines = shown_by(PlainDisplay, network, 6, terminal=False).splitlines()
-    assert lines[:2] == ["a line that stays", "wdmoe: 6 exchanges with 4 devices on fixed"]
-    assert lines[-1].startswith(f"wdmoe: 6/6, virtual time {network.now_ns / 1e9:.3f} s, request 2, decode at token 41")
+    assert lines[:2] == ["a line that stays", "weight-to-latency: 6 exchanges with 4 devices on fixed"]
+    assert lines[-1].startswith(
+        f"weight-to-latency: 6/6, virtual time {network.now_ns / 1e9:.3f} s, request 2, decode at token 41"
+    )
     assert "layer 2" in lines[-1]
     latency_ms = 1 + 2 * 8 * 8192 / (network.rate_bps(2) / 1000)
     assert f"{latency_ms:.1f} ms" in lines[-1]

@@ -8,7 +8,6 @@ import pytest
 
 from model_side.hardware.profiles import Hardware
 from model_side.hardware.roofline import RooflineTimes
-from model_side.placement import place
 from model_side.shapes import ModelShape
 
 SHAPE = ModelShape(
@@ -32,10 +31,11 @@ READING = replace(COUNTING, name="reading", peak_flops=1e18, memory_bandwidth_by
 ATTENTION = 2 * (10 * 20 + 2 * 10 * 10 + 20 * 10)  # query, key and value, output: a token's multiply-adds, twice
 ROUTER = 2 * 10 * 4
 EXPERT = 2 * 3 * 10 * 30
+ON_ONE = np.zeros(4, dtype=np.int64)
 
 
 def times(shape: ModelShape, hardware: Hardware = COUNTING, weight_bits: float = 16) -> RooflineTimes:
-    return RooflineTimes(shape, hardware, [COUNTING] * 4, place(4, 4), weight_bits, weight_bits)
+    return RooflineTimes(shape, hardware, [COUNTING] * 4, weight_bits, weight_bits)
 
 
 def scores(tokens: int, context: int) -> int:
@@ -76,13 +76,16 @@ def test_one_decoded_token_reads_the_weights_at_their_own_width():
 
 
 def test_a_device_computes_its_experts_one_after_the_other_at_its_own_speed():
-    compute = RooflineTimes(SHAPE, COUNTING, [COUNTING, SLOW, COUNTING], place(4, 3, [0, 1, 1, 0]), 16, 4)
-    device_s = compute.devices_s(np.array([3, 2, 5, 4]))
+    compute = RooflineTimes(SHAPE, COUNTING, [COUNTING, SLOW, COUNTING], 16, 4)
+    where = np.array([0, 1, 1, 0])
+    device_s = compute.devices_s(np.array([3, 2, 5, 4]), where)
     assert device_s.tolist() == pytest.approx([EXPERT * 7, EXPERT * 7 * 2, 0])
+    both_s = compute.devices_s(np.array([[3, 2, 5, 4], [1, 0, 0, 0]]), np.array([where, [1, 0, 0, 0]]))
+    assert both_s.tolist() == pytest.approx(np.array([[EXPERT * 7, EXPERT * 7 * 2, 0], [0, EXPERT * 2, 0]]))
 
 
 def test_each_expert_that_is_asked_costs_its_overhead():
     started = replace(COUNTING, overhead_s=1000.0)
-    compute = RooflineTimes(SHAPE, COUNTING, [started], place(4, 1), 16, 4)
-    assert compute.devices_s(np.array([1, 0, 2, 0])).tolist() == pytest.approx([3 * EXPERT + 2000])
-    assert compute.devices_s(np.zeros(4, dtype=np.int64)).tolist() == [0]
+    compute = RooflineTimes(SHAPE, COUNTING, [started], 16, 4)
+    assert compute.devices_s(np.array([1, 0, 2, 0]), ON_ONE).tolist() == pytest.approx([3 * EXPERT + 2000])
+    assert compute.devices_s(np.zeros(4, dtype=np.int64), ON_ONE).tolist() == [0]

@@ -17,6 +17,7 @@ from model_side.model.model_run import shape_of
 from model_side.model.moe import SplitModel
 from model_side.placement import place
 from model_side.policies import make_policy
+from model_side.prediction.line import Line
 from model_side.quality import compare, pool
 from model_side.serving import TokenRecord
 from model_side.shapes import wire_shape
@@ -39,14 +40,15 @@ def run(
     shape = wire_shape("mixtral-8x7b", shape_of(split))
     network = network or FixedNetwork(devices=4)
     devices = len(network.info.devices)
-    placement = place(split.num_experts, devices)
+    placement = place(len(split.blocks), split.num_experts, devices)
     hardware = [PROFILES["jetson-agx-orin"]] * devices
-    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware, placement, 16, 4)
+    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware, 16, 4)
     base_station = BaseStation(
         network,
         placement,
         compute,
         make_policy(policy),
+        Line(devices),
         shape.token_bytes,
         deadline_ns,
         on_exchange=None if records is None else records.append,
@@ -132,9 +134,9 @@ def test_quality_compares_the_same_tokens_seen_by_both_models():
 
 def test_switching_the_reference_off_changes_no_token_and_no_time():
     network = {"network": FixedNetwork(devices=4, dead=1), "deadline_ns": 10**8}
-    with_reference = list(run("olmoe", "wdmoe", **network))
+    with_reference = list(run("olmoe", "weight-to-latency", **network))
     network = {"network": FixedNetwork(devices=4, dead=1), "deadline_ns": 10**8}
-    without = list(run("olmoe", "wdmoe", reference=False, **network))
+    without = list(run("olmoe", "weight-to-latency", reference=False, **network))
     assert {token.quality for token in without} == {None}
     assert [(t.request, t.position, t.token_id, t.start_ns, t.end_ns) for t in without] == [
         (t.request, t.position, t.token_id, t.start_ns, t.end_ns) for t in with_reference

@@ -14,6 +14,7 @@ from model_side.model.model_run import shape_of
 from model_side.model.workload import make_requests
 from model_side.placement import place
 from model_side.policies import make_policy
+from model_side.prediction.line import Line
 from model_side.shapes import wire_shape
 from tests.support.fixed_network import FixedNetwork
 
@@ -24,10 +25,10 @@ def test_logits_and_greedy_tokens_are_the_unmodified_models():
     stock = AutoModelForCausalLM.from_pretrained(SHIPPED_FOLDER, dtype=torch.float32).eval()
     requests = make_requests(split, load_tokenizer(), 2, 48, 12, seed=1)
     shape = wire_shape("mixtral-8x7b", shape_of(split))
-    placement = place(split.num_experts, 8)
-    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], [PROFILES["jetson-agx-orin"]] * 8, placement, 16, 4)
+    placement = place(len(split.blocks), split.num_experts, 8)
+    compute = RooflineTimes(shape, PROFILES["nvidia-l4"], [PROFILES["jetson-agx-orin"]] * 8, 16, 4)
     network = FixedNetwork(devices=8)
-    base_station = BaseStation(network, placement, compute, make_policy("top-k"), shape.token_bytes, 10**12)
+    base_station = BaseStation(network, placement, compute, make_policy("top-k"), Line(8), shape.token_bytes, 10**12)
     tokens = list(generate(split, base_station, requests))
     for number, request in enumerate(requests):
         prompt = torch.tensor([request.prompt])

@@ -37,7 +37,7 @@ def main(names: list[str]) -> None:
         with worktree(commit) as code:
             put_inputs(code)
             command = [sys.executable, "-m", "cosim.cli", "run", "--out", "run", "--set=radio.devices=2", *asked]
-            policies = ["--policy=top-k", "--policy=wdmoe"]
+            policies = ["--policy=top-k", "--policy=weight-to-latency"]
             subprocess.run([*command, *policies], check=True, cwd=code, env={**os.environ, "PYTHONPATH": str(code)})
             with closing(sqlite3.connect(code / "run" / "journal.sqlite", isolation_level=None)) as db:
                 db.execute("UPDATE meta SET value = '/made/here' WHERE key = 'folder'")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency prediction, on links whose overhead and rates are known."""
+"""The line through past transfers, on links whose overhead and rates are known."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.network import NS_PER_S, LinkState, Outcome, Status, Transfer, TransferOutcome
-from model_side.latency import DEFAULT_RATE_BPS, RETRY_S, LatencyPredictor
+from model_side.prediction.line import Line
+from model_side.prediction.predictor import DEFAULT_RATE_BPS, RETRY_S
 
 DEADLINE_S = 2.0
 
@@ -27,7 +28,7 @@ class Link:
 
 
 def exchange(
-    predictor: LatencyPredictor, links: Sequence[Link], depart_s: float, asked: dict[int, int], rates: bool = False
+    predictor: Line, links: Sequence[Link], depart_s: float, asked: dict[int, int], rates: bool = False
 ) -> float:
     """Let devices carry out `asked` (device: bytes each way), tell the predictor, and return when it was over."""
     depart_ns = round(depart_s * NS_PER_S)
@@ -54,22 +55,23 @@ def exchange(
         )
         for device, link in enumerate(links)
     ]
-    predictor.observe(transfers, Outcome(now_ns, tuple(outcomes), tuple(states)), depart_ns, deadline_ns)
+    outcome = Outcome(now_ns, tuple(outcomes), tuple(states))
+    predictor.observe(transfers, outcome, depart_ns, deadline_ns, np.ones(len(links)))
     return now_ns / NS_PER_S
 
 
-def predict(predictor: LatencyPredictor, now_s: float, size: int, devices: int = 1) -> list[float]:
+def predict(predictor: Line, now_s: float, size: int, devices: int = 1) -> list[float]:
     sizes = np.full(devices, size)
-    return predictor.predict(round(now_s * NS_PER_S), sizes, np.full(devices, 0.001), sizes).tolist()
+    return predictor.predict(round(now_s * NS_PER_S), sizes, np.full(devices, 0.001), sizes).seconds.tolist()
 
 
 def test_before_anything_is_known_all_devices_look_alike():
     expected = 2 * 8 * 10_000 / DEFAULT_RATE_BPS + 0.001
-    assert predict(LatencyPredictor(3), 0, 10_000, 3) == pytest.approx([expected] * 3)
+    assert predict(Line(3), 0, 10_000, 3) == pytest.approx([expected] * 3)
 
 
 def test_link_states_stand_in_for_exchanges():
-    predictor = LatencyPredictor(2)
+    predictor = Line(2)
     links = [Link(0, 40e6, 10e6), Link(0, 4e6, 1e6)]
     exchange(predictor, links, 0, {}, rates=True)
     expected = [link.latency_s(10_000, 0.001, 10_000) for link in links]
@@ -78,7 +80,7 @@ def test_link_states_stand_in_for_exchanges():
 
 @pytest.mark.parametrize("rates", [True, False])
 def test_overhead_and_rate_are_found_from_exchanges_of_several_sizes(rates: bool):
-    predictor, links = LatencyPredictor(2), [Link(0.004, 40e6, 10e6), Link(0.020, 5e6, 2e6)]
+    predictor, links = Line(2), [Link(0.004, 40e6, 10e6), Link(0.020, 5e6, 2e6)]
     now_s = 0.0
     for size in (400_000, 8192, 800_000, 16384, 8192):
         now_s = exchange(predictor, links, now_s, {0: size, 1: size // 2}, rates)
@@ -88,7 +90,7 @@ def test_overhead_and_rate_are_found_from_exchanges_of_several_sizes(rates: bool
 
 
 def test_exchanges_of_one_size_are_predicted_at_that_size():
-    predictor, links = LatencyPredictor(1), [Link(0.030, 40e6, 10e6)]
+    predictor, links = Line(1), [Link(0.030, 40e6, 10e6)]
     now_s = 0.0
     for _ in range(3):
         now_s = exchange(predictor, links, now_s, {0: 8192}, rates=True)
@@ -98,7 +100,7 @@ def test_exchanges_of_one_size_are_predicted_at_that_size():
 
 
 def test_a_link_that_gets_worse_is_followed():
-    predictor, links = LatencyPredictor(1), [Link(0.004)]
+    predictor, links = Line(1), [Link(0.004)]
     now_s = exchange(predictor, links, 0, {0: 8192})
     links[0].overhead_s = 0.1
     errors = []
@@ -110,7 +112,7 @@ def test_a_link_that_gets_worse_is_followed():
 
 
 def test_more_bytes_are_never_expected_to_take_less_time():
-    predictor, links = LatencyPredictor(1), [Link(0.5)]
+    predictor, links = Line(1), [Link(0.5)]
     now_s = exchange(predictor, links, 0, {0: 8192})
     links[0].overhead_s = 0.0
     now_s = exchange(predictor, links, now_s, {0: 80_000})  # ten times the bytes in a tenth of the time
@@ -120,7 +122,7 @@ def test_more_bytes_are_never_expected_to_take_less_time():
 
 
 def test_a_missed_deadline_counts_at_once_fades_and_is_forgotten_at_the_next_answer():
-    predictor, links = LatencyPredictor(2), [Link(), Link()]
+    predictor, links = Line(2), [Link(), Link()]
     now_s = exchange(predictor, links, 0, {0: 8192, 1: 8192})
     before = predict(predictor, now_s, 8192, 2)
     links[1].alive = False
@@ -139,7 +141,7 @@ def test_a_missed_deadline_counts_at_once_fades_and_is_forgotten_at_the_next_ans
 
 
 def test_a_device_that_is_not_connected_is_known_without_asking_and_comes_back_by_its_link_state():
-    predictor, links = LatencyPredictor(2), [Link(), Link()]
+    predictor, links = Line(2), [Link(), Link()]
     before = predict(predictor, 0, 8192, 2)
     links[1].connected = False
     now_s = exchange(predictor, links, 0, {})
@@ -164,15 +166,15 @@ def test_predictions_are_positive_finite_grow_with_bytes_and_repeat(
 ):
     results = []
     for _ in range(2):
-        predictor, links = LatencyPredictor(3), [Link(0, 1e9, 1e9), Link(), Link(0.5, 1e5, 1e4)]
+        predictor, links = Line(3), [Link(0, 1e9, 1e9), Link(), Link(0.5, 1e5, 1e4)]
         now_s = 0.0
         for pause_s, asked, flags in history:
             for device, link in enumerate(links):
                 link.alive = bool(flags >> device & 1)
             now_s = exchange(predictor, links, now_s + pause_s, asked, rates=flags % 2 == 0)
         now_ns = round(now_s * NS_PER_S)
-        results.append(predictor.predict(now_ns, sizes, [0.0, 0.1, 0.2], sizes))
-        larger = predictor.predict(now_ns, np.array(sizes) * 2, [0.0, 0.1, 0.2], sizes)
+        results.append(predictor.predict(now_ns, sizes, [0.0, 0.1, 0.2], sizes).seconds)
+        larger = predictor.predict(now_ns, np.array(sizes) * 2, [0.0, 0.1, 0.2], sizes).seconds
         assert (larger >= results[-1]).all()
     assert np.isfinite(results[0]).all()
     assert (results[0] > 0).all()

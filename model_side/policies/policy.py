@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an expert-selection policy is, and how several steps make one."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from model_side.selection import Layer, Selection, check
+
+if TYPE_CHECKING:
+    from model_side.base_station import LayerExchange
+
+
+class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """Base of all policies, built-in or a user's own. The fields of a subclass are its options.
+
+    One is made for each variant of a run. It is called once a layer with a `Layer` and returns a `Selection`, best made
+    by `Layer.leave_out` or of arrays over all tokens; what was chosen before it, by the model or by an earlier step, is
+    `Layer.selection`. It may keep state, in attributes set in `__post_init__`, as a function of what it was shown
+    alone: so a run that is resumed or replayed rebuilds it.
+
+    Its docstring says what it is in the first line and explains each option in a paragraph that begins with the name in
+    backquotes. Constraints stand in the annotations (`Annotated[float, msgspec.Meta(ge=0)]`).
+    """
+
+    name: ClassVar[str] = ""
+    """By which it is asked for; of one in a file, the class's name if it says nothing."""
+    formula: ClassVar[str] = ""
+    """The rule in a line."""
+    source: ClassVar[str] = ""
+    """Where the rule is from, and whether this is its own text or a reconstruction."""
+    allocates: ClassVar[bool] = False
+    """Whether it gives shares of the band, which not every network can."""
+    needs_probabilities: ClassVar[bool] = False
+    """Whether it looks at all experts' probabilities, which not every recording has."""
+
+    def __call__(self, layer: Layer) -> Selection:
+        """The experts to ask in this layer."""
+        raise NotImplementedError
+
+    def observe(self, exchange: "LayerExchange") -> None:
+        """What came of the latest selection."""
+
+
+class Steps:
+    """Policies one after another, each on what the one before has chosen: select, substitute, allocate."""
+
+    def __init__(self, steps: list[Policy]):
+        self.steps = steps
+
+    def __call__(self, layer: Layer) -> Selection:
+        for step in self.steps:
+            selection = step(layer)
+            if selection is not layer.selection:
+                check(selection, layer, step.name)
+                layer = layer.after(selection)
+        return layer.selection
+
+    def observe(self, exchange: "LayerExchange") -> None:
+        """What came of the latest selection."""
+        for step in self.steps:
+            step.observe(exchange)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MoE layers as a policy sees them, with links of closed form."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+
+from bridge.network import LinkState
+from model_side.placement import LayerPlacement
+from model_side.prediction import Prediction
+from model_side.routing import Floats, Gate, Missing
+from model_side.selection import DeviceWork, Layer, Phase, Selection
+
+
+@dataclass(frozen=True)
+class FixedForecast:
+    """Device d takes `fixed_s[d]`, `token_s[d]` for each token over the whole band, half of it down, and
+    `expert_s[d]` for each token of each of its experts."""
+
+    placement: LayerPlacement
+    fixed_s: Floats
+    token_s: Floats
+    expert_s: Floats
+    spread: float = 0.1
+
+    def work(self, selection: Selection) -> DeviceWork:
+        devices = selection.devices
+        if devices is None:
+            devices = self.placement.slot_devices(selection.indices)
+        seats = self.placement.tokens_per_seat(selection.indices, devices)
+        return DeviceWork(self.placement.tokens_per_device(devices), self.compute_s(seats))
+
+    def compute_s(self, tokens_per_seat: NDArray[np.int64]) -> Floats:
+        of_seat = tokens_per_seat * self.expert_s[self.placement.seat_device]
+        return of_seat @ np.eye(self.placement.devices)[self.placement.seat_device]
+
+    def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
+        part = 1.0 if shares is None else np.maximum(shares, 1e-12)
+        way_s = np.maximum(work.tokens, 1) * self.token_s / part / 2
+        none = np.zeros(self.placement.devices)
+        return Prediction(way_s + self.fixed_s, work.compute_s, way_s, none, none + self.spread)
+
+
+def gate_of(logits: NDArray[np.float32], k: int, *, normalised: bool = True, layer: int = 0) -> Gate:
+    """What a softmax router gives for these logits [N, E]: the k largest, largest first."""
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    indices = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    weights = np.take_along_axis(probabilities, indices, axis=1)
+    if normalised:
+        weights = weights / weights.sum(axis=1, keepdims=True)
+    return Gate(layer, logits.shape[1], probabilities, weights, indices, logits)
+
+
+def layer_of(gate: Gate, placement: LayerPlacement, **given: Any) -> Layer:
+    """A layer of a prompt's pass; `fixed_s`, `token_s`, `expert_s` [D] are of `FixedForecast`, by default 1 ms each."""
+    times = {
+        name: np.asarray(given.pop(name, np.full(placement.devices, 1e-3)), dtype=np.float64)
+        for name in ("fixed_s", "token_s", "expert_s")
+    }
+    links = tuple(
+        LinkState(device, True, downlink_rate_bps=1e8, uplink_rate_bps=5e7) for device in range(placement.devices)
+    )
+    layer = Layer(
+        gate,
+        4,
+        Phase.PREFILL,
+        0,
+        0,
+        1.0,
+        placement,
+        links,
+        Missing(),
+        FixedForecast(placement, **times),
+        Selection(gate.weights, gate.indices),
+    )
+    return replace(layer, **given)
+
+
+def one_each(experts: int, devices: int | None = None) -> LayerPlacement:
+    """Expert e on device e modulo `devices`, by default one expert a device."""
+    devices = devices or experts
+    return LayerPlacement(np.eye(devices, dtype=bool)[np.arange(experts) % devices])
+
+
+@st.composite
+def layers(draw: st.DrawFn, replicas: bool = False) -> Layer:
+    """A layer as a router gives it: distinct experts a token, weights largest first, any links and placement."""
+    experts = draw(st.integers(1, 12))
+    devices = draw(st.integers(1, 6))
+    k = draw(st.integers(1, min(4, experts)))
+    tokens = draw(st.integers(0, 6))
+    logits = draw(arrays.arrays(np.float32, (tokens, experts), elements=st.floats(-8, 8, width=32)))
+    gate = gate_of(logits, k, normalised=draw(st.booleans()))
+    first = np.array(draw(st.lists(st.integers(0, devices - 1), min_size=experts, max_size=experts)))
+    holds = np.eye(devices, dtype=bool)[first]
+    if replicas:
+        holds |= draw(arrays.arrays(np.bool_, holds.shape))
+    seconds = arrays.arrays(np.float64, devices, elements=st.floats(1e-6, 10))
+    times = {name: draw(seconds) for name in ("fixed_s", "token_s", "expert_s")}
+    return layer_of(gate, LayerPlacement(holds), **times)
