@@ -39,6 +39,9 @@ Networks = Annotated[
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
 
+PolicyName = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
+]
 KeysFolder = Annotated[
     Path | None, typer.Option("--keys", metavar="FOLDER", help="This side's keys, for tcp; `cosim keys` makes them.")
 ]
@@ -92,6 +95,24 @@ def run(
         at = Ns3Place(connect, listen, keys, plain_tcp)
         run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
+
+
+@app.command()
+def policies(
+    name: PolicyName = None,
+    template: Annotated[bool, typer.Option("--template", help="Print its source, to start one's own from.")] = False,
+) -> None:
+    """List the expert-selection policies, or describe one: its rule, where that is from, its options."""
+    from cosim.screen.policies import print_list, print_policy, template_of
+
+    if name is None:
+        if template:
+            raise RequestError("--template", "needs the name of a policy")
+        print_list(console())
+    elif template:
+        print(template_of(name), end="")
+    else:
+        print_policy(name, console())
 
 
 @app.command()

@@ -5,6 +5,7 @@ They are numbered so: network after network in the order given, and on each poli
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -23,7 +24,7 @@ from model_side.base_station import BaseStation, LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
-from model_side.policies import Steps, make_policy
+from model_side.policies import Steps, make_policy, policy_sources
 from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality
 from model_side.routing import Missing
@@ -49,7 +50,8 @@ def run_variants(
             journal.add_event(number, event, message)
             display.say(f"{event}: {message}")
 
-        return JournaledNetwork(journal, number, name, sources.get(kind), tell)
+        folder = re.sub(r"[^\w.+-]", "-", "+".join(Path(step).name for step in name.split("+")))
+        return JournaledNetwork(journal, number, folder, sources.get(kind), tell)
 
     pending = [
         (number, kind, name)
@@ -130,7 +132,9 @@ class Variant:
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
         )
-        journal.add_variant(number, policy_name, kind, network.info, hardware, placement.held())
+        journal.add_variant(
+            number, policy_name, kind, network.info, hardware, placement.held(), policy_sources(policy_name)
+        )
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config

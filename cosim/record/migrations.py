@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 
@@ -71,8 +72,15 @@ def to_5(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
 def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """A choice of any size, replicas, shares of the band, energy on the air, policies of a user's own: there were none.
 
-    What the base station expected was of the model's own choice; it stays where nothing else was chosen.
+    What the base station expected was of the model's own choice; it stays where nothing else was chosen. The policy
+    `wdmoe` of then is `weight-to-latency` now, and a scenario that was not named was `lte`.
     """
+    db.execute("UPDATE variants SET policy = 'weight-to-latency' WHERE policy = 'wdmoe'")
+    for (text,) in db.execute("SELECT value FROM meta WHERE key = 'config' AND json_valid(value)").fetchall():
+        config = json.loads(text)
+        if isinstance(config, dict):
+            _rename(config)
+            db.execute("UPDATE meta SET value = ? WHERE key = 'config'", [json.dumps(config)])
     for table, column in (
         ("variants", "policy_sources TEXT"),
         ("exchanges", "shares BLOB"),
@@ -87,6 +95,17 @@ def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
         db.execute("UPDATE routing SET chosen_k = top_k")
         db.execute("UPDATE routing SET predicted_s = NULL WHERE chosen_experts <> gate_experts")
         unrecorded.setdefault("routing", []).append("predicted_s")
+
+
+def _rename(config: dict[str, Any]) -> None:
+    """What a configuration of before schema 6 says, in today's words."""
+    names = {"wdmoe": "weight-to-latency"}
+    if isinstance(policies := config.get("policies"), list):
+        config["policies"] = [names.get(name, name) if isinstance(name, str) else name for name in policies]
+    if isinstance(options := config.get("policy"), dict):
+        config["policy"] = {names.get(name, name): given for name, given in options.items()}
+    if isinstance(radio := config.setdefault("radio", {}), dict):
+        radio.setdefault("scenario", "lte")
 
 
 STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {1: to_2, 2: to_3, 3: to_4, 4: to_5, 5: to_6}

@@ -11,24 +11,45 @@ import msgspec
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError
-from model_side.policies.policy import Policy, Steps
+from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
+from model_side.policies.policy import Policy
+from model_side.policies.steps import Steps
 from model_side.policies.top_k import TopK
 from model_side.policies.weight_to_latency import WeightToLatency
 
-__all__ = ["POLICIES", "Policy", "Steps", "make_policy", "policy_kinds"]
+__all__ = ["COMPOSITIONS", "POLICIES", "Policy", "Steps", "make_policy", "policy_kinds", "policy_sources"]
+
+COMPOSITIONS: dict[str, str] = {}
+"""Policies of several steps that have a name of their own."""
 
 POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency)}
 
 
 def policy_kinds(name: str) -> list[type[Policy]]:
-    """The classes of the steps of a policy. Raises `RequestError` naming `policies` for one that nobody knows."""
-    kinds = []
-    for step in name.split("+"):
-        if step not in POLICIES:
-            reason = f"nobody knows {step!r}; there are {', '.join(POLICIES)}{meant(step, POLICIES)}"
-            raise RequestError("policies", reason)
-        kinds.append(POLICIES[step])
-    return kinds
+    """The classes of the steps of a policy: built in, `FILE.py:CLASS` of a user's own, or of an installed package.
+
+    Raises `RequestError` naming `policies` for one that nobody knows, and as `model_side.policies.files.load_policy`.
+    """
+    return [kind for step in name.split("+") for kind in _step(step)]
+
+
+def policy_sources(name: str) -> dict[str, str]:
+    """SHA-256 of the file of each step that is not built in, by the step's name."""
+    return {kind.name: digest(kind) for kind in policy_kinds(name) if kind.file}
+
+
+def _step(name: str) -> list[type[Policy]]:
+    if name in COMPOSITIONS:
+        return policy_kinds(COMPOSITIONS[name])
+    if name in POLICIES:
+        return [POLICIES[name]]
+    if parts(name) is not None:
+        return [load_policy(name)]
+    others = installed()
+    if name in others:
+        return [load_installed(others[name])]
+    there = [*POLICIES, *COMPOSITIONS, *others]
+    raise RequestError("policies", f"nobody knows {name!r}; there are {', '.join(there)}{meant(name, there)}")
 
 
 def make_policy(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> Steps:
@@ -42,7 +63,8 @@ def make_policy(name: str, options: Mapping[str, Mapping[str, Any]] | None = Non
 
 def _make(kind: type[Policy], options: Mapping[str, Any]) -> Policy:
     try:
-        return msgspec.convert(dict(options), kind)
+        with told_by_line(kind.file):
+            return msgspec.convert(dict(options), kind)
     except msgspec.ValidationError as error:
         found = misfit(error, kind)
         has = ", ".join(kind.__struct_fields__) or "none"

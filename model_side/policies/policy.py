@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an expert-selection policy is, and how several steps make one."""
+"""What an expert-selection policy is."""
 
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from model_side.selection import Layer, Selection, check
+from model_side.selection import Layer, Selection
 
 if TYPE_CHECKING:
     from model_side.base_station import LayerExchange
@@ -31,6 +31,8 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
     """Where the rule is from, and whether this is its own text or a reconstruction."""
     allocates: ClassVar[bool] = False
     """Whether it gives shares of the band, which not every network can."""
+    file: ClassVar[str] = ""
+    """Where it is, if it is not built in."""
     needs_probabilities: ClassVar[bool] = False
     """Whether it looks at all experts' probabilities, which not every recording has."""
 
@@ -40,23 +42,3 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
 
     def observe(self, exchange: "LayerExchange") -> None:
         """What came of the latest selection."""
-
-
-class Steps:
-    """Policies one after another, each on what the one before has chosen: select, substitute, allocate."""
-
-    def __init__(self, steps: list[Policy]):
-        self.steps = steps
-
-    def __call__(self, layer: Layer) -> Selection:
-        for step in self.steps:
-            selection = step(layer)
-            if selection is not layer.selection:
-                check(selection, layer, step.name)
-                layer = layer.after(selection)
-        return layer.selection
-
-    def observe(self, exchange: "LayerExchange") -> None:
-        """What came of the latest selection."""
-        for step in self.steps:
-            step.observe(exchange)

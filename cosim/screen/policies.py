@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Expert-selection policies: listed, described, as a template."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bridge.network import RequestError
+from model_side.policies import COMPOSITIONS, POLICIES, Policy, policy_kinds
+from model_side.policies.files import installed
+
+
+def print_list(console: Console) -> None:
+    """Print the policies that there are, one line each."""
+    table = Table(show_edge=False, pad_edge=False, box=None, show_header=False)
+    for name, kind in POLICIES.items():
+        table.add_row(name, escape(_summary(kind)))
+    for name, steps in COMPOSITIONS.items():
+        table.add_row(name, f"{steps}: one step after another.")
+    for name, point in installed().items():
+        table.add_row(name, escape(f"of {point.value}"))
+    console.print(table)
+
+
+def print_policy(name: str, console: Console) -> None:
+    """Print each step's rule, source and options. Raises `RequestError` for a policy that nobody knows."""
+    for kind in policy_kinds(name):
+        said = inspect.getdoc(kind) or ""
+        console.print(f"{kind.name}: {_summary(kind)}", highlight=False, markup=False, soft_wrap=True)
+        for what in ("formula", "source"):
+            if words := getattr(kind, what):
+                console.print(f"{what}: {words}", highlight=False, markup=False, soft_wrap=True)
+        if kind.__struct_fields__:
+            console.print(_options(kind, said))
+
+
+def template_of(name: str) -> str:
+    """The source of a policy, to start one's own from. Raises `RequestError` for one of several steps."""
+    kinds = policy_kinds(name)
+    if len(kinds) > 1:
+        raise RequestError("NAME", f"{name} has several steps, {', '.join(kind.name for kind in kinds)}; take one")
+    module = sys.modules[kinds[0].__module__]
+    source = Path(kinds[0].file or module.__file__ or "").read_text(encoding="utf-8")
+    return re.sub(r"^    name: ClassVar\[str\] = .*\n", "", source, flags=re.MULTILINE)  # the class's own name does
+
+
+def _options(kind: type[Policy], said: str) -> Table:
+    table = Table(title_justify="left", show_edge=False, pad_edge=False)
+    for heading in ("option", "type", "default", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+        default = "" if field.default is msgspec.NODEFAULT else str(field.default)
+        table.add_row(
+            f"policy.{kind.name}.{field.name}", _type(field.type), default, escape(_meaning(field.name, said))
+        )
+    return table
+
+
+def _summary(kind: type[Policy]) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _meaning(option: str, said: str) -> str:
+    match = re.search(rf"^((?:`\w+`, )*`{option}`(?:, `\w+`)*): (.*?)(?=\n`|\n\n|\Z)", said, re.MULTILINE | re.DOTALL)
+    return " ".join(match[2].split()) if match else ""
+
+
+def _type(kind: msgspec.inspect.Type) -> str:
+    """In a user's words."""
+    words = {
+        msgspec.inspect.FloatType: "number",
+        msgspec.inspect.IntType: "whole number",
+        msgspec.inspect.BoolType: "true or false",
+        msgspec.inspect.StrType: "text",
+    }
+    match kind:
+        case msgspec.inspect.LiteralType():
+            return ", ".join(f'"{value}"' for value in kind.values)
+        case msgspec.inspect.UnionType():
+            return " or ".join(_type(part) for part in kind.types if not isinstance(part, msgspec.inspect.NoneType))
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            return f"list of {_type(kind.item_type)}"
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">", getattr(kind, "gt", None)), (">=", getattr(kind, "ge", None)),
+                            ("<", getattr(kind, "lt", None)), ("<=", getattr(kind, "le", None)))
+        if bound is not None
+    ]  # fmt: skip
+    return ", ".join([words.get(type(kind), type(kind).__name__), *bounds])
