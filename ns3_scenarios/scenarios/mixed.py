@@ -59,7 +59,9 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         cellular, local = self._part(Lte), self._part(Wifi)
-        fill(self, lte_devices=cellular.devices, lte_distances_m=cellular.distances_m, lte_neighbours=cellular.neighbours)
+        fill(
+            self, lte_devices=cellular.devices, lte_distances_m=cellular.distances_m, lte_neighbours=cellular.neighbours
+        )
         fill(self, wifi_devices=local.devices, wifi_distances_m=local.distances_m)
 
     def build(self, ns: Any) -> Topology:

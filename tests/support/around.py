@@ -6,11 +6,11 @@ from math import pi
 from typing import Any
 
 from bridge.network import NS_PER_S, Wait
-from ns3_scenarios.simulation import open_network
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world import streams
 from ns3_scenarios.world.movement import HEADERS as MOVEMENT_HEADERS
 from ns3_scenarios.world.movement import stand
+from tests.support.still import open_still
 
 HEADERS = (
     *MOVEMENT_HEADERS,
@@ -141,7 +141,7 @@ def beam_gains(rows: int, columns: int, pairs: Sequence[tuple[Place, Place]]) ->
 
 def linked(parameters: dict[str, Any]) -> tuple[float, list[Place]]:
     """The first device's SINR up in dB in an NR cell with neighbours after 0.1 s, and where their users are."""
-    network = open_network("nr", parameters, 1)
+    network = open_still("nr", parameters, 1)
     try:
         end_ns = network.now_ns + NS_PER_S // 10
         (link, *_) = network.exchange([], network.now_ns, end_ns, Wait.DEADLINE).links
