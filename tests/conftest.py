@@ -13,12 +13,15 @@ from tests.support.servers import fixed_server, ns3_server
 LONGEST = (  # of all files, the longest first
     "cosim/test_partner_lost.py",
     "ns3_scenarios/scenarios/test_nr.py",
-    "cosim/test_replay.py",
+    "bridge/test_session.py",
+    "ns3_scenarios/wheel/test_contrib.py",
     "cosim/test_analytic_run.py",
+    "ns3_scenarios/scenarios/test_lte_multicell.py",
     "cosim/test_lte_run.py",
+    "cosim/test_replay.py",
     "project/test_scripts.py",
+    "ns3_scenarios/scenarios/test_mixed.py",
     "ns3_scenarios/scenarios/test_lte.py",
-    "cosim/results/test_chain.py",
     "ns3_scenarios/scripts/test_script_run.py",
     "ns3_scenarios/native/test_nr_sanitized.py",
 )

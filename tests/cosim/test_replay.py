@@ -245,12 +245,12 @@ def test_a_full_disk_loses_nothing(whole, server, tmp_path):
     assert fingerprint(tmp_path / "run") == fingerprint(whole)
 
 
-def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, tmp_path):
+def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 20)
     settings = [f"model.path={tiny_model}", f"workload.text={text}", "workload.requests=2", "workload.prompt_tokens=9"]
-    arguments = [word for setting in (*settings, "radio.devices=3") for word in ("--set", setting)]
-    assert cosim("run", "--out", tmp_path / "whole", *arguments).returncode == 0
+    arguments = [word for setting in (*settings, "radio.scenario=nr", "radio.devices=3") for word in ("--set", setting)]
+    assert cosim("run", "--out", tmp_path / "whole", "--connect", ns3_server, *arguments).returncode == 0
     command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(tmp_path / "killed"), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         next(line for line in process.stdout if "virtual time" in line)
