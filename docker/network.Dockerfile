@@ -20,13 +20,12 @@ COPY pyproject.toml constraints.txt docker/requirements.py ./
 # Cling first, which what comes as sources is then built against, side by side: pip alone would fetch it three times more,
 # for other versions than run here, and compile the back end twice.
 RUN --mount=type=bind,source=docker/wheels,target=/wheels \
-    bare="--no-deps --no-build-isolation --find-links /wheels" \
- && pip install --no-compile $bare -c constraints.txt setuptools wheel packaging cppyy-cling \
- && { pip wheel $bare -c constraints.txt -w /tmp/made cppyy-backend & backend=$!; } \
- && pip wheel $bare -c constraints.txt -w /tmp/made CPyCppyy \
- && wait $backend \
- && pip install --no-compile $bare -c constraints.txt --find-links /tmp/made cppyy-backend CPyCppyy sionna-no-rt \
- && pip install --no-compile $bare -c constraints.txt cppyy \
+    pip install --no-compile --no-deps --find-links /wheels -c constraints.txt setuptools wheel packaging cppyy-cling \
+ && { pip wheel --no-deps --no-build-isolation --find-links /wheels -c constraints.txt -w /tmp/made cppyy-backend & backend=$!; } \
+ && pip wheel --no-deps --no-build-isolation --find-links /wheels -c constraints.txt -w /tmp/made CPyCppyy \
+ && wait "$backend" \
+ && pip install --no-compile --no-deps --find-links /wheels --find-links /tmp/made -c constraints.txt cppyy-backend CPyCppyy sionna-no-rt \
+ && pip install --no-compile --no-deps --no-build-isolation --find-links /wheels -c constraints.txt cppyy \
  && python requirements.py pyproject.toml numba numpy scipy sionna-no-rt torch transformers > requirements.txt \
  && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt
 COPY README.md ./
