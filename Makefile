@@ -13,8 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe
 
+# One process more than processors: some of the tests wait.
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25
+	$(VENV)/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/ruff check .
