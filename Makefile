@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/.run
 # Those that the documentation names; bench.fuzz_decoder wants atheris beside it, and bench.setup what to compare with.
-BENCHES := bridge radio scenarios outer_loop handover base_station what_if chain replay run chaos calibration
+BENCHES := bridge defaults radio scenarios outer_loop handover base_station what_if chain replay run chaos calibration
 NATIVE := ns3_scenarios/native tests bench
 # Without byte code on disk, each process compiles the sources of PyTorch and transformers anew, for 5 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,8 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy weight-to-latency
 
+# One process more than processors: some of the tests wait.
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25
+	$(VENV)/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 25
 
 lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/ruff check .

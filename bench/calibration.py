@@ -9,9 +9,13 @@ are dropped around the site in the middle: with wrap-around, each site is that.
 Path loss, line of sight, shadowing, elements and beams are those of the network's neighbours
 (`NeighbourSites::GetGainDb`). The network has no indoor users; here, the loss of walls (clause 7.4.3.1) is drawn once
 for each of them and comes on top, and their shadowing is the 7 dB of table 7.5-6 by the network's own model.
+
+Fast fading: the spreads in delay and azimuth of the rays that the network's channel model draws, against the log-normal
+variables of table 7.5-6 that they are drawn for.
 """
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +47,39 @@ PUBLISHED_DB = {
     ("umi", "geometry"): (-1.7, 1.2, 4.0, 7.3, 11.4, 17.0, 24.9),
     ("uma", "geometry"): (-1.0, 2.0, 5.0, 8.6, 12.9, 18.6, 25.6),
 }
+DRAWN = """
+#ifndef DRAWN_CLUSTERS
+#define DRAWN_CLUSTERS
+struct DrawnClusters
+{
+    std::vector<double> powers, departures, arrivals, delays;
+    int strongest, second;
+    double riceanDb;
+};
+
+DrawnClusters GetDrawnClusters(ns3::Ptr<ns3::cosim::MovingChannelModel> model,
+                               ns3::Ptr<ns3::MobilityModel> a,
+                               ns3::Ptr<ns3::MobilityModel> b)
+{
+    auto drawn = model->GetDrawn(a, b);
+    DrawnClusters found{{}, {}, {}, drawn->m_delay, drawn->m_cluster1st, drawn->m_cluster2nd, drawn->m_K_factor};
+    for (int cluster = 0; cluster < drawn->m_reducedClusterNumber; cluster++)
+    {
+        found.powers.push_back(drawn->m_clusterPower[cluster]);
+        for (size_t ray = 0; ray < drawn->m_clusterPhase[cluster].size(); ray++)
+        {
+            found.departures.push_back(drawn->m_rayAodRadian[cluster][ray]);
+            found.arrivals.push_back(drawn->m_rayAoaRadian[cluster][ray]);
+        }
+    }
+    return found;
+}
+#endif
+"""
+SPREADS = ("DS", "ASD", "ASA")
+DROPS, DROP_M = 2000, 100.0
+PARTS = np.array([0] * 9 + [1] * 4 + [2] * 4 + [1] * 2 + [0])
+"""Of each of the 20 rays of one of the two strongest clusters, the part that it is in (table 7.5-5, as ns-3 counts)."""
 
 
 class Users(NamedTuple):
@@ -143,8 +180,112 @@ def coupling_and_geometry_db(gains_db: Floats) -> tuple[Floats, Floats]:
     return 10 * np.log10(best), 10 * np.log10(best / (gains.sum(1) - best))
 
 
+Logarithm = tuple[float, float]  # mean and standard deviation of a common logarithm
+
+
+def prescribed(
+    path_loss: str, sight: Literal["Always", "Never"], frequency_hz: float
+) -> tuple[Logarithm, Logarithm, Logarithm]:
+    """Table 7.5-6 (V14 to V18): delay spread in s, azimuth spreads of departure and arrival in degrees."""
+    if path_loss == "uma":
+        ghz = math.log10(max(frequency_hz / 1e9, 6.0))  # note 6
+        if sight == "Always":
+            return (-6.955 - 0.0963 * ghz, 0.66), (1.06 + 0.1114 * ghz, 0.28), (1.81, 0.20)
+        return (-6.28 - 0.204 * ghz, 0.39), (1.5 - 0.1144 * ghz, 0.28), (2.08 - 0.27 * ghz, 0.11)
+    ghz = math.log10(1 + max(frequency_hz / 1e9, 2.0))  # note 7
+    if sight == "Always":
+        return (-0.24 * ghz - 7.14, 0.38), (-0.05 * ghz + 1.21, 0.41), (-0.08 * ghz + 1.73, 0.014 * ghz + 0.28)
+    return (
+        (-0.24 * ghz - 6.83, 0.16 * ghz + 0.28),
+        (-0.23 * ghz + 1.53, 0.11 * ghz + 0.33),
+        (-0.08 * ghz + 1.81, 0.05 * ghz + 0.3),
+    )
+
+
+def drawn_spreads(
+    path_loss: Any, sight: Literal["Always", "Never"], frequency_hz: float, count: int, seed: int
+) -> Floats:
+    """Delay spread (s) and azimuth spreads of departure and arrival (degrees) of so many links, a row for each."""
+    headers = ("ns3/isotropic-antenna-model.h", "ns3/uniform-planar-array.h", "moving-channel.h")
+    ns = loader.load(Nr.modules, (*Nr.headers, *headers))
+    import cppyy  # noqa: PLC0415 - only once the wheel's libraries are loaded
+
+    cppyy.cppdef(DRAWN)
+    streams.begin(ns, seed)
+    model = ns.CreateObject[ns.cosim.MovingChannelModel]()
+    model.SetAttribute("Frequency", ns.DoubleValue(frequency_hz))
+    model.SetAttribute("Scenario", ns.StringValue(propagation.FADING_NAME[path_loss]))
+    condition = create(ns, f"ns3::{sight}LosChannelConditionModel", ns.ChannelConditionModel)
+    model.SetAttribute("ChannelConditionModel", ns.PointerValue(condition))
+    model.AssignStreams(streams.NR[0])
+    nodes = ns.NodeContainer(1 + count)
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    ends = [(float(DROP_M * np.cos(angle)), float(DROP_M * np.sin(angle)), 1.5) for angle in angles]
+    stand(ns, nodes, [(0.0, 0.0, propagation.HEIGHT_M[path_loss]), *ends])
+    antennas = [create(ns, "ns3::UniformPlanarArray", ns.UniformPlanarArray) for _ in range(1 + count)]
+    for antenna in antennas:
+        antenna.SetAttribute("NumRows", ns.UintegerValue(1))
+        antenna.SetAttribute("NumColumns", ns.UintegerValue(1))
+        antenna.SetAttribute("AntennaElement", ns.PointerValue(ns.CreateObject[ns.IsotropicAntennaModel]()))
+    gnb = nodes.Get(0).GetObject[ns.MobilityModel]()
+    found = []
+    for i in range(1, 1 + count):
+        device = nodes.Get(i).GetObject[ns.MobilityModel]()
+        model.GetChannel(gnb, device, antennas[0], antennas[i])
+        drawn = cppyy.gbl.GetDrawnClusters(model, gnb, device)
+        found.append(_spreads(drawn, float(angles[i - 1]), sight == "Always"))
+    ns.Simulator.Destroy()
+    return np.array(found)
+
+
+def _spreads(drawn: Any, bearing: float, in_sight: bool) -> tuple[float, float, float]:
+    of_clusters, of_taps = np.array(list(drawn.powers)), np.array(list(drawn.delays))
+    departures, arrivals = (np.array(list(each)).reshape(-1, len(PARTS)) for each in (drawn.departures, drawn.arrivals))
+    powers = np.repeat(of_clusters[:, None] / len(PARTS), len(PARTS), axis=1)
+    later = clusters = len(of_clusters)
+    delays = np.repeat(of_taps[:clusters, None], len(PARTS), axis=1)
+    for cluster in sorted({drawn.strongest, drawn.second}):  # whose parts come behind all clusters
+        for part in (1, 2):
+            delays[cluster, part == PARTS] = of_taps[later]
+            later += 1
+    power, delay, departure, arrival = (each.ravel() for each in (powers, delays, departures, arrivals))
+    if in_sight:  # the direct ray, equation 7.5-30
+        ricean = 10 ** (drawn.riceanDb / 10)
+        power = np.append(power / (1 + ricean), ricean / (1 + ricean))
+        delay, departure = np.append(delay, of_taps[0]), np.append(departure, bearing)
+        arrival = np.append(arrival, bearing + np.pi)
+    power = power / power.sum()
+    spread_s = np.sqrt(max((power * delay**2).sum() - (power * delay).sum() ** 2, 0.0))
+    return float(spread_s), _circular_deg(power, departure), _circular_deg(power, arrival)
+
+
+def _circular_deg(power: Floats, angles: Floats) -> float:
+    """Annex A.1."""
+    return float(np.degrees(np.sqrt(-2 * np.log(abs((power * np.exp(1j * angles)).sum())))))
+
+
+def fading_table() -> Table:
+    """What is drawn against what is prescribed: the median, and the deviation of the common logarithm."""
+    table = Table(title=f"{DROPS} links each, medians in ns and degrees (deviation of log10)", title_justify="left")
+    for heading in ("", *(f"{name}: {what}" for name in SPREADS for what in ("here", "table"))):
+        table.add_column(heading, justify="right")
+    for path_loss in ("umi", "uma"):
+        for sight in ("Always", "Never"):
+            for frequency_hz in (3.5e9, 6e9):
+                here = np.log10(drawn_spreads(path_loss, sight, frequency_hz, DROPS, 1))
+                row = [f"{path_loss}, {'LOS' if sight == 'Always' else 'NLOS'}, {frequency_hz / 1e9:g} GHz"]
+                for i, (mean, deviation) in enumerate(prescribed(path_loss, sight, frequency_hz)):
+                    unit = 1e9 if i == 0 else 1.0
+                    row.append(f"{unit * 10 ** np.median(here[:, i]):.1f} ({here[:, i].std():.2f})")
+                    row.append(f"{unit * 10**mean:.1f} ({deviation:.2f})")
+                table.add_row(*row)
+    return table
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
+    console = Console(width=120, highlight=False)
+    console.print(fading_table())
     table = Table(title=f"{USERS * len(SEEDS)} users, 6 GHz, dB at percentiles of the CDF", title_justify="left")
     for heading in ("", "", *map(str, SHARES)):
         table.add_column(heading, justify="right")
@@ -157,7 +298,7 @@ def main() -> None:
             table.add_row(f"{path_loss}, {name}", "here", *(f"{value:.1f}" for value in here))
             table.add_row("", "published", *(f"{value:.1f}" for value in published))
             table.add_row("", "off by", *(f"{value:+.1f}" for value in here - published), end_section=True)
-    Console(width=120, highlight=False).print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 
@@ -24,9 +25,45 @@ def run(
     """What a command says on standard output. Raises `Failed` with its last words if it fails or takes too long."""
     code, output, errors = attempt(command, limit_s, environment=environment, folder=folder, text=text)
     if code:
-        words = "\n  ".join((errors.strip() or output.strip()).splitlines()[-12:])
-        raise Failed(f"`{_shown(command)}` ended with exit code {code}:\n  {words}")
+        raise _failed(command, code, errors.strip() or output)
     return output
+
+
+@contextlib.contextmanager
+def beside(
+    command: Sequence[str | Path],
+    limit_s: float,
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Iterator[Callable[[], None]]:
+    """A command that goes on meanwhile; what is yielded waits for its end, `limit_s` at most, and raises as `run`."""
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            env=None if environment is None else dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+
+        def ended() -> None:
+            try:
+                code = process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                raise Failed(f"`{_shown(command)}` was not done within {limit_s:g} s") from None
+            if code:
+                said.seek(0)
+                raise _failed(command, code, said.read())
+
+        try:
+            yield ended
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def attempt(
@@ -62,6 +99,11 @@ def attempt(
             raise Failed(f"`{_shown(command)}` was not done within {limit_s:g} s") from None
         raise
     return process.returncode, output, errors
+
+
+def _failed(command: Sequence[str | Path], code: int, said: str) -> Failed:
+    words = "\n  ".join(said.strip().splitlines()[-12:])
+    return Failed(f"`{_shown(command)}` ended with exit code {code}:\n  {words}")
 
 
 def _shown(command: Sequence[str | Path]) -> str:

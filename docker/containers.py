@@ -16,13 +16,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import Failed, attempt, run
+from commands import Failed, attempt, beside, run
 from engine import Engine, engine
 from layers import problems
 
@@ -31,7 +31,8 @@ from cosim.record.journal import FILE_NAME, TABLES, UNREPEATABLE, Journal
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
 PROJECT = "wdmoe-cosim-check"
-BUILD_S, RUN_S, CALL_S = 1200.0, 300.0, 60.0
+COMPOSE = ("docker", "compose", "-p", PROJECT, "-f", "docker/compose.yaml")
+BUILD_S, RUN_S, CALL_S = 1200.0, 600.0, 60.0
 STROKES = (  # after so many exchanges: far enough apart for what was lost to catch up, and all within the longer run
     (200, "network", "docker kill"),
     (400, "model", "docker kill"),
@@ -39,7 +40,7 @@ STROKES = (  # after so many exchanges: far enough apart for what was lost to ca
     (800, "model", "SIGKILL from the host"),
 )
 ATTACK_S = 8
-LONGER = "--policy top-k --set workload.new_tokens=64"
+LONGER = "--policy top-k --set radio.scenario=nr --set workload.new_tokens=96"
 LOG_LINES = 300
 GROWTH_BYTES = 192 << 20
 
@@ -59,9 +60,12 @@ class Composed:
 
     def compose(self, *words: str, run_name: str = "default", arguments: str = "", limit_s: float = CALL_S) -> str:
         """What `docker compose WORDS` says; `run_name` is the run's folder, `arguments` are the model's side's."""
-        command = ["docker", "compose", "-p", PROJECT, "-f", "docker/compose.yaml", *words]
         chosen = {"RUN": run_name, "ARGUMENTS": arguments}
-        return run(command, limit_s, environment=self._environment() | chosen, folder=self.clone)
+        return run([*COMPOSE, *words], limit_s, environment=self._environment() | chosen, folder=self.clone)
+
+    def building(self, service: str) -> AbstractContextManager[Callable[[], None]]:
+        """The building of a service's image, which goes on meanwhile, as `beside` says."""
+        return beside([*COMPOSE, "build", service], BUILD_S, environment=self._environment(), folder=self.clone)
 
     def container(self, service: str) -> str:
         """A container's name."""
@@ -141,13 +145,13 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
     composed = Composed(found, clone, uid, gid)
     copy_tree(clone, uid, gid, found.stand_in)
     with cleaned(composed):
-        composed.compose("build", limit_s=BUILD_S)
+        with contextlib.ExitStack() as beside_each_other:
+            steps = [composed.building(service) for service in ("network", "model")]
+            steps += [run_here(scratch, name, words) for name, words in (("undisturbed", ""), ("longer", LONGER))]
+            for ended in [beside_each_other.enter_context(step) for step in steps]:
+                ended()
         sizes = composed.docker("image", "ls", "--format", "{{.Repository}} {{.Size}}").splitlines()
-        say(began_s, "built " + ", ".join(line for line in sizes if line.startswith(IMAGES)))
-        cosim = [sys.executable, "-m", "cosim.cli"]
-        here = {**os.environ, "PYTHONPATH": str(ROOT)}
-        run([*cosim, "run", "--out", scratch / "undisturbed"], RUN_S, environment=here, folder=scratch)
-        say(began_s, "ran without containers")
+        say(began_s, "ran without containers, and built " + ", ".join(x for x in sizes if x.startswith(IMAGES)))
 
         composed.compose("up", "--build", "--exit-code-from", "model", limit_s=RUN_S)
         compare(scratch / "undisturbed", composed, "default")
@@ -155,8 +159,6 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
         secrets = keys_of(composed)
         look_for_secrets(composed, secrets, "default")
 
-        longer: list[str | Path] = [*cosim, "run", "--out", scratch / "longer", *LONGER.split()]
-        run(longer, RUN_S, environment=here, folder=scratch)
         struck(composed)
         compare(scratch / "longer", composed, "struck")
         say(began_s, f"each side lost by docker kill and by SIGKILL: {told(composed, 'struck')}")
@@ -168,6 +170,12 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
         for image in IMAGES:
             inspect_layers(composed, image, scratch, secrets)
         say(began_s, "no key, cache, package list or static library in any layer")
+
+
+def run_here(scratch: Path, name: str, arguments: str) -> AbstractContextManager[Callable[[], None]]:
+    """A run without containers into the folder `name`, which goes on meanwhile, as `beside` says."""
+    command: list[str | Path] = [sys.executable, "-m", "cosim.cli", "run", "--out", scratch / name, *arguments.split()]
+    return beside(command, BUILD_S, environment={**os.environ, "PYTHONPATH": str(ROOT)}, folder=scratch)
 
 
 def copy_tree(clone: Path, uid: int, gid: int, stand_in: bool) -> None:

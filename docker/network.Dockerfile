@@ -17,17 +17,24 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 RUN python3 -m venv /opt/cosim
 COPY pyproject.toml constraints.txt docker/requirements.py ./
+# Cling first, which what comes as sources is then built against, side by side: pip alone would fetch it three times more,
+# for other versions than run here, and compile the back end twice.
 RUN --mount=type=bind,source=docker/wheels,target=/wheels \
-    python requirements.py pyproject.toml numba numpy scipy sionna-no-rt torch transformers > requirements.txt \
- && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt \
- && pip install --no-compile --no-deps -c constraints.txt sionna-no-rt
+    pip install --no-compile --no-deps --find-links /wheels -c constraints.txt setuptools wheel packaging cppyy-cling \
+ && { pip wheel --no-deps --no-build-isolation --find-links /wheels -c constraints.txt -w /tmp/made cppyy-backend & backend=$!; } \
+ && pip wheel --no-deps --no-build-isolation --find-links /wheels -c constraints.txt -w /tmp/made CPyCppyy \
+ && wait "$backend" \
+ && pip install --no-compile --no-deps --find-links /wheels --find-links /tmp/made -c constraints.txt cppyy-backend CPyCppyy sionna-no-rt \
+ && pip install --no-compile --no-deps --no-build-isolation --find-links /wheels -c constraints.txt cppyy \
+ && python requirements.py pyproject.toml numba numpy scipy sionna-no-rt torch transformers > requirements.txt \
+ && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt
 COPY README.md ./
 COPY LICENSES LICENSES
 COPY bridge bridge
 COPY cosim cosim
 COPY ns3_scenarios ns3_scenarios
-RUN pip install --no-compile --no-deps . \
- && pip uninstall --yes pip setuptools
+RUN pip install --no-compile --no-build-isolation --no-deps . \
+ && pip uninstall --yes pip setuptools wheel packaging
 # Written here, because nothing can be at run time: the native library, the interpreter's precompiled C++ headers, and
 # the byte code of what is imported.
 WORKDIR /opt/cosim

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several test files need: a tiny model in a folder, and a server of closed-form networks."""
+"""What several test files need: a tiny model in a folder, ns-3, and servers of ns-3's and of closed-form networks."""
 
 import signal
 from collections.abc import Iterator
@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.ns3_worker import Call, worker
-from tests.support.servers import fixed_server
+from tests.support.servers import fixed_server, ns3_server
 
 LONGEST = (  # of all files, the longest first
     "cosim/test_partner_lost.py",
     "ns3_scenarios/scenarios/test_nr.py",
-    "cosim/test_replay.py",
+    "bridge/test_session.py",
+    "ns3_scenarios/wheel/test_contrib.py",
     "cosim/test_analytic_run.py",
+    "ns3_scenarios/scenarios/test_lte_multicell.py",
     "cosim/test_lte_run.py",
+    "cosim/test_replay.py",
     "project/test_scripts.py",
+    "ns3_scenarios/scenarios/test_mixed.py",
     "ns3_scenarios/scenarios/test_lte.py",
-    "cosim/results/test_chain.py",
     "ns3_scenarios/scripts/test_script_run.py",
     "ns3_scenarios/native/test_nr_sanitized.py",
 )
@@ -58,6 +61,13 @@ def ns3() -> Iterator[Call]:
     """Calls a function in a process with ns-3, which all tests of this one share."""
     with worker() as call:
         yield call
+
+
+@pytest.fixture(scope="session", name="ns3_server")
+def one_ns3_server() -> Iterator[str]:
+    """The endpoint of an ns-3 side for runs of which any will do: 2 CPU s less than if each started its own."""
+    with ns3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(name="fixed_server")

@@ -42,8 +42,7 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         self.count_devices()
-        if self.neighbours is None:
-            fill(self, neighbours=neighbour_sites.around(self.path_loss))
+        fill(self, neighbours=self.around())
         self.check_distances(self.least_distance_m)
         self.check_radio()
 
@@ -51,19 +50,23 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
     def spread(cls, devices: int) -> tuple[float, ...]:
         return geometric(devices, NEAREST_M, FARTHEST_M)
 
+    def around(self) -> Neighbours:
+        """The neighbours, as given or by default."""
+        return self.neighbours or neighbour_sites.around(self.path_loss)
+
     def build(self, ns: Any) -> Topology:
         return self.connect(ns, [(0.0, 0.0)], self.places(), self.other_places())
 
     def set_antennas(self, ns: Any, lte: Any) -> None:
-        if self.neighbours.sites:
-            sector = self._sector_antenna(ns, self.neighbours)
+        if self.around().sites:
+            sector = self._sector_antenna(ns, self.around())
             lte.SetEnbAntennaModelType("ns3::cosim::SiteElement")
             lte.SetEnbAntennaModelAttribute("Downtilt", ns.DoubleValue(0.0))
             lte.SetEnbAntennaModelAttribute("AntennaElement", ns.PointerValue(sector))
             lte.SetAttribute("UsePdschForCqiGeneration", ns.BooleanValue(False))
 
     def surround(self, ns: Any, bs: Any, radios: Any, loss: Any) -> Any:
-        given = self.neighbours
+        given = self.around()
         if not given.sites:
             return None
         distance_m = neighbour_sites.distance_m(given, self.path_loss)

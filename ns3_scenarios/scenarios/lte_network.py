@@ -197,7 +197,10 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Tell the `LteHelper` which antennas BSs have. They are isotropic, unless a subclass does."""
 
     def surround(self, ns: Any, bs: Any, radios: Any, loss: Any) -> Any:
-        """Put around the network, whose model of path loss is `loss`, what is not of it; returns what must live as long. Nothing, unless a subclass does."""
+        """Put around the network, whose path loss is `loss`, what is not of it; returns what must live as long.
+
+        Nothing, unless a subclass does.
+        """
 
     def _configure(self, ns: Any, profile: Profile, contexts: int) -> None:
         """Defaults of what LteHelper makes out of sight. `contexts`: devices that one cell must have room for."""

@@ -93,19 +93,20 @@ def create(
     sites: Sequence[Point],
     attributes: dict[str, Any],
     models: tuple[Any, Any],
-    serving_loss: Any,
+    serving_loss: Any = None,
 ) -> Any:
     """Make an `ns.cosim.NeighbourSites`, its sites and its load.
 
-    `models` of path loss and sight are its own, `serving_loss` that of the cell.
+    `models` of path loss and sight are its own, `serving_loss` that of the cell; None asks nobody whether that is best.
     """
     made = ns.CreateObject[ns.cosim.NeighbourSites]()
     loss, condition = models
     given = attributes | {
         "RandomLoad": ns.BooleanValue(isinstance(neighbours.load, OnOffLoad)),
         "PropagationLossModel": ns.PointerValue(loss),
-        "ServingLossModel": ns.PointerValue(serving_loss),
     }
+    if serving_loss:
+        given["ServingLossModel"] = ns.PointerValue(serving_loss)
     if condition:
         given["ChannelConditionModel"] = ns.PointerValue(condition)
     for name, value in given.items():

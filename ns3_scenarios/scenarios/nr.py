@@ -148,8 +148,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         self.count_devices()
         if self.fading is None:
             fill(self, fading=self.path_loss in propagation.FADING_NAME)
-        if self.neighbours is None:
-            fill(self, neighbours=neighbour_sites.around(self.path_loss))
+        fill(self, neighbours=self.around())
         prbs = nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
         nr_frame.check_pattern(self.pattern, self.special_symbols)
         if self.layers > self.polarizations:
@@ -164,7 +163,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise RequestError("radio.request_offset_slots", reason)
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
-        neighbour_sites.check(self.neighbours, self.path_loss)
+        neighbour_sites.check(self.around(), self.path_loss)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -186,12 +185,12 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         helper = ns.cosim.NrHelper()
         kept = self._configure(ns, helper)
         helper.SetTiming(self._timing_settings(ns))
-        if self.neighbours.sites:
-            helper.SetNeighbours(neighbours := self._neighbours(ns, self.neighbours, kept[0]))
+        if self.around().sites:
+            helper.SetNeighbours(neighbours := self._neighbours(ns, self.around(), kept[0]))
             kept = (kept, neighbours)
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
         helper.AssignStreams(streams.NR[0])
-        if self.neighbours.sites:
+        if self.around().sites:
             neighbours.AssignStreams(streams.NEIGHBOURS[0])
         cell = helper.GetCell()
         addresses = ns.Ipv4AddressHelper()
@@ -229,6 +228,10 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         named = nr_timing.profile(self.timing, self.numerology)
         given = {name: value for name in named.__struct_fields__ if (value := getattr(self, name)) is not None}
         return msgspec.structs.replace(named, **given)
+
+    def around(self) -> neighbour_sites.Neighbours:
+        """The neighbours, as given or by default."""
+        return self.neighbours or neighbour_sites.around(self.path_loss)
 
     def prbs(self) -> int:
         """Of the carrier."""
@@ -333,9 +336,9 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             }
             for rows, columns in (self.gnb_antennas, self.device_antennas)
         ]
-        if self.neighbours.sites:
+        if self.around().sites:
             element = ns.CreateObject[ns.cosim.SiteElement]()
-            element.SetAttribute("Downtilt", ns.DoubleValue(self.neighbours.downtilt_deg))
+            element.SetAttribute("Downtilt", ns.DoubleValue(self.around().downtilt_deg))
             arrays[0]["AntennaElement"] = ns.PointerValue(element)
         for setter, values in (
             (helper.SetChannelAttribute, channel),

@@ -35,10 +35,11 @@ def small(tiny_model, tmp_path_factory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(small, tmp_path_factory) -> Path:
+def whole(small, ns3_server, tmp_path_factory) -> Path:
     """A finished run of two policies on both networks."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = cosim("run", "--out", folder, *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency")
+    here = ("--out", folder, "--connect", ns3_server)
+    done = cosim("run", *here, *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency")
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 

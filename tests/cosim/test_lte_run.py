@@ -21,6 +21,12 @@ from tests.support.small_models import small_model
 SIZES = {"requests": 1, "prompt_tokens": 8, "new_tokens": 3}
 
 
+@pytest.fixture
+def here(ns3_server) -> tuple[str, str]:
+    """Options of a run where the way to ns-3 does not matter."""
+    return "--connect", ns3_server
+
+
 def run_in(model: Path, folder: Path, *extra: str) -> "subprocess.CompletedProcess[str]":
     """A small run in `folder`, which exists."""
     text = folder / "text.txt"
@@ -73,10 +79,10 @@ def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model,
     assert prints[4] != prints[0], "another seed gives other prompts, so another journal"
 
 
-def test_a_device_out_of_coverage_is_reported_and_the_others_answer(tiny_model, tmp_path):
+def test_a_device_out_of_coverage_is_reported_and_the_others_answer(tiny_model, here, tmp_path):
     distances = "radio.distances_m=[50, 60, 70, 100000]"
     (top_k,) = summaries(
-        tiny_model, tmp_path, "--set", "radio.devices=4", "--set", distances, "--set", "exchange.deadline_s=0.5"
+        tiny_model, tmp_path, *here, "--set", "radio.devices=4", "--set", distances, "--set", "exchange.deadline_s=0.5"
     )
     failed = [device.failed for device in top_k.devices]
     assert failed[:3] == [0, 0, 0]
@@ -85,8 +91,8 @@ def test_a_device_out_of_coverage_is_reported_and_the_others_answer(tiny_model, 
     assert top_k.slots.late > 0
 
 
-def test_a_deadline_too_short_for_anyone_drops_every_expert(tiny_model, tmp_path):
-    (top_k,) = summaries(tiny_model, tmp_path, "--set", "exchange.deadline_s=0.0001")
+def test_a_deadline_too_short_for_anyone_drops_every_expert(tiny_model, here, tmp_path):
+    (top_k,) = summaries(tiny_model, tmp_path, *here, "--set", "exchange.deadline_s=0.0001")
     assert top_k.slots.late == top_k.slots.own
     assert top_k.statuses["done"] == 0
     assert top_k.virtual_s < 2
@@ -94,8 +100,8 @@ def test_a_deadline_too_short_for_anyone_drops_every_expert(tiny_model, tmp_path
     assert top_k.quality.mean_kl_nats > 0
 
 
-def test_one_device_holds_all_experts(tiny_model, tmp_path):
-    (top_k,) = summaries(tiny_model, tmp_path, "--set", "radio.devices=1")
+def test_one_device_holds_all_experts(tiny_model, here, tmp_path):
+    (top_k,) = summaries(tiny_model, tmp_path, *here, "--set", "radio.devices=1")
     (device,) = top_k.devices
     layers, tokens = 3, 8 + 2
     assert (device.tokens, device.transfers) == (layers * tokens, layers * 3)
@@ -104,13 +110,13 @@ def test_one_device_holds_all_experts(tiny_model, tmp_path):
     assert (top_k.quality.agreement, top_k.quality.mean_kl_nats) == (1, 0)
 
 
-def test_64_devices_and_128_experts(tiny_model, tmp_path):
+def test_64_devices_and_128_experts(tiny_model, here, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     for file in tiny_model.glob("token*"):
         (model / file.name).write_bytes(file.read_bytes())
     small_model("qwen3_moe", vocab_size=260, num_experts=128, num_experts_per_tok=8).save_pretrained(model)
-    (top_k,) = summaries(model, tmp_path, "--set", "radio.devices=64", "--set", "model.wire_profile=own")
+    (top_k,) = summaries(model, tmp_path, *here, "--set", "radio.devices=64", "--set", "model.wire_profile=own")
     assert len(top_k.devices) == 64
     assert top_k.devices[5].experts == "[5, 69]"
     assert top_k.statuses["done"] == sum(device.transfers for device in top_k.devices) > 64

@@ -34,7 +34,7 @@ def private_tmp(monkeypatch) -> Iterator[Path]:
 
 @contextmanager
 def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
-    """A `cosim run` on LTE, long enough to be disturbed, that has begun to exchange."""
+    """A `cosim run` on NR, long enough to be disturbed, that has begun to exchange."""
     text = folder.parent / "text.txt"
     text.write_text("Call me Ishmael. Some years ago, never mind how long precisely, I went to sea. " * 40)
     settings = {
@@ -43,11 +43,13 @@ def running(tiny_model: Path, folder: Path, *extra: str) -> Iterator["subprocess
         "workload.requests": 1,
         "workload.new_tokens": 70,
         "workload.prompt_tokens": 12,
+        "radio.scenario": "nr",
         "radio.devices": 4,
     }
-    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder), *extra]
+    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(folder)]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
+    command += extra
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process

@@ -115,8 +115,9 @@ def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
 
 
 @pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "nr", "recorded", "wifi", "wired"])
-def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_path):
+def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_model, tmp_path):
     from cosim.experiment import replay, run
+    from cosim.networks.ns3_side import Ns3Place
     from model_side.policies import POLICIES
 
     text = tmp_path / "text.txt"
@@ -124,7 +125,7 @@ def test_every_built_in_scenario_and_policy_replays(scenario, tiny_model, tmp_pa
     sizes = {"requests": 1, "prompt_tokens": 6, "new_tokens": 3, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
     folder = tmp_path / "run"
-    run(load(None, settings, list(POLICIES), scenario), out=folder)
+    run(load(None, settings, list(POLICIES), scenario), out=folder, at=Ns3Place(ns3_server))
     replay(folder)
     with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
         db.execute("UPDATE transfers SET uplink_bytes = uplink_bytes + 1 WHERE exchange = 5 AND variant = 2")
@@ -244,12 +245,12 @@ def test_a_full_disk_loses_nothing(whole, server, tmp_path):
     assert fingerprint(tmp_path / "run") == fingerprint(whole)
 
 
-def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, tmp_path):
+def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 20)
     settings = [f"model.path={tiny_model}", f"workload.text={text}", "workload.requests=2", "workload.prompt_tokens=9"]
-    arguments = [word for setting in (*settings, "radio.devices=3") for word in ("--set", setting)]
-    assert cosim("run", "--out", tmp_path / "whole", *arguments).returncode == 0
+    arguments = [word for setting in (*settings, "radio.scenario=nr", "radio.devices=3") for word in ("--set", setting)]
+    assert cosim("run", "--out", tmp_path / "whole", "--connect", ns3_server, *arguments).returncode == 0
     command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(tmp_path / "killed"), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         next(line for line in process.stdout if "virtual time" in line)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
-from ns3_scenarios.simulation import open_network
 from tests.support.listings import files
+from tests.support.still import open_still
 
 DONE, LATE = Status.DONE, Status.LATE
 Shares = Sequence[float] | None
@@ -31,7 +31,7 @@ def band(tmp_path_factory) -> str:
 
 def play(scenario: str, parameters: dict[str, object], sequence: Sequence[Shares], size_bytes: int) -> list[Outcome]:
     """An exchange with both devices for each item, all of one length."""
-    network = open_network(scenario, parameters, 1)
+    network = open_still(scenario, parameters, 1)
     try:
         asked = [Transfer(i, size_bytes, 0, size_bytes) for i in range(2)]
         outcomes = []

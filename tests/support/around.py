@@ -6,11 +6,12 @@ from math import pi
 from typing import Any
 
 from bridge.network import NS_PER_S, Wait
-from ns3_scenarios.simulation import open_network
+from ns3_scenarios.scenarios.propagation import path_loss
 from ns3_scenarios.wheel import loader
 from ns3_scenarios.world import streams
 from ns3_scenarios.world.movement import HEADERS as MOVEMENT_HEADERS
 from ns3_scenarios.world.movement import stand
+from tests.support.still import open_still
 
 HEADERS = (
     *MOVEMENT_HEADERS,
@@ -27,7 +28,11 @@ FRIIS = (299792458 / 3.5e9 / (4 * pi)) ** 2
 
 
 class Around:
-    """Sites and devices at these places in m, and a load of these steps (seconds, share)."""
+    """Sites and devices at these places in m, and a load of these steps (seconds, share).
+
+    Where it is `drawn`, paths are those of a street canyon, at random. `serving_dbm`: what each device receives of the
+    cell, which sends 0 dBm.
+    """
 
     def __init__(
         self,
@@ -37,19 +42,33 @@ class Around:
         seed: int = 1,
         is_isotropic: bool = True,
         is_random: bool = False,
+        serving_dbm: float | None = None,
+        drawn: bool = False,
         **attributes: float,
     ):
         self.ns = ns = loader.load(("spectrum",), HEADERS)
         streams.begin(ns, seed)
         self.neighbours = made = ns.CreateObject[ns.cosim.NeighbourSites]()
-        loss = ns.ObjectFactory("ns3::FriisPropagationLossModel").Create[ns.PropagationLossModel]()
-        loss.SetAttribute("Frequency", ns.DoubleValue(3.5e9))
-        made.SetAttribute("PropagationLossModel", ns.PointerValue(loss))
+        kind, sigma_db = ("umi", None) if drawn else ("friis", 0.0)
+        given: dict[str, Any] = {
+            "exponent": 3.0,
+            "line_of_sight": "random",
+            "shadowing_sigma_db": sigma_db,
+            "is_moving": False,
+        }
+        self.loss, self.condition = path_loss(ns, kind, 3.5e9, **given)
+        if drawn:
+            made.SetAttribute("ChannelConditionModel", ns.PointerValue(self.condition))
+        made.SetAttribute("PropagationLossModel", ns.PointerValue(self.loss))
+        if serving_dbm is not None:
+            serving = ns.ObjectFactory("ns3::FixedRssLossModel").Create[ns.PropagationLossModel]()
+            serving.SetAttribute("Rss", ns.DoubleValue(serving_dbm))
+            made.SetAttribute("ServingLossModel", ns.PointerValue(serving))
         made.SetAttribute("RandomLoad", ns.BooleanValue(is_random))
         if is_isotropic:
             made.SetAttribute("AntennaElement", ns.PointerValue(ns.CreateObject[ns.IsotropicAntennaModel]()))
-        given: dict[str, float] = {"Rows": 1, "Columns": 1, "Polarizations": 1} | attributes
-        for name, value in given.items():
+        numbers: dict[str, float] = {"Rows": 1, "Columns": 1, "Polarizations": 1} | attributes
+        for name, value in numbers.items():
             made.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
         nodes = ns.NodeContainer(1 + len(sites) + len(devices))
         stand(ns, nodes, [(0.0, 0.0, HEIGHT_M), *sites, *devices])
@@ -141,7 +160,7 @@ def beam_gains(rows: int, columns: int, pairs: Sequence[tuple[Place, Place]]) ->
 
 def linked(parameters: dict[str, Any]) -> tuple[float, list[Place]]:
     """The first device's SINR up in dB in an NR cell with neighbours after 0.1 s, and where their users are."""
-    network = open_network("nr", parameters, 1)
+    network = open_still("nr", parameters, 1)
     try:
         end_ns = network.now_ns + NS_PER_S // 10
         (link, *_) = network.exchange([], network.now_ns, end_ns, Wait.DEADLINE).links

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from bridge.network import Transfer
 from ns3_scenarios.scenarios import SCENARIOS
-from ns3_scenarios.simulation import open_network
 from tests.support.leaving import Leaving
 from tests.support.ns3_worker import Played, Step, carry_out
+from tests.support.still import open_still
 
 Load = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Observed(Struct, frozen=True):
 
 def observe(scenario: str, background: Sequence[Load], steps: Sequence[Step], seed: int = 1, **parameters: Any):
     SCENARIOS[Leaving.name] = Leaving  # in the process that ns-3 runs in
-    network = open_network(scenario, {"background": list(background), **parameters}, seed)
+    network = open_still(scenario, {"background": list(background), **parameters}, seed)
     try:
         observed = Observed(Played(network.info, [], []), [])
         for step in steps:

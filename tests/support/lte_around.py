@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.network import LinkState, Transfer
-from ns3_scenarios.simulation import open_network
 from ns3_scenarios.wheel import loader
+from tests.support.still import open_still
 
 MS = 1_000_000
 SUBFRAMES = 60
@@ -79,7 +79,7 @@ class Met(Struct, frozen=True):
 
 def met(is_uplink: bool, parameters: dict[str, Any]) -> Met:
     """Have every device receive and send for a while, and listen at the BS, or at the first device."""
-    network = open_network("lte", parameters, 1)
+    network = open_still("lte", parameters, 1)
     try:
         listener = _cppyy().gbl.lte_around.Listener()
         listener.Begin(is_uplink)

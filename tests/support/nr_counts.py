@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.network import Outcome, Transfer, Wait
-from ns3_scenarios.simulation import open_network
 from tests.support.ns3_worker import Step
+from tests.support.still import open_still
 
 FIELDS = ("blocks", "firstBlocks", "firstErrors", "firstBlers", "givenUp", "bytes", "prbs", "dropped")
 
@@ -49,7 +49,7 @@ def counted(
     steps: Sequence[Step], parameters: dict[str, Any], seed: int = 1, shares: Sequence[float] | None = None
 ) -> Counted:
     """Open an NR network in this process, carry out the steps, with these shares of the band, and close it."""
-    network = open_network("nr", parameters, seed)
+    network = open_still("nr", parameters, seed)
     try:
         cell = network._topology.keep[0]
         played = Counted([], [], [_counts(cell)])
@@ -66,7 +66,7 @@ def counted(
 
 def shared(shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any], limit_ns: int) -> list[Counts]:
     """What each device has counted after so long, all saturated and with these shares of the band."""
-    network = open_network("nr", parameters, 1)
+    network = open_still("nr", parameters, 1)
     try:
         sizes = (1, 60_000_000) if is_uplink else (60_000_000, 1)
         asked = [Transfer(i, sizes[0], 0, sizes[1]) for i in range(len(shares))]
@@ -89,7 +89,7 @@ def without_outer_loop(parameters: dict[str, Any], limit_ns: int) -> tuple[Count
 def _set(
     attributes: dict[str, float], parameters: dict[str, Any], limit_ns: int, uplink_bytes: int = 1
 ) -> tuple[Counts, Counts]:
-    network = open_network("nr", parameters, 1)
+    network = open_still("nr", parameters, 1)
     try:
         cell, ns = network._topology.keep[0], network._ns
         for name, value in attributes.items():

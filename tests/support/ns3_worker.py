@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from bridge.network import NS_PER_S, NetworkInfo, Outcome, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
-from ns3_scenarios.simulation import Simulation, open_network
+from ns3_scenarios.simulation import Simulation
+from tests.support.still import open_still
 from tests.support.wired_star import WiredStar
 
 SCENARIOS["wired-star"] = WiredStar
@@ -47,7 +48,7 @@ def play(
     apart: dict[str, int] | None = None,
 ) -> Played:
     """Open a network in this process, carry out the steps and close it."""
-    network = open_network(scenario, parameters or {}, seed, apart)
+    network = open_still(scenario, parameters or {}, seed, apart)
     try:
         played = Played(network.info, [], [])
         for step in steps:

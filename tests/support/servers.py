@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server of a network with a closed form in a process of its own, where it listens, and waiting with a bound."""
+"""Servers in processes of their own, of a network with a closed form and of ns-3's, and waiting with a bound."""
 
 import socket
 import subprocess
@@ -57,3 +57,16 @@ def fixed_server() -> Iterator[str]:
     """The endpoint of a server of `FixedNetwork`s, scenario `fixed`."""
     with private_ipc() as endpoint, server(endpoint):
         yield endpoint
+
+
+@contextmanager
+def ns3_server() -> Iterator[str]:
+    """The endpoint of a server of ns-3's simulations, whose interpreter starts once for all of them."""
+    with private_ipc() as endpoint:
+        command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            yield endpoint
+        finally:
+            process.kill()
+            process.wait()

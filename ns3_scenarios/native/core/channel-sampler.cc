@@ -61,12 +61,13 @@ ChannelSampler::HandleLife()
 void
 ChannelSampler::Look(Time interval)
 {
+    m_lookedNs = Simulator::Now().GetNanoSeconds();
     for (uint32_t device = 0; device < m_devices; device++)
     {
         uint8_t direction = 0;
         for (const auto& capacity : GetCapacity(device, interval))
         {
-            m_record.Note(Simulator::Now().GetNanoSeconds(), device, direction++, capacity);
+            m_record.Note(m_lookedNs, device, direction++, capacity);
         }
     }
 }
@@ -76,7 +77,10 @@ ChannelSampler::Sample()
 {
     // Each time that one exchange has filled so much, the rest of it gets half as many: what it brings stays bounded.
     auto interval = m_period * (int64_t{1} << (m_record.GetCount() / ROWS_AT_FULL_RATE));
-    Look(interval);
+    if (m_radio->MayHaveChanged(m_lookedNs))
+    {
+        Look(interval);
+    }
     Simulator::Schedule(interval, &ChannelSampler::Sample, this);
 }
 

@@ -55,6 +55,7 @@ class ChannelSampler : public Object
     Ptr<Radio> m_radio; // none before `Begin`, nor where the period is 0
     uint32_t m_devices{0};
     GetAccess m_getAccess;
+    int64_t m_lookedNs{0};
     ChannelRecord m_record;
 };
 

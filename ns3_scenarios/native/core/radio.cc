@@ -48,6 +48,12 @@ Radio::IsChanging() const
     return false;
 }
 
+bool
+Radio::MayHaveChanged(int64_t sinceNs) const
+{
+    return true;
+}
+
 std::vector<Ptr<Channel>>
 Radio::GetChannels(uint32_t device) const
 {

@@ -71,6 +71,10 @@ class Radio : public Object
     /// True if capacities change by more than the life of devices: the channel record then looks time and again.
     virtual bool IsChanging() const;
 
+    /// False if nothing of what GetCapacity and IsConnected say can have changed from virtual time `sinceNs` on: the
+    /// channel record then need not look.
+    virtual bool MayHaveChanged(int64_t sinceNs) const;
+
     /// The channels on which the device's signals travel that its net devices do not name themselves.
     virtual std::vector<Ptr<Channel>> GetChannels(uint32_t device) const;
 };

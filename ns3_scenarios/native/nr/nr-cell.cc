@@ -740,7 +740,8 @@ NrCell::GetReportPeriod() const
 void
 NrCell::ReportAll()
 {
-    auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
+    m_lastReportNs = Simulator::Now().GetNanoSeconds();
+    auto slot = m_frame.GetSlotFrom(m_lastReportNs);
     auto from = slot + m_reportDelay;
     auto noiseMw = m_channel->GetNoiseMw(true);
     if (m_neighbours)
@@ -765,7 +766,7 @@ NrCell::ReportAll()
         if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
             GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
         {
-            link.lastInRangeNs = Simulator::Now().GetNanoSeconds();
+            link.lastInRangeNs = m_lastReportNs;
         }
     }
     m_reporting = Simulator::Schedule(NanoSeconds(GetReportPeriod() * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
@@ -830,6 +831,16 @@ NrCell::IsConnected(uint32_t device) const
 {
     auto last = m_links[device].lastInRangeNs;
     return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= NR_OUT_OF_SYNC_NS;
+}
+
+bool
+NrCell::HasNewsSince(int64_t sinceNs) const
+{
+    auto isLost = [sinceNs, now = Simulator::Now().GetNanoSeconds()](const Link& link) {
+        auto lossNs = link.lastInRangeNs + NR_OUT_OF_SYNC_NS;
+        return link.lastInRangeNs >= 0 && lossNs >= sinceNs && lossNs < now;
+    };
+    return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost);
 }
 
 int64_t

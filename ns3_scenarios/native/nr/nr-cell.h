@@ -128,6 +128,9 @@ class NrCell : public Object
     /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
 
+    /// False if there was no report from virtual time `sinceNs` on, and no connection was lost for want of one.
+    bool HasNewsSince(int64_t sinceNs) const;
+
     /// When a block of the device's was last under way, either way.
     int64_t GetLastActiveNs(uint32_t device) const;
 
@@ -327,6 +330,7 @@ class NrCell : public Object
     EventId m_tick;
     EventId m_reporting;
     int64_t m_lastSlot{-1};
+    int64_t m_lastReportNs{-1};
     std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot

@@ -5,6 +5,7 @@
 #include "doppler-mobility.h"
 #include "line-of-sight.h"
 #include "nr-beams.h"
+#include "wide.h"
 
 #include "ns3/angles.h"
 #include "ns3/double.h"
@@ -16,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 namespace ns3::cosim
@@ -37,54 +39,133 @@ Multiply(Complex a, Complex b)
     return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
 
+/// The same for each of the ports.
+[[gnu::always_inline]] inline void
+Multiply(const NrCoefficients& a, Complex b, NrCoefficients& product)
+{
+    for (size_t port = 0; port < NR_PORTS; port++)
+    {
+        auto x = a.real[port];
+        auto y = a.imaginary[port];
+        product.real[port] = x * b.real() - y * b.imag();
+        product.imaginary[port] = x * b.imag() + y * b.real();
+    }
+}
+
 Complex
 Turn(double turns)
 {
     return std::polar(1.0, 2 * std::numbers::pi * (turns - std::floor(turns)));
 }
 
+/// Some PRBs side by side, which the compiler adds and multiplies at once.
+using Lanes [[gnu::vector_size(32)]] = double;
+constexpr uint32_t LANES = sizeof(Lanes) / sizeof(double);
+
+/// The four products of taps x + iy and turns c + is, summed over the taps: from a block's middle (x + iy)(c + is)
+/// upwards and (x + iy)(c - is) downwards are made of the same.
+struct Sums
+{
+    Lanes xc{};
+    Lanes ys{};
+    Lanes xs{};
+    Lanes yc{};
+
+    [[gnu::always_inline]] void Add(double x, double y, const double* cosine, const double* sine)
+    {
+        Lanes c;
+        Lanes s;
+        std::memcpy(&c, cosine, sizeof(c));
+        std::memcpy(&s, sine, sizeof(s));
+        xc += x * c;
+        ys += y * s;
+        xs += x * s;
+        yc += y * c;
+    }
+
+    /// To the PRBs from this one of the block's upper half on, and to those as far below the middle.
+    template <typename Prbs>
+    [[gnu::always_inline]] void Get(size_t first, Prbs& real, Prbs& imaginary) const
+    {
+        auto middle = real.size() / 2;
+        for (size_t i = 0; i < LANES; i++)
+        {
+            real[middle + first + i] += xc[i] - ys[i];
+            imaginary[middle + first + i] += xs[i] + yc[i];
+            real[middle - 1 - first - i] += xc[i] + ys[i];
+            imaginary[middle - 1 - first - i] += yc[i] - xs[i];
+        }
+    }
+};
+
 /// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
 struct Products
 {
     double mean;
     double difference;
-    Complex inner;
+    double real;
+    double imaginary;
 };
 
 /// Of one PRB of a block.
 template <typename Block>
-inline Products
+[[gnu::always_inline]] inline Products
 GetProducts(const Block& block, uint32_t prb, bool isUplink)
 {
-    auto get = [&block, prb](size_t port) { return Complex(block.real[port][prb], block.imaginary[port][prb]); };
-    auto a0 = get(0);
-    auto a1 = get(isUplink ? 1 : 2);
-    auto b0 = get(isUplink ? 2 : 1);
-    auto b1 = get(3);
-    auto a = std::norm(a0) + std::norm(a1);
-    auto b = std::norm(b0) + std::norm(b1);
-    return {(a + b) / 2, (a - b) / 2, Multiply(std::conj(a0), b0) + Multiply(std::conj(a1), b1)};
+    size_t other = isUplink ? 1 : 2; // of port a, at the receiver's second
+    const auto& x = block.real;
+    const auto& y = block.imaginary;
+    auto a0x = x[0][prb];
+    auto a0y = y[0][prb];
+    auto a1x = x[other][prb];
+    auto a1y = y[other][prb];
+    auto b0x = x[3 - other][prb];
+    auto b0y = y[3 - other][prb];
+    auto b1x = x[3][prb];
+    auto b1y = y[3][prb];
+    auto a = (a0x * a0x + a0y * a0y) + (a1x * a1x + a1y * a1y);
+    auto b = (b0x * b0x + b0y * b0y) + (b1x * b1x + b1y * b1y);
+    return {(a + b) / 2,
+            (a - b) / 2,
+            (a0x * b0x + a0y * b0y) + (a1x * b1x + a1y * b1y),
+            (a0x * b0y - a0y * b0x) + (a1x * b1y - a1y * b1x)};
 }
 
-inline NrPrbGain
-GetGain(const Products& products, const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
+/// What precoders make of the products of a PRB.
+class Precoded
 {
-    constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
-    const auto& [mean, difference, inner] = products;
-    NrPrbGain gain{2 * scale * mean, 0, 0, 0}; // of the one port that there is
-    if (hasTwo)
+  public:
+    Precoded(const NrPrecoder& precoder, double scale, bool hasTwo, bool isPair)
+        : m_scale(scale),
+          m_single(hasTwo ? TURNS[precoder.turn] : Complex(0, 0)),
+          m_pair(TURNS[precoder.pairTurn]),
+          m_isOne(!hasTwo),
+          m_isPair(isPair)
     {
-        gain.single = scale * (mean + Multiply(TURNS[precoder.turn], inner).real());
     }
-    if (isPair)
+
+    [[gnu::always_inline]] NrPrbGain Get(const Products& products) const
     {
-        auto turned = Multiply(TURNS[precoder.pairTurn], inner);
-        gain.first = scale * (mean + turned.real());
-        gain.second = scale * (mean - turned.real());
-        gain.crossed = scale * scale * (difference * difference + turned.imag() * turned.imag());
+        auto single = products.real * m_single.real() - products.imaginary * m_single.imag();
+        auto real = products.real * m_pair.real() - products.imaginary * m_pair.imag();
+        auto imaginary = products.real * m_pair.imag() + products.imaginary * m_pair.real();
+        auto mean = products.mean;
+        auto pair = m_isPair ? m_scale : 0;
+        return {m_scale * (m_isOne ? 2 * mean : mean + single),
+                pair * (mean + real),
+                pair * (mean - real),
+                pair * pair * (products.difference * products.difference + imaginary * imaginary)};
     }
-    return gain;
-}
+
+  private:
+    static constexpr std::array<Complex, 4> TURNS{Complex(1, 0), Complex(0, 1), Complex(-1, 0), Complex(0, -1)};
+
+    double m_scale;
+    Complex m_single;
+    Complex m_pair;
+    bool m_isOne; // port that there is
+    bool m_isPair;
+};
 
 } // namespace
 
@@ -306,13 +387,18 @@ NrChannel::AddGains(uint32_t device,
         return;
     }
     auto& response = Update(link, isUplink);
-    bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
-    bool isPair = IsPair(link);
+    Precoded precoded(precoder, scale, HasTwo(link, isUplink), IsPair(link));
     for (auto prb = begin; prb < end; prb++)
     {
-        auto products = GetProducts(GetBlock(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink);
-        gains.push_back(GetGain(products, precoder, scale, hasTwo, isPair));
+        const auto& block = GetBlock(link, response, prb / BLOCK_PRBS);
+        gains.push_back(precoded.Get(GetProducts(block, prb % BLOCK_PRBS, isUplink)));
     }
+}
+
+bool
+NrChannel::HasTwo(const Link& link, bool isUplink) const
+{
+    return (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
 }
 
 bool
@@ -367,8 +453,8 @@ NrChannel::Draw(const Link& link, Drawing& drawing) const
         for (uint32_t prb = 0; prb < BLOCK_PRBS / 2; prb++)
         {
             auto turn = Turn(-(prb + 0.5) * prbHz * delays[tap]);
-            drawing.turns[tap].real[prb / LANES][prb % LANES] = turn.real();
-            drawing.turns[tap].imaginary[prb / LANES][prb % LANES] = turn.imag();
+            drawing.turns[tap].real[prb] = turn.real();
+            drawing.turns[tap].imaginary[prb] = turn.imag();
         }
     }
     drawing.blockTurns.clear();
@@ -430,10 +516,7 @@ NrChannel::Update(Link& link, bool isUplink)
         for (size_t tap = 0; tap < taps.size(); tap++)
         {
             auto turn = Turn((m_frequency - frequency) * drawing.rays.GetDelays()[tap]);
-            for (auto& coefficient : taps[tap])
-            {
-                coefficient = Multiply(coefficient, std::sqrt(share) * turn);
-            }
+            Multiply(NrCoefficients(taps[tap]), std::sqrt(share) * turn, taps[tap]);
         }
     }
     return response;
@@ -443,90 +526,87 @@ const NrChannel::Block&
 NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
 {
     auto& found = response.blocks[block];
-    if (found.period == response.period)
+    if (found.period != response.period)
     {
-        return found;
-    }
-    Block sum{};
-    for (size_t i = 0; i < link.drawings.size(); i++)
-    {
-        const auto& taps = response.taps[i];
-        const auto& drawing = link.drawings[i];
-        m_sent = taps;
-        for (size_t tap = 0; tap < taps.size(); tap++)
+        found = {};
+        for (size_t i = 0; i < link.drawings.size(); i++)
         {
-            for (auto& coefficient : m_sent[tap])
-            {
-                coefficient = Multiply(coefficient, drawing.blockTurns[block * taps.size() + tap]);
-            }
+            AddTaps(link.drawings[i], response.taps[i], block, found);
         }
-        for (size_t port = 0; port < NR_PORTS; port++)
-        {
-            for (size_t part = 0; part < BLOCK_PRBS / 2 / LANES; part++)
-            {
-                // (x + iy)(c + is) above the middle and (x + iy)(c - is) below have the same four products.
-                Lanes xc{};
-                Lanes ys{};
-                Lanes xs{};
-                Lanes yc{};
-                for (size_t tap = 0; tap < taps.size(); tap++)
-                {
-                    auto x = m_sent[tap][port].real();
-                    auto y = m_sent[tap][port].imag();
-                    auto c = drawing.turns[tap].real[part];
-                    auto s = drawing.turns[tap].imaginary[part];
-                    xc += x * c;
-                    ys += y * s;
-                    xs += x * s;
-                    yc += y * c;
-                }
-                for (size_t lane = 0; lane < LANES; lane++)
-                {
-                    auto above = BLOCK_PRBS / 2 + part * LANES + lane;
-                    auto below = BLOCK_PRBS - 1 - above;
-                    sum.real[port][above] += xc[lane] - ys[lane];
-                    sum.imaginary[port][above] += xs[lane] + yc[lane];
-                    sum.real[port][below] += xc[lane] + ys[lane];
-                    sum.imaginary[port][below] += yc[lane] - xs[lane];
-                }
-            }
-        }
+        found.period = response.period;
     }
-    sum.period = response.period;
-    found = sum;
     return found;
 }
 
-void
+COSIM_WIDE void
+NrChannel::AddTaps(const Drawing& drawing, const std::vector<NrCoefficients>& taps, uint32_t block, Block& sum) const
+{
+    static_assert(BLOCK_PRBS == 4 * LANES);
+    m_sent.resize(taps.size());
+    for (size_t tap = 0; tap < taps.size(); tap++)
+    {
+        Multiply(taps[tap], drawing.blockTurns[block * taps.size() + tap], m_sent[tap]);
+    }
+    for (size_t port = 0; port < NR_PORTS; port++)
+    {
+        Sums inner;
+        Sums outer;
+        for (size_t tap = 0; tap < taps.size(); tap++)
+        {
+            auto x = m_sent[tap].real[port];
+            auto y = m_sent[tap].imaginary[port];
+            const auto& [cosine, sine] = drawing.turns[tap];
+            inner.Add(x, y, &cosine[0], &sine[0]);
+            outer.Add(x, y, &cosine[LANES], &sine[LANES]);
+        }
+        inner.Get(0, sum.real[port], sum.imaginary[port]);
+        outer.Get(LANES, sum.real[port], sum.imaginary[port]);
+    }
+}
+
+COSIM_WIDE void
 NrChannel::Measure(Link& link, bool isUplink, double scale)
 {
     auto& response = Update(link, isUplink);
-    std::vector<Products> products(m_prbs);
-    Complex whole = 0;
+    m_products.resize(response.blocks.size());
+    double real = 0; // of the sum of all inner products
+    double imaginary = 0;
     double disturbance = 0; // of two layers, more without a turn than with a quarter's
     for (uint32_t begin = 0; begin < m_prbs; begin += BLOCK_PRBS)
     {
         const auto& block = GetBlock(link, response, begin / BLOCK_PRBS);
-        for (uint32_t prb = begin; prb < std::min(begin + BLOCK_PRBS, m_prbs); prb++)
+        BlockProducts products;
+        std::array<double, BLOCK_PRBS> disturbances;
+        for (uint32_t i = 0; i < BLOCK_PRBS; i++)
         {
-            products[prb] = GetProducts(block, prb - begin, isUplink);
-            auto inner = products[prb].inner;
-            whole += inner;
-            disturbance += inner.imag() * inner.imag() - inner.real() * inner.real();
+            auto [mean, difference, x, y] = GetProducts(block, i, isUplink);
+            products.mean[i] = mean;
+            products.difference[i] = difference;
+            products.real[i] = x;
+            products.imaginary[i] = y;
+            disturbances[i] = y * y - x * x;
         }
+        for (uint32_t i = 0; i < std::min(BLOCK_PRBS, m_prbs - begin); i++)
+        {
+            real += products.real[i];
+            imaginary += products.imaginary[i];
+            disturbance += disturbances[i];
+        }
+        m_products[begin / BLOCK_PRBS] = products;
     }
     // One layer: the precoder by which most power comes. Two: the one whose layers disturb each other less.
-    const std::array<double, 4> power{whole.real(), -whole.imag(), -whole.real(), whole.imag()};
+    const std::array<double, 4> power{real, -imaginary, -real, imaginary};
     auto& precoder = link.precoders[isUplink];
     precoder.turn = std::max_element(power.begin(), power.end()) - power.begin();
     precoder.pairTurn = disturbance > 0 ? 1 : 0;
-    bool hasTwo = (isUplink ? link.antenna : m_gnbAntenna)->GetNumPols() == 2;
-    bool isPair = IsPair(link);
+    Precoded precoded(precoder, scale, HasTwo(link, isUplink), IsPair(link));
     auto& gains = link.gains[isUplink];
     gains.resize(m_prbs);
     for (uint32_t prb = 0; prb < m_prbs; prb++)
     {
-        gains[prb] = GetGain(products[prb], precoder, scale, hasTwo, isPair);
+        const auto& [mean, difference, x, y] = m_products[prb / BLOCK_PRBS];
+        auto i = prb % BLOCK_PRBS;
+        gains[prb] = precoded.Get({mean[i], difference[i], x[i], y[i]});
     }
 }
 

@@ -100,15 +100,21 @@ class NrChannel : public Channel
         std::array<std::array<double, BLOCK_PRBS>, NR_PORTS> imaginary;
     };
 
-    /// Some PRBs side by side, which the compiler adds and multiplies at once.
-    using Lanes [[gnu::vector_size(16)]] = double;
-    static constexpr uint32_t LANES = sizeof(Lanes) / sizeof(double);
-
     /// How far a tap turns from a block's middle to each of its upper PRBs; to the lower ones as far the other way.
     struct Turns
     {
-        std::array<Lanes, BLOCK_PRBS / 2 / LANES> real;
-        std::array<Lanes, BLOCK_PRBS / 2 / LANES> imaginary;
+        std::array<double, BLOCK_PRBS / 2> real;
+        std::array<double, BLOCK_PRBS / 2> imaginary;
+    };
+
+    /// Of the PRBs of a block, from the sender's two ports: the mean of their powers, half the difference, and their
+    /// inner product.
+    struct BlockProducts
+    {
+        std::array<double, BLOCK_PRBS> mean;
+        std::array<double, BLOCK_PRBS> difference;
+        std::array<double, BLOCK_PRBS> real;
+        std::array<double, BLOCK_PRBS> imaginary;
     };
 
     /// A channel as it was drawn for a link.
@@ -129,7 +135,8 @@ class NrChannel : public Channel
     struct Response
     {
         int64_t period{-1};
-        std::vector<std::vector<NrPorts>> taps; // of each drawing, at the carrier's centre; none if it has no share
+        std::vector<std::vector<NrCoefficients>>
+            taps; // of each drawing, at the carrier's centre; none if it has no share
         std::vector<Block> blocks;
     };
 
@@ -153,10 +160,14 @@ class NrChannel : public Channel
     /// The response, its taps as of the present period.
     Response& Update(Link& link, bool isUplink);
     const Block& GetBlock(const Link& link, Response& response, uint32_t block) const;
+    /// Add the channel of some taps to a block of PRBs.
+    void AddTaps(const Drawing& drawing, const std::vector<NrCoefficients>& taps, uint32_t block, Block& sum) const;
     /// How far one end has gone since the channel was drawn, as of `time`.
     static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
     /// Have ns-3 draw the link's channel, if it would now.
     void Draw(const Link& link, Drawing& drawing) const;
+    /// Whether the sender, and whether both ends have two ports.
+    bool HasTwo(const Link& link, bool isUplink) const;
     bool IsPair(const Link& link) const;
     void Measure(Link& link, bool isUplink, double scale);
 
@@ -174,7 +185,8 @@ class NrChannel : public Channel
     Ptr<MobilityModel> m_gnb;
     Ptr<PhasedArrayModel> m_gnbAntenna;
     std::deque<Link> m_links;
-    mutable std::vector<NrPorts> m_sent; // of the taps of one block
+    mutable std::vector<NrCoefficients> m_sent; // of the taps of one block
+    std::vector<BlockProducts> m_products;      // of the link that is measured
 };
 
 } // namespace ns3::cosim

@@ -98,6 +98,13 @@ NrRadio::IsChanging() const
 }
 
 bool
+NrRadio::MayHaveChanged(int64_t sinceNs) const
+{
+    auto hasOthers = m_cell->CountDevices() > m_devices; // who may begin to wait at any time
+    return hasOthers || m_cell->HasNewsSince(sinceNs);
+}
+
+bool
 NrRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     auto last = std::max(m_cell->GetLastActiveNs(device), sentNs);

@@ -22,6 +22,7 @@ class NrRadio : public Radio
     LinkSample GetLink(uint32_t device) const override;
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsChanging() const override;
+    bool MayHaveChanged(int64_t sinceNs) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 

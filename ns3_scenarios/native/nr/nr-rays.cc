@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-rays.h"
 
+#include "wide.h"
+
 #include "ns3/angles.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -81,16 +84,20 @@ GetPorts(const NrEnd& gnb,
     return ports;
 }
 
+/// Of some rays.
+template <size_t N>
+using Each = std::array<double, N>;
+
 /// Cosine and sine of several turns, without a branch, so that the compiler computes some at once.
 template <size_t N>
-void
-TurnAll(const std::array<double, N>& turns, std::array<double, N>& cosine, std::array<double, N>& sine)
+[[gnu::always_inline]] inline void
+TurnAll(const Each<N>& turns, Each<N>& cosine, Each<N>& sine)
 {
     constexpr double ROUNDING = 0x1.8p52; // added and subtracted it leaves the nearest integer
-    std::array<double, N> half;           // of each angle, a quarter turn at most
-    std::array<double, N> square;
-    std::array<double, N> s;
-    std::array<double, N> c;
+    Each<N> half;                         // of each angle, a quarter turn at most
+    Each<N> square;
+    Each<N> s;
+    Each<N> c;
     for (size_t i = 0; i < N; i++)
     {
         half[i] = std::numbers::pi * (turns[i] - ((turns[i] + ROUNDING) - ROUNDING));
@@ -113,6 +120,20 @@ TurnAll(const std::array<double, N>& turns, std::array<double, N>& cosine, std::
         s[i] *= half[i];
         cosine[i] = 1 - 2 * s[i] * s[i];
         sine[i] = 2 * s[i] * c[i];
+    }
+}
+
+/// To a tap's sum the rays from `begin` to before `end`, turned.
+[[gnu::always_inline]] inline void
+AddRays(const NrCoefficients* rays, const double* cosine, const double* sine, size_t count, NrCoefficients& sum)
+{
+    for (size_t i = 0; i < count; i++)
+    {
+        for (size_t port = 0; port < NR_PORTS; port++)
+        {
+            sum.real[port] += rays[i].real[port] * cosine[i] - rays[i].imaginary[port] * sine[i];
+            sum.imaginary[port] += rays[i].real[port] * sine[i] + rays[i].imaginary[port] * cosine[i];
+        }
     }
 }
 
@@ -217,41 +238,36 @@ NrRays::Add(const Vector& departure, const Vector& arrival, const NrPorts& ports
     }
 }
 
-void
-NrRays::Sum(const Vector& gnbWay, const Vector& deviceWay, double frequency, std::vector<NrPorts>& taps) const
+COSIM_WIDE void
+NrRays::Sum(const Vector& gnbWay, const Vector& deviceWay, double frequency, std::vector<NrCoefficients>& taps) const
 {
-    taps.clear();
+    taps.assign(m_ends.size(), {});
     auto perMetre = frequency / SPEED_OF_LIGHT_MPS;
-    Ray sum{};
+    size_t tap = 0;
+    NrCoefficients sum{};
     for (size_t pack = 0; pack < m_directions.size(); pack++)
     {
         const auto& [device, gnb] = m_directions[pack];
-        std::array<double, TOGETHER> turns;
+        Each<TOGETHER> turns;
         for (size_t i = 0; i < TOGETHER; i++)
         {
             turns[i] =
                 perMetre * (deviceWay.x * device[0][i] + deviceWay.y * device[1][i] + deviceWay.z * device[2][i] +
                             gnbWay.x * gnb[0][i] + gnbWay.y * gnb[1][i] + gnbWay.z * gnb[2][i]);
         }
-        std::array<double, TOGETHER> cosine;
-        std::array<double, TOGETHER> sine;
+        Each<TOGETHER> cosine;
+        Each<TOGETHER> sine;
         TurnAll(turns, cosine, sine);
-        for (size_t i = 0; i < TOGETHER && pack * TOGETHER + i < m_rays.size(); i++)
+        auto begin = pack * TOGETHER;
+        auto end = std::min(begin + TOGETHER, m_rays.size());
+        for (auto ray = begin; ray < end;)
         {
-            auto index = pack * TOGETHER + i;
-            const auto& ray = m_rays[index];
-            for (size_t port = 0; port < NR_PORTS; port++)
+            auto last = std::min(end, m_ends[tap]);
+            AddRays(&m_rays[ray], &cosine[ray - begin], &sine[ray - begin], last - ray, sum);
+            ray = last;
+            if (ray == m_ends[tap])
             {
-                sum.real[port] += ray.real[port] * cosine[i] - ray.imaginary[port] * sine[i];
-                sum.imaginary[port] += ray.real[port] * sine[i] + ray.imaginary[port] * cosine[i];
-            }
-            if (index + 1 == m_ends[taps.size()])
-            {
-                auto& tap = taps.emplace_back();
-                for (size_t port = 0; port < NR_PORTS; port++)
-                {
-                    tap[port] = {sum.real[port], sum.imaginary[port]};
-                }
+                taps[tap++] = sum;
                 sum = {};
             }
         }

@@ -23,6 +23,13 @@ inline constexpr size_t NR_PORTS = 4;
 /// A coefficient of each.
 using NrPorts = std::array<std::complex<double>, NR_PORTS>;
 
+/// Those of a tap or a ray, side by side, which the compiler adds and multiplies at once.
+struct NrCoefficients
+{
+    std::array<double, NR_PORTS> real;
+    std::array<double, NR_PORTS> imaginary;
+};
+
 /// An end of a link as its channel was drawn.
 struct NrEnd
 {
@@ -49,7 +56,7 @@ class NrRays
     const std::vector<double>& GetDelays() const;
 
     /// The coefficients of each tap when the ends have gone so far (m) since, at a carrier of `frequency` Hz.
-    void Sum(const Vector& gnbWay, const Vector& deviceWay, double frequency, std::vector<NrPorts>& taps) const;
+    void Sum(const Vector& gnbWay, const Vector& deviceWay, double frequency, std::vector<NrCoefficients>& taps) const;
 
   private:
     static constexpr size_t TOGETHER = 8; // rays whose phases are computed at once
@@ -62,17 +69,11 @@ class NrRays
         Axes gnb;    // to where they leave
     };
 
-    struct Ray
-    {
-        std::array<double, NR_PORTS> real;
-        std::array<double, NR_PORTS> imaginary;
-    };
-
     void Add(const Vector& departure, const Vector& arrival, const NrPorts& ports);
 
     std::vector<double> m_delays;
     std::vector<size_t> m_ends;           // of each tap, the ray after its last one
-    std::vector<Ray> m_rays;              // by taps
+    std::vector<NrCoefficients> m_rays;   // by taps
     std::vector<Directions> m_directions; // of the same
 };
 

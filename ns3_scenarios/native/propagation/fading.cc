@@ -130,7 +130,10 @@ ThreeGppFading::SetConditionModel(Ptr<ChannelConditionModel> model)
     m_lineOfSight = DynamicCast<MovingLineOfSight>(model);
     if (m_lineOfSight)
     {
-        AddModel();
+        if (m_models.size() == 1)
+        {
+            AddModel();
+        }
         StringValue scenario;
         DoubleValue frequencyHz;
         m_models.front()->GetChannelModelAttribute("Scenario", scenario);

@@ -2,12 +2,14 @@
 #ifndef COSIM_LINE_OF_SIGHT_H
 #define COSIM_LINE_OF_SIGHT_H
 
-#include "spatial-normal.h"
+#include "normal-field.h"
 
 #include "ns3/channel-condition-model.h"
+#include "ns3/random-variable-stream.h"
 
 #include <cstdint>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 namespace ns3::cosim
@@ -26,9 +28,10 @@ class MovingLineOfSight : public ChannelConditionModel
     Ptr<ChannelCondition> GetChannelCondition(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const override;
 
     /**
-     * How much a link has of line of sight, from 0 to 1: 1 or 0 as the state says where a link is first looked at, and
-     * from then on towards the state by its change of place, as a share of the transition distance. This stands in for
-     * the soft state of clause 7.6.3.3, whose arctangent leaves a link without line of sight a part of it everywhere.
+     * How much a link has of line of sight, from 0 to 1: the mean of the state over the places around, weighted by a
+     * cone as wide as the transition distance to each side, so that it changes by no more than a way's share of that.
+     * It depends on the place alone. This stands in for the soft state of clause 7.6.3.3, whose arctangent leaves a
+     * link without line of sight a part of it everywhere.
      */
     double GetShare(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
 
@@ -38,16 +41,21 @@ class MovingLineOfSight : public ChannelConditionModel
     double GetProbability(double distance, double deviceHeight) const;
 
   private:
-    struct Latest
+    struct Link
     {
-        double share;
-        Vector2D offset;
+        NormalField field;
+        std::unordered_map<int64_t, double> uniforms; // at places of a grid, as they were needed
+        Vector latestPlace;                           // of the device from the other end; z is the lower end's height
+        double latestShare{-1};
     };
+
+    Link& GetLink(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
+    double ComputeShare(Link& link, const Vector2D& place, double height) const;
 
     bool m_isMacro{false};
     double m_transitionDistance{0};
-    mutable SpatialNormal m_normal;
-    mutable std::map<std::pair<uint32_t, uint32_t>, Latest> m_latest; // by node, the lower first
+    Ptr<UniformRandomVariable> m_uniform;
+    mutable std::map<std::pair<uint32_t, uint32_t>, Link> m_links; // by node, the lower first
     Ptr<ChannelCondition> m_sight;
     Ptr<ChannelCondition> m_noSight;
 };

@@ -29,6 +29,7 @@ constexpr double STEP = 0.5;               // m that a device moves before its l
 constexpr double USER_HEIGHT = 1.5;        // m, outdoors, TR 38.901 table 7.2-1
 constexpr double LEAST_DISTANCE = 10;      // m, of a user from its site, likewise for UMi
 constexpr uint32_t MOST_TRIES = 50;        // for a user whose own sector, or a device whose cell, is the best; ours
+constexpr uint32_t SHADOWING_DRAWS = 2;    // ns-3's shadowing of a link holds from the second time on
 constexpr uint64_t LOAD_SALT = 1ull << 63; // beside the numbers of slots
 
 double
@@ -209,10 +210,13 @@ NeighbourSites::GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 }
 
 double
-NeighbourSites::DrawPath(Ptr<PropagationLossModel> loss, Ptr<MobilityModel> a, Ptr<MobilityModel> b)
+NeighbourSites::DrawPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
-    loss->CalcRxPower(0, a, b); // ns-3's shadowing of a link holds from the second time on
-    return FromDb(loss->CalcRxPower(0, a, b));
+    for (uint32_t time = 1; time < SHADOWING_DRAWS; time++)
+    {
+        GetPath(a, b);
+    }
+    return GetPath(a, b);
 }
 
 double
@@ -298,6 +302,7 @@ NeighbourSites::Renew()
     {
         Populate();
     }
+    DrawServing();
     for (auto& link : m_links)
     {
         auto position = link.mobility->GetPosition();
@@ -315,13 +320,24 @@ NeighbourSites::Renew()
 }
 
 void
+NeighbourSites::DrawServing()
+{
+    for (uint32_t time = 0; m_servingLoss && time < SHADOWING_DRAWS; time++)
+    {
+        for (auto& link : m_links)
+        {
+            if (!link.isRenewed)
+            {
+                auto loss = FromDb(m_servingLoss->CalcRxPower(0, m_bs, link.mobility));
+                link.serving = loss * GetGain(m_bsAntenna, Angles(link.mobility->GetPosition(), m_bsPosition));
+            }
+        }
+    }
+}
+
+void
 NeighbourSites::DrawSites(Link& link)
 {
-    auto most = std::numeric_limits<double>::infinity();
-    if (m_servingLoss)
-    {
-        most = DrawPath(m_servingLoss, m_bs, link.mobility) * GetGain(m_bsAntenna, Angles(link.position, m_bsPosition));
-    }
     for (const auto& site : m_sites)
     {
         double antenna = 0;
@@ -330,7 +346,8 @@ NeighbourSites::DrawSites(Link& link)
             antenna = std::max(antenna, GetElementGain(panel.GetDirection(link.position - site.position)));
         }
         auto mobility = site.mobility;
-        for (uint32_t tries = 1; tries < MOST_TRIES && DrawPath(m_loss, mobility, link.mobility) * antenna > most; tries++)
+        for (uint32_t tries = 1; tries < MOST_TRIES && DrawPath(mobility, link.mobility) * antenna > link.serving;
+             tries++)
         {
             mobility = CreateObject<ConstantPositionMobilityModel>();
             mobility->SetPosition(site.position);

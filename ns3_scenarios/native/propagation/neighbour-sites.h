@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <vector>
 
 namespace ns3::cosim
@@ -31,9 +32,9 @@ namespace ns3::cosim
  * Down, a sector sends at full power on the PRBs in use, its beam steered to its user. Up, the user sends as open-loop
  * power control towards its own sector says (TS 38.213 clause 7.1.1), and the cell's BS receives it through the beam
  * steered to the device that it serves. Path loss, line of sight and shadowing are those of the models that it is
- * given, one draw for all sectors of a site; there is no fast fading. A device is served by the cell because that is the
- * best for it, as with a user and its sector: where it is first, sites are drawn so. Neighbours are in step with the cell's slots,
- * and down interferes with down, up with up.
+ * given, one draw for all sectors of a site; there is no fast fading. A device is served by the cell because that is
+ * the best for it, as with a user and its sector: where it is first, sites are drawn so. Neighbours are in step with
+ * the cell's slots, and down interferes with down, up with up.
  */
 class NeighbourSites : public Object
 {
@@ -119,9 +120,10 @@ class NeighbourSites : public Object
         Ptr<PhasedArrayModel> antenna;
         Panel panel;
         bool isRenewed{false};
-        Vector position;                         // when that was
-        std::vector<Ptr<MobilityModel>> sites;   // by which the models of the path know them
-        std::vector<double> paths;               // from each site, antennas left out
+        Vector position;                                         // when that was
+        double serving{std::numeric_limits<double>::infinity()}; // its gain from one element of the cell's BS
+        std::vector<Ptr<MobilityModel>> sites;                   // by which the models of the path know them
+        std::vector<double> paths;                               // from each site, antennas left out
         std::array<std::vector<double>, 2> gain; // down with the beam to, up from: each user of each sector
         std::vector<double> mean;                // of each sector: down, on average over users
         std::array<int64_t, 2> slot{-1, -1};
@@ -133,8 +135,10 @@ class NeighbourSites : public Object
     /// Put a user anywhere in its sector's hexagon; true if that sector is the best for it, the cell included.
     bool Drop(const Sector& sector, User& user);
     double GetPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const;
-    static double DrawPath(Ptr<PropagationLossModel> loss, Ptr<MobilityModel> a, Ptr<MobilityModel> b);
+    double DrawPath(Ptr<MobilityModel> a, Ptr<MobilityModel> b) const;
     double GetElementGain(const Vector& direction) const;
+    /// Draw what new devices receive of the cell, in the order in which the cell would.
+    void DrawServing();
     /// Draw the paths from all sites, each anew until none of its sectors is better than the cell.
     void DrawSites(Link& link);
     void RenewLink(Link& link);

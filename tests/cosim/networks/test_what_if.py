@@ -13,6 +13,7 @@ from cosim import config
 from cosim.experiment import replay, resume, run, what_if
 from cosim.networks.fluid import Channel, Constants
 from cosim.networks.link_model import LinkModel, fit
+from cosim.networks.ns3_side import Ns3Place
 from cosim.networks.recorded_channel import Record, read_record
 from cosim.networks.what_if import WhatIfNetwork
 from cosim.record.journal import Journal
@@ -30,10 +31,10 @@ WIRED = [*SMALL, "radio.rate_bps=20000000", "radio.delay_s=0.002"]
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(ns3_server, tmp_path_factory):
     """A run of `top-k` over cables of 20 Mb/s and 2 ms."""
     folder = tmp_path_factory.mktemp("runs") / "recorded"
-    run(config.load(None, WIRED, ["top-k"], "wired"), out=folder)
+    run(config.load(None, WIRED, ["top-k"], "wired"), out=folder, at=Ns3Place(ns3_server))
     return folder
 
 
@@ -70,10 +71,10 @@ def test_cables_are_fitted_to_their_closed_form(recorded):
     assert model.loss_per_byte.tolist() == [0, 0]
 
 
-def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked):
+def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked, ns3_server):
     live = recorded.with_name("live")
     settings = [*WIRED, "workload.prompt_tokens=30"]
-    run(config.load(None, settings, ["weight-to-latency", "top-k"], "wired"), out=live)
+    run(config.load(None, settings, ["weight-to-latency", "top-k"], "wired"), out=live, at=Ns3Place(ns3_server))
     with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
         errors = policy_errors(predicted, measured)
         assert list(errors) == ["weight-to-latency", "top-k"]
@@ -90,12 +91,12 @@ def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked):
         assert predicted.rows(query) == measured.rows(query)
 
 
-def test_lte_within_the_bounds_that_are_promised(tmp_path):
+def test_lte_within_the_bounds_that_are_promised(ns3_server, tmp_path):
     base = [*SMALL, "workload.prompt_tokens=40", "workload.new_tokens=8"]
     record, answer, live = (tmp_path / name for name in ("record", "answer", "live"))
-    run(config.load(None, base, ["top-k"]), out=record)
+    run(config.load(None, base, ["top-k"]), out=record, at=Ns3Place(ns3_server))
     what_if(record, policies=["weight-to-latency"], out=answer)
-    run(config.load(None, base, ["weight-to-latency"]), out=live)
+    run(config.load(None, base, ["weight-to-latency"]), out=live, at=Ns3Place(ns3_server))
     with closing(Journal.open(answer)) as predicted, closing(Journal.open(live)) as measured:
         layers = next(
             error for error in policy_errors(predicted, measured)["weight-to-latency"] if error.what == "layer, all"

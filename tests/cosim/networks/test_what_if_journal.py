@@ -8,6 +8,7 @@ import pytest
 
 from cosim import config
 from cosim.experiment import run, what_if
+from cosim.networks.ns3_side import Ns3Place
 from cosim.record import journal as journal_module
 from cosim.record.journal import Journal
 from cosim.screen.display import Silence
@@ -30,11 +31,11 @@ class Breaking(Silence):
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory) -> Path:
+def record(ns3_server, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("record")
     trace = write_rows(make_rows(REQUESTS, 5, NEW_TOKENS), folder / "trace.parquet")
     settings = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.devices=3", "quality=false"]
-    run(config.load(None, settings, ["top-k"]), out=folder / "run")
+    run(config.load(None, settings, ["top-k"]), out=folder / "run", at=Ns3Place(ns3_server))
     return folder / "run"
 
 

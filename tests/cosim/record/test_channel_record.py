@@ -103,6 +103,23 @@ def test_looking_changes_nothing_and_repeats(ns3, blind, scenario, parameters):
                 assert before[3:6] != after[3:6] or moved_db >= 0.5 or appeared
 
 
+def test_nrs_lost_connection_is_noted_between_its_reports(ns3):
+    """Which come each 10 ms; a device is lost 200 ms after the last one in range, in the next millisecond."""
+    parameters = {
+        "distances_m": [900.0],
+        "path_loss": "log-distance",
+        "path_loss_exponent": 3.5,
+        "shadowing_sigma_db": 0.0,
+        "fading": False,
+        "movement": {"kind": "constant-velocity", "velocities_mps": [[500, 0, 0]]},
+    }
+    found = rows(ns3(play, [IDLE, IDLE], parameters, "nr").outcomes)
+    lost_ns = [next(row.time_ns for row in of(found, 0, way) if row.capacity_bps == -1) for way in (DOWN, UP)]
+    assert lost_ns[0] == lost_ns[1]
+    assert lost_ns[0] % (10 * MS) == MS
+    assert {row.time_ns % (10 * MS) for row in found if row.time_ns != lost_ns[0]} == {0}
+
+
 def test_cables_carry_their_rate_each_way(ns3):
     played = ns3(play, [BOTH_WAYS, IDLE], {"rate_bps": [10**7, 10**8]}, "wired")
     found = rows(played.outcomes)

@@ -10,6 +10,7 @@ import pytest
 
 from cosim import config
 from cosim.experiment import run
+from cosim.networks.ns3_side import Ns3Place
 from cosim.record.journal import Journal
 from cosim.results.rate_traces import CONFIG, export
 from tests.support.routing_traces import make_rows, write_rows
@@ -41,14 +42,15 @@ def medians_s(folder: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("radio", "parameters", "tolerance"), RADIOS)
-def test_traces_of_a_run_take_as_long_as_the_run(routing, tmp_path, radio, parameters, tolerance):
+def test_traces_of_a_run_take_as_long_as_the_run(routing, ns3_server, tmp_path, radio, parameters, tolerance):
     settings = [f"model.routing={routing}", *(f"radio.{name}={value}" for name, value in parameters.items())]
-    run(config.load(None, settings, scenario=radio), out=tmp_path / "run")
+    at = Ns3Place(ns3_server)
+    run(config.load(None, settings, scenario=radio), out=tmp_path / "run", at=at)
     written = export(tmp_path / "run", tmp_path / "traces")
     assert written[-1] == tmp_path / "traces" / CONFIG
     asked = tomllib.loads(written[-1].read_text())
     assert asked["model"]["routing"] == str(routing)
     assert asked["radio"]["scenario"] == "recorded"
-    run(config.load(written[-1], []), out=tmp_path / "again")
+    run(config.load(written[-1], []), out=tmp_path / "again", at=at)
     first, again = medians_s(tmp_path / "run"), medians_s(tmp_path / "again")
     assert again == pytest.approx(first, rel=tolerance)

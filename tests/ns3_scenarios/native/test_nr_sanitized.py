@@ -10,7 +10,16 @@ from ns3_scenarios.wheel import build
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g1")
 BESIDE = (
-    *("doppler-mobility", "line-of-sight", "moving-channel", "neighbour-sites", "panel", "power-control", "radio"),
+    *(
+        "doppler-mobility",
+        "line-of-sight",
+        "moving-channel",
+        "neighbour-sites",
+        "normal-field",
+        "panel",
+        "power-control",
+        "radio",
+    ),
     *("sector-load", "site-element", "spatial-normal", "transfer-tag"),
 )
 

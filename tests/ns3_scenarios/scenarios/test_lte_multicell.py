@@ -188,7 +188,7 @@ def test_any_number_of_devices_twice_the_same(ns3, devices, cells):
 
 
 def test_another_process_and_another_seed(ns3):
-    steps = [Step(every(8), 500 * MS, NS_PER_S)] * 6
+    steps = [Step(every(8), 500 * MS, NS_PER_S)] * 3
     first, other = (multicell(ns3, steps, seed) for seed in (1, 2))
     with worker() as another:
         assert multicell(another, steps, 1) == first

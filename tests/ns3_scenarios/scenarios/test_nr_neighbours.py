@@ -11,7 +11,7 @@ from bridge.network import RequestError, Status, Transfer
 from ns3_scenarios.scenarios.neighbour_sites import grid
 from ns3_scenarios.scenarios.nr import Nr
 from tests.support import city
-from tests.support.around import FRIIS, linked
+from tests.support.around import FRIIS, gains_db, linked
 from tests.support.nr_counts import counted
 from tests.support.ns3_worker import Step, play
 
@@ -92,6 +92,16 @@ def test_neighbours_without_load_change_nothing_of_the_radio_but_the_gnb_s_eleme
         # The panels look 12 degrees down, at the device's azimuth but for a few degrees.
         gain = other.downlink_sinr_db - one.downlink_sinr_db
         assert gain == pytest.approx(city.element_db(azimuth, 90 - np.degrees(np.arctan2(way[2], flat)) - 12), abs=0.7)
+
+
+def test_no_site_is_better_for_a_device_than_its_cell(ns3):
+    """Drawn streets, isotropic antennas: with line of sight a site 60 to 140 m away would often be better by far."""
+    sites, devices = grid(6, 100.0, 10.0), [(20.0 + 5 * i, 30.0 - 7 * i, 1.5) for i in range(8)]
+    around = {"sites": sites, "devices": devices, "drawn": True}
+    free, bound = (np.array(ns3(gains_db, 0.0, around | given)) for given in ({}, {"serving_dbm": -96.0}))
+    assert (free > -96).mean() > 0.2
+    assert (bound <= -96).all()
+    assert bound.std() > 5  # they are drawn all the same
 
 
 def test_the_same_seed_gives_the_same_to_the_nanosecond(ns3):

@@ -26,6 +26,7 @@ from ns3_scenarios.world.movement import ConstantVelocity, Csv, Movement, Ns2, R
 from ns3_scenarios.world.recorded_movement import read_csv, read_ns2
 from tests import ROOT
 from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.still import open_still
 from tests.support.wired_star import WiredStar
 
 DOCUMENT = (ROOT / "docs/world/movement.md").read_text(encoding="utf-8")
@@ -57,7 +58,7 @@ def track(
     movement: dict[str, Any], times_ns: Sequence[int], scenario: str = "stage", seed: int = 1, **parameters: Any
 ) -> np.ndarray:
     """Position and velocity by ns-3 at virtual times: an array of times x devices x (x, y, z, vx, vy, vz)."""
-    network = open_network(scenario, {"movement": movement, **parameters}, seed)
+    network = open_still(scenario, {"movement": movement, **parameters}, seed)
     try:
         found = []
         for time_ns in times_ns:
@@ -796,7 +797,7 @@ def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
 def shadowing_attributes(path_loss: str) -> tuple[float, float, bool]:
     movement = {"kind": "constant-velocity", "velocities_mps": [[1.0, 0.0, 0.0]]}
     parameters = {"devices": 1, "path_loss": path_loss, "shadowing_sigma_db": 3.0, "movement": movement}
-    network = open_network("lte", parameters, 1)
+    network = open_still("lte", parameters, 1)
     try:
         ns = network._ns
         shadowing = network._topology.keep[2][0].GetNext()

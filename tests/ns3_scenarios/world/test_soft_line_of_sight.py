@@ -55,15 +55,30 @@ def test_path_loss_changes_no_faster_than_the_walk(ns3):
     assert (changes < 0).any()
 
 
-def test_far_from_a_change_a_link_has_all_or_nothing_of_it(ns3):
-    paths = there_and_back(60, STEP_M)
+def test_a_share_is_that_of_the_states_around(ns3):
+    """All or nothing where there is one state for 6.5 m around, and on average as much as of the states."""
+    paths = there_and_back(60, 0.5, 200)[:120]
     walk = ns3(nr_air.walk, paths, sight="Moving")
-    steps = round(TRANSITION_M / STEP_M) + 1
-    is_far = np.array([(walk.state[i - steps : i + 1] == walk.state[i]).all(axis=0) for i in range(steps, len(paths))])
-    assert is_far.mean() > 0.5
-    assert (walk.share[steps:][is_far] == walk.state[steps:][is_far]).all()
-    assert {*walk.share[steps:][is_far]} == {0, 1}
-    assert (walk.share[0] == walk.state[0]).all()
+    for share in (0, 1):
+        assert (walk.share == share).mean() > 0.05
+        assert (walk.state[walk.share == share] == share).mean() > 0.99
+    between = (walk.share > 0) & (walk.share < 1)
+    assert walk.state[between & (walk.share > 0.8)].mean() > 0.7
+    assert walk.state[between & (walk.share < 0.2)].mean() < 0.3
+    assert walk.share.mean() == pytest.approx(walk.state.mean(), abs=0.02)
+
+
+def test_it_depends_on_the_place_alone_and_not_on_who_asks_how_often(ns3):
+    """On a crooked walk, asked at each step, at every seventh, and on the way back."""
+    turns = np.cumsum(np.random.default_rng(1).normal(0, 0.5, (350, DEVICES)), axis=0)
+    ground = 60 + np.cumsum(0.3 * np.stack([np.cos(turns), np.sin(turns)], -1), axis=0)
+    paths = np.concatenate([ground, np.full((*ground.shape[:2], 1), 1.5)], -1)
+    often = ns3(nr_air.walk, np.concatenate([paths, paths[::-1]]), sight="Moving")
+    seldom = ns3(nr_air.walk, paths[::7], sight="Moving")
+    for every, few in ((often.share, seldom.share), (often.state, seldom.state), (often.power_db, seldom.power_db)):
+        assert (every[:350:7] == few).all()
+        assert (every == every[::-1]).all()
+    assert np.ptp(seldom.share, axis=0).max() > 0.5
 
 
 def test_who_stands_stays_as_he_is_and_the_same_seed_gives_the_same(ns3):
@@ -82,7 +97,7 @@ def test_before_a_change_fading_is_that_of_a_link_that_never_changes(ns3, sight,
     """Up to the path loss, which is not the same; drawn by streams of its own."""
     paths = there_and_back(4, 0.1, 1)
     compared = 0
-    for seed in range(1, 9):
+    for seed in range(1, 25):
         soft = ns3(nr_air.walk, paths, 8, seed, sight="Moving", fading=FADING)
         hard = ns3(nr_air.walk, paths, 8, seed, sight=sight, fading=FADING, stream=nr_air.STREAM + stream)
         before = int(np.argmax(np.append(soft.share[:, 0] != share, True)))

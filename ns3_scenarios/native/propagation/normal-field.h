@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#ifndef COSIM_NORMAL_FIELD_H
+#define COSIM_NORMAL_FIELD_H
+
+#include "ns3/random-variable-stream.h"
+#include "ns3/vector.h"
+
+#include <array>
+
+namespace ns3::cosim
+{
+
+/**
+ * A normal variable of variance 1 at each place of a plane, whose autocorrelation over a distance d is exp(-d / d0): a
+ * sum of waves whose lengths and directions are drawn by that correlation's spectrum (Cai and Giannakis, IEEE Trans.
+ * Vehicular Technology 52(6), 2003). It depends on the place alone, not on what was asked before.
+ */
+class NormalField
+{
+  public:
+    /// Draw one, by the correlation distance in the unit of places.
+    NormalField(Ptr<UniformRandomVariable> uniform, double correlationDistance);
+
+    double Get(const Vector2D& place) const;
+
+  private:
+    struct Wave
+    {
+        double x; // rad per unit of length
+        double y;
+        double phase;
+    };
+
+    std::array<Wave, 64> m_waves;
+};
+
+} // namespace ns3::cosim
+
+#endif
