@@ -19,7 +19,7 @@ from model_side.hardware.profiles import to_ns
 from model_side.placement import LayerPlacement, Placement
 from model_side.policies import Steps
 from model_side.prediction import Prediction, Predictor
-from model_side.routing import Floats, Gate, Indices, Mask, Missing, Weights
+from model_side.routing import SHARED, Floats, Gate, Indices, Mask, Missing, Weights
 from model_side.selection import DeviceWork, Layer, Phase, Selection
 
 __all__ = ["BaseStation", "ComputeTimes", "DeviceWork", "LayerExchange", "Phase"]
@@ -44,8 +44,9 @@ class LayerExchange:
 
     `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS computed for
     `bs_compute_ns` up to `depart_ns`. `gate` has the model's own choice [N, k], `placement` says where experts are,
-    `selection` has the policy's choice [N, k'], with `slot_devices` [N, k'] where its experts were asked, and `delivered` [N, k'] tells which of these came back. `work`
-    is what was asked of the devices, `prediction` what the BS expected of it. Everything but `network_wall_s` and
+    `selection` has the policy's choice [N, k'], with `slot_devices` [N, k'] where its experts were asked, and
+    `delivered` [N, k'] tells which of these came back. `work` is what was asked of the devices, `prediction` what the
+    BS expected of it. Everything but `network_wall_s` and
     `policy_wall_s`, the wall-clock seconds within network and policy, is the same in every run.
     """
 
@@ -95,7 +96,7 @@ class BaseStation:
         token_bytes: int,
         deadline_ns: int,
         wait: Wait = Wait.ALL,
-        missing: Missing = Missing(),
+        missing: Missing = SHARED,
         decision_ns: int = 0,
         on_exchange: Callable[[LayerExchange], None] | None = None,
     ):

@@ -85,6 +85,10 @@ class Missing:
         return np.where(is_whole, shrunk, 1.0)[:, None]
 
 
+SHARED = Missing()
+"""What is missing is shared among the token's others."""
+
+
 def known(probabilities: Probabilities | None) -> Probabilities:
     """The router's probabilities. Raises `RequestError` where they were not recorded."""
     if probabilities is None:

@@ -170,36 +170,51 @@ class Layer:
 
 def check(selection: Selection, layer: Layer, policy: str) -> None:
     """Raise `RequestError` naming the policy for a selection that no layer could have."""
+    faults = (
+        [f"gave a {type(selection).__name__}; give a Selection, as Layer.leave_out makes"]
+        if not isinstance(selection, Selection)
+        else _of_arrays(selection, layer) or [*_of_devices(selection, layer), *_of_shares(selection, layer)]
+    )
+    if faults:
+        raise RequestError(f"policy.{policy}", f"layer {layer.number}: {faults[0]}")
 
-    def refuse(reason: str) -> None:
-        raise RequestError(f"policy.{policy}", f"layer {layer.number}: {reason}")
 
-    if not isinstance(selection, Selection):
-        refuse(f"gave a {type(selection).__name__}; give a Selection, as Layer.leave_out makes")
+def _of_arrays(selection: Selection, layer: Layer) -> list[str]:
     weights, indices = selection.weights, selection.indices
     for name, array in (("weights", weights), ("indices", indices)):
         if not isinstance(array, np.ndarray) or array.ndim != 2 or len(array) != layer.tokens:
-            refuse(f"{name} are no array [{layer.tokens}, k]")
+            return [f"{name} are no array [{layer.tokens}, k]"]
     if weights.shape != indices.shape:
-        refuse(f"weights {list(weights.shape)} and indices {list(indices.shape)} differ in shape")
+        return [f"weights {list(weights.shape)} and indices {list(indices.shape)} differ in shape"]
     if weights.dtype.kind != "f" or indices.dtype.kind not in "iu":
-        refuse(f"weights are {weights.dtype} and indices {indices.dtype}; give floats and integers")
+        return [f"weights are {weights.dtype} and indices {indices.dtype}; give floats and integers"]
     if not np.isfinite(weights).all() or (weights < 0).any():
-        refuse("weights are finite and not negative; some are not")
+        return ["weights are finite and not negative; some are not"]
     if indices.size and not (indices.min() >= 0 and indices.max() <= layer.experts):
-        refuse(f"indices are 0 to {layer.experts - 1}, or {layer.experts} for a slot that is left out; some are not")
+        return [f"indices are 0 to {layer.experts - 1}, or {layer.experts} for a slot that is left out; some are not"]
     if (weights[indices == layer.experts] != 0).any():
-        refuse("a slot that is left out weighs 0; some do not")
-    devices = selection.devices
-    if devices is not None:
-        if devices.shape != indices.shape or devices.dtype.kind not in "iu":
-            refuse(f"devices are no integers of the shape of indices, {list(indices.shape)}")
-        held = np.pad(layer.placement.holds, ((0, 1), (0, 1)))
-        held[layer.experts, layer.devices] = True
-        if (devices < 0).any() or (devices > layer.devices).any() or not held[indices, devices].all():
-            refuse("some devices do not hold the expert that they are asked for")
+        return ["a slot that is left out weighs 0; some do not"]
+    return []
+
+
+def _of_devices(selection: Selection, layer: Layer) -> list[str]:
+    indices, devices = selection.indices, selection.devices
+    if devices is None:
+        return []
+    if devices.shape != indices.shape or devices.dtype.kind not in "iu":
+        return [f"devices are no integers of the shape of indices, {list(indices.shape)}"]
+    held = np.pad(layer.placement.holds, ((0, 1), (0, 1)))
+    held[layer.experts, layer.devices] = True
+    if (devices < 0).any() or (devices > layer.devices).any() or not held[indices, devices].all():
+        return ["some devices do not hold the expert that they are asked for"]
+    return []
+
+
+def _of_shares(selection: Selection, layer: Layer) -> list[str]:
     shares = selection.shares
-    if shares is not None:
-        fits = isinstance(shares, np.ndarray) and shares.shape == (layer.devices,) and np.isfinite(shares).all()
-        if not fits or (shares < 0).any() or shares.sum() > 1 + 1e-9:
-            refuse(f"shares are {layer.devices} figures, not negative, summing to at most 1; they are not")
+    if shares is None:
+        return []
+    fits = isinstance(shares, np.ndarray) and shares.shape == (layer.devices,) and np.isfinite(shares).all()
+    if not fits or (shares < 0).any() or shares.sum() > 1 + 1e-9:
+        return [f"shares are {layer.devices} figures, not negative, summing to at most 1; they are not"]
+    return []

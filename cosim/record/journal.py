@@ -261,7 +261,8 @@ class Journal:
         transfers, outcomes = [], []
         for device, down, compute_ns, up, status, *times in self.rows(
             "SELECT device, downlink_bytes, compute_ns, uplink_bytes, status, downlink_begin_ns, downlink_end_ns, "
-            "compute_end_ns, uplink_end_ns, downlink_air_j, uplink_air_j FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
+            "compute_end_ns, uplink_end_ns, downlink_air_j, uplink_air_j "
+            "FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
             *key,
         ):
             transfers.append(Transfer(device, down, compute_ns, up))

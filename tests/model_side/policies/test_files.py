@@ -97,7 +97,9 @@ def test_what_goes_wrong_in_a_layer_is_told_by_file_and_line(tmp_path, change, f
 
 
 def test_what_goes_wrong_when_it_observes_is_told_too(tmp_path):
-    policy = make_policy(written(tmp_path, MINE + "\n    def observe(self, exchange):\n        raise OSError('no disk')\n"))
+    policy = make_policy(
+        written(tmp_path, MINE + "\n    def observe(self, exchange):\n        raise OSError('no disk')\n")
+    )
     with pytest.raises(RequestError, match=r"mine\.py:23: OSError: no disk"):
         policy.observe(None)
 
