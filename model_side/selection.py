@@ -188,11 +188,15 @@ def _of_arrays(selection: Selection, layer: Layer) -> list[str]:
         return [f"weights {list(weights.shape)} and indices {list(indices.shape)} differ in shape"]
     if weights.dtype.kind != "f" or indices.dtype.kind not in "iu":
         return [f"weights are {weights.dtype} and indices {indices.dtype}; give floats and integers"]
+    return _of_values(weights, indices, layer.experts)
+
+
+def _of_values(weights: Weights, indices: Indices, experts: int) -> list[str]:
     if not np.isfinite(weights).all() or (weights < 0).any():
         return ["weights are finite and not negative; some are not"]
-    if indices.size and not (indices.min() >= 0 and indices.max() <= layer.experts):
-        return [f"indices are 0 to {layer.experts - 1}, or {layer.experts} for a slot that is left out; some are not"]
-    if (weights[indices == layer.experts] != 0).any():
+    if indices.size and not (indices.min() >= 0 and indices.max() <= experts):
+        return [f"indices are 0 to {experts - 1}, or {experts} for a slot that is left out; some are not"]
+    if (weights[indices == experts] != 0).any():
         return ["a slot that is left out weighs 0; some do not"]
     return []
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from bridge.network import LinkState
@@ -94,12 +93,13 @@ def layers(draw: st.DrawFn, replicas: bool = False) -> Layer:
     devices = draw(st.integers(1, 6))
     k = draw(st.integers(1, min(4, experts)))
     tokens = draw(st.integers(0, 6))
-    logits = draw(arrays.arrays(np.float32, (tokens, experts), elements=st.floats(-8, 8, width=32)))
+    chance = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    logits = chance.normal(0, 3, (tokens, experts)).astype(np.float32)
+    if draw(st.booleans()):
+        logits = logits.round()  # so that some tie
     gate = gate_of(logits, k, normalised=draw(st.booleans()))
-    first = np.array(draw(st.lists(st.integers(0, devices - 1), min_size=experts, max_size=experts)))
-    holds = np.eye(devices, dtype=bool)[first]
+    holds = np.eye(devices, dtype=bool)[chance.integers(0, devices, experts)]
     if replicas:
-        holds |= draw(arrays.arrays(np.bool_, holds.shape))
-    seconds = arrays.arrays(np.float64, devices, elements=st.floats(1e-6, 10))
-    times = {name: draw(seconds) for name in ("fixed_s", "token_s", "expert_s")}
+        holds |= chance.random(holds.shape) < 0.3
+    times = {name: 10 ** chance.uniform(-6, 1, devices) for name in ("fixed_s", "token_s", "expert_s")}
     return layer_of(gate, LayerPlacement(holds), **times)
