@@ -11,13 +11,43 @@ import msgspec
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError
+from model_side.policies.cost_prior import CostPrior
+from model_side.policies.des import Des
+from model_side.policies.expected_weight import ExpectedWeight
+from model_side.policies.fastest import Fastest
+from model_side.policies.piggyback import Piggyback
 from model_side.policies.policy import Policy, Steps
+from model_side.policies.random import Random
+from model_side.policies.ratio import Ratio
+from model_side.policies.static import Static
 from model_side.policies.top_k import TopK
+from model_side.policies.top_n import TopN
+from model_side.policies.top_p import TopP
+from model_side.policies.wdmoe_cosine import WdmoeCosine
+from model_side.policies.wdmoe_testbed import WdmoeTestbed
+from model_side.policies.wdmoe_wlr import WdmoeWlr
 from model_side.policies.weight_to_latency import WeightToLatency
 
 __all__ = ["POLICIES", "Policy", "Steps", "make_policy", "policy_kinds"]
 
-POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency)}
+KINDS: tuple[type[Policy], ...] = (
+    TopK,
+    TopN,
+    Random,
+    Static,
+    Ratio,
+    TopP,
+    Fastest,
+    WeightToLatency,
+    WdmoeCosine,
+    WdmoeWlr,
+    WdmoeTestbed,
+    ExpectedWeight,
+    Des,
+    CostPrior,
+    Piggyback,
+)
+POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in KINDS}
 
 
 def policy_kinds(name: str) -> list[type[Policy]]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import RequestError
@@ -24,6 +24,7 @@ def test_top_k_is_the_models_own_choice_untouched(layer: Layer):
 
 
 @pytest.mark.parametrize("name", POLICIES)
+@settings(deadline=None)  # some import or compile for a while
 @given(layers(replicas=True))
 def test_every_policy_gives_a_selection_that_can_be(name: str, layer: Layer):
     chosen = make_policy(name)(layer)  # which checks it
