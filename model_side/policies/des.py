@@ -16,13 +16,17 @@ class Des(Policy):
 
     The cost of an expert is what is predicted of its device for what had been chosen before, in seconds; experts of one
     device count each, as in the rule's sum. The quality is a share of what the token's own k experts have: `gamma0` to
-    the power of the layer's number, counted from 1, so that early layers are held to more. The choice is exact (see
-    `model_side.policies.search.cheapest`); a token that cannot reach its quality with `most` experts has its most
+    the power of the layer's number, counted from 1, so that early layers are held to more. The choice is exact for up
+    to 16 experts, and beyond unless the search gives up (see `model_side.policies.search.cheapest`); a token that cannot reach its quality with `most` experts has its most
     probable ones. Whatever an earlier step left out may come back.
 
     `gamma0`: the share of quality in the first layer, in each further one to one more power.
 
     `most`: experts a token, at most; where it is left out, the model's k.
+
+    `effort`: after so many partial choices a token has the best one found so far. Where it is left out, 65,536 for up to
+    16 experts, which never need as many, and 4,096 beyond. Only where the router tells little between many experts
+    does a token come to that.
     """
 
     name: ClassVar[str] = "des"
@@ -38,6 +42,7 @@ class Des(Policy):
 
     gamma0: Annotated[float, Meta(gt=0, le=1)] = 0.9
     most: Annotated[int, Meta(ge=1)] | None = None
+    effort: Annotated[int, Meta(ge=0)] | None = None
 
     def __call__(self, layer: Layer) -> Selection:
         from model_side.policies.search import cheapest  # noqa: PLC0415  (numba takes a while to load)
@@ -47,4 +52,6 @@ class Des(Policy):
         probabilities = np.ascontiguousarray(layer.probabilities)
         mass = np.take_along_axis(probabilities, own, axis=1).sum(axis=1, dtype=np.float64)
         cost = layer.prediction.seconds[layer.device_of]
-        return choose(layer, cheapest(probabilities, self.gamma0 ** (layer.number + 1) * mass, cost, most))
+        effort = self.effort if self.effort is not None else 2**16 if layer.experts <= 16 else 2**12
+        need = self.gamma0 ** (layer.number + 1) * mass
+        return choose(layer, cheapest(probabilities, need, cost, most, effort))

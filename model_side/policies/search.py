@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Searches over a layer's experts, token by token, compiled by numba."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from model_side.routing import Floats, Indices, Probabilities, Weights
 
-ROUNDS = 14  # of the search for the price of quality
-SPREADS = np.array([0.6, 1.0, 1.6])  # prices by which the search is bounded, over that
+STRIDE, STRIDES = 1.3, 40  # of the search for the price of quality
+SPREADS = np.array([0.7, 1.0, 1.4])  # prices by which the search is bounded, over that
 ROUNDING = 1e-7  # of the sum of a few probabilities, relative
+LESS = 1 - 1e-12  # a cost is less only if rounding cannot be why
 
 
 @njit(cache=True)
@@ -19,10 +22,10 @@ def highest(scores: Weights, n: int) -> Indices:
     found = np.empty((rows, n), np.int64)
     values = np.empty(n, scores.dtype)
     for row in range(rows):
-        filled = 0
+        filled, last = 0, scores[row, 0]
         for column in range(width):
             score = scores[row, column]
-            if filled == n and score <= values[n - 1]:
+            if score <= last and filled == n:
                 continue
             filled = min(filled + 1, n)
             place = filled - 1
@@ -32,37 +35,75 @@ def highest(scores: Weights, n: int) -> Indices:
                 place -= 1
             values[place] = score
             found[row, place] = column
+            last = values[filled - 1]
     return found
 
 
+class Room(NamedTuple):
+    """Arrays that the search for each token writes anew; `m` is how many experts a token may have.
+
+    Of the token's candidates, most probable first: `number`, `p`, `c` [E], and `sums` [E + 1] of p before each.
+    `bounds` [prices, E + 1, m + 1]: at each of `prices`, the least sum of c - price * p over so many of the candidates
+    from one on. `least` [m] is scratch. On the way down the tree, by depth: the candidate `taken` [m], what is reached
+    and `spent` [m + 1].
+    """
+
+    number: Indices
+    p: Floats
+    c: Floats
+    sums: Floats
+    prices: Floats
+    bounds: NDArray[np.float64]
+    least: Floats
+    taken: Indices
+    reached: Floats
+    spent: Floats
+
+
 @njit(cache=True)
-def cheapest(probabilities: Probabilities, need: Floats, cost: Floats, most: int) -> Indices:
+def cheapest(probabilities: Probabilities, need: Floats, cost: Floats, most: int, effort: int) -> Indices:
     """For each token at most `most` experts [N, most] whose probabilities reach `need` [N] at the least cost.
 
     `cost` [E] is above 0 and adds up. A slot without expert is E. A token that cannot reach what it needs gets its
     `most` most probable experts. Exact, up to rounding: branch and bound. An expert is out of the question if `most`
     others are neither dearer nor less probable. The rest is tried in the order of probability, each first with and
     then without. What is missing to the need is bounded from below by Lagrange's relaxation, at three prices of
-    quality around the best one, with at most so many experts as may still be taken.
+    quality around the best one, with at most so many experts as may still be taken. After `effort` partial choices a
+    token has the best one found so far; with 2 ** 16 that does not happen to 16 experts.
     """
     tokens, experts = probabilities.shape
+    room = Room(
+        np.empty(experts, np.int64),
+        np.empty(experts),
+        np.empty(experts),
+        np.zeros(experts + 1),
+        np.empty(len(SPREADS)),
+        np.zeros((len(SPREADS), experts + 1, most + 1)),
+        np.empty(most),
+        np.empty(most, np.int64),
+        np.zeros(most + 1),
+        np.zeros(most + 1),
+    )
     by_cost = np.argsort(cost)
     found = np.full((tokens, most), experts)
-    number = np.empty(experts, np.int64)
-    p = np.empty(experts)
-    c = np.empty(experts)
+    worth = cost.mean()  # price times need, which is much alike for all tokens
     for token in range(tokens):
-        size = _candidates(probabilities[token], cost, by_cost, most, number, p, c)
-        _search(p[:size], c[:size], need[token] * (1 - ROUNDING), most, number, found[token])
+        size = _candidates(room, probabilities[token], cost, by_cost, most)
+        enough = min(most, size)
+        found[token, :enough] = room.number[:enough]
+        least = need[token] * (1 - ROUNDING)
+        if 0 < least < room.sums[enough]:
+            worth = _prepare(room, size, least, worth)
+            _search(room, size, least, effort, found[token])
     return found
 
 
 @njit(cache=True)
-def _candidates(
-    probabilities: Probabilities, cost: Floats, by_cost: Indices, most: int, number: Indices, p: Floats, c: Floats
-) -> int:
+def _candidates(room: Room, probabilities: Probabilities, cost: Floats, by_cost: Indices, most: int) -> int:
     """Write the experts that may be in a cheapest choice, most probable first, and return how many there are."""
-    likeliest = np.zeros(most)  # of those that are not dearer, ascending
+    likeliest = room.least  # of those that are not dearer, ascending
+    likeliest[:] = 0
+    number, p, c = room.number, room.p, room.c
     size = 0
     for expert in by_cost:
         probability = probabilities[expert]
@@ -79,104 +120,116 @@ def _candidates(
             place -= 1
         p[place], c[place], number[place] = probability, cost[expert], expert
         size += 1
+    for place in range(size):
+        room.sums[place + 1] = room.sums[place] + p[place]
     return size
 
 
 @njit(cache=True)
-def _relaxed(p: Floats, c: Floats, price: float, most: int, least: Floats) -> float:
-    """The least of sum c - price * p over at most `most` experts; `least` [most] is room for their figures."""
-    least[:] = 0
-    for expert in range(len(p)):
-        figure = c[expert] - price * p[expert]
-        if figure < least[most - 1]:
-            place = most - 1
-            while place > 0 and least[place - 1] > figure:
-                least[place] = least[place - 1]
-                place -= 1
-            least[place] = figure
-    return float(least.sum())
+def _insert(least: Floats, figure: float) -> None:
+    """Put a figure that is below the last of some ascending ones among them, in its stead."""
+    place = len(least) - 1
+    while place > 0 and least[place - 1] > figure:
+        least[place] = least[place - 1]
+        place -= 1
+    least[place] = figure
 
 
 @njit(cache=True)
-def _price(p: Floats, c: Floats, need: float, most: int, least: Floats) -> float:
-    """About the price of quality at which the relaxed choice costs most: by golden sections of its logarithm."""
-    low, high = np.log((c / p).min()), np.log(c.max() / p[min(most, len(p)) - 1]) + 1
-    part = (np.sqrt(5) - 1) / 2
-    one, other = high - part * (high - low), low + part * (high - low)
-    of_one = np.exp(one) * need + _relaxed(p, c, np.exp(one), most, least)
-    of_other = np.exp(other) * need + _relaxed(p, c, np.exp(other), most, least)
-    for _ in range(ROUNDS):
-        if of_one > of_other:
-            high, other, of_other = other, one, of_one
-            one = high - part * (high - low)
-            of_one = np.exp(one) * need + _relaxed(p, c, np.exp(one), most, least)
-        else:
-            low, one, of_one = one, other, of_other
-            other = low + part * (high - low)
-            of_other = np.exp(other) * need + _relaxed(p, c, np.exp(other), most, least)
-    return float(np.exp((low + high) / 2))
+def _relaxed(room: Room, size: int, need: float, price: float) -> float:
+    """A lower bound of what it costs to reach the need, by its price."""
+    room.least[:] = 0
+    total = price * need
+    for expert in range(size):
+        figure = room.c[expert] - price * room.p[expert]
+        if figure < room.least[-1]:
+            total += figure - room.least[-1]
+            _insert(room.least, figure)
+    return total
 
 
 @njit(cache=True)
-def _bounds(p: Floats, c: Floats, prices: Floats, most: int) -> NDArray[np.float64]:
-    """The least of sum c - price * p [prices, experts + 1, most + 1] of so many of the experts from one on."""
-    size = len(p)
-    bounds = np.zeros((len(prices), size + 1, most + 1))
-    least = np.empty(most)
-    for number, price in enumerate(prices):
+def _prepare(room: Room, size: int, need: float, worth: float) -> float:
+    """Write prices and bounds. Return price times need at which the relaxed cost is highest, uphill from `worth`."""
+    here = _relaxed(room, size, need, worth / need)
+    for factor in (STRIDE, 1 / STRIDE):
+        start = worth
+        for _ in range(STRIDES):
+            there = _relaxed(room, size, need, factor * worth / need)
+            if there <= here:
+                break
+            worth, here = factor * worth, there
+        if worth != start:
+            break
+    for number in range(len(SPREADS)):
+        price = room.prices[number] = SPREADS[number] * worth / need
+        bounds, least = room.bounds[number], room.least
         least[:] = 0
+        bounds[size] = 0
         for expert in range(size - 1, -1, -1):
-            figure = c[expert] - price * p[expert]
-            if figure < least[most - 1]:
-                place = most - 1
-                while place > 0 and least[place - 1] > figure:
-                    least[place] = least[place - 1]
-                    place -= 1
-                least[place] = figure
-            bounds[number, expert, 1:] = np.cumsum(least)
-    return bounds
+            figure = room.c[expert] - price * room.p[expert]
+            if figure < least[-1]:
+                _insert(least, figure)
+            for place in range(len(least)):
+                bounds[expert, place + 1] = bounds[expert, place] + least[place]
+    return worth
 
 
 @njit(cache=True)
-def _search(p: Floats, c: Floats, need: float, most: int, number: Indices, found: Indices) -> None:
-    """Write the cheapest choice for one token into `found` [most], and E, the size of `number`, where that is less."""
-    size = len(p)
-    sums = np.zeros(size + 1)
-    sums[1:] = np.cumsum(p)
-    enough = min(most, size)
-    found[:enough] = number[:enough]
-    if sums[enough] <= need:
-        return
-    prices = SPREADS * _price(p, c, need, most, np.empty(most))
-    bounds = _bounds(p, c, prices, most)
-    taken = np.empty(most, np.int64)
-    score, spent = np.zeros(most + 1), np.zeros(most + 1)
-    cheapest_yet = np.inf
+def _round(room: Room, size: int, need: float, price: float, best: float, found: Indices) -> float:
+    """Write the choice of the relaxed problem at a price if it is enough and costs less than `best`; return the less.
+
+    The most probable come first, and none that the need can do without after them.
+    """
+    most = len(found)
+    taken, reached, spent = 0, 0.0, 0.0
+    _relaxed(room, size, need, price)
+    for expert in range(size):
+        figure = room.c[expert] - price * room.p[expert]
+        if figure < 0 and figure <= room.least[-1] and taken < most and reached < need:
+            room.taken[taken] = expert
+            taken += 1
+            reached += room.p[expert]
+            spent += room.c[expert]
+    if reached < need or spent >= best * LESS:
+        return best
+    found[:] = len(room.number)
+    for place in range(taken):
+        found[place] = room.number[room.taken[place]]
+    return spent
+
+
+@njit(cache=True)
+def _search(room: Room, size: int, need: float, effort: int, found: Indices) -> None:
+    """Write the cheapest choice for one token into `found` [most]."""
+    most = len(found)
+    best = np.inf
+    for price in room.prices:
+        best = _round(room, size, need, price, best, found)
     depth = expert = 0
     while True:
-        missing, left = need - score[depth], most - depth
-        if missing <= 0:
-            if spent[depth] < cheapest_yet * (1 - 1e-12):
-                cheapest_yet = spent[depth]
-                found[:] = len(number)
-                for place in range(depth):
-                    found[place] = number[taken[place]]
-            go_on = False
-        else:
-            go_on = left > 0 and sums[min(expert + left, size)] - sums[expert] >= missing
-            for which in range(len(prices)):
-                if not go_on:
-                    break
-                at_least = spent[depth] + prices[which] * missing + bounds[which, expert, left]
-                go_on = at_least < cheapest_yet * (1 - 1e-12)
-        if go_on:
-            taken[depth] = expert
-            score[depth + 1] = score[depth] + p[expert]
-            spent[depth + 1] = spent[depth] + c[expert]
-            depth += 1
-            expert += 1
-        elif depth == 0:
-            return
-        else:
+        missing, left = need - room.reached[depth], most - depth
+        goes_on = False
+        if missing > 0:
+            goes_on = left > 0 and room.sums[min(expert + left, size)] - room.sums[expert] >= missing
+            for number in range(len(room.prices)):
+                bound = room.spent[depth] + room.prices[number] * missing + room.bounds[number, expert, left]
+                goes_on = goes_on and bound < best * LESS
+        elif room.spent[depth] < best * LESS:
+            best = room.spent[depth]
+            found[:] = len(room.number)
+            for place in range(depth):
+                found[place] = room.number[room.taken[place]]
+        if goes_on:
+            effort -= 1
+            if effort < 0:
+                return
+            room.taken[depth] = expert
+            room.reached[depth + 1] = room.reached[depth] + room.p[expert]
+            room.spent[depth + 1] = room.spent[depth] + room.c[expert]
+            depth, expert = depth + 1, expert + 1
+        elif depth > 0:
             depth -= 1
-            expert = taken[depth] + 1
+            expert = room.taken[depth] + 1
+        else:
+            return

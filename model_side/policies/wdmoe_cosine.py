@@ -38,9 +38,9 @@ class WdmoeCosine(Policy):
 
     A reconstruction: the paper's algorithm could not be read, and each doubtful choice is an option. The similarity of
     a token is the cosine of the angle between its experts' weights and their latencies. Near 1 the heavy experts are
-    the slow ones, and to leave out a light one buys nothing; where it is small, the light one is slow. In each round every
-    token on the wrong side of theta that still has two experts loses its lightest, whose weight goes to the others;
-    then theta moves one step. The rounds end when the layer's weight-to-latency ratio has grown by `gain`, or at the
+    the slow ones, and to leave out a light one buys nothing; where it is small, the light one is slow. In each round
+    every token on the wrong side of theta that still has two experts loses its lightest, whose weight goes to the
+    others; then theta moves one step. The rounds end when the layer's weight-to-latency ratio has grown by `gain`, or at the
     last theta. Latencies are those that were predicted for what had been chosen before.
 
     `sense`: `below` leaves out where the similarity is at most theta, which rises from `theta` to `theta_max`; `above`

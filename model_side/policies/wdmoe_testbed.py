@@ -22,8 +22,8 @@ class WdmoeTestbed(Policy):
 
     A device is expected to take its tokens times the mean that it took for one so far; before it ever took any, what
     is predicted of it. In each round the device expected to end last loses tokens, those first whose experts there
-    weigh least, until it would end no later than the second to last. A token's heaviest expert, so its only one too, always
-    stays. The rounds end when nothing more may go.
+    weigh least, until it would end no later than the second to last. A token's heaviest expert, so its only one too,
+    always stays. The rounds end when nothing more may go.
 
     `most_iterations`: rounds at most.
 
