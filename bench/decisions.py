@@ -59,8 +59,8 @@ def main() -> None:
     table = Table("policy", *(f"{e} experts, k = {k}, {d} devices" for e, k, d in SIZES))
     table.title = f"median CPU ms a decision, {TOKENS} tokens"
     seen = [[layer(*size, SEED + number) for number in range(LAYERS + 1)] for size in SIZES]
-    rows = [(name, name, {}) for name in POLICIES] + [(row, row.split(",")[0], given) for row, given in OPTIONS.items()]
-    for row, name, options in rows:
+    for row in (*POLICIES, *OPTIONS):
+        name, options = row.split(",")[0], OPTIONS.get(row, {})
         table.add_row(row, *(f"{decision_ms(name, options, layers):.1f}" for layers in seen))
     Console(width=110).print(table)
 

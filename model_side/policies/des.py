@@ -14,18 +14,19 @@ from model_side.selection import Layer, Selection
 class Des(Policy):
     """For each token the experts of least cost, of all in the layer, whose probability reaches the layer's quality.
 
-    The cost of an expert is what is predicted of its device for what had been chosen before, in seconds; experts of one
-    device count each, as in the rule's sum. The quality is a share of what the token's own k experts have: `gamma0` to
-    the power of the layer's number, counted from 1, so that early layers are held to more. The choice is exact for up
-    to 16 experts, and beyond unless the search gives up (see `model_side.policies.search.cheapest`); a token that cannot reach its quality with `most` experts has its most
-    probable ones. Whatever an earlier step left out may come back.
+    The cost of an expert is what is predicted of its device for what had been chosen before, in seconds; experts of
+    one device count each, as in the rule's sum. The quality is a share of what the token's own k experts have:
+    `gamma0` to the power of the layer's number, counted from 1, so that early layers are held to more. The choice is
+    exact for up to 16 experts, and beyond unless the search gives up (see `model_side.policies.search.cheapest`); a
+    token that cannot reach its quality with `most` experts has its most probable ones. Whatever an earlier step left
+    out may come back.
 
     `gamma0`: the share of quality in the first layer, in each further one to one more power.
 
     `most`: experts a token, at most; where it is left out, the model's k.
 
-    `effort`: after so many partial choices a token has the best one found so far. Where it is left out, 65,536 for up to
-    16 experts, which never need as many, and 4,096 beyond. Only where the router tells little between many experts
+    `effort`: after so many partial choices a token has the best one found so far. Where it is left out, 65,536 for up
+    to 16 experts, which never need as many, and 4,096 beyond. Only where the router tells little between many experts
     does a token come to that.
     """
 

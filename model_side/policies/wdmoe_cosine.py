@@ -39,9 +39,9 @@ class WdmoeCosine(Policy):
     A reconstruction: the paper's algorithm could not be read, and each doubtful choice is an option. The similarity of
     a token is the cosine of the angle between its experts' weights and their latencies. Near 1 the heavy experts are
     the slow ones, and to leave out a light one buys nothing; where it is small, the light one is slow. In each round
-    every token on the wrong side of theta that still has two experts loses its lightest, whose weight goes to the
-    others; then theta moves one step. The rounds end when the layer's weight-to-latency ratio has grown by `gain`, or at the
-    last theta. Latencies are those that were predicted for what had been chosen before.
+    every token on the wrong side of theta that still has two experts loses its lightest (of equal ones the last),
+    whose weight goes to the others; then theta moves one step. The rounds end when the layer's weight-to-latency ratio
+    has grown by `gain`, or at the last theta. Latencies are those that were predicted for what had been chosen before.
 
     `sense`: `below` leaves out where the similarity is at most theta, which rises from `theta` to `theta_max`; `above`
     where it is at least theta, which falls from `theta_max` to `theta`.
@@ -57,8 +57,8 @@ class WdmoeCosine(Policy):
 
     `gain`: by how much, relatively, the layer's ratio is to grow.
 
-    `wlr`: that ratio is all tokens' weight over all their latencies (`ratio-of-sums`), or the sum of each slot's weight
-    over its latency (`sum-of-ratios`).
+    `wlr`: that ratio is all tokens' weight over all their latencies (`ratio-of-sums`), or the sum of each slot's
+    weight over its latency (`sum-of-ratios`).
     """
 
     name: ClassVar[str] = "wdmoe-cosine"
@@ -89,8 +89,8 @@ class WdmoeCosine(Policy):
             similarity = _similarity(weights * keep, seconds * keep, all_s)
             is_wrong = similarity <= theta if self.sense is Sense.BELOW else similarity >= theta
             loses = np.flatnonzero(is_wrong & (keep.sum(axis=1) > 1))
-            lightest = np.where(keep[loses], weights[loses], np.inf).argmin(axis=1)
-            keep[loses, lightest] = False
+            left = np.where(keep[loses], weights[loses], np.inf)
+            keep[loses, -1 - left[:, ::-1].argmin(axis=1)] = False
             if self._ratio(weights, seconds, keep) >= target:
                 break
         return layer.leave_out(keep)

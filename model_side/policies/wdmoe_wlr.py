@@ -16,8 +16,8 @@ class WdmoeWlr(Policy):
 
     The layer's ratio is the weight of all slots that stay over their latencies, both summed over all tokens; weight
     that is left out counts as lost here, so that a slot goes only if its own ratio is below the total's. A token's
-    heaviest expert stays. To the end (without `gain`) this gives the highest total ratio that there is. Latencies are those that
-    were predicted for what had been chosen before.
+    heaviest expert stays. To the end (without `gain`) this gives the highest total ratio that there is. Latencies are
+    those that were predicted for what had been chosen before.
 
     `gain`: stop as soon as the total has grown by this, relatively; where it is left out, when it grows no further.
     """
