@@ -31,6 +31,8 @@ def of_totals(weights: Weights) -> Floats:
 
 def best(scores: Weights, n: int) -> Indices:
     """The n highest of each row's scores [N, n], highest first; of equal ones the first comes first."""
+    if n == 1:
+        return np.asarray(scores.argmax(axis=1)[:, None])
     from model_side.policies.search import highest  # noqa: PLC0415  (numba takes a while to load, and few ask)
 
     return np.asarray(highest(np.ascontiguousarray(scores), n))

@@ -22,20 +22,17 @@ def highest(scores: Weights, n: int) -> Indices:
     found = np.empty((rows, n), np.int64)
     values = np.empty(n, scores.dtype)
     for row in range(rows):
-        filled, last = 0, scores[row, 0]
         for column in range(width):
             score = scores[row, column]
-            if score <= last and filled == n:
+            place = min(column, n - 1)
+            if column >= n and score <= values[place]:
                 continue
-            filled = min(filled + 1, n)
-            place = filled - 1
             while place > 0 and values[place - 1] < score:
                 values[place] = values[place - 1]
                 found[row, place] = found[row, place - 1]
                 place -= 1
             values[place] = score
             found[row, place] = column
-            last = values[filled - 1]
     return found
 
 
