@@ -45,14 +45,12 @@ def choose(layer: Layer, indices: Indices, devices: Indices | None = None) -> Se
     all are scaled to the token's own total. Only where a token's experts together are less likely than its own, it is
     as if experts were missing: what becomes of the difference, the run says (`Layer.missing`).
     """
+    from model_side.policies.search import weigh  # noqa: PLC0415  (numba)
+
     gate = layer.gate
-    probabilities = layer.probabilities
+    given = (layer.probabilities, gate.weights, gate.indices, indices)
+    weights = weigh(*map(np.ascontiguousarray, given))
     total = gate.weights.sum(axis=1, dtype=np.float64)
-    mass = np.take_along_axis(probabilities, gate.indices, axis=1).sum(axis=1, dtype=np.float64)
-    found = np.take_along_axis(probabilities, np.minimum(indices, layer.experts - 1), axis=1)
-    weights = np.where(indices < layer.experts, found * (total / np.maximum(mass, np.finfo(float).tiny))[:, None], 0)
-    for slot in range(gate.indices.shape[1]):
-        np.copyto(weights, gate.weights[:, slot, None], where=indices == gate.indices[:, slot, None])
     chosen = weights.sum(axis=1)
     factor = np.divide(total, chosen, out=np.ones_like(total), where=chosen > 0)
     factor[abs(factor - 1) <= ROUNDING] = 1

@@ -42,7 +42,7 @@ class Piggyback(Policy):
         np.put_along_axis(sent, np.where(is_base, layer.slot_devices, layer.devices), True, axis=1)
         sent = sent[:, :-1]
         score = np.zeros((layer.tokens, none + 1), dtype=np.float32)
-        np.multiply(layer.probabilities, self._reach(layer, sent), out=score[:, :-1])
+        np.copyto(score[:, :-1], layer.probabilities, where=self._reach(layer, sent))
         np.put_along_axis(score, base, np.inf, axis=1)
         score[:, none] = 0
         most = max(self.most or layer.gate.indices.shape[1], min(self.base, layer.indices.shape[1]))

@@ -36,6 +36,27 @@ def highest(scores: Weights, n: int) -> Indices:
     return found
 
 
+@njit(cache=True)
+def weigh(probabilities: Probabilities, own_weights: Weights, own: Indices, indices: Indices) -> Floats:
+    """What the experts `indices` [N, k'] weigh, 0 at index E: as in the token's own choice `own` [N, k] if they are
+    there, and else as their probability is to that of all its own."""
+    tokens, slots = indices.shape
+    weights = np.zeros((tokens, slots))
+    for token in range(tokens):
+        total = mass = 0.0
+        for place in range(own.shape[1]):
+            total += own_weights[token, place]
+            mass += probabilities[token, own[token, place]]
+        for slot in range(slots):
+            expert = indices[token, slot]
+            if expert < probabilities.shape[1] and mass > 0:
+                weights[token, slot] = probabilities[token, expert] * (total / mass)
+            for place in range(own.shape[1]):
+                if own[token, place] == expert:
+                    weights[token, slot] = own_weights[token, place]
+    return weights
+
+
 class Room(NamedTuple):
     """Arrays that the search for each token writes anew; `m` is how many experts a token may have.
 

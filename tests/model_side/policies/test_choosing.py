@@ -24,6 +24,7 @@ def test_the_best_are_those_of_a_stable_sort(layer: Layer, n: int):
     assert (best(np.zeros_like(layer.scores), n) == np.arange(n)).all()
 
 
+@settings(deadline=None)
 @given(layers())
 def test_the_models_own_choice_weighs_what_it_weighs_in_any_order(layer: Layer):
     chosen = choose(layer, layer.indices[:, ::-1])
