@@ -70,12 +70,14 @@ class Missing:
             left = kept.sum(axis=1, keepdims=True)
             total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
             kept = kept * np.divide(total, left, out=np.zeros_like(left), where=left > 0)
-        elif self.remainder is Remainder.TOP_N:
-            kept = kept * self._of_top_n(gate, weights)
+        else:
+            kept = kept * self.shrunk(gate, weights)
         return np.where(whole, weights, kept.astype(weights.dtype)), np.where(keep, indices, gate.experts)
 
-    def _of_top_n(self, gate: Gate, weights: Weights) -> Floats:
-        """By how much [N, 1] the weights of a token with missing experts shrink, if they did not before."""
+    def shrunk(self, gate: Gate, weights: Weights) -> Floats:
+        """What is left [N, 1] of the weights of a token with missing experts, if they did not shrink before."""
+        if self.remainder is not Remainder.TOP_N:
+            return np.ones((len(weights), 1))
         probabilities = known(gate.probabilities)
         best = -np.partition(-probabilities, self.top_n - 1, axis=1)[:, : self.top_n]
         own = np.take_along_axis(probabilities, gate.indices, axis=1)

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.ns3_worker import Call, worker
 from tests.support.servers import fixed_server, ns3_server
+
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")  # a busy machine fails no test
 
 LONGEST = (  # of all files, the longest first
     "cosim/test_partner_lost.py",

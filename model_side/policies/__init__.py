@@ -11,10 +11,23 @@ import msgspec
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError
+from model_side.policies.cost_prior import CostPrior
+from model_side.policies.des import Des
+from model_side.policies.expected_weight import ExpectedWeight
+from model_side.policies.fastest import Fastest
 from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
+from model_side.policies.piggyback import Piggyback
 from model_side.policies.policy import Policy
+from model_side.policies.random import Random
+from model_side.policies.ratio import Ratio
+from model_side.policies.static import Static
 from model_side.policies.steps import Steps
 from model_side.policies.top_k import TopK
+from model_side.policies.top_n import TopN
+from model_side.policies.top_p import TopP
+from model_side.policies.wdmoe_cosine import WdmoeCosine
+from model_side.policies.wdmoe_testbed import WdmoeTestbed
+from model_side.policies.wdmoe_wlr import WdmoeWlr
 from model_side.policies.weight_to_latency import WeightToLatency
 
 __all__ = ["COMPOSITIONS", "POLICIES", "Policy", "Steps", "make_policy", "policy_kinds", "policy_sources"]
@@ -22,7 +35,24 @@ __all__ = ["COMPOSITIONS", "POLICIES", "Policy", "Steps", "make_policy", "policy
 COMPOSITIONS: dict[str, str] = {}
 """Policies of several steps that have a name of their own."""
 
-POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency)}
+KINDS: tuple[type[Policy], ...] = (
+    TopK,
+    TopN,
+    Random,
+    Static,
+    Ratio,
+    TopP,
+    Fastest,
+    WeightToLatency,
+    WdmoeCosine,
+    WdmoeWlr,
+    WdmoeTestbed,
+    ExpectedWeight,
+    Des,
+    CostPrior,
+    Piggyback,
+)
+POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in KINDS}
 
 
 def policy_kinds(name: str) -> list[type[Policy]]:

@@ -74,7 +74,7 @@ def layer_of(gate: Gate, placement: LayerPlacement, **given: Any) -> Layer:
         placement,
         links,
         Missing(),
-        FixedForecast(placement, **times),
+        FixedForecast(placement, times["fixed_s"], times["token_s"], times["expert_s"]),
         Selection(gate.weights, gate.indices),
     )
     return replace(layer, **given)

@@ -5,12 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import RequestError
 from model_side.policies import POLICIES, Policy, Steps, make_policy
+from model_side.policies.choosing import ranks
 from model_side.selection import Layer, Selection
+from tests.support.choices import orders, reordered
 from tests.support.layers import gate_of, layer_of, layers, one_each
 
 LAYER = layer_of(gate_of(np.array([[1, 0, 3, 2], [0, 1, 2, 3]], np.float32), 2), one_each(4))
@@ -24,12 +26,44 @@ def test_top_k_is_the_models_own_choice_untouched(layer: Layer):
 
 
 @pytest.mark.parametrize("name", POLICIES)
+@settings(deadline=None)  # some import or compile for a while
 @given(layers(replicas=True))
 def test_every_policy_gives_a_selection_that_can_be(name: str, layer: Layer):
     chosen = make_policy(name)(layer)  # which checks it
     asked = chosen.indices < layer.experts
     assert (asked.any(axis=1)).all(), "a token without any expert"
     assert np.isfinite(chosen.weights).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["top-n", "ratio", "top-p", "fastest", "expected-weight", "weight-to-latency", "piggyback"]
+)
+@settings(deadline=None)
+@given(layers(replicas=True), st.data())
+def test_these_decide_for_each_token_alone(name: str, layer: Layer, data: st.DataObject):
+    order = data.draw(orders(layer))
+    chosen, mixed = make_policy(name)(layer), make_policy(name)(reordered(layer, order))
+    assert (mixed.indices == chosen.indices[order]).all()
+    assert mixed.weights == pytest.approx(chosen.weights[order], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@settings(deadline=None)
+@given(layers(replicas=True))
+def test_every_policy_goes_on_from_slots_that_were_left_out(name: str, layer: Layer):
+    first = layer.leave_out(ranks(layer.weights) % 2 == 0)
+    chosen = make_policy(name)(layer.after(first))
+    assert ((chosen.indices < layer.experts).any(axis=1)).all()
+    assert np.isfinite(chosen.weights).all()
+    make_policy(f"top-n+{name}+fastest")(layer)  # which checks each step
+
+
+@pytest.mark.parametrize("kind", POLICIES.values(), ids=POLICIES)
+def test_every_policy_says_what_it_is_and_explains_its_options(kind: type[Policy]):
+    assert kind.formula
+    assert kind.source
+    for option in kind.__struct_fields__:
+        assert f"\n    `{option}`: " in (kind.__doc__ or "")
 
 
 @pytest.mark.parametrize(
