@@ -36,7 +36,8 @@ from cosim.networks.what_if import WhatIfNetwork
 from cosim.record.exchange_rows import RecordedExchange
 from cosim.record.journal import Journal
 from cosim.seeds import seed_of
-from model_side.base_station import BaseStation, LayerExchange
+from model_side.base_station import BaseStation
+from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place

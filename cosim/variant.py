@@ -20,7 +20,8 @@ from cosim.networks.source import Source
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
-from model_side.base_station import BaseStation, LayerExchange
+from model_side.base_station import BaseStation
+from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place

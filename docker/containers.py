@@ -6,7 +6,6 @@ ends with exit code 1 and a line that says why if there is no engine, or if anyt
 case containers, networks, volumes and images that it made are gone afterwards, and the daemon that it started.
 """
 
-import contextlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
 PROJECT = "wdmoe-cosim-check"
 COMPOSE = ("docker", "compose", "-p", PROJECT, "-f", "docker/compose.yaml")
 BUILD_S, RUN_S, CALL_S = 1200.0, 600.0, 60.0
-STROKES = (  # after so many exchanges: far enough apart for what was lost to catch up, and all within the longer run
+STROKES = (  # after so many exchanges
     (200, "network", "docker kill"),
     (400, "model", "docker kill"),
     (600, "network", "SIGKILL from the host"),
@@ -41,8 +40,7 @@ STROKES = (  # after so many exchanges: far enough apart for what was lost to ca
 )
 ATTACK_S = 8
 LONGER = "--policy top-k --set radio.scenario=nr --set workload.new_tokens=96"
-LOG_LINES = 300
-GROWTH_BYTES = 192 << 20
+LOG_LINES, GROWTH_BYTES = 300, 192 << 20
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Composed:
         place = f"file:{self.clone / 'runs' / run_name / FILE_NAME}?mode=ro"
         end_s = time.monotonic() + RUN_S
         while time.monotonic() < end_s:
-            with contextlib.suppress(sqlite3.OperationalError), closing(sqlite3.connect(place, uri=True)) as db:
+            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(place, uri=True)) as db:
                 if db.execute("SELECT count(*) FROM exchanges").fetchone()[0] >= exchanges:
                     return
             time.sleep(0.2)
@@ -145,7 +143,7 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
     composed = Composed(found, clone, uid, gid)
     copy_tree(clone, uid, gid, found.stand_in)
     with cleaned(composed):
-        with contextlib.ExitStack() as beside_each_other:
+        with ExitStack() as beside_each_other:
             steps = [composed.building(service) for service in ("network", "model")]
             steps += [run_here(scratch, name, words) for name, words in (("undisturbed", ""), ("longer", LONGER))]
             for ended in [beside_each_other.enter_context(step) for step in steps]:
@@ -200,7 +198,7 @@ def cleaned(composed: Composed) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(Failed):
+        with suppress(Failed):
             composed.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "2")
         for image in IMAGES:
             attempt(["docker", "image", "rm", "--force", image], CALL_S, environment=composed.engine.environment)

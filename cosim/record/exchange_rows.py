@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import Outcome, Transfer, Wait
-from model_side.base_station import LayerExchange
+from model_side.exchange import LayerExchange
 
 
 class Asked(NamedTuple):

@@ -27,7 +27,7 @@ from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_
 from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
-from model_side.base_station import LayerExchange
+from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, PartnerLost, RequestError
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record.journal_file import FILE_NAME
-from model_side.base_station import LayerExchange
+from model_side.exchange import LayerExchange
 
 _PLAIN_LINE_S = 2.0
 _LIVE_S = 0.2

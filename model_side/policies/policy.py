@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an expert-selection policy is."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import msgspec
 
+from model_side.exchange import LayerExchange
 from model_side.selection import Layer, Selection
-
-if TYPE_CHECKING:
-    from model_side.base_station import LayerExchange
 
 
 class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -40,5 +38,5 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
         """The experts to ask in this layer."""
         raise NotImplementedError
 
-    def observe(self, exchange: "LayerExchange") -> None:
+    def observe(self, exchange: LayerExchange) -> None:
         """What came of the latest selection."""

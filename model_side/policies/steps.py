@@ -2,14 +2,11 @@
 """How several steps make one policy."""
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
+from model_side.exchange import LayerExchange
 from model_side.policies.files import told_by_line
 from model_side.policies.policy import Policy
 from model_side.selection import Layer, Selection, check
-
-if TYPE_CHECKING:
-    from model_side.base_station import LayerExchange
 
 
 class Steps:
@@ -31,7 +28,7 @@ class Steps:
                 layer = layer.after(selection)
         return layer.selection
 
-    def observe(self, exchange: "LayerExchange") -> None:
+    def observe(self, exchange: LayerExchange) -> None:
         """What came of the latest selection."""
         for step in self.steps:
             with told_by_line(step.file) if step.file else nullcontext():

@@ -14,7 +14,7 @@ from model_side.routing import Floats
 from model_side.selection import Layer, Selection
 
 if TYPE_CHECKING:
-    from model_side.base_station import LayerExchange
+    from model_side.exchange import LayerExchange
 
 
 class WdmoeTestbed(Policy):

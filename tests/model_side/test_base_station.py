@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from bridge.network import Status, Wait
-from model_side.base_station import BaseStation, LayerExchange, Phase
+from model_side.base_station import BaseStation
+from model_side.exchange import LayerExchange
 from model_side.model.inference import routed_by
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.placement import place
 from model_side.policies import Policy, Steps, make_policy
 from model_side.prediction.line import Line
-from model_side.selection import Layer, Selection
+from model_side.selection import Layer, Phase, Selection
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import expert_by_expert, random_prompt, small_model
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.network import RequestError
-from model_side.base_station import Phase
 from model_side.record_routing import GateArrays, RoutingWriter
 from model_side.routing_trace import RoutingTrace
+from model_side.selection import Phase
 from tests.support.routing_traces import SHAPE, make_rows, write_rows
 
 LAYERS = len(SHAPE["moe_layers"])

@@ -29,8 +29,11 @@ FLOORS = {
         ["catalogue", "__main__"],
     ],
     "model_side": [
-        ["placement", "quality", "record_routing", "routing", "shapes"],
-        ["hardware", "latency", "policies"],
+        ["quality", "record_routing", "routing", "shapes"],
+        ["placement", "prediction"],
+        ["selection"],
+        ["exchange", "hardware"],
+        ["policies"],
         ["base_station"],
         ["routing_trace", "serving"],
         ["model", "routing_replay"],

@@ -16,7 +16,7 @@ import cosim
 from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.record.journal import FILE_NAME, TABLES, Journal
-from model_side.base_station import LayerExchange
+from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
 from model_side.routing import Gate
 from model_side.selection import DeviceWork, Phase, Selection

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bridge.network import Transfer
 from cosim.screen.display import LiveDisplay, PlainDisplay, make_display
-from model_side.base_station import LayerExchange
+from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
 from model_side.routing import Gate
 from model_side.selection import DeviceWork, Phase, Selection

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from model_side.base_station import BaseStation, LayerExchange, Phase
+from model_side.base_station import BaseStation
+from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import Request, generate
@@ -19,6 +20,7 @@ from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
 from model_side.quality import compare, pool
+from model_side.selection import Phase
 from model_side.serving import TokenRecord
 from model_side.shapes import wire_shape
 from tests.support.fixed_network import FixedNetwork

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from model_side.base_station import BaseStation, Phase
+from model_side.base_station import BaseStation
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import generate, routed_by
@@ -15,6 +15,7 @@ from model_side.model.workload import make_requests
 from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
+from model_side.selection import Phase
 from model_side.shapes import wire_shape
 from tests.support.fixed_network import FixedNetwork
 
