@@ -24,12 +24,12 @@ DEVICES = 3
 
 @pytest.fixture(scope="module")
 def small(tiny_model, tmp_path_factory) -> list[str]:
-    """Options of a small run on LTE with fading."""
+    """Options of a small run, with fading."""
     text = tmp_path_factory.mktemp("text") / "text.txt"
     text.write_text("The sky above the port was the color of television, tuned to a dead channel. " * 20)
     sizes = {"requests": 2, "prompt_tokens": 6, "new_tokens": 4, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()]
-    settings += [f"model.path={tiny_model}", f"radio.devices={DEVICES}", "radio.fading=umi"]
+    settings += [f"model.path={tiny_model}", f"radio.devices={DEVICES}"]
     settings += ["radio.distances_m=[20, 40, 60]", "exchange.deadline_s=1", "radio.outputs=['flow-monitor']"]
     return [word for setting in settings for word in ("--set", setting)]
 
