@@ -39,26 +39,27 @@ class Regression:
         covariance, noise = self._covariance[..., devices], self._noise[:, devices]
         new = self._is_new[devices]
         if new.any():
-            half_s = seconds[:, new] / 2
+            half_s = np.maximum(seconds[:, new] / 2, LEAST_S)
             coefficients[0][:, new] = np.minimum(coefficients[0][:, new], half_s)
             most[0][:, new] = np.minimum(most[0][:, new], half_s**2)
             covariance[0, 0] = np.minimum(covariance[0, 0], most[0])
             self._most[..., devices], self._is_new[devices] = most, False
 
-        features = np.concatenate([np.ones_like(features[:1]), features])
-        each = np.arange(len(features))
+        each = np.arange(len(coefficients))
         covariance[each, each] += DRIFT**2 * most
         # None is less sure than at first, however long nothing tells coefficients apart.
         held = np.sqrt(np.minimum(most / covariance[each, each], 1))
-        covariance *= held[:, None] * held[None]
+        covariance *= held[:, None] * held
 
-        expected_s = np.maximum((coefficients * features).sum(axis=0), LEAST_S)
-        scaled = features / expected_s
-        spread = np.einsum("jkwm,kwm->jwm", covariance, scaled)
+        scaled = np.empty_like(coefficients)
+        scaled[0], scaled[1:] = 1, features
+        expected_s = np.maximum((coefficients * scaled).sum(axis=0), LEAST_S)
+        scaled /= expected_s
+        spread = (covariance * scaled).sum(axis=1)
         unsure = (scaled * spread).sum(axis=0)
         gain = spread / (unsure + noise)
-        off = np.clip(seconds / expected_s - 1, -MOST / 2, MOST)
+        off = np.minimum(np.maximum(seconds / expected_s - 1, -MOST / 2), MOST)
         self.coefficients[..., devices] = np.maximum(coefficients + gain * off, 0)
-        self._covariance[..., devices] = covariance - gain[:, None] * spread[None]
-        scatter = np.clip(off**2 - unsure, LEAST_NOISE**2, NOISE**2)
+        self._covariance[..., devices] = covariance - gain[:, None] * spread
+        scatter = np.minimum(np.maximum(off**2 - unsure, LEAST_NOISE**2), NOISE**2)
         self._noise[:, devices] = MEMORY * noise + (1 - MEMORY) * scatter

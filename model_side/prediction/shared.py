@@ -8,7 +8,7 @@ import numpy as np
 from bridge.network import LinkState
 from model_side.prediction.predictor import Done, Load, Predictor
 from model_side.prediction.regression import Regression
-from model_side.routing import Floats
+from model_side.routing import Floats, Mask
 
 NO_CELL = -1
 
@@ -27,31 +27,31 @@ class Shared(Predictor):
     def __init__(self, devices: int):
         super().__init__(devices)
         self._learned = Regression(devices, first=(0.002, 1.1, 0.8), unsure=(0.01, 0.5, 0.5))
-        self._cell = np.full(devices, NO_CELL)
+        self._cells = [NO_CELL] * devices
+        self._beside = ~np.eye(devices, dtype=bool)
 
     def times(self, load: Load) -> tuple[Floats, Floats]:
         floor_s, own, others = self._learned.coefficients
         down_s, up_s = (
-            floor_s[way] + own[way] * air_s + others[way] * self._others_s(air_s, load)
-            for way, air_s in enumerate(self._airs_s(load))
+            floor_s[way] + own[way] * air_s + others[way] * self._others_s(air_s, load.asked)
+            for way, air_s in enumerate((8 * load.down_bytes / self.rate_bps[0], 8 * load.up_bytes / self.rate_bps[1]))
         )
         return down_s, up_s
 
     def learn(self, done: Done) -> None:
-        air_s = np.stack(self._airs_s(done.load))
-        features = np.stack([air_s, self._others_s(air_s, done.load)])
+        load = done.load
+        air_s = 8 * np.stack([load.down_bytes, load.up_bytes]) / self.rate_bps
+        features = np.stack([air_s, self._others_s(air_s, load.asked)])
         self._learned.learn(done.devices, features[..., done.devices], done.seconds)
 
-    def _airs_s(self, load: Load) -> tuple[Floats, Floats]:
-        return 8 * load.down_bytes / self.rate_bps[0], 8 * load.up_bytes / self.rate_bps[1]
-
-    def _others_s(self, air_s: Floats, load: Load) -> Floats:
-        """Of each device's [..., D], the airtime that others have while it is not done."""
-        beside = (self._cell[:, None] == self._cell) & ~np.eye(self.devices, dtype=bool)
-        there_s = np.where(load.asked, air_s, 0.0)
-        return np.asarray((np.minimum(air_s[..., :, None], there_s[..., None, :]) * beside).sum(axis=-1))
+    def _others_s(self, air_s: Floats, asked: Mask) -> Floats:
+        """Of each device's `air_s` [..., D], the airtime that others have while it is not done."""
+        there_s = np.where(asked, air_s, 0.0)
+        return np.asarray((np.minimum(air_s[..., :, None], there_s[..., None, :]) * self._beside).sum(axis=-1))
 
     def _read(self, links: Sequence[LinkState]) -> None:
         super()._read(links)
-        for link in links:
-            self._cell[link.device] = NO_CELL if link.cell is None else link.cell
+        cells = [NO_CELL if link.cell is None else link.cell for link in links]
+        if cells != self._cells:
+            self._cells = cells
+            self._beside = (np.array(cells)[:, None] == np.array(cells)) & ~np.eye(self.devices, dtype=bool)
