@@ -11,13 +11,16 @@ import msgspec
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError
+from model_side.policies.equal import Equal
+from model_side.policies.min_max import MinMax
 from model_side.policies.policy import Policy, Steps
+from model_side.policies.proportional import Proportional
 from model_side.policies.top_k import TopK
 from model_side.policies.weight_to_latency import WeightToLatency
 
 __all__ = ["POLICIES", "Policy", "Steps", "make_policy", "policy_kinds"]
 
-POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency)}
+POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in (TopK, WeightToLatency, Equal, Proportional, MinMax)}
 
 
 def policy_kinds(name: str) -> list[type[Policy]]:
