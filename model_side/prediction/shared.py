@@ -51,7 +51,9 @@ class Shared(Predictor):
 
     def _read(self, links: Sequence[LinkState]) -> None:
         super()._read(links)
-        cells = [NO_CELL if link.cell is None else link.cell for link in links]
+        cells = self._cells.copy()
+        for link in links:
+            cells[link.device] = NO_CELL if link.cell is None else link.cell
         if cells != self._cells:
             self._cells = cells
             self._beside = (np.array(cells)[:, None] == np.array(cells)) & ~np.eye(self.devices, dtype=bool)
