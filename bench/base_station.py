@@ -22,7 +22,7 @@ from model_side.model.inference import routed_by
 from model_side.model.moe import GateOutput
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
-from model_side.prediction.line import Line
+from model_side.prediction.shared import Shared
 from model_side.shapes import WIRE_PROFILES
 
 REPEATS = 1000
@@ -69,7 +69,7 @@ def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) ->
         placement,
         compute,
         make_policy(policy),
-        Line(devices),
+        Shared(devices),
         shape.token_bytes,
         10**10,
         on_exchange=records.append,

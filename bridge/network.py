@@ -153,7 +153,7 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
     `parameters` are the scenario's parameters with every default filled in; `versions` name the
     software whose change could change an outcome. `bandwidth_hz`: of a radio that all devices share, down and up;
-    None where there is none.
+    None where there is none. `takes_shares`: whether `Network.exchange` takes shares of the band.
     """
 
     scenario: str
@@ -162,6 +162,7 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any]
     versions: dict[str, str]
     bandwidth_hz: tuple[float, float] | None = None
+    takes_shares: bool = False
 
 
 class Network(Protocol):

@@ -133,7 +133,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_station: BaseStation = field(default_factory=BaseStation)
     exchange: Exchange = field(default_factory=Exchange)
     workload: Workload = field(default_factory=Workload)
-    prediction: str = "line"
+    prediction: str = "shared"
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bridge.network import NS_PER_S
+from bridge.network import NS_PER_S, NetworkInfo, RequestError
 from cosim.checks import check_devices
 from cosim.config import Config
 from cosim.networks.analytic import band_of
@@ -25,7 +25,7 @@ from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
-from model_side.policies import Steps, make_policy, policy_sources
+from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality
 from model_side.routing import Missing
@@ -61,8 +61,14 @@ def run_variants(
     ]
     if not pending:
         return
+    _, first_kind, _ = pending[0]
+    apart = [item for item in pending if item[1] != first_kind and _allocating(item[2])]
+    if apart:  # one network at a time is open
+        with closing(network(*apart[0])) as other:
+            _check_shares([name for _, _, name in apart], other.info)
     first = network(*pending[0])
     try:
+        _check_shares([name for _, kind, name in pending if kind == first_kind], first.info)
         if "analytic" in config.networks:
             band_of(first.info)
         check_devices(config, len(first.info.devices))
@@ -79,6 +85,20 @@ def run_variants(
         if sources:
             journal.add_costs(number, costs)
         began_s = time.perf_counter()
+
+
+def _allocating(policy: str) -> list[str]:
+    """The steps of a policy that give shares of the band."""
+    return [step for step, kind in zip(policy.split("+"), policy_kinds(policy), strict=True) if kind.allocates]
+
+
+def _check_shares(policies: Sequence[str], info: NetworkInfo) -> None:
+    """Raise `RequestError` for a policy that gives shares of the band where the network takes none."""
+    for policy in policies:
+        if not info.takes_shares and (steps := _allocating(policy)):
+            names = policy if steps == [policy] else f"{', '.join(steps)} of {policy}"
+            reason = f"{names} gives shares of the band, and {info.scenario} takes none; leave it out, or take nr"
+            raise RequestError("policies", reason)
 
 
 def serving_of(config: Config) -> Serving:

@@ -129,7 +129,7 @@ class BaseStation:
         network_wall_s = time.perf_counter() - began
         self._ready_ns = outcome.now_ns
         self._links = outcome.links
-        self.predictor.observe(transfers, outcome, depart_ns, deadline_ns, prediction.seconds)
+        self.predictor.observe(transfers, outcome, depart_ns, deadline_ns, prediction.seconds, shares)
 
         arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
         is_asked = selection.indices < gate.experts
@@ -213,7 +213,7 @@ class LayerForecast:
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         """See `Forecast.predict`."""
         size = np.maximum(work.tokens, 1) * self.token_bytes
-        return self.predictor.predict(self.depart_ns, size, work.compute_s, size, shares)
+        return self.predictor.predict(self.depart_ns, size, work.compute_s, size, shares, work.tokens > 0)
 
 
 def _unknown(device: int) -> LinkState:

@@ -127,6 +127,7 @@ class Simulation:
                 **{f"contrib {Path(each.library).name}": fingerprint(each) for each in contribs(type(scenario))},
             },
             bandwidth_hz=self._topology.bandwidth_hz,
+            takes_shares=self._topology.apply_shares is not None,
         )
 
     def _move(self, topology: Topology) -> None:

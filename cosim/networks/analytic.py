@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bridge.network import (
@@ -77,7 +78,7 @@ class AnalyticNetwork:
     """
 
     def __init__(self, session: TimedNetwork):
-        self.info = session.info
+        self.info = replace(session.info, takes_shares=True)
         self.now_ns = session.info.now_ns
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took to show the channel for the latest exchange."""

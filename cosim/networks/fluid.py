@@ -7,7 +7,8 @@ for its link's `floor_ns`, what it takes to come through an idle network, its ow
     efficiency * capacity / (n + overhead * (n - 1) + others)
 
 bit/s, where n counts the transfers that flow in the same pool, and capacity, pool and `others` are the channel
-record's at that time. The form is ours. Compiled by numba: an exchange takes microseconds.
+record's at that time. Where an exchange has shares of the band, a transfer flows with efficiency * share * capacity
+instead, whatever the others do. The form is ours. Compiled by numba: an exchange takes microseconds.
 """
 
 from typing import NamedTuple
@@ -64,7 +65,8 @@ class Exchanges(NamedTuple):
     """Exchanges one behind the other: the transfers of exchange e are those from `first[e]` up to `first[e + 1]`.
 
     `transfers` [transfers, 4]: device, downlink bytes, computing in ns, uplink bytes. `vanishes` [transfers, 2]:
-    whether the downlink or the uplink is lost on the way. `wait`: ALL, ANY or DEADLINE.
+    whether the downlink or the uplink is lost on the way. `shares` [transfers]: of the band, NaN where who is active
+    divides it equally. `wait`: ALL, ANY or DEADLINE.
     """
 
     first: Integers
@@ -72,6 +74,7 @@ class Exchanges(NamedTuple):
     deadline_ns: Floats
     transfers: Integers
     vanishes: Flags
+    shares: Floats
     wait: int
 
 
@@ -141,8 +144,10 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     flowing = link + (state[i] == _UP)
                     row = row_of[flowing]
                     n = sharing[pool_of[row]]
-                    shares = n + constants.overhead[flowing] * (n - 1) + channel.others[row]
-                    rate[i] = constants.efficiency[flowing] * capacity_bps[row] / shares / 1e9
+                    share = asked.shares[begin + i]
+                    if np.isnan(share):
+                        share = 1 / (n + constants.overhead[flowing] * (n - 1) + channel.others[row])
+                    rate[i] = constants.efficiency[flowing] * capacity_bps[row] * share / 1e9
                     if rate[i] > 0:
                         soonest = min(soonest, now + left[i] / rate[i])
                 elif state[i] < _OVER:

@@ -6,7 +6,7 @@ radio have in common (floor, efficiency and overhead of either direction), then 
 efficiencies, which cling to the common ones. What is lost on the way is counted. The form is ours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -86,10 +86,11 @@ def fit(journal: Journal, with_overhead: bool = True) -> LinkModel:
 def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
     """What a variant's exchanges came to; at most `MOST_EXCHANGES` of them, taken evenly."""
     exchanges = journal.rows(
-        "SELECT exchange, depart_ns, deadline_ns, end_ns FROM exchanges WHERE variant = ? ORDER BY exchange", variant
+        "SELECT exchange, depart_ns, deadline_ns, end_ns, shares FROM exchanges WHERE variant = ? ORDER BY exchange",
+        variant,
     )
     exchanges = exchanges[:: -(-len(exchanges) // MOST_EXCHANGES)]
-    number, depart_ns, deadline_ns, end_ns = (np.array(column) for column in zip(*exchanges, strict=True))
+    number, depart_ns, deadline_ns, end_ns = (np.array(column) for column in list(zip(*exchanges, strict=True))[:4])
     rows = journal.rows(
         "SELECT exchange, device, downlink_bytes, compute_ns, uplink_bytes, downlink_end_ns, compute_end_ns, "
         "uplink_end_ns FROM transfers WHERE variant = ? ORDER BY exchange, device",
@@ -104,9 +105,18 @@ def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
         deadline_ns.astype(np.float64),
         table[:, 1:5].astype(np.int64),
         np.zeros((len(table), 2), dtype=bool),
+        _shares(table, {exchange: np.frombuffer(blob, "<f8") for exchange, *_, blob in exchanges if blob is not None}),
         WAITS.index(wait),
     )
     return Observed(asked, end_ns.astype(np.float64), table[:, 5:])
+
+
+def _shares(transfers: Floats, of_exchange: Mapping[int, Floats]) -> Floats:
+    """Each transfer's share of the band, NaN where its exchange had none; a row begins with exchange and device."""
+    if not of_exchange:
+        return np.full(len(transfers), np.nan)
+    keys = transfers[:, :2].astype(np.int64).tolist()
+    return np.array([of_exchange[number][device] if number in of_exchange else np.nan for number, device in keys])
 
 
 def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[Floats, Floats]:

@@ -13,7 +13,6 @@ from bridge.network import (
     LinkState,
     NetworkInfo,
     Outcome,
-    RequestError,
     Transfer,
     TransferOutcome,
     Wait,
@@ -43,15 +42,15 @@ class WhatIfNetwork:
     """A `Network` that the link model answers for, from the virtual time at which the recorded one was ready.
 
     Where the record ends it begins again. `seed` is that of the losses. Link states carry whether a device is
-    connected, SINR, and the capacity as its rate. Raises `RequestError` for what makes no sense, and for bandwidth
-    shares, which no record can answer.
+    connected, SINR, and the capacity as its rate. A share of the band is that part of the capacity, on whatever radio
+    the record is from. Raises `RequestError` for what makes no sense.
     """
 
     busy_ns = 0
     """No ns-3 works for it."""
 
     def __init__(self, model: LinkModel, info: NetworkInfo, seed: int):
-        self.info = info
+        self.info = msgspec.structs.replace(info, takes_shares=True)
         self.now_ns = info.now_ns
         self._model = model
         self._record = model.record
@@ -62,6 +61,7 @@ class WhatIfNetwork:
         self._cursor = at_begin(self._record.channel)
         self._links = self._link_states()
         self._never = np.zeros((devices, 2), dtype=bool)
+        self._unshared = np.full(devices, np.nan)
         self._first = np.zeros(2, np.int64)
         self._depart_ns, self._deadline_ns, self._end_ns = np.empty(1), np.empty(1), np.empty(1)
         self._times = np.empty((devices, 3))
@@ -77,17 +77,27 @@ class WhatIfNetwork:
     ) -> Outcome:
         """As `bridge.network.Network.exchange`."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        if bandwidth_shares is not None:
-            raise RequestError("bandwidth_shares", "a record has no answer to them; leave them out")
         self._number += 1
         count = len(transfers)
         asked = np.array([msgspec.structs.astuple(transfer) for transfer in transfers], np.int64).reshape(count, 4)
         self._first[1], self._depart_ns[0], self._deadline_ns[0] = count, depart_ns, deadline_ns
+        if bandwidth_shares is None:
+            shares = self._unshared[:count]
+        else:
+            shares = np.asarray(bandwidth_shares, dtype=np.float64)[asked[:, 0]]
         moved = carry(
             self._record.channel,
             self._model.constants,
             self._cursor,
-            Exchanges(self._first, self._depart_ns, self._deadline_ns, asked, self._vanishes(asked), WAITS.index(wait)),
+            Exchanges(
+                self._first,
+                self._depart_ns,
+                self._deadline_ns,
+                asked,
+                self._vanishes(asked),
+                shares,
+                WAITS.index(wait),
+            ),
             self._end_ns,
             self._times,
             self._status,

@@ -231,7 +231,10 @@ class Journal:
         return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0][0])
 
     def network_info(self, variant: int) -> NetworkInfo | None:
-        """The network of a variant as it was recorded; None if it never began."""
+        """The network of a variant as it was recorded; None if it never began.
+
+        Whether it takes shares is not kept: a policy that gives some was refused if not, before anything was recorded.
+        """
         found = self.rows(
             "SELECT scenario, begin_ns, parameters, versions, bandwidth_hz FROM variants WHERE variant = ?", variant
         )
@@ -246,6 +249,7 @@ class Journal:
             json.loads(parameters),
             json.loads(versions),
             None if band is None else tuple(json.loads(band)),
+            takes_shares=True,
         )
 
     def recorded(self, variant: int, number: int) -> RecordedExchange | None:

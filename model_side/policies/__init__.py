@@ -13,11 +13,14 @@ from bridge.names import meant, misfit
 from bridge.network import RequestError
 from model_side.policies.cost_prior import CostPrior
 from model_side.policies.des import Des
+from model_side.policies.equal import Equal
 from model_side.policies.expected_weight import ExpectedWeight
 from model_side.policies.fastest import Fastest
 from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
+from model_side.policies.min_max import MinMax
 from model_side.policies.piggyback import Piggyback
 from model_side.policies.policy import Policy
+from model_side.policies.proportional import Proportional
 from model_side.policies.random import Random
 from model_side.policies.ratio import Ratio
 from model_side.policies.static import Static
@@ -32,7 +35,7 @@ from model_side.policies.weight_to_latency import WeightToLatency
 
 __all__ = ["COMPOSITIONS", "POLICIES", "Policy", "Steps", "make_policy", "policy_kinds", "policy_sources"]
 
-COMPOSITIONS: dict[str, str] = {}
+COMPOSITIONS: dict[str, str] = {"wdmoe": "wdmoe-cosine+min-max"}
 """Policies of several steps that have a name of their own."""
 
 KINDS: tuple[type[Policy], ...] = (
@@ -51,6 +54,9 @@ KINDS: tuple[type[Policy], ...] = (
     Des,
     CostPrior,
     Piggyback,
+    Equal,
+    Proportional,
+    MinMax,
 )
 POLICIES: dict[str, type[Policy]] = {kind.name: kind for kind in KINDS}
 

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`line`: a fixed overhead and bytes over rate, by a least-squares line through what came before."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from bridge.network import Outcome, Transfer
-from model_side.prediction.predictor import Predictor, finished
+from model_side.prediction.predictor import Done, Load, Predictor
 from model_side.routing import Floats, Indices
 
 MEMORY = 0.7  # what one observation leaves of the weight of those before it
@@ -25,22 +22,20 @@ class Line(Predictor):
     def __init__(self, devices: int):
         super().__init__(devices)
         self._learned = np.zeros((4, 2, devices))  # mean bytes, mean seconds, their variance and covariance
-        self._slope = 8 / self.rate_bps  # seconds a byte
+        self._slope = np.zeros((2, devices))  # seconds a byte
         self._fresh = np.ones(devices)  # the weight of the next observation
 
-    def times(self, down_bytes: Floats, compute_s: Floats, up_bytes: Floats) -> tuple[Floats, Floats]:
+    def times(self, load: Load) -> tuple[Floats, Floats]:
         mean_bytes, mean_s = self._learned[:2]
+        slope = np.where(self._fresh == 1, 8 / self.rate_bps, self._slope)
         down_s, up_s = (
-            mean_s[way] + self._slope[way] * (size - mean_bytes[way]) for way, size in enumerate((down_bytes, up_bytes))
+            mean_s[way] + slope[way] * (size - mean_bytes[way])
+            for way, size in enumerate((load.down_bytes, load.up_bytes))
         )
         return down_s, up_s
 
-    def learn(self, transfers: Sequence[Transfer], outcome: Outcome) -> None:
-        devices, size, seconds = finished(transfers, outcome)
-        if len(devices):
-            self._move(devices, size, seconds)
-        unseen = self._fresh == 1
-        self._slope[:, unseen] = 8 / self.rate_bps[:, unseen]
+    def learn(self, done: Done) -> None:
+        self._move(done.devices, done.bytes, done.seconds)
 
     def _move(self, devices: Indices, size: Floats, seconds: Floats) -> None:
         """Move means, variance and covariance by one observation of each of `devices` (values [2, len])."""

@@ -46,7 +46,7 @@ def constants(links, floor_ns=0.0, efficiency=1.0, overhead=0.0):
     return Constants(*(np.broadcast_to(float(value), links).copy() for value in (floor_ns, efficiency, overhead)))
 
 
-def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, vanishes=None):
+def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, vanishes=None, shares=None):
     """One exchange: its end, the times of its transfers and their statuses."""
     count = len(transfers)
     asked = Exchanges(
@@ -55,6 +55,7 @@ def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, v
         np.array([float(deadline_ns)]),
         np.array(transfers, np.int64).reshape(count, 4),
         np.zeros((count, 2), dtype=bool) if vanishes is None else np.array(vanishes),
+        np.full(count, np.nan) if shares is None else np.array(shares, dtype=float),
         wait,
     )
     end, times, status = np.empty(1), np.empty((count, 3)), np.empty(count, np.int64)
@@ -86,6 +87,36 @@ def test_downlinks_of_one_pool_share_it_equally(sizes, overhead):
         now += 8 * (size - served) * (flowing + overhead * (flowing - 1)) / 100e6 * 1e9
         served, expected[size] = size, now
     assert times[:, 0] == pytest.approx([expected[size] for size in sizes], rel=1e-6)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.floats(0, 1), st.integers(1, 10**6))
+def test_with_a_share_a_transfer_has_that_part_of_the_capacity_whatever_the_others_do(parts, overhead, size):
+    """Floor and efficiency stay; others, overhead and who is done already do not matter."""
+    devices = len(parts)
+    shares = np.array(parts) / max(sum(parts), 1)
+    links = channel(*[[(0, 100e6)]] * (2 * devices), pools=[0, 1] * devices, others=[3] * (2 * devices))
+    fitted = constants(2 * devices, floor_ns=2e6, efficiency=0.8, overhead=overhead)
+    asked = [(device, size * (1 + device), 700, size) for device in range(devices)]
+    _, times, status = run(links, fitted, asked, shares=shares)
+    down_ns = 2e6 + 8 * size * np.arange(1, devices + 1) / (0.8 * shares * 100e6) * 1e9
+    assert times[:, 0] == pytest.approx(down_ns)
+    assert times[:, 2] - times[:, 1] == pytest.approx(2e6 + 8 * size / (0.8 * shares * 100e6) * 1e9)
+    assert status == [DONE] * devices
+
+
+@given(st.integers(1, 8), st.integers(1, 10**6))
+def test_equal_shares_are_what_all_active_all_the_time_divide_among_themselves(devices, size):
+    links = channel(*[[(0, 100e6)]] * (2 * devices), pools=[0, 1] * devices)
+    asked = [(device, size, 10**6, size) for device in range(devices)]
+    equal, divided = (run(links, constants(2 * devices, 1e6), asked, shares=s) for s in ([1 / devices] * devices, None))
+    assert equal[0] == pytest.approx(divided[0])
+    assert equal[1] == pytest.approx(divided[1])
+
+
+def test_without_any_share_a_transfer_is_late():
+    links = channel(*[[(0, 8e6)]] * 4)
+    _, _, status = run(links, constants(4), [(0, 1000, 0, 1000), (1, 1000, 0, 1000)], 0, 10**9, shares=[1, 0])
+    assert status == [DONE, LATE]
 
 
 def test_other_users_take_a_share_each():

@@ -33,7 +33,13 @@ def asked(draw, exchanges, devices=4):
         first.append(len(rows))
     depart_ns = np.arange(exchanges) * 1e9 / 4
     return Exchanges(
-        np.array(first), depart_ns, depart_ns + 5e9, np.array(rows, np.int64), np.zeros((len(rows), 2), dtype=bool), ALL
+        np.array(first),
+        depart_ns,
+        depart_ns + 5e9,
+        np.array(rows, np.int64),
+        np.zeros((len(rows), 2), dtype=bool),
+        np.full(len(rows), np.nan),
+        ALL,
     )
 
 
@@ -113,7 +119,13 @@ def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():
         ends += [2e6 + 8 * size * (devices + 0.2 * (devices - 1)) / (0.9 * 50e6 / 1e9)] * devices
     depart_ns = np.arange(60) * 5e9
     exchanges = Exchanges(
-        np.array(first), depart_ns, depart_ns + 5e9, np.array(rows, np.int64), np.zeros((len(rows), 2), dtype=bool), ALL
+        np.array(first),
+        depart_ns,
+        depart_ns + 5e9,
+        np.array(rows, np.int64),
+        np.zeros((len(rows), 2), dtype=bool),
+        np.full(len(rows), np.nan),
+        ALL,
     )
     times = np.array(ends)[:, None] + np.array([0.0, 1e9, 1e9 + 1e6 + 8 / (0.9 * 50e6 / 1e9)])
     cell = record(shared=True)

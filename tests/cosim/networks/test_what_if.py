@@ -149,6 +149,24 @@ def test_what_the_record_cannot_answer_is_refused_by_name(recorded, tmp_path, se
     assert not (tmp_path / "out").exists()
 
 
+def test_a_policy_that_gives_shares_is_refused_live_where_there_are_none_and_answered_by_the_record(recorded, tmp_path):
+    with pytest.raises(
+        RequestError, match="equal of top-k\\+equal gives shares of the band, and wired takes none"
+    ) as no:
+        run(config.load(None, WIRED, ["top-k", "top-k+equal"], "wired"), out=tmp_path / "live")
+    assert no.value.field == "policies"
+    assert not (tmp_path / "live").exists()
+    what_if(recorded, policies=["top-k", "top-k+equal", "min-max"], out=tmp_path / "asked")
+    replay(tmp_path / "asked")
+    with closing(Journal.open(tmp_path / "asked")) as journal:
+        means = mean_layer_s(journal)
+        assert means["top-k"] < means["min-max"] < means["top-k+equal"]  # a cable is there for one device alone
+        (blob,) = journal.rows("SELECT shares FROM exchanges WHERE variant = 2 AND exchange = 1")[0]
+        shares = np.frombuffer(blob, "<f8")
+        assert shares.sum() == pytest.approx(1)
+        assert len(shares) == 4
+
+
 def test_a_what_if_is_no_record_and_needs_no_resuming(asked, tmp_path):
     with pytest.raises(RequestError, match="RUN: holds no exchange of a live network"):
         what_if(asked, policies=["top-k"], out=tmp_path / "out")
@@ -191,10 +209,21 @@ def test_exchange_by_the_model():
     assert made.exchange([], made.now_ns + 5, made.now_ns + 9, Wait.DEADLINE).now_ns == made.now_ns
 
 
+def test_a_share_is_that_part_of_the_rate_for_one_exchange():
+    made = network()
+    assert made.info.takes_shares
+    half = made.exchange([Transfer(0, 1000, 500_000, 2000)], 0, 10**9, bandwidth_shares=[0.5])
+    assert msgspec.structs.astuple(half.transfers[0])[3:6] == (2_000_000, 2_500_000, 6_500_000)
+    begin_ns = made.now_ns
+    whole = made.exchange([Transfer(0, 1000, 500_000, 2000)], begin_ns, 10**9)
+    assert whole.now_ns - begin_ns == 3_500_000
+
+
 def test_what_no_network_could_serve_is_refused():
     made = network()
-    with pytest.raises(RequestError, match="bandwidth_shares"):
-        made.exchange([Transfer(0, 1, 0, 1)], 0, 10, bandwidth_shares=[0.5])
+    for shares in ([1.5], [-0.1], [0.5, 0.5]):
+        with pytest.raises(RequestError, match="bandwidth_shares"):
+            made.exchange([Transfer(0, 1, 0, 1)], 0, 10, bandwidth_shares=shares)
     with pytest.raises(RequestError, match=r"transfers\.device"):
         made.exchange([Transfer(1, 1, 0, 1)], 0, 10)
     assert made.now_ns == 0

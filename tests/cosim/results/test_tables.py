@@ -129,6 +129,7 @@ def test_the_channel_has_a_line_for_each_row_of_the_record(run):
 def test_a_journal_keeps_the_bandwidth(tmp_path):
     info = FixedNetwork(devices=1).info
     journal = Journal.create(tmp_path, Config(), {})
+    info = msgspec.structs.replace(info, takes_shares=True)  # else what gives some is refused before it is recorded
     infos = [info, msgspec.structs.replace(info, bandwidth_hz=(18e6, 9e6))]
     for variant, each in enumerate(infos, 1):
         journal.add_variant(variant, "top-k", "live", each, ["board"], [[0]])
