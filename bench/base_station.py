@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
-from model_side.base_station import BaseStation, LayerExchange, Phase
+from model_side.base_station import BaseStation
+from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import routed_by
@@ -23,6 +24,7 @@ from model_side.model.moe import GateOutput
 from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.shared import Shared
+from model_side.selection import Phase
 from model_side.shapes import WIRE_PROFILES
 
 REPEATS = 1000

@@ -69,7 +69,7 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
     links = tuple(LinkState(device, True, downlink_rate_bps=rate) for device, rate in enumerate(rates_bps.tolist()))
     predictor = Line(devices)
     predictor.rate_bps[:] = rates_bps
-    predictor.learn((), Outcome(0, (), links))
+    predictor.observe((), Outcome(0, (), links), 0, 0, np.ones(devices))
     return Layer(
         gate=Gate(0, experts, probabilities, weights, indices, scores),
         layers=4,

@@ -207,9 +207,9 @@ def routing_replay(console: Console) -> None:
 
 def ask(what_if: WhatIfNetwork, recorded: Sequence[RecordedExchange]) -> None:
     """All recorded exchanges one after the other; one that would depart before the network's clock departs then."""
-    for (transfers, depart_ns, deadline_ns, wait), _ in recorded:
+    for (transfers, depart_ns, deadline_ns, wait, shares), _ in recorded:
         late_ns = max(what_if.now_ns - depart_ns, 0)
-        what_if.exchange(transfers, depart_ns + late_ns, deadline_ns + late_ns, wait)
+        what_if.exchange(transfers, depart_ns + late_ns, deadline_ns + late_ns, wait, shares)
 
 
 def networks(console: Console) -> None:

@@ -89,7 +89,7 @@ def run_variants(
 
 def _allocating(policy: str) -> list[str]:
     """The steps of a policy that give shares of the band."""
-    return [step for step, kind in zip(policy.split("+"), policy_kinds(policy), strict=True) if kind.allocates]
+    return [kind.name for kind in policy_kinds(policy) if kind.allocates]
 
 
 def _check_shares(policies: Sequence[str], info: NetworkInfo) -> None:

@@ -31,12 +31,12 @@ class LayerPlacement:
     @property
     def experts(self) -> int:
         """The number of experts, E."""
-        return self.holds.shape[0]
+        return int(self.holds.shape[0])
 
     @property
     def devices(self) -> int:
         """The number of devices, D."""
-        return self.holds.shape[1]
+        return int(self.holds.shape[1])
 
     @cached_property
     def is_replicated(self) -> bool:

@@ -131,7 +131,7 @@ class Layer:
             return self.placement.device_of
         none = np.zeros(self.devices, dtype=np.int64)
         idle_s = self.forecast.predict(DeviceWork(none, none.astype(np.float64))).seconds
-        return np.where(self.placement.holds, idle_s, np.inf).argmin(axis=1)
+        return np.asarray(np.where(self.placement.holds, idle_s, np.inf).argmin(axis=1), dtype=np.int64)
 
     @cached_property
     def slot_devices(self) -> Indices:
