@@ -88,7 +88,7 @@ def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkey
     ):
         assert config.load(None, [f"radio.scenario={given}"]).scenario == meant
         assert config.load(None, ["radio.scenario=lte"], scenario=given).scenario == meant
-    assert config.load(None, []).scenario == "lte"
+    assert config.load(None, []).scenario == "nr"
 
 
 @pytest.mark.parametrize(

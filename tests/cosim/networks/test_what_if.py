@@ -92,7 +92,7 @@ def test_another_policy_and_load_come_out_as_they_would_live(recorded, asked, ns
 
 
 def test_lte_within_the_bounds_that_are_promised(ns3_server, tmp_path):
-    base = [*SMALL, "workload.prompt_tokens=40", "workload.new_tokens=8"]
+    base = [*SMALL, "workload.prompt_tokens=40", "workload.new_tokens=8", "radio.scenario=lte"]
     record, answer, live = (tmp_path / name for name in ("record", "answer", "live"))
     run(config.load(None, base, ["top-k"]), out=record, at=Ns3Place(ns3_server))
     what_if(record, policies=["weight-to-latency"], out=answer)

@@ -169,12 +169,12 @@ def test_every_part_of_the_configuration(recorded, tmp_path):
         ),
         (
             "INSERT INTO transfers SELECT variant, exchange + 99, device, tokens, downlink_bytes, compute_ns, "
-            "uplink_bytes, status, NULL, NULL, NULL, NULL FROM transfers WHERE exchange = 1 AND device = 0",
+            "uplink_bytes, status, NULL, NULL, NULL, NULL, NULL, NULL FROM transfers WHERE exchange = 1 AND device = 0",
             "transfers, variant 1, exchange 100: is on record",
         ),
         (
             "INSERT INTO variants SELECT variant + 9, policy, network, scenario, parameters, versions, begin_ns, "
-            "bandwidth_hz FROM variants",
+            "bandwidth_hz, policy_sources FROM variants",
             "variants, variant 10: is on record",
         ),
     ],

@@ -118,8 +118,8 @@ def exported(tmp_path_factory) -> tuple[Path, Path]:
     journal = Journal.create(folder / "run", Config(), {})
     journal.add_variant(1, "top-k", "live", played.info, ["board"], [[0]])
     end_ns = played.outcomes[0].now_ns
-    exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, end_ns, end_ns, "all", end_ns)
-    journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
+    exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, end_ns, end_ns, "all", end_ns, None)
+    journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
     journal.db.execute("INSERT INTO channel VALUES (1, 1, ?)", [played.outcomes[0].channel])
     journal.close()
     command = [sys.executable, "-m", "cosim.cli", "traces", str(folder / "run"), str(folder / "out")]
@@ -177,8 +177,8 @@ def test_a_device_that_could_never_be_reached_has_no_files_and_then_nothing_play
     (tmp_path / "run").mkdir()
     journal = Journal.create(tmp_path / "run", Config(), {})
     journal.add_variant(1, "top-k", "live", FixedNetwork(devices=2).info, ["board"] * 2, [[0], [1]])
-    exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, NS_PER_S, NS_PER_S, "all", NS_PER_S)
-    journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
+    exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, NS_PER_S, NS_PER_S, "all", NS_PER_S, None)
+    journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
     rows = [(0, device, direction, 0, direction, 1e6 * device, 0.0) for device in (0, 1) for direction in (0, 1)]
     journal.db.execute("INSERT INTO channel VALUES (1, 1, ?)", [b"".join(CHANNEL_ROW.pack(*row) for row in rows)])
     names = journal.network_info(1).devices
