@@ -26,6 +26,7 @@ MADE = {
     "schema-3": ("f0eef2c", TRACE),
     "schema-4": ("a674f5a", TRACE),
     "schema-5": ("da6a33c", TRACE),
+    "schema-6": ("5bb79d0", TRACE),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
@@ -37,7 +38,8 @@ def main(names: list[str]) -> None:
         with worktree(commit) as code:
             put_inputs(code)
             command = [sys.executable, "-m", "cosim.cli", "run", "--out", "run", "--set=radio.devices=2", *asked]
-            policies = ["--policy=top-k", "--policy=weight-to-latency"]
+            second = "wdmoe" if name < "schema-6" else "weight-to-latency"  # the same rule
+            policies = ["--policy=top-k", f"--policy={second}"]
             subprocess.run([*command, *policies], check=True, cwd=code, env={**os.environ, "PYTHONPATH": str(code)})
             with closing(sqlite3.connect(code / "run" / "journal.sqlite", isolation_level=None)) as db:
                 db.execute("UPDATE meta SET value = '/made/here' WHERE key = 'folder'")
