@@ -84,7 +84,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deadline_s: Positive = 5.0
     wait: Wait = Wait.ALL
     missing: Remainder = Remainder.SHARED
-    missing_top_n: Count | None = None
+    missing_top_n: Annotated[int, Meta(ge=0)] = 0
     decision_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
 
 
@@ -235,7 +235,7 @@ def convert(values: dict[str, Any]) -> Config:
         if name not in (*NETWORKS, WHAT_IF):
             there = ", ".join(NETWORKS)
             raise RequestError("networks", f"nobody knows {name!r}; there are {there}{meant(name, NETWORKS)}")
-    if (config.exchange.missing is Remainder.TOP_N) != (config.exchange.missing_top_n is not None):
+    if (config.exchange.missing is Remainder.TOP_N) != (config.exchange.missing_top_n > 0):
         raise RequestError("exchange.missing_top_n", 'belongs to exchange.missing = "top-n"; give both or neither')
     if config.prediction not in PREDICTORS:
         there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"

@@ -149,7 +149,7 @@ class Variant:
             shape.token_bytes,
             round(exchange.deadline_s * NS_PER_S),
             exchange.wait,
-            Missing(exchange.missing, exchange.missing_top_n or 0),
+            Missing(exchange.missing, exchange.missing_top_n),
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
         )

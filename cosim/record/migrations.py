@@ -72,8 +72,8 @@ def to_5(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
 def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """A choice of any size, replicas, shares of the band, energy on the air, policies of a user's own: there were none.
 
-    What the base station expected was of the model's own choice; it stays where nothing else was chosen. The policy
-    `wdmoe` of then is `weight-to-latency` now, and a scenario that was not named was `lte`.
+    What the base station expected was of the model's own choice, whatever the policy chose. The policy `wdmoe` of then
+    is `weight-to-latency` now, a scenario that was not named was `lte`, and the only prediction was `line`.
     """
     db.execute("UPDATE variants SET policy = 'weight-to-latency' WHERE policy = 'wdmoe'")
     for (text,) in db.execute("SELECT value FROM meta WHERE key = 'config' AND json_valid(value)").fetchall():
@@ -88,12 +88,10 @@ def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
         ("transfers", "uplink_air_j REAL"),
         ("routing", "chosen_devices BLOB"),
     ):
-        if _lacks(db, table, column.split()[0]):
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+        _add(db, unrecorded, table, column)
     if _lacks(db, "routing", "chosen_k"):
         db.execute("ALTER TABLE routing ADD COLUMN chosen_k INTEGER NOT NULL DEFAULT 1")
         db.execute("UPDATE routing SET chosen_k = top_k")
-        db.execute("UPDATE routing SET predicted_s = NULL WHERE chosen_experts <> gate_experts")
         unrecorded.setdefault("routing", []).append("predicted_s")
 
 
@@ -106,6 +104,7 @@ def _rename(config: dict[str, Any]) -> None:
         config["policy"] = {names.get(name, name): given for name, given in options.items()}
     if isinstance(radio := config.setdefault("radio", {}), dict):
         radio.setdefault("scenario", "lte")
+    config.setdefault("prediction", "line")
 
 
 STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {1: to_2, 2: to_3, 3: to_4, 4: to_5, 5: to_6}
@@ -211,7 +210,9 @@ def _copy(old: Path, new: Path, path: Path) -> None:
         db.execute("COMMIT")
         db.execute("DETACH old")
         if db.execute("SELECT 1 FROM events WHERE kind = 'finished'").fetchone():
-            db.execute("INSERT INTO meta VALUES (?, ?)", [fingerprint.SEAL, json.dumps(fingerprint.parts(db))])
+            db.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", [fingerprint.SEAL, json.dumps(fingerprint.parts(db))]
+            )
         integrity.check(db, path)
 
 

@@ -25,6 +25,7 @@ from bridge.messages import (
     MAGIC,
     MAX_CONTROL_BYTES,
     MAX_TO_SERVER_BYTES,
+    PROTOCOL_VERSION,
     Beat,
     Goodbye,
     Hello,
@@ -394,11 +395,11 @@ def test_a_server_of_another_version_is_refused_by_the_client(ipc):
         with zmq.Context() as context, context.socket(zmq.ROUTER) as channel:
             channel.bind(ipc)
             identity, _ = channel.recv_multipart()
-            channel.send_multipart((identity, MAGIC + b"\x07" + b"who knows"))
+            channel.send_multipart((identity, MAGIC + bytes([PROTOCOL_VERSION + 1]) + b"who knows"))
 
     thread = threading.Thread(target=old_server)
     thread.start()
-    with pytest.raises(RequestError, match=r"protocol: .* version 7"):
+    with pytest.raises(RequestError, match=rf"protocol: .* version {PROTOCOL_VERSION + 1}"):
         RemoteNetwork(ipc, "fixed", {}, 1)
     thread.join()
 
