@@ -28,7 +28,17 @@ POLICIES = {
     "weight-to-latency 0.5": ("weight-to-latency", ["policy.weight-to-latency.threshold=0.5"]),
     "weight-to-latency 1": ("weight-to-latency", ["policy.weight-to-latency.threshold=1.0"]),
 }
-BASE = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
+STILL = [
+    "radio.scenario=lte",
+    "radio.neighbours.sites=0",
+    "radio.shadowing_sigma_db=0",
+    "radio.nominal_power_dbm=-80",
+    "radio.path_loss_factor=1.0",
+    f"radio.distances_m={[round(30 * (25 / 3) ** (i / 7), 3) for i in range(8)]}",
+    "devices.hardware=jetson-agx-orin",
+    "prediction=line",
+]
+BASE = [*STILL, "quality=false", "workload.requests=2", "workload.new_tokens=8"]
 
 
 def main(folder: Path) -> None:
