@@ -27,8 +27,9 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `lte_devices`, `wifi_devices`: how many of each kind (default: as many as there are distances, else 4).
     `lte_distances_m`: of each device from the base station (default: 20 to 100 m, geometric).
-    `lte_profile`, `lte_path_loss`, `lte_line_of_sight`, `lte_shadowing_sigma_db`, `lte_core_delay_s`, `lte_neighbours`:
-    as the `lte` scenario's parameters without the prefix.
+    `lte_profile`, `lte_path_loss`, `lte_line_of_sight`, `lte_core_delay_s`: as the `lte` scenario's parameters without
+    the prefix.
+    `lte_shadowing_sigma_db`, `lte_neighbours`: likewise.
     `wifi_distances_m`: of each device from the access point (default: 2 to 10 m, evenly).
     `wifi_channel_width_mhz`, `wifi_mcs`: as the `wifi` scenario's parameters without the prefix.
     """

@@ -27,6 +27,7 @@ from ns3_scenarios.simulation import Simulation, open_network
 from tests import ROOT
 from tests.support.cosim_process import cosim
 from tests.support.ns3_worker import Step, carry_out
+from tests.support.still import STILL
 
 BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
 
@@ -222,7 +223,7 @@ def test_flow_monitor_counts_the_bytes_of_each_way(ns3, tmp_path, scenario):
 @pytest.mark.parametrize(("scenario", "others"), [("wired", 1), ("lte", 4), ("nr", 2), ("wifi", 1)])
 def test_netanim_has_every_node_with_a_place_and_packets(ns3, tmp_path, scenario, others):
     """Beside the devices the server; with LTE its gateways and the BS. ns-3 cannot show packets in NR's air."""
-    ns3(record, scenario, tmp_path / "out", ["netanim"], {"devices": DEVICES})
+    ns3(record, scenario, tmp_path / "out", ["netanim"], STILL.get(scenario, {}) | {"devices": DEVICES})
     root = ElementTree.parse(tmp_path / "out" / "netanim.xml").getroot()
     away_m = [math.hypot(float(node.get("locX")), float(node.get("locY"))) for node in root.iter("node")]
     assert len(away_m) == DEVICES + others
