@@ -23,13 +23,14 @@ from ns3_scenarios.wheel import build, loader
 
 DEVICES = (1, 8, 64)
 RADIO_DEVICES = (1, 8, 32, 128)
+ALONE: dict[str, object] = {"shadowing_sigma_db": 0.0, "neighbours": {"sites": 0}}
 RADIOS: dict[str, tuple[str, dict[str, object]]] = {
-    "LTE, 20 MHz": ("lte", {}),
-    "LTE, 20 MHz, 18 neighbours": ("lte", {"neighbours": {}}),
-    "LTE, 5 carriers of 20 MHz": ("lte", {"profile": "100mhz-2x2"}),
-    "NR, 100 MHz": ("nr", {}),
-    "NR, 100 MHz, fading": ("nr", {"fading": True}),
-    "NR, 100 MHz, fading, 18 neighbours": ("nr", {"fading": True, "neighbours": {}}),
+    "LTE, 20 MHz": ("lte", ALONE),
+    "LTE, 20 MHz, 18 neighbours": ("lte", {"shadowing_sigma_db": 0.0}),
+    "LTE, 5 carriers of 20 MHz": ("lte", ALONE | {"profile": "100mhz-2x2"}),
+    "NR, 100 MHz": ("nr", ALONE | {"fading": False}),
+    "NR, 100 MHz, fading": ("nr", ALONE),
+    "NR, 100 MHz, fading, 18 neighbours": ("nr", {"shadowing_sigma_db": 0.0}),
 }
 BLOCK_BYTES = 800_000
 IDLE_S = 2
