@@ -114,9 +114,8 @@ class BaseStation:
             self._missing,
             LayerForecast(placement, self._compute, self.predictor, self._token_bytes, depart_ns),
             Selection(gate.weights, gate.indices),
+            work,
         )
-        if work is not None:
-            layer.__dict__["work"] = work
         began = time.perf_counter()
         selection = self._policy(layer)
         policy_wall_s = time.perf_counter() - began

@@ -18,8 +18,8 @@ class LayerExchange:
     `bs_compute_ns` up to `depart_ns`. `gate` has the model's own choice [N, k], `placement` says where experts are,
     `selection` has the policy's choice [N, k'], with `slot_devices` [N, k'] where its experts were asked, and
     `delivered` [N, k'] tells which of these came back. `work` is what was asked of the devices, `prediction` what the
-    BS expected of it. Everything but `network_wall_s` and
-    `policy_wall_s`, the wall-clock seconds within network and policy, is the same in every run.
+    BS expected of it. Everything but `network_wall_s` and `policy_wall_s`, the wall-clock seconds within network and
+    policy, is the same in every run.
     """
 
     phase: Phase

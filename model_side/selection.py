@@ -67,7 +67,7 @@ class Layer:
     `layers`: how many MoE layers there are; `gate.layer` says which this is. `request`, `position`: of the pass's first
     token. An exchange ends `deadline_s` after its departure. `links`: the latest that the BS knows of each device.
     `selection`: what was chosen so far, at first the model's own choice. `missing`: what becomes of the weight of
-    experts that are left out.
+    experts that are left out. `own_work`: what the model's own choice asks of the devices, for who knows it already.
     """
 
     gate: Gate
@@ -81,6 +81,7 @@ class Layer:
     missing: Missing
     forecast: Forecast
     selection: Selection
+    own_work: DeviceWork | None = None
 
     @property
     def number(self) -> int:
@@ -143,6 +144,8 @@ class Layer:
     @cached_property
     def work(self) -> DeviceWork:
         """What is asked of the devices so far."""
+        if self.own_work is not None and self.indices is self.gate.indices:
+            return self.own_work
         return self.forecast.work(replace(self.selection, devices=self.slot_devices))
 
     @cached_property

@@ -2,19 +2,17 @@
 """`wdmoe-testbed`: relieve the device that ends the layer."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
 from bridge.network import NS_PER_S, Status
+from model_side.exchange import LayerExchange
 from model_side.policies.choosing import heaviest, of_totals
 from model_side.policies.policy import Policy
 from model_side.routing import Floats
 from model_side.selection import Layer, Selection
-
-if TYPE_CHECKING:
-    from model_side.exchange import LayerExchange
 
 
 class WdmoeTestbed(Policy):
@@ -77,7 +75,7 @@ class WdmoeTestbed(Policy):
             token_s[device] = self._total_s[device] / count
         return token_s
 
-    def observe(self, exchange: "LayerExchange") -> None:
+    def observe(self, exchange: LayerExchange) -> None:
         """Move the means of the devices that were asked; one whose answer is missing took until it was given up."""
         for transfer in exchange.outcome.transfers:
             end_ns = exchange.outcome.now_ns

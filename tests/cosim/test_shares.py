@@ -78,6 +78,9 @@ def test_what_gives_shares_is_refused_before_anything_runs_where_there_are_none(
 def test_the_analytic_network_takes_shares_whatever_the_live_one_does(begin):
     folder = begin("run", Sides(takes_shares=False), SHARING, ("analytic",))
     replay(folder)
+    with closing(Journal.open(folder)) as journal:
+        assert journal.is_finished()
+        assert journal.rows("SELECT count(*) FROM exchanges WHERE shares IS NOT NULL") > [(0,)]
 
 
 @pytest.mark.parametrize("break_at", [1, 4, 11, 17])
