@@ -213,6 +213,8 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
                 assert eventually(lambda: not server.peers[0].beat(session).served)
                 self.session, self.former, self.answered = None, session, 0
                 server.peers[peer].session = uuid4().hex
+            else:
+                self.speak_another_version(peer, PROTOCOL_VERSION + 1)  # what is answered was read after the goodbye
 
         def let_it_look(self) -> None:
             """The server looks for lost clients after each message on the control channel."""
