@@ -17,6 +17,7 @@ from model_side.policies.equal import Equal
 from model_side.policies.expected_weight import ExpectedWeight
 from model_side.policies.fastest import Fastest
 from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
+from model_side.policies.lookahead import Lookahead
 from model_side.policies.min_max import MinMax
 from model_side.policies.piggyback import Piggyback
 from model_side.policies.policy import Policy
@@ -54,6 +55,7 @@ KINDS: tuple[type[Policy], ...] = (
     Des,
     CostPrior,
     Piggyback,
+    Lookahead,
     Equal,
     Proportional,
     MinMax,
