@@ -13,6 +13,7 @@ import typer
 
 from bridge.network import PartnerLost, RequestError
 from cosim.ahead import is_busy
+from cosim.calibration.cli import calibrate
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
 from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(importing, name="import")
+app.command()(calibrate)
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 _REPORT_WIDTH = 160  # for every policy on a few networks side by side
@@ -38,7 +40,6 @@ Networks = Annotated[
     list[str] | None,
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
-
 PolicyName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
 ]
@@ -155,8 +156,7 @@ def replay(
         return
     if out is not None:
         raise RequestError("--out", "an exact replay writes nothing; give --policy or --set with it")
-    terminal = console()
-    display = make_display(terminal)
+    display = make_display(console())
     try:
         replay_run(run, display=display)
     finally:

@@ -18,6 +18,7 @@ from typing import Any
 
 from bridge.network import RequestError
 from cosim.ahead import Ahead
+from cosim.calibration.needed import calibration_of
 from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert, load
 from cosim.errors import Diverged, JournalUnwritable
@@ -60,7 +61,7 @@ def run(
     if at.connect is None:
         check_scenario(asked)
     check(asked)
-    with _new_journal(folder, asked) as journal:
+    with _new_journal(folder, asked, calibration_of(asked)) as journal:
         _live(asked, journal, at, display)
     return folder
 
@@ -158,12 +159,14 @@ def what_if(
         model = fit(recorded)
         with _where_it_ran(recorded):
             check(config)
+            table = calibration_of(config, recorded.calibration())
         info = recorded.network_info(model.variant)
         assert info is not None
         record = {
             "record": str(Path(folder).resolve()),
             "record_fingerprint": recorded.fingerprint(),
             "links": json.dumps(model.describe()),
+            **table,
         }
         check_devices(config, len(info.devices))
         with _where_it_ran(recorded), _new_journal(answer, config, record) as journal:

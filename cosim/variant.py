@@ -21,6 +21,7 @@ from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
+from model_side.calibration import Calibration, NoTable
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -74,13 +75,15 @@ def run_variants(
         check_devices(config, len(first.info.devices))
         serving = serve()
         journal.describe_model(serving.model, serving.shape, serving.probabilities)
+        calibration = journal.calibration()
+        _check_calibration(calibration, serving)
     except BaseException:
         first.close()
         raise
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
             policy = make_policy(name, config.policy)
-            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display)
+            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display, calibration)
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
@@ -99,6 +102,14 @@ def _check_shares(policies: Sequence[str], info: NetworkInfo) -> None:
             names = policy if steps == [policy] else f"{', '.join(steps)} of {policy}"
             reason = f"{names} gives shares of the band, and {info.scenario} takes none; leave it out, or take nr"
             raise RequestError("policies", reason)
+
+
+def _check_calibration(calibration: Calibration | None, serving: Serving) -> None:
+    """Raise `NoTable` for a table of a model of another shape."""
+    layers, experts = len(serving.shape.moe_layers), serving.shape.experts
+    if calibration is not None and (calibration.layers, calibration.experts) != (layers, experts):
+        of = f"{calibration.layers} layers of {calibration.experts} experts"
+        raise NoTable(f"the calibration is of {of}, the model has {layers} of {experts}")
 
 
 def serving_of(config: Config) -> Serving:
@@ -126,6 +137,7 @@ class Variant:
         network: JournaledNetwork,
         serving: Serving,
         display: Display,
+        calibration: Calibration | None,
     ):
         devices, exchange = network.info.devices, config.exchange
         shape = wire_shape(config.model.wire_profile, serving.shape)
@@ -152,10 +164,12 @@ class Variant:
             Missing(exchange.missing, exchange.missing_top_n),
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
+            calibration,
         )
-        journal.add_variant(
-            number, policy_name, kind, network.info, hardware, placement.held(), policy_sources(policy_name)
-        )
+        sources = policy_sources(policy_name)
+        if calibration is not None and any(step.needs_calibration for step in policy.steps):
+            sources["calibration"] = calibration.sha256
+        journal.add_variant(number, policy_name, kind, network.info, hardware, placement.held(), sources)
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config

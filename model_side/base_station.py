@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, LinkState, Network, Outcome, Status, Transfer, Wait
+from model_side.calibration import Calibration
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import to_ns
 from model_side.placement import LayerPlacement, Placement
@@ -43,8 +44,8 @@ class BaseStation:
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
     distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
     `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
-    `decision_ns`: virtual time that a policy takes in each layer. Virtual time is the network's; the BS only adds its
-    own computing.
+    `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for policies that need it.
+    Virtual time is the network's; the BS only adds its own computing.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class BaseStation:
         missing: Missing = SHARED,
         decision_ns: int = 0,
         on_exchange: Callable[[LayerExchange], None] | None = None,
+        calibration: Calibration | None = None,
     ):
         self.network = network
         self.placement = placement
@@ -72,6 +74,7 @@ class BaseStation:
         self._missing = missing
         self._decision_ns = decision_ns
         self._on_exchange = on_exchange
+        self._calibration = calibration
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
@@ -115,6 +118,7 @@ class BaseStation:
             LayerForecast(placement, self._compute, self.predictor, self._token_bytes, depart_ns),
             Selection(gate.weights, gate.indices),
             work,
+            self._calibration,
         )
         began = time.perf_counter()
         selection = self._policy(layer)

@@ -7,6 +7,7 @@ The file that it writes is described in docs/runs/routing.md.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "wdmoe_routing"
-"""The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`."""
+"""The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`, `sha256` if it is known."""
 VERSION = 1
 ROUTERS = ("gate", "router")
 _GROUP_ROWS = 1 << 16
@@ -84,13 +85,25 @@ def sizes(model: Any, blocks: Sequence[Any], top_k: int) -> dict[str, Any]:
     }
 
 
+def model_digest(folder: Path) -> str:
+    """SHA-256 of the model in a folder: of its config.json and its weights, whatever else lies there."""
+    digest = hashlib.sha256()
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    for file in (folder / "config.json", *weights):
+        digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+        with file.open("rb") as opened:
+            hashlib.file_digest(opened, lambda: digest)
+    return digest.hexdigest()
+
+
 class RoutingWriter:
     """Writes a routing trace, pass after pass; use it as a context manager.
 
     `model` names what is recorded, `shape` is as `sizes` gives it. Without `probabilities` they are left out.
+    `sha256`: of the model (`model_digest`), where that is known.
     """
 
-    def __init__(self, path: Path, model: str, shape: dict[str, Any], probabilities: bool):
+    def __init__(self, path: Path, model: str, shape: dict[str, Any], probabilities: bool, sha256: str = ""):
         import pyarrow as pa  # noqa: PLC0415  (so that --help needs nothing)
         from pyarrow import parquet  # noqa: PLC0415
 
@@ -110,7 +123,8 @@ class RoutingWriter:
         }
         if probabilities:
             columns["probabilities"] = lists(pa.float32(), shape["experts"])
-        metadata = json.dumps({"version": VERSION, "model": model, "shape": shape})
+        known = {"sha256": sha256} if sha256 else {}
+        metadata = json.dumps({"version": VERSION, "model": model, "shape": shape, **known})
         self._pa = pa
         self._schema = pa.schema(list(columns.items()), metadata={FORMAT: metadata})
         self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
@@ -178,7 +192,13 @@ def find_blocks(model: Any) -> list[Block]:
 
 
 def record(
-    model: Any, name: str, prompts: Sequence[Sequence[int]], new_tokens: int, path: Path, probabilities: bool = True
+    model: Any,
+    name: str,
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    path: Path,
+    probabilities: bool = True,
+    sha256: str = "",
 ) -> None:
     """Generate greedily `new_tokens` after each prompt, with a KV cache, and write the routing of every pass.
 
@@ -205,7 +225,7 @@ def record(
                 following, cache = _forward(model, tokens, cache)
                 if writer is None:
                     shape = sizes(model, blocks, gates[0].indices.shape[1])
-                    writer = RoutingWriter(path, name, shape, probabilities)
+                    writer = RoutingWriter(path, name, shape, probabilities, sha256)
                 phase = "decode" if position else "prefill"
                 writer.add(request, phase, position, tokens, [*tokens[1:], following], gates)
                 position += len(tokens)
@@ -277,6 +297,7 @@ def _record(given: argparse.Namespace) -> None:
         raise Unrecordable(f"{given.out} cannot be written; choose another place")
     import torch  # noqa: PLC0415
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    from transformers.utils import cached_file  # noqa: PLC0415
 
     spread = {"device_map": "auto"} if find_spec("accelerate") else {}
     try:
@@ -289,7 +310,9 @@ def _record(given: argparse.Namespace) -> None:
     prompts = list(read_prompts(given.prompts, tokenizer, given.prompt_tokens))[: given.requests]
     if not prompts or not all(prompts):
         raise Unrecordable(f"{given.prompts} has no prompt, or an empty one; a text has to fill --prompt-tokens")
-    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities)
+    config = cached_file(given.model, "config.json")
+    sha256 = model_digest(Path(config).parent)
+    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256)
     print(f"{given.out}: {len(prompts)} requests", file=sys.stderr)
 
 

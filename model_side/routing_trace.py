@@ -55,6 +55,11 @@ class RoutingTrace:
         """What was recorded, and its sizes, without reading the rows. Raises `RequestError` as `read`."""
         return _Reader.open(path).metadata()
 
+    @classmethod
+    def sha256(cls, path: Path) -> str:
+        """Of the model that was recorded; empty if the file does not tell. Raises `RequestError` as `read`."""
+        return _Reader.open(path).sha256()
+
     def phase(self, pass_: int) -> Phase:
         """The phase of a pass."""
         return Phase.DECODE if self.decode[pass_] else Phase.PREFILL
@@ -129,6 +134,10 @@ class _Reader:
             experts.astype(np.int16),
             probabilities,
         )
+
+    def sha256(self) -> str:
+        self.metadata()
+        return str(json.loads(self._file.schema_arrow.metadata[FORMAT.encode()]).get("sha256", ""))
 
     def metadata(self) -> tuple[str, ModelShape]:
         found = (self._file.schema_arrow.metadata or {}).get(FORMAT.encode())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import LinkState, RequestError
+from model_side.calibration import Calibration, NoTable
 from model_side.placement import LayerPlacement
 from model_side.prediction import Prediction
 from model_side.routing import Floats, Gate, Indices, Mask, Missing, Probabilities, Weights, known
@@ -68,6 +69,7 @@ class Layer:
     token. An exchange ends `deadline_s` after its departure. `links`: the latest that the BS knows of each device.
     `selection`: what was chosen so far, at first the model's own choice. `missing`: what becomes of the weight of
     experts that are left out. `own_work`: what the model's own choice asks of the devices, for who knows it already.
+    `table`: the model's calibration, where a policy of the run needs it.
     """
 
     gate: Gate
@@ -82,6 +84,7 @@ class Layer:
     forecast: Forecast
     selection: Selection
     own_work: DeviceWork | None = None
+    table: Calibration | None = None
 
     @property
     def number(self) -> int:
@@ -124,6 +127,13 @@ class Layer:
         if self.gate.scores is not None:
             return self.gate.scores
         return np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny))
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was measured of the model before; this layer's is at `number`. Raises `NoTable` if nothing was."""
+        if self.table is None:
+            raise NoTable("a table of the model is needed here; say so in needs_calibration")
+        return self.table
 
     @cached_property
     def device_of(self) -> Indices:

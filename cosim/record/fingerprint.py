@@ -34,7 +34,7 @@ def combined(found: dict[str, str]) -> str:
 def _described(db: sqlite3.Connection, variant: int | None) -> list[tuple[str, Any]]:
     described = []
     for key, text in db.execute("SELECT key, value FROM meta ORDER BY key"):
-        if key in (SEAL, *PLACES):
+        if key in (SEAL, *PLACES) or (key == "calibration" and variant is not None):  # whose digest is in `variants`
             continue
         try:
             value = json.loads(text)

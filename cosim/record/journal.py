@@ -27,6 +27,7 @@ from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_
 from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
+from model_side.calibration import Calibration, decoded
 from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
@@ -69,7 +70,7 @@ class Journal:
     ) -> "Journal":
         """Begin the journal of a run in `folder`. Raises `RequestError` if there is one already.
 
-        `record`: of a what-if, more for the table `meta`: what it was answered from.
+        `record`: more for the table `meta`: the calibration, and of a what-if what it was answered from.
         """
         path = folder / FILE_NAME
         if path.exists():
@@ -129,7 +130,7 @@ class Journal:
         """Begin a variant of the experiment.
 
         `experts` are those that each device holds, in each layer if these differ; `policy_sources` are the digests of
-        a user's own files, by their names.
+        a user's own files, by their names, and of the calibration if the policy needs it.
         """
         with self._transaction():
             parameters, versions = (json.dumps(part, sort_keys=True) for part in (info.parameters, info.versions))
@@ -229,6 +230,14 @@ class Journal:
     def meta(self, key: str) -> str:
         """A value of the table `meta`."""
         return str(self.rows("SELECT value FROM meta WHERE key = ?", key)[0][0])
+
+    def calibration(self) -> Calibration | None:
+        """The model's table that the run's policies see; None where none needs it. Raises `RequestError` if damaged."""
+        found = self.rows("SELECT value FROM meta WHERE key = 'calibration'")
+        try:
+            return decoded(found[0][0]) if found else None
+        except ValueError as error:
+            raise damaged(self.path, f"meta, key calibration: {error}") from None
 
     def network_info(self, variant: int) -> NetworkInfo | None:
         """The network of a variant as it was recorded; None if it never began.

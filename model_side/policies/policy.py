@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an expert-selection policy is."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -33,6 +33,9 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
     """Where it is, if it is not built in."""
     needs_probabilities: ClassVar[bool] = False
     """Whether it looks at all experts' probabilities, which not every recording has."""
+
+    needs_calibration: ClassVar[Literal["", "routing", "outputs"]] = ""
+    """Whether it looks at `Layer.calibration`: at what routing alone tells, or also at what experts put out."""
 
     def __call__(self, layer: Layer) -> Selection:
         """The experts to ask in this layer."""

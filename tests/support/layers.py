@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bridge.network import LinkState
+from model_side.calibration import LEVELS, Calibration, Outputs
 from model_side.placement import LayerPlacement
 from model_side.prediction import Prediction
 from model_side.routing import Floats, Gate, Missing
@@ -76,8 +77,28 @@ def layer_of(gate: Gate, placement: LayerPlacement, **given: Any) -> Layer:
         Missing(),
         FixedForecast(placement, times["fixed_s"], times["token_s"], times["expert_s"]),
         Selection(gate.weights, gate.indices),
+        table=table_of(4, gate.experts, gate.indices.shape[1]),
     )
     return replace(layer, **given)
+
+
+def table_of(layers: int, experts: int, k: int, seed: int = 1) -> Calibration:
+    """A table as of a model whose experts put out random vectors around a common one."""
+    chance = np.random.default_rng(seed)
+    outputs = chance.normal(1, 1, (layers, experts, 8))
+    padded = np.concatenate([outputs, np.zeros((layers, 1, 8))], axis=1)
+    distance = np.linalg.norm(outputs[:, :, None] - padded[:, None], axis=3)
+    shares = -np.sort(-chance.dirichlet(np.ones(k), (layers, 50)), axis=2)
+    ratio = shares[:, :, 1] / shares[:, :, 0] if k > 1 else np.zeros((layers, 50))
+    return Calibration(
+        "",
+        "",
+        50,
+        np.quantile(shares, LEVELS, axis=1).transpose(1, 2, 0),
+        np.quantile(ratio, LEVELS, axis=1).T,
+        np.tile(np.eye(experts) * k / experts, (layers, 1, 1)),
+        Outputs(distance, chance.uniform(2, 4, layers), chance.uniform(0.05, 0.5, layers)),
+    )
 
 
 def one_each(experts: int, devices: int | None = None) -> LayerPlacement:
