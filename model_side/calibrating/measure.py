@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a model: all experts of a layer on what the layer gets, and the model without one layer after another."""
+"""Measure a model: all experts of a layer on what the layer gets, and the model with one layer after another changed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model_side.calibrating.routing import of_routing
 from model_side.calibration import Calibration, Outputs
-from model_side.model.moe import GateOutput, SplitModel
+from model_side.model.moe import GateOutput, Route, SplitModel
 from model_side.routing import Floats
 
 _MOST_FIGURES = 1 << 25
@@ -28,11 +28,11 @@ def measure(
     """The whole table, sequence after sequence; `model` and `text` name what it is of.
 
     The first token of a sequence is not counted: attention goes there when it has nowhere to go, and its states are
-    many times as long as any other's. A sequence takes 1 + L passes of the model, in the first of which each layer
+    many times as long as any other's. A sequence takes 1 + 2 L passes of the model, in the first of which each layer
     computes all E experts as well. `tell` hears how many tokens are done, of how many.
     """
     layers = [_Layer(block.experts, split.num_experts) for block in split.blocks]
-    cost = np.zeros(len(layers))
+    cost = np.zeros((2, len(layers)))
     total = sum(map(len, sequences)) - len(sequences)
     done = 0
     for sequence in sequences:
@@ -40,17 +40,20 @@ def measure(
         with _listening(split, layers):
             log_p = _log_probabilities(split.model, tokens)
         for number in range(len(layers)):
-            with split.routed(_without(number, split.num_experts)):
-                log_q = _log_probabilities(split.model, tokens)
-            cost[number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
+            for what, route in enumerate((_without_all, _without_lightest)):
+                with split.routed(route(number, split.num_experts)):
+                    log_q = _log_probabilities(split.model, tokens)
+                cost[what, number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
         done += len(sequence) - 1
         tell(done, total)
     weights, indices = ([np.concatenate(getattr(layer, part)) for layer in layers] for part in ("weights", "indices"))
     table = of_routing(model, text, weights, indices, split.num_experts)
     outputs = Outputs(
         np.stack([layer.distance() for layer in layers]),
+        np.stack([layer.norm() for layer in layers]),
         np.array([np.sqrt(layer.square / total) for layer in layers]),
-        cost / total,
+        cost[0] / total,
+        np.array([nats / (layer.lightest or 1) for nats, layer in zip(cost[1], layers, strict=True)]),
     )
     return replace(table, outputs=outputs).rounded()
 
@@ -61,10 +64,12 @@ class _Layer:
     def __init__(self, experts: Any, count: int):
         self._experts = experts
         self._squares = np.zeros((count, count + 1))
+        self._norms = np.zeros((count, count))
         self._tokens = np.zeros(count)
         self.weights: list[Any] = []
         self.indices: list[Any] = []
         self.square = 0.0
+        self.lightest = 0.0
 
     def add(self, hidden: Tensor, indices: Tensor, weights: Tensor, output: Tensor) -> None:
         """What the experts of this layer were given, and what they gave."""
@@ -77,11 +82,11 @@ class _Layer:
         step = max(1, _MOST_FIGURES // (count * hidden.shape[1]))
         for first in range(0, len(hidden), step):
             part = slice(first, first + step)
-            self._compare(hidden[part], indices[part], weights.dtype)
+            self._compare(hidden[part], indices[part], weights[part])
 
-    def _compare(self, hidden: Tensor, indices: Tensor, dtype: torch.dtype) -> None:
+    def _compare(self, hidden: Tensor, indices: Tensor, weights: Tensor) -> None:
         count = len(self._tokens)
-        one = torch.ones(len(hidden), 1, dtype=dtype, device=hidden.device)
+        one = torch.ones(len(hidden), 1, dtype=weights.dtype, device=hidden.device)
         whose = torch.zeros(len(hidden), 1, dtype=indices.dtype, device=hidden.device)
         given = [self._experts.forward(hidden, whose + expert, one).float() for expert in range(count)]
         outputs = torch.stack([*given, torch.zeros_like(given[0])])
@@ -90,11 +95,20 @@ class _Layer:
             there = outputs[:, sent]
             away = (there - there[expert]).square().sum(dim=(1, 2), dtype=torch.float64)
             self._squares[expert] += away.cpu().numpy()
+            self._norms[expert] += there[:-1].square().sum(dim=(1, 2), dtype=torch.float64).cpu().numpy()
             self._tokens[expert] += int(sent.sum())
+        slot = _lightest(weights)
+        lightest = outputs[indices.gather(1, slot)[:, 0], torch.arange(len(hidden), device=hidden.device)]
+        square = weights.gather(1, slot)[:, 0].double().square() * lightest.double().square().sum(dim=1)
+        self.lightest += float(square.sum())
 
     def distance(self) -> Floats:
         """See `Outputs.distance`, of this layer [E, E + 1]."""
         return np.asarray(np.sqrt(self._squares / np.maximum(self._tokens, 1)[:, None]))
+
+    def norm(self) -> Floats:
+        """See `Outputs.norm`, of this layer [E, E]."""
+        return np.asarray(np.sqrt(self._norms / np.maximum(self._tokens, 1)[:, None]))
 
 
 @contextmanager
@@ -114,7 +128,7 @@ def _listening(split: SplitModel, layers: Sequence[_Layer]) -> Iterator[None]:
         yield
 
 
-def _without(number: int, experts: int) -> Callable[[GateOutput], tuple[Tensor, Tensor]]:
+def _without_all(number: int, experts: int) -> Route:
     """A route that leaves out all experts of one layer."""
 
     def route(gate: GateOutput) -> tuple[Tensor, Tensor]:
@@ -123,6 +137,23 @@ def _without(number: int, experts: int) -> Callable[[GateOutput], tuple[Tensor, 
         return gate.weights, torch.full_like(gate.indices, experts)
 
     return route
+
+
+def _without_lightest(number: int, experts: int) -> Route:
+    """A route that leaves out each token's lightest expert of one layer; the others weigh what they did."""
+
+    def route(gate: GateOutput) -> tuple[Tensor, Tensor]:
+        if gate.layer != number:
+            return gate.weights, gate.indices
+        return gate.weights, gate.indices.scatter(1, _lightest(gate.weights), experts)
+
+    return route
+
+
+def _lightest(weights: Tensor) -> Tensor:
+    """The slot [N, 1] of each token's lightest expert; of equal ones the last."""
+    slots = weights.shape[1]
+    return slots - 1 - weights.flip(1).argmin(dim=1, keepdim=True)
 
 
 def _log_probabilities(model: Any, tokens: Tensor) -> Tensor:
