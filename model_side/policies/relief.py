@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from model_side.routing import Floats, Indices
 
+LEAST = 1e-300
 
-class Stand(NamedTuple):
+
+class StandIns(NamedTuple):
     """What may stand in for each expert of a layer.
 
-    `nearest` [E, C]: experts, the least harm first and the expert itself before all, E where there are no more.
+    `nearest` [E, E]: experts, the expert itself first and then the least harm first, E where there are no more.
     `harm` [E, E + 1]: of giving expert j a slot of expert i, for a weight of 1, or no expert (j = E). `seat_from`
     [E + 1] and `seat_device` [P]: the devices that hold expert e are those from seat_from[e] on.
     """
@@ -25,112 +27,165 @@ class Stand(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """A layer's slots [N, k]: the expert that each was for, the square of its weight; `expert` and `device` where it
-    now is, E and D for nowhere, and the `harm` of that."""
+    """A layer's slots [N, k]: the expert that each was for and the square of its weight; the `expert` and `device`
+    where it now is, E and D for nowhere, and the `harm` of that. `load` [D + 1] and `of_seat` [P + 1] count distinct
+    tokens of each device and tokens of each seat, with `seat_of` as in `LayerPlacement`."""
 
     own: Indices
     squares: NDArray[np.float64]
     expert: Indices
     device: Indices
     harm: Floats
+    load: Indices
+    of_seat: Indices
+    seat_of: Indices
+
+
+class Visits(NamedTuple):
+    """Tokens at devices, and what is best done with the slots [N, k] that they have there.
+
+    `to_expert`, `to_device` [N, k]. A visit is a token's first slot at a device, as token * k + slot; `harm` [N k] is
+    what it adds to move it, `beside` [N k] the device that its token is then sent to anew, D if to none. `order` [V]:
+    those of device d from `first[d]` on, the least harm first; `at` [D] counts those that were taken.
+    """
+
+    to_expert: Indices
+    to_device: Indices
+    harm: Floats
+    beside: Indices
+    order: Indices
+    first: Indices
+    at: Indices
 
 
 @njit(cache=True)
-def elsewhere(stand: Stand, slots: Slots, token: int, slot: int, gain_s: Floats, price_s: float) -> tuple[int, int]:
-    """The expert and device for a slot that leaves its device at the least of harm times price and time there."""
-    none, nowhere = stand.harm.shape[0], len(gain_s)
-    own, here = slots.own[token, slot], slots.device[token, slot]
-    weighs = slots.squares[token, slot] * price_s
-    best_expert, best_device, least = none, nowhere, weighs * stand.harm[own, none]
-    for expert in stand.nearest[own]:
+def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, price_s: float) -> Visits:
+    """What to do best with each token at each device, if time has that price in harm.
+
+    `gain_s` [D + 1]: what the layer is done earlier if a device has a token less, later if one more; 0 for nowhere.
+    `worth` [D]: which part of the harm counts of slots that leave a device, 1 where what is asked of it will come.
+    What a token has on one device moves together.
+    """
+    tokens, k = slots.own.shape
+    nowhere = len(worth)
+    to_expert, to_device = np.empty_like(slots.expert), np.empty_like(slots.device)
+    added, key = np.zeros(tokens * k), np.zeros(tokens * k)
+    beside = np.full(tokens * k, nowhere)
+    count = np.zeros(nowhere + 2, np.int64)
+    whose = np.full(tokens * k, nowhere)
+    is_sent = np.zeros(nowhere + 1, np.bool_)
+    for token in range(tokens):
+        for slot in range(k):
+            is_sent[slots.device[token, slot]] = True
+        for slot in range(k):
+            device = slots.device[token, slot]
+            if device == nowhere or gain_s[device] <= 0:
+                continue
+            first = slot
+            for before in range(slot - 1, -1, -1):
+                if slots.device[token, before] == device:
+                    first = before
+            own, square = slots.own[token, slot], slots.squares[token, slot]
+            expert, to = _elsewhere(stand_ins, own, square, device, is_sent, gain_s, price_s)
+            to_expert[token, slot], to_device[token, slot] = expert, to
+            visit = token * k + first
+            whose[visit] = device
+            added[visit] += square * stand_ins.harm[own, expert] * worth[device] - slots.harm[token, slot]
+            if not is_sent[to] and to != nowhere:
+                beside[visit] = to
+        for slot in range(k):
+            is_sent[slots.device[token, slot]] = False
+    for visit in range(tokens * k):
+        key[visit] = added[visit] + gain_s[beside[visit]] / price_s
+        count[whose[visit] + 1] += 1
+    by_harm = np.argsort(key, kind="mergesort")
+    first_of = np.cumsum(count)
+    place = first_of[:-1].copy()
+    order = np.empty(tokens * k, np.int64)
+    for visit in by_harm:
+        order[place[whose[visit]]] = visit
+        place[whose[visit]] += 1
+    return Visits(to_expert, to_device, added, beside, order, first_of[:-1], first_of[:-2].copy())
+
+
+@njit(cache=True)
+def _elsewhere(
+    stand_ins: StandIns,
+    own: int,
+    square: float,
+    here: int,
+    is_sent: NDArray[np.bool_],
+    gain_s: Floats,
+    price_s: float,
+) -> tuple[int, int]:
+    """The expert and device with the least of harm and price of time, for a slot that leaves its device."""
+    none, nowhere = stand_ins.harm.shape[0], len(is_sent) - 1
+    best_expert, best_device, least = none, nowhere, square * stand_ins.harm[own, none]
+    for expert in stand_ins.nearest[own]:
         if expert == none:
             break
-        harm_s = weighs * stand.harm[own, expert]
-        if harm_s >= least:
+        harm = square * stand_ins.harm[own, expert]
+        if harm >= least:
             break
-        for seat in range(stand.seat_from[expert], stand.seat_from[expert + 1]):
-            device = stand.seat_device[seat]
+        for seat in range(stand_ins.seat_from[expert], stand_ins.seat_from[expert + 1]):
+            device = stand_ins.seat_device[seat]
             if device == here:
                 continue
-            costs_s = harm_s
-            is_sent = False
-            for other in range(slots.own.shape[1]):
-                is_sent = is_sent or slots.device[token, other] == device
-            if not is_sent:
+            costs = harm
+            if not is_sent[device]:
                 if gain_s[device] >= gain_s[here]:
                     continue
-                costs_s += gain_s[device]
-            if costs_s < least:
-                best_expert, best_device, least = expert, device, costs_s
+                costs += gain_s[device] / price_s
+            if costs < least:
+                best_expert, best_device, least = expert, device, costs
     return best_expert, best_device
 
 
 @njit(cache=True)
-def move(stand: Stand, slots: Slots, worth: Floats, gain_s: Floats, price_s: float, wanted_s: float) -> float:
-    """Move slots, those first that gain most time for their harm, until it is `wanted_s`; return the last one's price.
+def move(stand_ins: StandIns, slots: Slots, visits: Visits, worth: Floats, gain_s: Floats, wanted_s: float) -> float:
+    """Move visits, those first that gain most time for their harm, until it is `wanted_s`; return the last one's price.
 
-    `gain_s` [D]: what a layer is done earlier if a device has a token less. `worth` [D]: which part of the harm counts
-    of slots that leave a device, 1 where what is asked of it will come. What a token has on one device moves together.
     0 is returned if nothing gains anything.
     """
-    tokens, k = slots.own.shape
-    nowhere = len(gain_s)
-    price = np.empty(tokens * k)
-    saved = np.empty(tokens * k)
-    at = np.empty(tokens * k, np.int64)
-    count = 0
-    for token in range(tokens):
-        for first in range(k):
-            device = slots.device[token, first]
-            if device == nowhere or gain_s[device] <= 0:
+    k = slots.own.shape[1]
+    nowhere = len(worth)
+    price_s = 0.0
+    while wanted_s > 0:
+        best, most, won_s = nowhere, 0.0, 0.0
+        for device in range(nowhere):
+            at = visits.at[device]
+            if at == visits.first[device + 1] or gain_s[device] <= 0:
                 continue
-            is_first = True
-            for before in range(first):
-                is_first = is_first and slots.device[token, before] != device
-            if not is_first:
-                continue
-            gain, harm = gain_s[device], 0.0
-            for slot in range(first, k):
-                if slots.device[token, slot] == device:
-                    expert, to = elsewhere(stand, slots, token, slot, gain_s, price_s)
-                    is_new = to != nowhere
-                    for other in range(k):
-                        is_new = is_new and slots.device[token, other] != to
-                    if is_new:
-                        gain -= gain_s[to]
-                    own = slots.own[token, slot]
-                    harm += slots.squares[token, slot] * stand.harm[own, expert] * worth[device]
-                    harm -= slots.harm[token, slot]
-            if gain > 0:
-                price[count], saved[count], at[count] = -gain / max(harm, 1e-300), gain, token * k + first
-                count += 1
-    last = 0.0
-    for visit in np.argsort(price[:count], kind="mergesort"):
-        if wanted_s <= 0:
+            visit = visits.order[at]
+            net_s = gain_s[device] - gain_s[visits.beside[visit]]
+            price = net_s / max(visits.harm[visit], LEAST)
+            if price > most:
+                best, most, won_s = device, price, net_s
+        if best == nowhere:
             break
-        token, first = at[visit] // k, at[visit] % k
-        device = slots.device[token, first]
-        for slot in range(first, k):
-            if slots.device[token, slot] == device:
-                expert, to = elsewhere(stand, slots, token, slot, gain_s, price_s)
-                slots.expert[token, slot], slots.device[token, slot] = expert, to
-                own = slots.own[token, slot]
-                slots.harm[token, slot] = slots.squares[token, slot] * stand.harm[own, expert] * worth[device]
-        wanted_s -= saved[visit]
-        last = -price[visit]
-    return last
+        visit = visits.order[visits.at[best]]
+        visits.at[best] += 1
+        _leave(stand_ins, slots, visits, visit // k, best, worth[best])
+        wanted_s -= won_s
+        price_s = most
+    return price_s
 
 
 @njit(cache=True)
-def counted(slots: Slots, seat_of: Indices, seats: int, width: int) -> tuple[Indices, Indices]:
-    """Distinct tokens of each of `width` devices, and tokens of each of `seats` (`seat_of`: see `LayerPlacement`)."""
-    load, of_seat = np.zeros(width + 1, np.int64), np.zeros(seats + 1, np.int64)
-    for token in range(len(slots.own)):
-        for slot in range(slots.own.shape[1]):
-            device = slots.device[token, slot]
-            is_first = True
-            for before in range(slot):
-                is_first = is_first and slots.device[token, before] != device
-            load[device] += is_first
-            of_seat[seat_of[slots.expert[token, slot], device]] += 1
-    return load[:width], of_seat[:seats]
+def _leave(stand_ins: StandIns, slots: Slots, visits: Visits, token: int, device: int, worth: float) -> None:
+    """Move what a token has on a device."""
+    k = slots.own.shape[1]
+    slots.load[device] -= 1
+    for slot in range(k):
+        if slots.device[token, slot] != device:
+            continue
+        expert, to = visits.to_expert[token, slot], visits.to_device[token, slot]
+        is_new = True
+        for other in range(k):
+            is_new = is_new and slots.device[token, other] != to
+        slots.load[to] += is_new
+        slots.of_seat[slots.seat_of[slots.expert[token, slot], device]] -= 1
+        slots.of_seat[slots.seat_of[expert, to]] += 1
+        slots.expert[token, slot], slots.device[token, slot] = expert, to
+        own = slots.own[token, slot]
+        slots.harm[token, slot] = slots.squares[token, slot] * stand_ins.harm[own, expert] * worth

@@ -97,7 +97,11 @@ def table_of(layers: int, experts: int, k: int, seed: int = 1) -> Calibration:
         np.quantile(shares, LEVELS, axis=1).transpose(1, 2, 0),
         np.quantile(ratio, LEVELS, axis=1).T,
         np.tile(np.eye(experts) * k / experts, (layers, 1, 1)),
-        Outputs(distance, chance.uniform(2, 4, layers), chance.uniform(0.05, 0.5, layers)),
+        Outputs(
+            distance,
+            np.repeat(distance[:, None, :, -1], experts, axis=1),
+            *(chance.uniform(*between, layers) for between in ((2, 4), (0.05, 0.5), (0.005, 0.05))),
+        ),
     )
 
 
