@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bridge.network import NS_PER_S, NetworkInfo, RequestError
 from cosim.checks import check_devices
-from cosim.config import Config
+from cosim.config import WHAT_IF, Config
 from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
@@ -62,6 +62,8 @@ def run_variants(
     ]
     if not pending:
         return
+    for _, kind, name in pending:
+        _check_foresight(name, kind if sources else "a record alone")
     _, first_kind, _ = pending[0]
     apart = [item for item in pending if item[1] != first_kind and _allocating(item[2])]
     if apart:  # one network at a time is open
@@ -102,6 +104,14 @@ def _check_shares(policies: Sequence[str], info: NetworkInfo) -> None:
             names = policy if steps == [policy] else f"{', '.join(steps)} of {policy}"
             reason = f"{names} gives shares of the band, and {info.scenario} takes none; leave it out, or take nr"
             raise RequestError("policies", reason)
+
+
+def _check_foresight(policy: str, kind: str) -> None:
+    """Raise `RequestError` for a policy that knows what will come where nobody does."""
+    seers = [step.name for step in policy_kinds(policy) if step.foresees]
+    if seers and kind != WHAT_IF:
+        reason = f"{seers[0]} has to know what will come, which {kind} cannot tell; ask a run: cosim replay RUN --policy"
+        raise RequestError("policies", f"{reason} {policy}")
 
 
 def _check_calibration(calibration: Calibration | None, serving: Serving) -> None:
@@ -165,6 +175,7 @@ class Variant:
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
             calibration,
+            network.foresee if kind == WHAT_IF else None,
         )
         sources = policy_sources(policy_name)
         if calibration is not None and any(step.needs_calibration for step in policy.steps):

@@ -7,14 +7,14 @@ it is arithmetic on arrays: whether a model runs behind the gate, or a recording
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import NS_PER_S, LinkState, Network, Outcome, Status, Transfer, Wait
+from bridge.network import NS_PER_S, LinkState, Network, Outcome, RequestError, Status, Transfer, Wait
 from model_side.calibration import Calibration
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import to_ns
@@ -38,13 +38,17 @@ class ComputeTimes(Protocol):
         """Each device's work [..., D] for its seats, which compute `tokens` [..., P] and are on `device` [..., P]."""
 
 
+Foresee = Callable[[Sequence[Transfer], int, int], Floats]
+
+
 class BaseStation:
     """Routes MoE layers over `network`, one call of `route` a layer.
 
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
     distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
     `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
-    `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for policies that need it.
+    `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for policies that need it. `foresee`:
+    when transfers would be done, of a network that knows.
     Virtual time is the network's; the BS only adds its own computing.
     """
 
@@ -62,6 +66,7 @@ class BaseStation:
         decision_ns: int = 0,
         on_exchange: Callable[[LayerExchange], None] | None = None,
         calibration: Calibration | None = None,
+        foresee: Foresee | None = None,
     ):
         self.network = network
         self.placement = placement
@@ -75,6 +80,7 @@ class BaseStation:
         self._decision_ns = decision_ns
         self._on_exchange = on_exchange
         self._calibration = calibration
+        self._foresee = foresee
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
@@ -115,7 +121,14 @@ class BaseStation:
             placement,
             self._links,
             self._missing,
-            LayerForecast(placement, self._compute, self.predictor, self._token_bytes, depart_ns),
+            LayerForecast(
+                placement,
+                self._compute,
+                self.predictor,
+                self._token_bytes,
+                depart_ns,
+                lambda work: self._foreseen_ns(work, depart_ns, deadline_ns),
+            ),
             Selection(gate.weights, gate.indices),
             work,
             self._calibration,
@@ -175,6 +188,15 @@ class BaseStation:
         tokens, counts, device = self.placement.work(indices, starts, layers)
         return DeviceWork(tokens, self._compute.devices_s(counts, device))
 
+    def _foreseen_ns(self, work: DeviceWork, depart_ns: int, deadline_ns: int) -> Floats:
+        """When each device [D] will be done; 0 of one that gets nothing."""
+        transfers = self._transfers(work)
+        if self._foresee is None:
+            raise RequestError("policies", "what will come, only a what-if can tell: cosim replay RUN --policy NAME")
+        done_ns = np.zeros(self.placement.devices)
+        done_ns[[transfer.device for transfer in transfers]] = self._foresee(transfers, depart_ns, deadline_ns)
+        return done_ns
+
     def _transfers(self, work: DeviceWork) -> tuple[Transfer, ...]:
         busy = np.flatnonzero(work.tokens)
         sizes = (work.tokens[busy] * self._token_bytes).tolist()
@@ -200,6 +222,7 @@ class LayerForecast:
     predictor: Predictor
     token_bytes: int
     depart_ns: int
+    foreseen_ns: Callable[[DeviceWork], Floats]
 
     def work(self, selection: Selection) -> DeviceWork:
         """See `Forecast.work`."""
@@ -212,6 +235,10 @@ class LayerForecast:
     def compute_s(self, tokens_per_seat: NDArray[np.int64]) -> Floats:
         """See `Forecast.compute_s`."""
         return self.compute.devices_s(tokens_per_seat, self.placement.seat_device)
+
+    def foresee(self, work: DeviceWork) -> Floats:
+        """See `Forecast.foresee`."""
+        return np.maximum(self.foreseen_ns(work) - self.depart_ns, 0) / NS_PER_S
 
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         """See `Forecast.predict`."""

@@ -57,6 +57,12 @@ class Forecast(Protocol):
     def compute_s(self, tokens_per_seat: NDArray[np.int64]) -> Floats:
         """Each device's computing [..., D] for so many tokens at each seat [..., P]."""
 
+    def foresee(self, work: DeviceWork) -> Floats:
+        """How long each device [D] will take for this work, departing now; inf of one that will not be done.
+
+        Raises `RequestError` where that cannot be known, as of anything but a what-if.
+        """
+
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         """How long devices would take for this work, departing now; one that gets nothing, as if for one token."""
 

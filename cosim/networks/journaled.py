@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from msgspec.structs import asdict, replace
 
-from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, Transfer, Wait, check_request
+from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
-from cosim.networks.source import Source, TimedNetwork
+from cosim.networks.source import Foreseeing, Source, TimedNetwork
 from cosim.record.exchange_rows import Asked
 from cosim.record.journal import UNDELIVERED, Journal
+from model_side.routing import Floats
 
 Answer = TypeVar("Answer")
 
@@ -86,6 +87,12 @@ class JournaledNetwork:
         self._number += 1
         self.now_ns = outcome.now_ns
         return outcome
+
+    def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
+        """As `cosim.networks.what_if.WhatIfNetwork.foresee`. Raises `RequestError` where there is no such network."""
+        if not isinstance(self._session, Foreseeing):
+            raise RequestError("policies", "what will come only a what-if can tell: ask a run with cosim replay RUN")
+        return self._session.foresee(transfers, depart_ns, deadline_ns)
 
     def close(self) -> None:
         """End the live session, if there is one. Closing twice does nothing."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the networks of a run come from, one after the other."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
-from bridge.network import Network
+from bridge.network import Network, Transfer
+from model_side.routing import Floats
 
 
 class TimedNetwork(Network, Protocol):
@@ -11,6 +13,14 @@ class TimedNetwork(Network, Protocol):
 
     busy_ns: int
     """Wall-clock nanoseconds that ns-3 took for the latest exchange."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A network that knows what would come of an exchange without carrying it out."""
+
+    def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
+        """When each of `transfers` [M] would be done if they were the next exchange, in ns; inf where it would not."""
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ from bridge.network import (
     Wait,
     check_request,
 )
-from cosim.networks.fluid import UNREACHABLE, Exchanges, Flags, Floats, Integers, at_begin, carry
+from cosim.networks.fluid import DONE, UNREACHABLE, Cursor, Exchanges, Flags, Floats, Integers, at_begin, carry
 from cosim.networks.link_model import LinkModel, vanishes
 
 
@@ -77,31 +77,9 @@ class WhatIfNetwork:
     ) -> Outcome:
         """As `bridge.network.Network.exchange`."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        self._number += 1
+        moved = self._carry(self._cursor, transfers, depart_ns, deadline_ns, wait, bandwidth_shares)
         count = len(transfers)
-        asked = np.array([msgspec.structs.astuple(transfer) for transfer in transfers], np.int64).reshape(count, 4)
-        self._first[1], self._depart_ns[0], self._deadline_ns[0] = count, depart_ns, deadline_ns
-        if bandwidth_shares is None:
-            shares = self._unshared[:count]
-        else:
-            shares = np.asarray(bandwidth_shares, dtype=np.float64)[asked[:, 0]]
-        moved = carry(
-            self._record.channel,
-            self._model.constants,
-            self._cursor,
-            Exchanges(
-                self._first,
-                self._depart_ns,
-                self._deadline_ns,
-                asked,
-                self._vanishes(asked),
-                shares,
-                WAITS.index(wait),
-            ),
-            self._end_ns,
-            self._times,
-            self._status,
-        )
+        self._number += 1
         self.now_ns = round(self._end_ns[0])
         outcomes = tuple(
             TransferOutcome(
@@ -118,13 +96,54 @@ class WhatIfNetwork:
             self._links = self._link_states()
         return Outcome(self.now_ns, outcomes, self._links)
 
+    def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
+        """When each of `transfers` [M] would be done if they were the next exchange, in ns; inf where it would not."""
+        cursor = Cursor(*(part.copy() for part in self._cursor))
+        self._carry(cursor, transfers, depart_ns, deadline_ns, Wait.ALL, None)
+        count = len(transfers)
+        return np.where(self._status[:count] == DONE, self._times[:count, 2], np.inf)
+
     def close(self) -> None:
         """Nothing is held."""
+
+    def _carry(
+        self,
+        cursor: Cursor,
+        transfers: Sequence[Transfer],
+        depart_ns: int,
+        deadline_ns: int,
+        wait: Wait,
+        bandwidth_shares: Sequence[float] | None,
+    ) -> bool:
+        count = len(transfers)
+        asked = np.array([msgspec.structs.astuple(transfer) for transfer in transfers], np.int64).reshape(count, 4)
+        self._first[1], self._depart_ns[0], self._deadline_ns[0] = count, depart_ns, deadline_ns
+        if bandwidth_shares is None:
+            shares = self._unshared[:count]
+        else:
+            shares = np.asarray(bandwidth_shares, dtype=np.float64)[asked[:, 0]]
+        return carry(
+            self._record.channel,
+            self._model.constants,
+            cursor,
+            Exchanges(
+                self._first,
+                self._depart_ns,
+                self._deadline_ns,
+                asked,
+                self._vanishes(asked),
+                shares,
+                WAITS.index(wait),
+            ),
+            self._end_ns,
+            self._times,
+            self._status,
+        )
 
     def _vanishes(self, asked: Integers) -> Flags:
         if not self._is_lossy:
             return self._never
-        return vanishes(self._model, asked, loss_draws(self._seed, self._number, len(asked)))
+        return vanishes(self._model, asked, loss_draws(self._seed, self._number + 1, len(asked)))
 
     def _link_states(self) -> tuple[LinkState, ...]:
         rows = self._cursor.row

@@ -19,6 +19,7 @@ from model_side.policies.fastest import Fastest
 from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
 from model_side.policies.lookahead import Lookahead
 from model_side.policies.min_max import MinMax
+from model_side.policies.oracle import Oracle
 from model_side.policies.piggyback import Piggyback
 from model_side.policies.policy import Policy
 from model_side.policies.proportional import Proportional
@@ -56,6 +57,7 @@ KINDS: tuple[type[Policy], ...] = (
     CostPrior,
     Piggyback,
     Lookahead,
+    Oracle,
     Equal,
     Proportional,
     MinMax,

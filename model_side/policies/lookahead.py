@@ -87,7 +87,7 @@ class Lookahead(Policy):
         from model_side.policies.relief import Slots, move, visits_of  # noqa: PLC0415  (numba takes a while to load)
 
         stand_ins, _ = self._table(layer)
-        placement, now = layer.placement, layer.prediction
+        placement = layer.placement
         experts, devices = layer.indices.copy(), layer.slot_devices.copy()
         slots = Slots(
             layer.indices,
@@ -99,7 +99,7 @@ class Lookahead(Policy):
             np.append(placement.tokens_per_seat(experts, devices), 0),
             placement.seat_of,
         )
-        worth = 1 - now.vain_s / now.seconds
+        worth = self._worth(layer)
         plans: list[Plan] = []
         price_s = 0.0
         is_few = layer.tokens < FEW
@@ -137,6 +137,10 @@ class Lookahead(Policy):
     def _seconds(self, layer: Layer, work: DeviceWork) -> Floats:
         """When each device would be done with work [..., D]."""
         return layer.forecast.predict(work).seconds
+
+    def _worth(self, layer: Layer) -> Floats:
+        """Which part of what is asked of each device [D] may be expected to come."""
+        return 1 - layer.prediction.vain_s / layer.prediction.seconds
 
     def _table(self, layer: Layer) -> "tuple[StandIns, Floats]":
         """What may stand in for what in this layer, and with which weight [E + 1, E + 1]."""
