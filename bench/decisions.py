@@ -20,7 +20,7 @@ from model_side.placement import LayerPlacement
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
 from model_side.routing import Floats, Gate, Indices, Missing
-from model_side.selection import Layer, Phase, Selection
+from model_side.selection import DeviceWork, Layer, Phase, Selection
 
 SEED = 1
 TOKENS = 4096
@@ -55,6 +55,11 @@ class Compute:
         return np.asarray((tokens * self.token_s[device]) @ np.eye(len(self.token_s))[device])
 
 
+def unforeseen(work: DeviceWork) -> Floats:
+    """Nobody knows."""
+    raise NotImplementedError
+
+
 def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
     """A layer of a prompt's pass, expert e on device e modulo `devices`."""
     rng = np.random.default_rng(seed)
@@ -80,7 +85,7 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
         placement=placement,
         links=links,
         missing=Missing(),
-        forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0),
+        forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0, unforeseen),
         selection=Selection(weights, indices),
     )
 

@@ -110,7 +110,9 @@ def _check_foresight(policy: str, kind: str) -> None:
     """Raise `RequestError` for a policy that knows what will come where nobody does."""
     seers = [step.name for step in policy_kinds(policy) if step.foresees]
     if seers and kind != WHAT_IF:
-        reason = f"{seers[0]} has to know what will come, which {kind} cannot tell; ask a run: cosim replay RUN --policy"
+        reason = (
+            f"{seers[0]} has to know what will come, which {kind} cannot tell; ask a run: cosim replay RUN --policy"
+        )
         raise RequestError("policies", f"{reason} {policy}")
 
 

@@ -98,7 +98,8 @@ class WhatIfNetwork:
 
     def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
         """When each of `transfers` [M] would be done if they were the next exchange, in ns; inf where it would not."""
-        cursor = Cursor(*(part.copy() for part in self._cursor))
+        row, laps, next_ns = self._cursor
+        cursor = Cursor(row.copy(), laps.copy(), next_ns.copy())
         self._carry(cursor, transfers, depart_ns, deadline_ns, Wait.ALL, None)
         count = len(transfers)
         return np.where(self._status[:count] == DONE, self._times[:count, 2], np.inf)
@@ -122,7 +123,7 @@ class WhatIfNetwork:
             shares = self._unshared[:count]
         else:
             shares = np.asarray(bandwidth_shares, dtype=np.float64)[asked[:, 0]]
-        return carry(
+        moved: bool = carry(
             self._record.channel,
             self._model.constants,
             cursor,
@@ -139,6 +140,7 @@ class WhatIfNetwork:
             self._times,
             self._status,
         )
+        return moved
 
     def _vanishes(self, asked: Integers) -> Flags:
         if not self._is_lossy:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a model: all experts of a layer on what the layer gets, and the model with one layer after another changed."""
+"""Measure a model: all experts of a layer on what it gets, and the model with one layer after another changed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lookahead`: the last device early, at a price in quality that is the same in all layers."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
@@ -70,6 +69,8 @@ class Lookahead(Policy):
         self._tables: dict[int, tuple[StandIns, Floats]] = {}
 
     def __call__(self, layer: Layer) -> Selection:
+        if not layer.tokens:
+            return layer.selection
         purse = self._purses[layer.phase]
         if layer.number == 0:
             purse.begin(layer.tokens)
@@ -79,7 +80,7 @@ class Lookahead(Policy):
         if plan is plans[0]:
             return layer.selection
         _, gain = self._table(layer)
-        weights = layer.weights * gain[layer.indices, plan.experts]
+        weights = np.multiply(layer.weights, gain[layer.indices, plan.experts], dtype=layer.weights.dtype)
         return replace(layer.selection, weights=weights, indices=plan.experts, devices=plan.devices)
 
     def _plans(self, layer: Layer, most_nats: float) -> list[Plan]:

@@ -13,8 +13,8 @@ from model_side.selection import DeviceWork, Layer
 class Oracle(Lookahead):
     """As `lookahead`, with the times that exchanges will truly take in the place of predictions: a bound.
 
-    What will not be done by the deadline counts as done then, and to take slots from there harms nothing. Only a what-if
-    knows that. What an expert truly puts out it does not know either, nor what later layers will ask.
+    What will not be done by the deadline counts as done then, and to take slots from there harms nothing. Only a
+    what-if knows that. What an expert truly puts out it does not know either, nor what later layers will ask.
 
     `loss_nats`: so many nats may the model's answers be off, a token, by the calibration.
     """

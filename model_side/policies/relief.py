@@ -64,7 +64,7 @@ def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, 
 
     `gain_s` [D + 1]: what the layer is done earlier if a device has a token less, later if one more; 0 for nowhere.
     `worth` [D]: which part of the harm counts of slots that leave a device, 1 where what is asked of it will come.
-    What a token has on one device moves together.
+    What a token has on one device moves together, and its heaviest slot never goes nowhere.
     """
     tokens, k = slots.own.shape
     nowhere = len(worth)
@@ -75,6 +75,7 @@ def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, 
     whose = np.full(tokens * k, nowhere)
     is_sent = np.zeros(nowhere + 1, np.bool_)
     for token in range(tokens):
+        heaviest = np.argmax(slots.squares[token])
         for slot in range(k):
             is_sent[slots.device[token, slot]] = True
         for slot in range(k):
@@ -86,10 +87,13 @@ def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, 
                 if slots.device[token, before] == device:
                     first = before
             own, square = slots.own[token, slot], slots.squares[token, slot]
-            expert, to = _elsewhere(stand_ins, own, square, device, is_sent, gain_s, price_s)
-            to_expert[token, slot], to_device[token, slot] = expert, to
             visit = token * k + first
-            whose[visit] = device
+            if first == slot:
+                whose[visit] = device
+            expert, to = _elsewhere(stand_ins, own, square, device, is_sent, gain_s, price_s)
+            if slot == heaviest and to == nowhere:
+                whose[visit] = nowhere
+            to_expert[token, slot], to_device[token, slot] = expert, to
             added[visit] += square * stand_ins.harm[own, expert] * worth[device] - slots.harm[token, slot]
             if not is_sent[to] and to != nowhere:
                 beside[visit] = to
@@ -165,17 +169,19 @@ def move(stand_ins: StandIns, slots: Slots, visits: Visits, worth: Floats, gain_
             break
         visit = visits.order[visits.at[best]]
         visits.at[best] += 1
-        _leave(stand_ins, slots, visits, visit // k, best, worth[best])
-        wanted_s -= won_s
-        price_s = most
+        if _leave(stand_ins, slots, visits, visit // k, best, worth[best]):
+            wanted_s -= won_s
+            price_s = most
     return price_s
 
 
 @njit(cache=True)
-def _leave(stand_ins: StandIns, slots: Slots, visits: Visits, token: int, device: int, worth: float) -> None:
-    """Move what a token has on a device."""
+def _leave(stand_ins: StandIns, slots: Slots, visits: Visits, token: int, device: int, worth: float) -> bool:
+    """Move what a token has on a device, unless some of that has just come from another one."""
     k = slots.own.shape[1]
-    slots.load[device] -= 1
+    for slot in range(k):
+        if slots.device[token, slot] == device and visits.to_device[token, slot] == device:
+            return False
     for slot in range(k):
         if slots.device[token, slot] != device:
             continue
@@ -189,3 +195,5 @@ def _leave(stand_ins: StandIns, slots: Slots, visits: Visits, token: int, device
         slots.expert[token, slot], slots.device[token, slot] = expert, to
         own = slots.own[token, slot]
         slots.harm[token, slot] = slots.squares[token, slot] * stand_ins.harm[own, expert] * worth
+    slots.load[device] -= 1
+    return True

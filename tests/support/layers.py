@@ -38,6 +38,9 @@ class FixedForecast:
         of_seat = tokens_per_seat * self.expert_s[self.placement.seat_device]
         return of_seat @ np.eye(self.placement.devices)[self.placement.seat_device]
 
+    def foresee(self, work: DeviceWork) -> Floats:
+        return np.where(work.tokens > 0, self.predict(work).seconds, 0)
+
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         part = 1.0 if shares is None else np.maximum(shares, 1e-12)
         way_s = np.maximum(work.tokens, 1) * self.token_s / part / 2
