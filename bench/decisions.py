@@ -88,15 +88,14 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
     )
 
 
-def table(experts: int, k: int, rng: np.random.Generator) -> Calibration:
+def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Calibration:
     """Experts that put out random vectors about as far from each other as from nothing, as the shipped model's do."""
     outputs = rng.normal(0.5, 1, (experts, 64))
     distance = np.linalg.norm(outputs[:, None] - np.vstack([outputs, np.zeros(64)])[None], axis=2)
-    shares = np.tile(LEVELS, (4, k, 1))
-    several = [np.tile(part, (4, 1, 1)) for part in (distance, np.eye(experts))]
-    return Calibration(
-        "", "", 1, shares, shares[:, 0], several[1], Outputs(several[0], np.full(4, 6.0), np.arange(1.0, 5))
-    )
+    shares = np.tile(LEVELS, (layers, k, 1))
+    distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
+    outputs_of = Outputs(distances, np.full(layers, 6.0), np.linspace(1, 5, layers))
+    return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 
 def decision_ms(name: str, options: dict[str, dict[str, object]], layers: list[Layer]) -> float:

@@ -31,7 +31,7 @@ from model_side.record_routing import gate_arrays
 from model_side.routing import Gate, Missing, Remainder
 from model_side.selection import Layer, Phase, Selection
 
-PASSAGES, TOKENS = 14, 128
+PASSAGES, TOKENS = 28, 256
 DEVICE_S = np.geomspace(1, 30, 8) * 1e-3
 """A token's time on each device, in an order that differs from layer to layer."""
 ORDERS = np.random.default_rng(1).permuted(np.tile(np.arange(8), (64, 1)), axis=1)
