@@ -118,24 +118,39 @@ def trial(
     return tried, total / tried.tokens
 
 
+def _measuring(lengths: list[Tensor]) -> Callable[..., None]:
+    """A hook that notes how long each token's output is."""
+
+    def hook(_experts: Any, _arguments: tuple[Any, ...], output: Tensor) -> None:
+        lengths.append(output.norm(dim=-1).flatten())
+
+    return hook
+
+
 def main() -> None:
     """Print the tables."""
     torch.set_num_threads(1)
     split, tokenizer, table = load_model(), load_tokenizer(), of_model("shipped")
     console = Console(width=120)
-    shown = Table("layer", "|y|", "sensitivity", "curvature", "distance to nothing", "to the nearest", "w_2/w_1 median")
-    for layer, distance in enumerate(table.distance):
-        others = distance[:, :-1] + np.diag(np.full(table.experts, np.inf))
-        figures = (table.output_norm[layer], table.sensitivity[layer], table.curvature[layer], distance[:, -1].mean())
-        last = (others.min(axis=1).mean(), table.ratio_quantiles[layer, 16])
-        shown.add_row(str(layer), *(f"{figure:.3g}" for figure in (*figures, *last)))
-    console.print(shown)
     every = list(read_prompts(SHIPPED_PROMPTS))
     passages = [
         torch.tensor([tokenizer(passage.text)["input_ids"][:TOKENS]]) for passage in every[:: len(every) // PASSAGES]
     ]
-    with torch.inference_mode():
+    lengths: list[list[Tensor]] = [[] for _ in range(table.layers)]
+    with ExitStack() as hooks, torch.inference_mode():
+        for block, of_layer in zip(split.blocks, lengths, strict=True):
+            hooks.callback(block.experts.register_forward_hook(_measuring(of_layer)).remove)
         references = [split.model(input_ids=ids, use_cache=False).logits[0, 1:].log_softmax(dim=-1) for ids in passages]
+    shown = Table(
+        "layer", "|y|", "sensitivity", "curvature", "to nothing", "to the nearest", "w_2/w_1", "first |y|", "median"
+    )
+    for layer, distance in enumerate(table.distance):
+        others = distance[:, :-1] + np.diag(np.full(table.experts, np.inf))
+        figures = (table.output_norm[layer], table.sensitivity[layer], table.curvature[layer], distance[:, -1].mean())
+        last = (others.min(axis=1).mean(), table.ratio_quantiles[layer, 16])
+        norms = (lengths[layer][0][0].item(), torch.cat(lengths[layer]).median().item())
+        shown.add_row(str(layer), *(f"{figure:.3g}" for figure in (*figures, *last, *norms)))
+    console.print(shown)
     shown = Table("rule", "slots changed", "layers' time", "KL", "foretold of it")
     for rule in RULES:
         tried, kl = trial(split, table, passages, references, rule)
