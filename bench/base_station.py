@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from bench.decisions import table as calibration_table
 from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from model_side.base_station import BaseStation
 from model_side.exchange import LayerExchange
@@ -75,6 +76,7 @@ def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) ->
         shape.token_bytes,
         10**10,
         on_exchange=records.append,
+        calibration=calibration_table(experts, top_k, np.random.default_rng(1), layers=1),
     )
     logits = torch.randn(tokens, experts, generator=torch.Generator().manual_seed(1))
     gate = GateOutput(0, logits, *logits.softmax(dim=-1).topk(top_k))

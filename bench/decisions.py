@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bridge.network import LinkState, Outcome
 from model_side.base_station import LayerForecast
+from model_side.calibration import LEVELS, Calibration, Outputs
 from model_side.placement import LayerPlacement
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
@@ -31,6 +32,7 @@ LAYERS = 7
 OPTIONS: dict[str, dict[str, dict[str, object]]] = {
     "top-p, k_max 12": {"top-p": {"k_max": 12}},
     "static, half": {"static": {"devices": [0, 1, 2, 3]}},
+    "substitute, eps 0.5": {"substitute": {"eps": 0.5}},
     "des, gamma0 0.7": {"des": {"gamma0": 0.7}},
     "des, gamma0 0.5": {"des": {"gamma0": 0.5}},
 }
@@ -87,7 +89,18 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
         missing=Missing(),
         forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0, unforeseen),
         selection=Selection(weights, indices),
+        table=table(experts, k, rng),
     )
+
+
+def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Calibration:
+    """Experts that put out random vectors about as far from each other as from nothing, as the shipped model's do."""
+    outputs = rng.normal(0.5, 1, (experts, 64))
+    distance = np.linalg.norm(outputs[:, None] - np.vstack([outputs, np.zeros(64)])[None], axis=2)
+    shares = np.tile(LEVELS, (layers, k, 1))
+    distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
+    outputs_of = Outputs(distances, np.full(layers, 6.0), np.linspace(1, 5, layers))
+    return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 
 def decision_ms(name: str, options: dict[str, dict[str, object]], layers: list[Layer]) -> float:

@@ -25,6 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.decisions import table as calibration_table
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from cosim import config
 from cosim.config import Config
@@ -143,8 +144,17 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
 
         compute = RooflineTimes(SHAPE, PROFILES["nvidia-l4"], hardware, 16, 4)
         steps, line = make_policy(policy), Line(DEVICES)
+        known = calibration_table(SHAPE.experts, SHAPE.top_k, np.random.default_rng(1), len(SHAPE.moe_layers))
         base_station = BaseStation(
-            network, placement, compute, steps, line, SHAPE.token_bytes, 10**11, on_exchange=on_exchange
+            network,
+            placement,
+            compute,
+            steps,
+            line,
+            SHAPE.token_bytes,
+            10**11,
+            on_exchange=on_exchange,
+            calibration=known,
         )
         for token in replay.serve(base_station):
             if folder is not None:

@@ -39,6 +39,8 @@ def write_routing(run: Path, path: Path) -> int:
         if not described:
             raise RequestError("RUN", f"{run} does not say which model ran; it was made before schema version 3")
         model = json.loads(described[0][0])
+        table = journal.calibration()
+        sha256 = "" if table is None else table.model
         layers = len(model["shape"]["moe_layers"])
         exchanges = journal.db.execute(
             "SELECT request, position, phase, e.tokens, experts, probabilities, gate_weights, gate_experts "
@@ -47,7 +49,7 @@ def write_routing(run: Path, path: Path) -> int:
         with (
             told(path, "FILE"),
             _removed_if_broken(path),
-            RoutingWriter(path, model["name"], model["shape"], model["probabilities"]) as writer,
+            RoutingWriter(path, model["name"], model["shape"], model["probabilities"], sha256) as writer,
         ):
             for _ in range(len(tokens)):
                 pass_ = list(islice(exchanges, layers))

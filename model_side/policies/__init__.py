@@ -17,6 +17,7 @@ from model_side.policies.equal import Equal
 from model_side.policies.expected_weight import ExpectedWeight
 from model_side.policies.fastest import Fastest
 from model_side.policies.files import digest, installed, load_installed, load_policy, parts, told_by_line
+from model_side.policies.layer_weighted import LayerWeighted
 from model_side.policies.lookahead import Lookahead
 from model_side.policies.min_max import MinMax
 from model_side.policies.oracle import Oracle
@@ -27,6 +28,7 @@ from model_side.policies.random import Random
 from model_side.policies.ratio import Ratio
 from model_side.policies.static import Static
 from model_side.policies.steps import Steps
+from model_side.policies.substitute import Substitute
 from model_side.policies.top_k import TopK
 from model_side.policies.top_n import TopN
 from model_side.policies.top_p import TopP
@@ -53,6 +55,8 @@ KINDS: tuple[type[Policy], ...] = (
     WdmoeWlr,
     WdmoeTestbed,
     ExpectedWeight,
+    LayerWeighted,
+    Substitute,
     Des,
     CostPrior,
     Piggyback,

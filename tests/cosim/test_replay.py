@@ -19,6 +19,7 @@ from bridge.network import RequestError
 from cosim.config import load
 from cosim.errors import Diverged
 from cosim.record.journal import FILE_NAME, Journal
+from tests.support.calibrations import calibrate, keep_in
 from tests.support.cosim_process import cosim
 from tests.support.servers import fixed_server
 
@@ -115,7 +116,7 @@ def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
 
 
 @pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "nr", "recorded", "wifi", "wired"])
-def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_model, tmp_path):
+def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_model, tmp_path, monkeypatch):
     from cosim.experiment import replay, run
     from cosim.networks.ns3_side import Ns3Place
     from model_side.policies import POLICIES
@@ -126,6 +127,8 @@ def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_m
     settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
     folder = tmp_path / "run"
     policies = list(POLICIES) if scenario == "nr" else ["top-k", "weight-to-latency"]  # only NR has shares
+    keep_in(tmp_path / "kept", monkeypatch)
+    calibrate(tiny_model)
     run(load(None, settings, policies, scenario), out=folder, at=Ns3Place(ns3_server))
     replay(folder)
     with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
