@@ -21,7 +21,7 @@ from model_side.placement import LayerPlacement
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
 from model_side.routing import Floats, Gate, Indices, Missing
-from model_side.selection import DeviceWork, Layer, Phase, Selection
+from model_side.selection import Layer, Phase, Selection
 
 SEED = 1
 TOKENS = 4096
@@ -57,11 +57,6 @@ class Compute:
         return np.asarray((tokens * self.token_s[device]) @ np.eye(len(self.token_s))[device])
 
 
-def unforeseen(work: DeviceWork) -> Floats:
-    """Nobody knows."""
-    raise NotImplementedError
-
-
 def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
     """A layer of a prompt's pass, expert e on device e modulo `devices`."""
     rng = np.random.default_rng(seed)
@@ -87,7 +82,7 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
         placement=placement,
         links=links,
         missing=Missing(),
-        forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0, unforeseen),
+        forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0),
         selection=Selection(weights, indices),
         table=table(experts, k, rng),
     )
@@ -99,7 +94,8 @@ def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Ca
     distance = np.linalg.norm(outputs[:, None] - np.vstack([outputs, np.zeros(64)])[None], axis=2)
     shares = np.tile(LEVELS, (layers, k, 1))
     distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
-    outputs_of = Outputs(distances, np.full(layers, 6.0), np.linspace(1, 5, layers))
+    norms = np.repeat(distances[:, None, :, -1], experts, axis=1)
+    outputs_of = Outputs(distances, norms, *(np.linspace(*ends, layers) for ends in ((6, 6), (1, 5), (0.003, 0.015))))
     return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 
@@ -120,7 +116,7 @@ def main() -> None:
     table = Table("policy", *(f"{e} experts, k = {k}, {d} devices" for e, k, d in SIZES))
     table.title = f"median CPU ms a decision, {TOKENS} tokens"
     seen = [[layer(*size, SEED + number) for number in range(LAYERS + 1)] for size in SIZES]
-    for row in (*POLICIES, *OPTIONS):
+    for row in (*(name for name, kind in POLICIES.items() if not kind.foresees), *OPTIONS):
         name, options = row.split(",")[0], OPTIONS.get(row, {})
         table.add_row(row, *(f"{decision_ms(name, options, layers):.1f}" for layers in seen))
     Console(width=110).print(table)

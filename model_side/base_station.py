@@ -127,7 +127,7 @@ class BaseStation:
                 self.predictor,
                 self._token_bytes,
                 depart_ns,
-                lambda work: self._foreseen_ns(work, depart_ns, deadline_ns),
+                None if self._foresee is None else lambda work: self._foreseen_ns(work, depart_ns, deadline_ns),
             ),
             Selection(gate.weights, gate.indices),
             work,
@@ -190,9 +190,8 @@ class BaseStation:
 
     def _foreseen_ns(self, work: DeviceWork, depart_ns: int, deadline_ns: int) -> Floats:
         """When each device [D] will be done; 0 of one that gets nothing."""
+        assert self._foresee is not None
         transfers = self._transfers(work)
-        if self._foresee is None:
-            raise RequestError("policies", "what will come, only a what-if can tell: cosim replay RUN --policy NAME")
         done_ns = np.zeros(self.placement.devices)
         done_ns[[transfer.device for transfer in transfers]] = self._foresee(transfers, depart_ns, deadline_ns)
         return done_ns
@@ -222,7 +221,7 @@ class LayerForecast:
     predictor: Predictor
     token_bytes: int
     depart_ns: int
-    foreseen_ns: Callable[[DeviceWork], Floats]
+    foreseen_ns: Callable[[DeviceWork], Floats] | None = None
 
     def work(self, selection: Selection) -> DeviceWork:
         """See `Forecast.work`."""
@@ -238,6 +237,8 @@ class LayerForecast:
 
     def foresee(self, work: DeviceWork) -> Floats:
         """See `Forecast.foresee`."""
+        if self.foreseen_ns is None:
+            raise RequestError("policies", "what will come, only a what-if can tell; say foresees in the policy")
         return np.maximum(self.foreseen_ns(work) - self.depart_ns, 0) / NS_PER_S
 
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:

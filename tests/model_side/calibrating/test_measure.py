@@ -62,6 +62,10 @@ def test_distances_are_those_of_experts_done_by_their_definition(measured, input
                 away = (outputs[expert] - outputs[other])[sent].detach().norm(dim=1)
                 expected = float(away.square().mean().sqrt()) if sent.any() else 0
                 assert table.distance[layer, expert, other] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+            for other in range(experts):
+                length = outputs[other][sent].detach().norm(dim=1)
+                expected = float(length.square().mean().sqrt()) if sent.any() else 0
+                assert table.norm[layer, expert, other] == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_the_output_is_that_of_the_routed_experts_alone(measured, inputs):
@@ -87,7 +91,34 @@ def test_sensitivity_is_the_divergence_from_the_model_without_a_layers_experts()
         )
         assert table.sensitivity[layer] == pytest.approx(float(kl) / TOKENS, rel=1e-4)
         assert table.sensitivity[layer] > 1e-4
-    assert table.curvature == pytest.approx(table.sensitivity / table.output_norm**2)
+
+
+def test_curvature_is_the_divergence_without_each_tokens_lightest_expert_over_the_squares_of_these():
+    """Forward hooks take them out of what the unmodified model's blocks put out."""
+    table = measure(SplitModel(small_model("mixtral")), SEQUENCES, "m", "t")
+    model = small_model("mixtral")
+    whole = passes(model, lambda _: lambda *_: None)
+    for layer in range(3):
+        squares = []
+
+        def hook_of(number, changed=layer, squares=squares):
+            def without(block, arguments, output):
+                if number != changed:
+                    return None
+                hidden = arguments[0][0]
+                _, weights, indices = block.gate(hidden)
+                lightest = weights.argmin(dim=1, keepdim=True)
+                part = expert_by_expert(block, hidden, weights.gather(1, lightest), indices.gather(1, lightest))
+                squares.append(part[1:].square().sum())
+                return output - part.to(output.dtype)
+
+            return without
+
+        changed = passes(model, hook_of)
+        kl = torch.nn.functional.kl_div(
+            torch.cat(changed).log_softmax(-1), torch.cat(whole).log_softmax(-1), log_target=True, reduction="sum"
+        )
+        assert table.curvature[layer] == pytest.approx(float(kl) / float(sum(squares)), rel=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
