@@ -95,7 +95,8 @@ def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Ca
     shares = np.tile(LEVELS, (layers, k, 1))
     distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
     norms = np.repeat(distances[:, None, :, -1], experts, axis=1)
-    outputs_of = Outputs(distances, norms, *(np.linspace(*ends, layers) for ends in ((6, 6), (1, 5), (0.003, 0.015))))
+    each = (np.full(layers, 6.0), np.linspace(1, 5, layers), np.linspace(0.003, 0.015, layers))
+    outputs_of = Outputs(distances, norms, *each)
     return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 
