@@ -94,7 +94,8 @@ def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Ca
     distance = np.linalg.norm(outputs[:, None] - np.vstack([outputs, np.zeros(64)])[None], axis=2)
     shares = np.tile(LEVELS, (layers, k, 1))
     distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
-    outputs_of = Outputs(distances, np.full(layers, 6.0), np.linspace(1, 5, layers))
+    worth = np.linspace(1, 5, layers)
+    outputs_of = Outputs(distances, np.full(layers, 6.0), worth, worth / 36)
     return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 

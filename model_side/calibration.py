@@ -35,12 +35,14 @@ class Outputs:
     |f_i(x) - f_j(x)|^2; in the last column of |f_i(x)|^2, the distance to nothing. 0 for an expert that no token chose,
     which `Calibration.popularity` tells. `output_norm` [L]: the root of the mean of |sum_i w_i f_i(x)|^2, what the
     routed experts add to the residual stream. `sensitivity` [L]: nats a token, the mean of KL(p || q), p the model's
-    next-token distribution and q that without any routed expert of the layer.
+    next-token distribution and q that without any routed expert of the layer. `curvature` [L]: nats a token for the
+    mean square of an error in the layer's output, measured with half of what the routed experts add.
     """
 
     distance: Floats
     output_norm: Floats
     sensitivity: Floats
+    curvature: Floats
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,12 @@ class Calibration:
 
     @property
     def curvature(self) -> Floats:
-        """Nats a token [L] for the mean square of an error in the layer's output: `sensitivity / output_norm^2`.
+        """See `Outputs`. KL grows with the square of a small error, so this turns mean square errors into nats.
 
-        KL grows with the square of a small error. That an error harms as leaving out all does, whatever its size and
-        direction, is a guess; docs/model/calibration.md has how well it holds.
+        That an error harms as one of half the output does, whatever its size and direction, is a guess;
+        docs/model/calibration.md has how well it holds.
         """
-        square = self.output_norm**2
-        return np.divide(self.sensitivity, square, out=np.zeros_like(square), where=square > 0)
+        return self._measured.curvature
 
     @property
     def _measured(self) -> Outputs:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a model: all experts of a layer on what the layer gets, and the model without one layer after another."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +19,9 @@ from model_side.routing import Floats
 _MOST_FIGURES = 1 << 25
 """Of experts' outputs at a time."""
 
+LEFT = (0.0, 0.5)
+"""Of the weights of one layer's experts, to tell its sensitivity and its curvature."""
+
 Tell = Callable[[int, int], None]
 
 
@@ -28,30 +32,29 @@ def measure(
     """The whole table, sequence after sequence; `model` and `text` name what it is of.
 
     The first token of a sequence is not counted: attention goes there when it has nowhere to go, and its states are
-    many times as long as any other's. A sequence takes 1 + L passes of the model, in the first of which each layer
+    many times as long as any other's. A sequence takes 1 + 2 L passes of the model, in the first of which each layer
     computes all E experts as well. `tell` hears how many tokens are done, of how many.
     """
     layers = [_Layer(block.experts, split.num_experts) for block in split.blocks]
-    cost = np.zeros(len(layers))
+    costs = np.zeros((len(LEFT), len(layers)))
     total = sum(map(len, sequences)) - len(sequences)
     done = 0
     for sequence in sequences:
         tokens = torch.tensor([sequence], device=split.model.device)
         with _listening(split, layers):
             log_p = _log_probabilities(split.model, tokens)
-        for number in range(len(layers)):
-            with split.routed(_without(number, split.num_experts)):
+        for number, (place, left) in itertools.product(range(len(layers)), enumerate(LEFT)):
+            with split.routed(_leaving(number, left)):
                 log_q = _log_probabilities(split.model, tokens)
-            cost[number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
+            costs[place, number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
         done += len(sequence) - 1
         tell(done, total)
     weights, indices = ([np.concatenate(getattr(layer, part)) for layer in layers] for part in ("weights", "indices"))
     table = of_routing(model, text, weights, indices, split.num_experts)
-    outputs = Outputs(
-        np.stack([layer.distance() for layer in layers]),
-        np.array([np.sqrt(layer.square / total) for layer in layers]),
-        cost / total,
-    )
+    squares = np.array([layer.square / total for layer in layers])
+    lost, halved = costs / total
+    curvature = np.divide(halved, squares / 4, out=np.zeros_like(squares), where=squares > 0)
+    outputs = Outputs(np.stack([layer.distance() for layer in layers]), np.sqrt(squares), lost, curvature)
     return replace(table, outputs=outputs).rounded()
 
 
@@ -114,13 +117,11 @@ def _listening(split: SplitModel, layers: Sequence[_Layer]) -> Iterator[None]:
         yield
 
 
-def _without(number: int, experts: int) -> Callable[[GateOutput], tuple[Tensor, Tensor]]:
-    """A route that leaves out all experts of one layer."""
+def _leaving(number: int, part: float) -> Callable[[GateOutput], tuple[Tensor, Tensor]]:
+    """A route that leaves so much of the weights in one layer."""
 
     def route(gate: GateOutput) -> tuple[Tensor, Tensor]:
-        if gate.layer != number:
-            return gate.weights, gate.indices
-        return gate.weights, torch.full_like(gate.indices, experts)
+        return gate.weights * (part if gate.layer == number else 1), gate.indices
 
     return route
 

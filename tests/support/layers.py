@@ -97,7 +97,7 @@ def table_of(layers: int, experts: int, k: int, seed: int = 1) -> Calibration:
         np.quantile(shares, LEVELS, axis=1).transpose(1, 2, 0),
         np.quantile(ratio, LEVELS, axis=1).T,
         np.tile(np.eye(experts) * k / experts, (layers, 1, 1)),
-        Outputs(distance, chance.uniform(2, 4, layers), chance.uniform(0.05, 0.5, layers)),
+        Outputs(distance, *chance.uniform([[2], [0.05], [0.01]], [[4], [0.5], [0.1]], (3, layers))),
     )
 
 
