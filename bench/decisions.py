@@ -94,9 +94,9 @@ def table(experts: int, k: int, rng: np.random.Generator, layers: int = 4) -> Ca
     distance = np.linalg.norm(outputs[:, None] - np.vstack([outputs, np.zeros(64)])[None], axis=2)
     shares = np.tile(LEVELS, (layers, k, 1))
     distances, together = (np.tile(part, (layers, 1, 1)) for part in (distance, np.eye(experts)))
+    worth = np.linspace(1, 5, layers)
     norms = np.repeat(distances[:, None, :, -1], experts, axis=1)
-    each = (np.full(layers, 6.0), np.linspace(1, 5, layers), np.linspace(0.003, 0.015, layers))
-    outputs_of = Outputs(distances, norms, *each)
+    outputs_of = Outputs(distances, norms, np.full(layers, 6.0), worth, worth / 36)
     return Calibration("", "", 1, shares, shares[:, 0], together, outputs_of)
 
 

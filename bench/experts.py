@@ -46,9 +46,9 @@ RULES: dict[str, tuple[str, dict[str, object], str]] = {
     "substitute, eps 0.05": ("substitute", {"eps": 0.05}, "shared"),
     "substitute, eps 0.1": ("substitute", {"eps": 0.1}, "shared"),
     "substitute, eps 0.2": ("substitute", {"eps": 0.2}, "shared"),
-    "substitute, eps 0.15, layers alike": ("substitute", {"eps": 0.15, "by_sensitivity": False}, "shared"),
-    "substitute, eps 0.3, layers alike": ("substitute", {"eps": 0.3, "by_sensitivity": False}, "shared"),
-    "substitute, eps 0.6, layers alike": ("substitute", {"eps": 0.6, "by_sensitivity": False}, "shared"),
+    "substitute, eps 0.15, layers alike": ("substitute", {"eps": 0.15, "by_cost": False}, "shared"),
+    "substitute, eps 0.3, layers alike": ("substitute", {"eps": 0.3, "by_cost": False}, "shared"),
+    "substitute, eps 0.6, layers alike": ("substitute", {"eps": 0.6, "by_cost": False}, "shared"),
 }
 
 

@@ -34,11 +34,9 @@ class Outputs:
     `distance` [L, E, E + 1]: over the tokens that the model sends to expert i, the root of the mean of
     |f_i(x) - f_j(x)|^2; in the last column of |f_i(x)|^2, the distance to nothing. 0 for an expert that no token chose,
     which `Calibration.popularity` tells. `norm` [L, E, E]: over these tokens, the root of the mean of |f_j(x)|^2.
-    `output_norm` [L]: the root of the mean of |sum_i w_i f_i(x)|^2, what the
-    routed experts add to the residual stream. `sensitivity` [L]: nats a token, the mean of KL(p || q), p the model's
-    next-token distribution and q that without any routed expert of the layer. `curvature` [L]: nats a token for a mean
-    square error of 1 in what the routed experts add, measured by leaving out each token's lightest expert, while the
-    others weigh what they did. KL grows with the square of a small error, so it says what other small ones cost.
+    `output_norm` [L]: the root of the mean of |sum_i w_i f_i(x)|^2, what the routed experts add to the residual stream. `sensitivity` [L]: nats a token, the mean of KL(p || q), p the model's
+    next-token distribution and q that without any routed expert of the layer. `curvature` [L]: nats a token for the
+    mean square of an error in the layer's output, measured with half of what the routed experts add.
     """
 
     distance: Floats
@@ -104,7 +102,11 @@ class Calibration:
 
     @property
     def curvature(self) -> Floats:
-        """See `Outputs`."""
+        """See `Outputs`. KL grows with the square of a small error, so this turns mean square errors into nats.
+
+        That an error harms as one of half the output does, whatever its size and direction, is a guess;
+        docs/model/calibration.md has how well it holds.
+        """
         return self._measured.curvature
 
     @property

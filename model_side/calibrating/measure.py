@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a model: all experts of a layer on what it gets, and the model with one layer after another changed."""
+"""Measure a model: all experts of a layer on what the layer gets, and the model without one layer after another."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,11 +13,14 @@ from torch import Tensor
 
 from model_side.calibrating.routing import of_routing
 from model_side.calibration import Calibration, Outputs
-from model_side.model.moe import GateOutput, Route, SplitModel
+from model_side.model.moe import GateOutput, SplitModel
 from model_side.routing import Floats
 
 _MOST_FIGURES = 1 << 25
 """Of experts' outputs at a time."""
+
+LEFT = (0.0, 0.5)
+"""Of the weights of one layer's experts, to tell its sensitivity and its curvature."""
 
 Tell = Callable[[int, int], None]
 
@@ -32,28 +36,30 @@ def measure(
     computes all E experts as well. `tell` hears how many tokens are done, of how many.
     """
     layers = [_Layer(block.experts, split.num_experts) for block in split.blocks]
-    cost = np.zeros((2, len(layers)))
+    costs = np.zeros((len(LEFT), len(layers)))
     total = sum(map(len, sequences)) - len(sequences)
     done = 0
     for sequence in sequences:
         tokens = torch.tensor([sequence], device=split.model.device)
         with _listening(split, layers):
             log_p = _log_probabilities(split.model, tokens)
-        for number in range(len(layers)):
-            for what, route in enumerate((_without_all, _without_lightest)):
-                with split.routed(route(number, split.num_experts)):
-                    log_q = _log_probabilities(split.model, tokens)
-                cost[what, number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
+        for number, (place, left) in itertools.product(range(len(layers)), enumerate(LEFT)):
+            with split.routed(_leaving(number, left)):
+                log_q = _log_probabilities(split.model, tokens)
+            costs[place, number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
         done += len(sequence) - 1
         tell(done, total)
     weights, indices = ([np.concatenate(getattr(layer, part)) for layer in layers] for part in ("weights", "indices"))
     table = of_routing(model, text, weights, indices, split.num_experts)
+    squares = np.array([layer.square / total for layer in layers])
+    lost, halved = costs / total
+    curvature = np.divide(halved, squares / 4, out=np.zeros_like(squares), where=squares > 0)
     outputs = Outputs(
         np.stack([layer.distance() for layer in layers]),
         np.stack([layer.norm() for layer in layers]),
-        np.array([np.sqrt(layer.square / total) for layer in layers]),
-        cost[0] / total,
-        np.array([nats / (layer.lightest or 1) for nats, layer in zip(cost[1], layers, strict=True)]),
+        np.sqrt(squares),
+        lost,
+        curvature,
     )
     return replace(table, outputs=outputs).rounded()
 
@@ -69,7 +75,6 @@ class _Layer:
         self.weights: list[Any] = []
         self.indices: list[Any] = []
         self.square = 0.0
-        self.lightest = 0.0
 
     def add(self, hidden: Tensor, indices: Tensor, weights: Tensor, output: Tensor) -> None:
         """What the experts of this layer were given, and what they gave."""
@@ -82,11 +87,11 @@ class _Layer:
         step = max(1, _MOST_FIGURES // (count * hidden.shape[1]))
         for first in range(0, len(hidden), step):
             part = slice(first, first + step)
-            self._compare(hidden[part], indices[part], weights[part])
+            self._compare(hidden[part], indices[part], weights.dtype)
 
-    def _compare(self, hidden: Tensor, indices: Tensor, weights: Tensor) -> None:
+    def _compare(self, hidden: Tensor, indices: Tensor, dtype: torch.dtype) -> None:
         count = len(self._tokens)
-        one = torch.ones(len(hidden), 1, dtype=weights.dtype, device=hidden.device)
+        one = torch.ones(len(hidden), 1, dtype=dtype, device=hidden.device)
         whose = torch.zeros(len(hidden), 1, dtype=indices.dtype, device=hidden.device)
         given = [self._experts.forward(hidden, whose + expert, one).float() for expert in range(count)]
         outputs = torch.stack([*given, torch.zeros_like(given[0])])
@@ -97,10 +102,6 @@ class _Layer:
             self._squares[expert] += away.cpu().numpy()
             self._norms[expert] += there[:-1].square().sum(dim=(1, 2), dtype=torch.float64).cpu().numpy()
             self._tokens[expert] += int(sent.sum())
-        slot = _lightest(weights)
-        lightest = outputs[indices.gather(1, slot)[:, 0], torch.arange(len(hidden), device=hidden.device)]
-        square = weights.gather(1, slot)[:, 0].double().square() * lightest.double().square().sum(dim=1)
-        self.lightest += float(square.sum())
 
     def distance(self) -> Floats:
         """See `Outputs.distance`, of this layer [E, E + 1]."""
@@ -128,32 +129,13 @@ def _listening(split: SplitModel, layers: Sequence[_Layer]) -> Iterator[None]:
         yield
 
 
-def _without_all(number: int, experts: int) -> Route:
-    """A route that leaves out all experts of one layer."""
+def _leaving(number: int, part: float) -> Callable[[GateOutput], tuple[Tensor, Tensor]]:
+    """A route that leaves so much of the weights in one layer."""
 
     def route(gate: GateOutput) -> tuple[Tensor, Tensor]:
-        if gate.layer != number:
-            return gate.weights, gate.indices
-        return gate.weights, torch.full_like(gate.indices, experts)
+        return gate.weights * (part if gate.layer == number else 1), gate.indices
 
     return route
-
-
-def _without_lightest(number: int, experts: int) -> Route:
-    """A route that leaves out each token's lightest expert of one layer; the others weigh what they did."""
-
-    def route(gate: GateOutput) -> tuple[Tensor, Tensor]:
-        if gate.layer != number:
-            return gate.weights, gate.indices
-        return gate.weights, gate.indices.scatter(1, _lightest(gate.weights), experts)
-
-    return route
-
-
-def _lightest(weights: Tensor) -> Tensor:
-    """The slot [N, 1] of each token's lightest expert; of equal ones the last."""
-    slots = weights.shape[1]
-    return slots - 1 - weights.flip(1).argmin(dim=1, keepdim=True)
 
 
 def _log_probabilities(model: Any, tokens: Tensor) -> Tensor:

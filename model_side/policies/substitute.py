@@ -27,8 +27,8 @@ class Substitute(Policy):
 
     `eps`: how much may change, relatively: the bound over the root mean square of what the layer's experts add.
 
-    `by_sensitivity`: whether a layer whose experts are worth more nats may change less, by their square root, so that
-    each may cost the same; `eps` then is that of a layer of the mean sensitivity.
+    `by_cost`: whether a layer in which the same change costs more nats may change less, so that each may cost the same
+    by the calibration's curvature; `eps` then is that of a layer of the mean cost.
     """
 
     name: ClassVar[str] = "substitute"
@@ -38,12 +38,12 @@ class Substitute(Policy):
     source: ClassVar[str] = (
         "SiftMoE (arXiv 2603.23888). Its abstract was seen; maps, bound and table in notes of others. There it is the "
         "mean distance and the least energy before a deadline, and layers share a budget by how errors grow; the root "
-        "mean square, the squares of predicted seconds, eps_l by sensitivity and the search are ours."
+        "mean square, the squares of predicted seconds, eps_l by curvature and the search are ours."
     )
     needs_calibration: ClassVar[Literal["", "routing", "outputs"]] = "outputs"
 
     eps: Annotated[float, Meta(ge=0)] = 0.1
-    by_sensitivity: bool = True
+    by_cost: bool = True
 
     def __call__(self, layer: Layer) -> Selection:
         from model_side.policies.replacing import Loads, nearest, replace  # noqa: PLC0415  (numba takes a while to load)
@@ -65,9 +65,8 @@ class Substitute(Policy):
 
     def _eps(self, table: Calibration, number: int) -> float:
         """eps_l."""
-        if not self.by_sensitivity or table.sensitivity[number] <= 0:
-            return self.eps
-        return self.eps * float(np.sqrt(table.sensitivity.mean() / table.sensitivity[number]))
+        cost = table.curvature * table.output_norm**2
+        return self.eps * float(np.sqrt(cost.mean() / cost[number])) if self.by_cost and cost[number] > 0 else self.eps
 
 
 def _lines(layer: Layer) -> tuple[Floats, Floats]:

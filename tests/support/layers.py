@@ -103,7 +103,7 @@ def table_of(layers: int, experts: int, k: int, seed: int = 1) -> Calibration:
         Outputs(
             distance,
             np.repeat(distance[:, None, :, -1], experts, axis=1),
-            *(chance.uniform(*between, layers) for between in ((2, 4), (0.05, 0.5), (0.005, 0.05))),
+            *chance.uniform([[2], [0.05], [0.01]], [[4], [0.5], [0.1]], (3, layers)),
         ),
     )
 

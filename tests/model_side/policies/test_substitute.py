@@ -54,7 +54,7 @@ def budget_of(layer: Layer, eps: float) -> float:
 @settings(deadline=None)  # compiles
 @given(st.integers(1, 2).flatmap(lambda k: linear_layers(1, k)), st.floats(0, 1.5))
 def test_one_token_has_the_best_of_all_maps(layer: Layer, eps: float):
-    chosen = decide(layer, "substitute", eps=eps, by_sensitivity=False)
+    chosen = decide(layer, "substitute", eps=eps, by_cost=False)
     own = layer.indices[0].tolist()
     own_s = max(seconds_of(layer, layer.indices))
     budget, heaviest = budget_of(layer, eps), int(layer.weights[0].argmax())
@@ -71,7 +71,7 @@ def test_one_token_has_the_best_of_all_maps(layer: Layer, eps: float):
 @settings(deadline=None)
 @given(st.integers(1, 5).flatmap(lambda k: linear_layers(12, k)), st.floats(0, 1.5))
 def test_many_tokens_keep_their_bounds_and_the_layer_is_never_slower(layer: Layer, eps: float):
-    chosen = decide(layer, "substitute", eps=eps, by_sensitivity=False)
+    chosen = decide(layer, "substitute", eps=eps, by_cost=False)
     for token in range(layer.tokens):
         assert error_of(layer, token, chosen.indices[token].tolist()) <= budget_of(layer, eps) * (1 + NEAR)
     before, after = seconds_of(layer, layer.indices), seconds_of(layer, chosen.indices)
@@ -124,12 +124,12 @@ def test_tokens_spread_over_twins():
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_layer_of_more_sensitivity_has_less_to_spend(number):
+def test_a_layer_where_it_costs_more_has_less_to_spend(number):
     """By the square root: so that its nats, which go with the square, are the same."""
     gate = gate_of(np.zeros((1, 4), np.float32), 1, layer=number)
     layer = alike(layer_of(gate, one_each(4), token_s=[1, 0.1, 0.1, 0.1]))
-    table = layer.table
-    whole = float(10 / table.output_norm[number] * np.sqrt(table.sensitivity[number] / table.sensitivity.mean()))
+    cost = layer.table.curvature * layer.table.output_norm**2
+    whole = float(10 / layer.table.output_norm[number] * np.sqrt(cost[number] / cost.mean()))
     assert decide(layer, "substitute", eps=0.999 * whole) is layer.selection
     assert decide(layer, "substitute", eps=1.001 * whole) is not layer.selection
 
