@@ -23,6 +23,7 @@ from model_side.routing import Remainder
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Device = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=1, lt=2**32)]
 
 NETWORKS = ("live", "analytic")
@@ -49,9 +50,18 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which device holds which expert: `round-robin`, or a list with the device of each expert."""
+    """Which device holds which expert (docs/model/placement.md).
 
-    experts: Literal["round-robin"] | list[Annotated[int, Meta(ge=0)]] = "round-robin"
+    `experts`: a rule, or a list with the device of each expert, or with the list of the devices of its replicas.
+    `layers`: such a list for each MoE layer. `replicas`: by a rule, on how many devices each expert is, where memory is
+    left. `routing`: a Parquet file with recorded routing, by which `ranked` knows which experts matter; without it
+    `model.routing`.
+    """
+
+    experts: Literal["round-robin", "memory", "ranked"] | list[Device | list[Device]] = "round-robin"
+    layers: list[list[Device | list[Device]]] = field(default_factory=list)
+    replicas: Count = 1
+    routing: str = ""
 
 
 class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -240,6 +250,7 @@ def convert(values: dict[str, Any]) -> Config:
     if config.prediction not in PREDICTORS:
         there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"
         raise RequestError("prediction", f"nobody knows {config.prediction!r}; {there}")
+    _check_placement(config)
     if config.model.routing:
         _check_routing(config)
     return config
@@ -266,6 +277,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
+
+
+def _check_placement(config: Config) -> None:
+    where = config.placement
+    is_rule = isinstance(where.experts, str)
+    if where.layers and where.experts != "round-robin":
+        raise RequestError("placement.layers", "says where experts are, as does placement.experts; give one of them")
+    if where.replicas > 1 and (where.layers or not is_rule):
+        raise RequestError("placement.replicas", "belongs to a rule; a list names the devices of replicas itself")
+    if where.routing and where.experts != "ranked":
+        raise RequestError("placement.routing", 'is for placement.experts = "ranked"; leave it out')
+    if where.experts == "ranked" and not (where.routing or config.model.routing):
+        reason = "is what ranked counts by; name recorded routing of this model, as cosim routing writes it"
+        raise RequestError("placement.routing", reason)
 
 
 def _check_routing(config: Config) -> None:

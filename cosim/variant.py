@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.network import NS_PER_S, NetworkInfo, RequestError
 from cosim.checks import check_devices
 from cosim.config import Config
+from cosim.fleet import Fleet, fleet_of, nearness
 from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
@@ -22,16 +23,12 @@ from cosim.screen.display import Display
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
 from model_side.exchange import LayerExchange
-from model_side.hardware.profiles import PROFILES
-from model_side.hardware.roofline import RooflineTimes
-from model_side.placement import place
 from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.serving import Serving
-from model_side.shapes import wire_shape
 
 
 def run_variants(
@@ -66,6 +63,7 @@ def run_variants(
     if apart:  # one network at a time is open
         with closing(network(*apart[0])) as other:
             _check_shares([name for _, _, name in apart], other.info)
+    near = nearness(config, journal, sources.get(config.networks[0]))
     first = network(*pending[0])
     try:
         _check_shares([name for _, kind, name in pending if kind == first_kind], first.info)
@@ -73,6 +71,7 @@ def run_variants(
             band_of(first.info)
         check_devices(config, len(first.info.devices))
         serving = serve()
+        fleet = fleet_of(config, serving.shape, len(first.info.devices), near)
         journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
@@ -80,7 +79,7 @@ def run_variants(
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
             policy = make_policy(name, config.policy)
-            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display)
+            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, fleet, display)
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
@@ -125,37 +124,25 @@ class Variant:
         journal: Journal,
         network: JournaledNetwork,
         serving: Serving,
+        fleet: Fleet,
         display: Display,
     ):
-        devices, exchange = network.info.devices, config.exchange
-        shape = wire_shape(config.model.wire_profile, serving.shape)
-        placement = place(len(serving.shape.moe_layers), shape.experts, len(devices), config.placement.experts)
-        named = config.devices.hardware
-        names = [named] if isinstance(named, str) else named
-        hardware = [names[device % len(names)] for device in range(len(devices))]
-        compute = RooflineTimes(
-            shape,
-            PROFILES[config.base_station.hardware],
-            [PROFILES[name] for name in hardware],
-            config.base_station.weight_bits,
-            config.devices.weight_bits,
-        )
+        exchange = config.exchange
         self.base_station = BaseStation(
             network,
-            placement,
-            compute,
+            fleet.placement,
+            fleet.compute,
             policy,
-            PREDICTORS[config.prediction](len(devices)),
-            shape.token_bytes,
+            PREDICTORS[config.prediction](len(network.info.devices)),
+            fleet.shape.token_bytes,
             round(exchange.deadline_s * NS_PER_S),
             exchange.wait,
             Missing(exchange.missing, exchange.missing_top_n),
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
         )
-        journal.add_variant(
-            number, policy_name, kind, network.info, hardware, placement.held(), policy_sources(policy_name)
-        )
+        held, sources = fleet.placement.held(), policy_sources(policy_name)
+        journal.add_variant(number, policy_name, kind, network.info, fleet.hardware, held, sources)
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run's figures as tables, the variants side by side."""
 
+import json
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -105,6 +106,10 @@ def _error(error: "Error") -> tuple[str, ...]:
 
 
 def _short(experts: str) -> str:
+    """The experts of a device; where its layers differ, how many it has of one."""
+    if experts.startswith("[["):
+        counts = sorted(len(layer) for layer in json.loads(experts))
+        return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} a layer"
     numbers = experts.strip("[]")
     return numbers if len(numbers) <= 16 else numbers[:13] + "..."
 

@@ -31,7 +31,7 @@ FLOORS = {
     "model_side": [
         ["quality", "record_routing", "routing", "shapes"],
         ["placement", "prediction"],
-        ["selection"],
+        ["placing", "selection"],
         ["exchange", "hardware"],
         ["policies"],
         ["base_station"],
@@ -43,7 +43,7 @@ FLOORS = {
         ["ahead", "config", "errors", "folders"],
         ["importing", "record", "seeds"],
         ["networks"],
-        ["checks", "results"],
+        ["checks", "fleet", "results"],
         ["screen"],
         ["variant"],
         ["experiment"],
