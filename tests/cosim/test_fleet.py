@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from bridge.network import RequestError
-from cosim import config
+from cosim import config, experiment
 from cosim.checks import check, check_devices
 from cosim.errors import Diverged
 from cosim.experiment import replay, resume, what_if
@@ -23,6 +23,7 @@ from cosim.results.summary import summarise
 from cosim.screen.display import Silence
 from cosim.screen.report import print_report
 from model_side.hardware.profiles import PROFILES, expert_work
+from model_side.policies import POLICIES
 from model_side.routing_trace import RoutingTrace
 from model_side.shapes import ModelShape
 from tests.support.routing_traces import SHAPE, make_rows, write_rows
@@ -106,8 +107,6 @@ def test_a_broken_ranked_run_goes_on_where_its_experts_were(ranked, tmp_path, mo
             if not self.left:
                 raise KeyboardInterrupt
 
-    from cosim import experiment
-
     monkeypatch.setattr("cosim.experiment.Ns3Side", Side)
     monkeypatch.setattr("cosim.experiment.check_scenario", lambda asked: None)
     with closing(Journal.open(ranked)) as journal:
@@ -143,6 +142,24 @@ def test_experts_are_where_they_are_put_and_the_run_replays(tmp_path, settings, 
     asked = what_if(folder, out=tmp_path / "asked")
     replay(asked)
     assert held(asked) == expected
+
+
+def test_every_policy_runs_over_replicas_and_replays(tmp_path, monkeypatch):
+    monkeypatch.setattr("cosim.experiment.Ns3Side", Side)
+    monkeypatch.setattr("cosim.experiment.check_scenario", lambda asked: None)
+    trace = write_rows(make_rows(2, 4, 3), tmp_path / "trace.parquet")
+    policies = [name for name, kind in POLICIES.items() if not kind.allocates]  # this network takes no shares
+    settings = [f"model.routing={trace}", "placement.experts=ranked", "placement.replicas=2"]
+    folder = experiment.run(config.load(None, settings, policies), out=tmp_path / "run")
+    replay(folder)
+    where = held(folder)
+    with closing(Journal.open(folder)) as journal:
+        rows = journal.rows(
+            "SELECT layer, chosen_experts, chosen_devices FROM routing JOIN exchanges USING (variant, exchange)"
+        )
+    for layer, experts, devices in rows:
+        pairs = zip(np.frombuffer(experts, "<i2").tolist(), np.frombuffer(devices, "<i2").tolist(), strict=True)
+        assert all(expert in where[device][layer] for expert, device in pairs if expert < EXPERTS)
 
 
 def test_the_report_says_shortly_where_experts_are(ranked):
@@ -193,11 +210,14 @@ def replace_layers(layers: int) -> ModelShape:
 def test_a_placement_that_cannot_be_is_told_before_anything_is_loaded(tmp_path, settings, field, words):
     trace = write_rows(make_rows(), tmp_path / "trace.parquet")
     with pytest.raises(RequestError) as caught:
-        asked = config.load(None, [setting.replace("AT", str(trace)) for setting in settings])
-        check(asked)
-        check_devices(asked, 8)
+        check_for_eight(config.load(None, [setting.replace("AT", str(trace)) for setting in settings]))
     assert caught.value.field == field
     assert words in caught.value.reason
+
+
+def check_for_eight(asked: config.Config) -> None:
+    check(asked)
+    check_devices(asked, 8)
 
 
 def test_layers_and_routing_of_another_model_are_told(tmp_path):
