@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -72,7 +73,7 @@ def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) ->
         compute,
         make_policy(policy),
         Shared(devices),
-        shape.token_bytes,
+        WireFormat(shape.token_bytes),
         10**10,
         on_exchange=records.append,
     )

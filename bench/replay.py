@@ -37,6 +37,7 @@ from cosim.record.exchange_rows import RecordedExchange
 from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -144,7 +145,7 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
         compute = RooflineTimes(SHAPE, PROFILES["nvidia-l4"], hardware, 16, 4)
         steps, line = make_policy(policy), Line(DEVICES)
         base_station = BaseStation(
-            network, placement, compute, steps, line, SHAPE.token_bytes, 10**11, on_exchange=on_exchange
+            network, placement, compute, steps, line, WireFormat(SHAPE.token_bytes), 10**11, on_exchange=on_exchange
         )
         for token in replay.serve(base_station):
             if folder is not None:

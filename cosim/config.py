@@ -18,6 +18,7 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
+from model_side.element import Element
 from model_side.prediction import PREDICTORS
 from model_side.routing import Remainder
 
@@ -88,7 +89,8 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `missing`: what becomes of the weight of experts that a policy leaves out or that do not come back: "shared" among
     the token's others, "kept" as it was, or "top-n": as if the router had normalised over its `missing_top_n` best.
-    `decision_s`: virtual time that a policy takes in each layer.
+    `decision_s`: virtual time that a policy takes in each layer. `element`: what hidden states and answers are rounded
+    to on their way (docs/model/element.md).
     """
 
     deadline_s: Positive = 5.0
@@ -96,6 +98,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     missing: Remainder = Remainder.SHARED
     missing_top_n: Annotated[int, Meta(ge=0)] = 0
     decision_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    element: Element = Element.OWN
 
 
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from cosim.errors import Diverged
 from cosim.networks.probe import Probe, probe_all
 from cosim.networks.source import Source
 from cosim.record.journal import Journal
+from model_side.element import WireFormat, wire_format
 from model_side.hardware.memory import check_memory, expert_bytes, room
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -36,11 +37,11 @@ Nearness = Sequence[float | None]
 class Fleet:
     """The devices of a run.
 
-    `hardware` are their profiles' names, `shape` has the sizes that bytes and work are counted with.
+    `hardware` are their profiles' names, `wire` has the sizes of what they are sent and send.
     """
 
     hardware: list[str]
-    shape: ModelShape
+    wire: WireFormat
     compute: RooflineTimes
     placement: Placement
 
@@ -75,6 +76,7 @@ def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | Non
     bits = config.devices.weight_bits
     base_station = config.base_station
     compute = RooflineTimes(shape, PROFILES[base_station.hardware], hardware, base_station.weight_bits, bits)
+    wire = wire_format(config.exchange.element, shape)
     size_bytes = expert_bytes(shape, bits)
     there = room(hardware, size_bytes)
     layers, where = len(own.moe_layers), config.placement
@@ -85,7 +87,7 @@ def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | Non
         placement = in_proportion(layers, own.experts, there)
     elif where.experts == "ranked":
         assert near is not None
-        importance, seconds = _importance(config, own), _seconds_a_token(compute, shape, near, devices)
+        importance, seconds = _importance(config, own), _seconds_a_token(compute, wire, near, devices)
         order = np.argsort(seconds, kind="stable")
         placement = ranked(importance, seconds, there)
     else:
@@ -93,7 +95,7 @@ def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | Non
     check_memory(placement, hardware, size_bytes, LAYERS if where.layers else FIELD)
     if where.replicas > 1:
         placement = replicated(placement, where.replicas, there, importance, order)
-    return Fleet([each.name for each in hardware], shape, compute, placement)
+    return Fleet([each.name for each in hardware], wire, compute, placement)
 
 
 def _importance(config: Config, own: ModelShape) -> Floats:
@@ -110,11 +112,11 @@ def _importance(config: Config, own: ModelShape) -> Floats:
     return importance
 
 
-def _seconds_a_token(compute: RooflineTimes, shape: ModelShape, near: Nearness, devices: int) -> Floats:
+def _seconds_a_token(compute: RooflineTimes, wire: WireFormat, near: Nearness, devices: int) -> Floats:
     """What one token at one expert of each device takes [D], alone on the network."""
     if len(near) != devices:
         raise Diverged(f"the nearness of {len(near)} devices was recorded, and there are {devices}")
-    away_s = np.array([np.inf if each is None else each for each in near]) * shape.token_bytes
+    away_s = np.array([np.inf if each is None else each for each in near]) * wire.token_bytes
     return away_s + compute.devices_s(np.ones(devices, dtype=np.int64), np.arange(devices))
 
 

@@ -108,7 +108,7 @@ def serving_of(config: Config) -> Serving:
     from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
     asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
-    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality)
+    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality, config.exchange.element)
 
 
 class Variant:
@@ -134,7 +134,7 @@ class Variant:
             fleet.compute,
             policy,
             PREDICTORS[config.prediction](len(network.info.devices)),
-            fleet.shape.token_bytes,
+            fleet.wire,
             round(exchange.deadline_s * NS_PER_S),
             exchange.wait,
             Missing(exchange.missing, exchange.missing_top_n),

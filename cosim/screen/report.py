@@ -13,6 +13,7 @@ from rich.table import Table
 from bridge.network import Status
 from cosim.record.journal import Journal
 from cosim.results.summary import Series, Slots, VariantSummary
+from model_side.element import Element
 from model_side.quality import GateProxy
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ _EXPERTS: list[Row] = [
 def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
     """Quality where a model ran, its proxy where none did; never one under the other's heading."""
     if any(variant.proxy for variant in variants):
-        return [("quality by proxy only: no model ran", _PROXY)]
+        elements = {variant.element for variant in variants} - {Element.OWN}
+        unknown = f", so what {', '.join(elements)} costs is not known" if elements else ""
+        return [(f"quality by proxy only: no model ran{unknown}", _PROXY)]
     return [("quality against the unmodified model", _QUALITY)]
 
 

@@ -30,7 +30,7 @@ FLOORS = {
     ],
     "model_side": [
         ["quality", "record_routing", "routing", "shapes"],
-        ["placement", "prediction"],
+        ["element", "placement", "prediction"],
         ["placing", "selection"],
         ["exchange", "hardware"],
         ["policies"],
