@@ -45,7 +45,8 @@ def _scaled(
 ) -> Tensor:
     """Each row over a scale under which its largest amount is `most`, made `near` what the element has, and back."""
     wide = values.float()
-    scale = (wide.abs().amax(dim=1, keepdim=True) / most).to(scale_dtype).float()
+    scale = wide.abs().amax(dim=1, keepdim=True) / most
+    scale = scale.clamp(max=torch.finfo(scale_dtype).max).to(scale_dtype).float()
     scale = torch.where(scale > 0, scale, 1.0)
     return (near(wide / scale) * scale).to(values.dtype)
 

@@ -43,8 +43,9 @@ def test_sixteen_bits_are_rounded_as_ieee_and_numpy_do(x: np.ndarray):
     assert (rounded(torch.from_numpy(x), Element.BF16).numpy() == nearest_even).all()
 
 
-def test_fp16_saturates():
+def test_what_is_too_large_for_fp16_or_a_scale_saturates():
     assert rounded(torch.tensor([[1e6, -1e6]]), Element.FP16).tolist() == [[65504.0, -65504.0]]
+    assert rounded(torch.tensor([[1e6, -1e6]]), Element.INT4).tolist() == [[7 * 65504.0, -7 * 65504.0]]
 
 
 @given(values)
