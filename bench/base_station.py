@@ -17,6 +17,7 @@ from rich.table import Table
 from bench.decisions import table as calibration_table
 from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -73,7 +74,7 @@ def measure(policy: str, devices: int, experts: int, top_k: int, tokens: int) ->
         compute,
         make_policy(policy),
         Shared(devices),
-        shape.token_bytes,
+        WireFormat(shape.token_bytes),
         10**10,
         on_exchange=records.append,
         calibration=calibration_table(experts, top_k, np.random.default_rng(1), layers=1),

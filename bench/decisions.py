@@ -17,6 +17,7 @@ from rich.table import Table
 from bridge.network import LinkState, Outcome
 from model_side.base_station import LayerForecast
 from model_side.calibration import LEVELS, Calibration, Outputs
+from model_side.element import WireFormat
 from model_side.placement import LayerPlacement
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
@@ -82,7 +83,7 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
         placement=placement,
         links=links,
         missing=Missing(),
-        forecast=LayerForecast(placement, Compute(token_s), predictor, TOKEN_BYTES, 0),
+        forecast=LayerForecast(placement, Compute(token_s), predictor, WireFormat(TOKEN_BYTES), 0),
         selection=Selection(weights, indices),
         table=table(experts, k, rng),
     )

@@ -38,6 +38,7 @@ from cosim.record.exchange_rows import RecordedExchange
 from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -151,7 +152,7 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
             compute,
             steps,
             line,
-            SHAPE.token_bytes,
+            WireFormat(SHAPE.token_bytes),
             10**11,
             on_exchange=on_exchange,
             calibration=known,

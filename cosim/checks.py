@@ -22,12 +22,14 @@ from model_side.model.model_folder import (
     folder_of,
     token_counter,
 )
-from model_side.placement import place
+from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
 from model_side.shapes import OWN, WIRE_PROFILES
 
 _CHARACTERS_A_TOKEN = 16
 """More than any text needs; a text that is so long need not be counted."""
+_ANY_DEVICE = 1 << 16
+"""More devices than a network has."""
 _COUNTED = 500_000
 """Characters that are counted in less than a second."""
 
@@ -46,8 +48,7 @@ def check(config: Config) -> None:
         hint = meant(config.model.wire_profile, there)
         raise RequestError("model.wire_profile", f"{config.model.wire_profile!r} is none of {', '.join(there)}{hint}")
     described = _check_routing(config) if config.model.routing else _check_model(config)
-    if described.experts is not None and not isinstance(config.placement.experts, str):
-        place(1, described.experts, max(config.placement.experts, default=0) + 1, config.placement.experts)
+    _check_placement(config, described.experts)
 
 
 def check_scenario(config: Config) -> None:
@@ -65,9 +66,24 @@ def check_scenario(config: Config) -> None:
 
 def check_devices(config: Config, devices: int) -> None:
     """Raise `RequestError` if experts are placed on more than so many devices."""
-    where = config.placement.experts
-    if not isinstance(where, str):
-        place(1, len(where), devices, where)
+    where = config.placement
+    if where.layers:
+        place_layers(len(where.layers), len(where.layers[0]), devices, where.layers)
+    elif not isinstance(where.experts, str):
+        place(1, len(where.experts), devices, where.experts)
+
+
+def _check_placement(config: Config, experts: int | None) -> None:
+    """As far as experts are known: that each has a device."""
+    where = config.placement
+    if where.routing and not Path(where.routing).expanduser().is_file():
+        raise RequestError("placement.routing", f"{where.routing} does not exist")
+    if experts is None:
+        return
+    if where.layers:
+        place_layers(len(where.layers), experts, _ANY_DEVICE, where.layers)
+    elif not isinstance(where.experts, str):
+        place(1, experts, _ANY_DEVICE, where.experts)
 
 
 def _check_hardware(config: Config) -> None:

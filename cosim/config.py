@@ -18,11 +18,13 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
+from model_side.element import Element
 from model_side.prediction import PREDICTORS
 from model_side.routing import Remainder
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Device = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=1, lt=2**32)]
 
 NETWORKS = ("live", "analytic")
@@ -49,9 +51,18 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which device holds which expert: `round-robin`, or a list with the device of each expert."""
+    """Which device holds which expert (docs/model/placement.md).
 
-    experts: Literal["round-robin"] | list[Annotated[int, Meta(ge=0)]] = "round-robin"
+    `experts`: a rule, or a list with the device of each expert, or with the list of the devices of its replicas.
+    `layers`: such a list for each MoE layer. `replicas`: by a rule, on how many devices each expert is, where memory is
+    left. `routing`: a Parquet file with recorded routing, by which `ranked` knows which experts matter; without it
+    `model.routing`.
+    """
+
+    experts: Literal["round-robin", "memory", "ranked"] | list[Device | list[Device]] = "round-robin"
+    layers: list[list[Device | list[Device]]] = field(default_factory=list)
+    replicas: Count = 1
+    routing: str = ""
 
 
 class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +89,8 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `missing`: what becomes of the weight of experts that a policy leaves out or that do not come back: "shared" among
     the token's others, "kept" as it was, or "top-n": as if the router had normalised over its `missing_top_n` best.
-    `decision_s`: virtual time that a policy takes in each layer.
+    `decision_s`: virtual time that a policy takes in each layer. `element`: what hidden states and answers are rounded
+    to on their way (docs/model/element.md).
     """
 
     deadline_s: Positive = 5.0
@@ -86,6 +98,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     missing: Remainder = Remainder.SHARED
     missing_top_n: Annotated[int, Meta(ge=0)] = 0
     decision_s: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    element: Element = Element.OWN
 
 
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -240,6 +253,7 @@ def convert(values: dict[str, Any]) -> Config:
     if config.prediction not in PREDICTORS:
         there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"
         raise RequestError("prediction", f"nobody knows {config.prediction!r}; {there}")
+    _check_placement(config)
     if config.model.routing:
         _check_routing(config)
     return config
@@ -266,6 +280,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
+
+
+def _check_placement(config: Config) -> None:
+    where = config.placement
+    is_rule = isinstance(where.experts, str)
+    if where.layers and where.experts != "round-robin":
+        raise RequestError("placement.layers", "says where experts are, as does placement.experts; give one of them")
+    if where.replicas > 1 and (where.layers or not is_rule):
+        raise RequestError("placement.replicas", "belongs to a rule; a list names the devices of replicas itself")
+    if where.routing and where.experts != "ranked":
+        raise RequestError("placement.routing", 'is for placement.experts = "ranked"; leave it out')
+    if where.experts == "ranked" and not (where.routing or config.model.routing):
+        reason = "is what ranked counts by; name recorded routing of this model, as cosim routing writes it"
+        raise RequestError("placement.routing", reason)
 
 
 def _check_routing(config: Config) -> None:

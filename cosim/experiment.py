@@ -168,6 +168,8 @@ def what_if(
             "links": json.dumps(model.describe()),
             **table,
         }
+        if (near := recorded.nearness()) is not None:
+            record["nearness"] = json.dumps(near)
         check_devices(config, len(info.devices))
         with _where_it_ran(recorded), _new_journal(answer, config, record) as journal:
             with journal.batched():

@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.network import NS_PER_S, NetworkInfo, RequestError
 from cosim.checks import check_devices
 from cosim.config import WHAT_IF, Config
+from cosim.fleet import Fleet, fleet_of, nearness
 from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
@@ -23,16 +24,12 @@ from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
 from model_side.calibration import Calibration, NoTable
 from model_side.exchange import LayerExchange
-from model_side.hardware.profiles import PROFILES
-from model_side.hardware.roofline import RooflineTimes
-from model_side.placement import place
 from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.serving import Serving
-from model_side.shapes import wire_shape
 
 
 def run_variants(
@@ -69,6 +66,7 @@ def run_variants(
     if apart:  # one network at a time is open
         with closing(network(*apart[0])) as other:
             _check_shares([name for _, _, name in apart], other.info)
+    near = nearness(config, journal, sources.get(config.networks[0]))
     first = network(*pending[0])
     try:
         _check_shares([name for _, kind, name in pending if kind == first_kind], first.info)
@@ -76,6 +74,7 @@ def run_variants(
             band_of(first.info)
         check_devices(config, len(first.info.devices))
         serving = serve()
+        fleet = fleet_of(config, serving.shape, len(first.info.devices), near)
         journal.describe_model(serving.model, serving.shape, serving.probabilities)
         calibration = journal.calibration()
         _check_calibration(calibration, serving)
@@ -85,7 +84,9 @@ def run_variants(
     for number, kind, name in pending:
         with closing(first if number == pending[0][0] else network(number, kind, name)) as journaled:
             policy = make_policy(name, config.policy)
-            variant = Variant(config, number, kind, name, policy, journal, journaled, serving, display, calibration)
+            variant = Variant(
+                config, number, kind, name, policy, journal, journaled, serving, fleet, display, calibration
+            )
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
             journal.add_costs(number, costs)
@@ -132,7 +133,7 @@ def serving_of(config: Config) -> Serving:
     from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
     asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
-    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality)
+    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality, config.exchange.element)
 
 
 class Variant:
@@ -148,29 +149,18 @@ class Variant:
         journal: Journal,
         network: JournaledNetwork,
         serving: Serving,
+        fleet: Fleet,
         display: Display,
         calibration: Calibration | None,
     ):
-        devices, exchange = network.info.devices, config.exchange
-        shape = wire_shape(config.model.wire_profile, serving.shape)
-        placement = place(len(serving.shape.moe_layers), shape.experts, len(devices), config.placement.experts)
-        named = config.devices.hardware
-        names = [named] if isinstance(named, str) else named
-        hardware = [names[device % len(names)] for device in range(len(devices))]
-        compute = RooflineTimes(
-            shape,
-            PROFILES[config.base_station.hardware],
-            [PROFILES[name] for name in hardware],
-            config.base_station.weight_bits,
-            config.devices.weight_bits,
-        )
+        exchange = config.exchange
         self.base_station = BaseStation(
             network,
-            placement,
-            compute,
+            fleet.placement,
+            fleet.compute,
             policy,
-            PREDICTORS[config.prediction](len(devices)),
-            shape.token_bytes,
+            PREDICTORS[config.prediction](len(network.info.devices)),
+            fleet.wire,
             round(exchange.deadline_s * NS_PER_S),
             exchange.wait,
             Missing(exchange.missing, exchange.missing_top_n),
@@ -179,10 +169,10 @@ class Variant:
             calibration,
             network.foresee if kind == WHAT_IF else None,
         )
-        sources = policy_sources(policy_name)
+        held, sources = fleet.placement.held(), policy_sources(policy_name)
         if calibration is not None and any(step.needs_calibration for step in policy.steps):
             sources["calibration"] = calibration.sha256
-        journal.add_variant(number, policy_name, kind, network.info, hardware, placement.held(), sources)
+        journal.add_variant(number, policy_name, kind, network.info, fleet.hardware, held, sources)
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, LinkState, Network, Outcome, RequestError, Status, Transfer, Wait
 from model_side.calibration import Calibration
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import to_ns
 from model_side.placement import LayerPlacement, Placement
@@ -44,8 +45,8 @@ Foresee = Callable[[Sequence[Transfer], int, int], Floats]
 class BaseStation:
     """Routes MoE layers over `network`, one call of `route` a layer.
 
-    `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
-    distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
+    `wire` has the sizes of what is sent: an exchange carries each distinct token of a device once, down and up. An
+    exchange ends by `wait`, at the latest
     `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
     `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for policies that need it. `foresee`:
     when transfers would be done, of a network that knows.
@@ -59,7 +60,7 @@ class BaseStation:
         compute: ComputeTimes,
         policy: Steps,
         predictor: Predictor,
-        token_bytes: int,
+        wire: WireFormat,
         deadline_ns: int,
         wait: Wait = Wait.ALL,
         missing: Missing = SHARED,
@@ -73,7 +74,7 @@ class BaseStation:
         self.predictor = predictor
         self._compute = compute
         self._policy = policy
-        self._token_bytes = token_bytes
+        self._wire = wire
         self._deadline_ns = deadline_ns
         self._wait = wait
         self._missing = missing
@@ -81,6 +82,8 @@ class BaseStation:
         self._on_exchange = on_exchange
         self._calibration = calibration
         self._foresee = foresee
+        self.slot_devices: Indices = np.empty((0, 0), dtype=np.int64)
+        """Where the slots of the latest layer were asked [N, k'], D of one that was left out."""
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
@@ -125,7 +128,7 @@ class BaseStation:
                 placement,
                 self._compute,
                 self.predictor,
-                self._token_bytes,
+                self._wire,
                 depart_ns,
                 None if self._foresee is None else lambda work: self._foreseen_ns(work, depart_ns, deadline_ns),
             ),
@@ -139,6 +142,7 @@ class BaseStation:
         chosen = layer.after(selection)
         transfers = self._transfers(chosen.work)
         prediction = chosen.prediction
+        self.slot_devices = chosen.slot_devices
         shares = None if selection.shares is None else selection.shares.tolist()
         began = time.perf_counter()
         outcome = self.network.exchange(transfers, depart_ns, deadline_ns, self._wait, shares)
@@ -198,12 +202,13 @@ class BaseStation:
 
     def _transfers(self, work: DeviceWork) -> tuple[Transfer, ...]:
         busy = np.flatnonzero(work.tokens)
-        sizes = (work.tokens[busy] * self._token_bytes).tolist()
-        compute_ns = to_ns(work.compute_s[busy]).tolist()
-        return tuple(
-            Transfer(device, size, busy_ns, size)
-            for device, size, busy_ns in zip(busy.tolist(), sizes, compute_ns, strict=True)
+        columns = (
+            busy,
+            self._wire.down_bytes(work.tokens[busy]),
+            to_ns(work.compute_s[busy]),
+            self._wire.up_bytes(work.tokens[busy]),
         )
+        return tuple(map(Transfer, *(column.tolist() for column in columns)))
 
     def _delivered(self, slot_devices: Indices, outcome: Outcome) -> Mask:
         """Which slots [N, k'] came back whole."""
@@ -219,7 +224,7 @@ class LayerForecast:
     placement: LayerPlacement
     compute: ComputeTimes
     predictor: Predictor
-    token_bytes: int
+    wire: WireFormat
     depart_ns: int
     foreseen_ns: Callable[[DeviceWork], Floats] | None = None
 
@@ -243,8 +248,9 @@ class LayerForecast:
 
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         """See `Forecast.predict`."""
-        size = np.maximum(work.tokens, 1) * self.token_bytes
-        return self.predictor.predict(self.depart_ns, size, work.compute_s, size, shares, work.tokens > 0)
+        tokens = np.maximum(work.tokens, 1)
+        down_bytes, up_bytes = self.wire.down_bytes(tokens), self.wire.up_bytes(tokens)
+        return self.predictor.predict(self.depart_ns, down_bytes, work.compute_s, up_bytes, shares, work.tokens > 0)
 
 
 def _unknown(device: int) -> LinkState:

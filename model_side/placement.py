@@ -13,7 +13,10 @@ from model_side.routing import Indices, Mask
 
 ROUND_ROBIN = "round-robin"
 FIELD = "placement.experts"
+LAYERS = "placement.layers"
 
+Where = int | Sequence[int]
+"""The device of an expert, or those of its replicas."""
 Counts = NDArray[np.int64]
 
 
@@ -140,19 +143,36 @@ def _needs(slot_devices: Indices, devices: int) -> Mask:
     return needs[:, :devices]
 
 
-def place(layers: int, experts: int, devices: int, where: str | Sequence[int] = ROUND_ROBIN) -> Placement:
-    """Put `experts` of each of `layers` on `devices`: expert e on device e modulo `devices`, or on device `where[e]`.
+def place(
+    layers: int, experts: int, devices: int, where: str | Sequence[Where] = ROUND_ROBIN, field: str = FIELD
+) -> Placement:
+    """Put `experts` of each of `layers` on `devices`: expert e on device e modulo `devices`, or where `where[e]` says.
 
-    Raises `RequestError` naming the entry for an unknown rule, a list that does not name one device for
-    each expert, and a device that does not exist.
+    That is a device, or the devices of its replicas. Raises `RequestError` naming the entry, of `field`, for an unknown
+    rule, a list that does not name a device for each expert, and a device that does not exist or is named twice.
     """
     if isinstance(where, str):
         if where != ROUND_ROBIN:
-            raise RequestError(FIELD, f"{where!r} is neither {ROUND_ROBIN!r} nor a list of devices")
+            raise RequestError(field, f"{where!r} is neither {ROUND_ROBIN!r} nor a list of devices")
         where = [expert % devices for expert in range(experts)]
     if len(where) != experts:
-        raise RequestError(FIELD, f"names {len(where)} devices for {experts} experts; name one for each expert")
-    for expert, device in enumerate(where):
-        if not 0 <= device < devices:
-            raise RequestError(f"{FIELD}[{expert}]", f"device {device} is none of the devices 0 to {devices - 1}")
-    return Placement((LayerPlacement(np.eye(devices, dtype=bool)[list(where)]),) * layers)
+        raise RequestError(field, f"names {len(where)} devices for {experts} experts; name one for each expert")
+    holds = np.zeros((experts, devices), dtype=bool)
+    for expert, entry in enumerate(where):
+        named = f"{field}[{expert}]"
+        replicas = [entry] if isinstance(entry, int) else list(entry)
+        if not replicas or len(set(replicas)) < len(replicas):
+            raise RequestError(named, f"{replicas} names no device, or one twice; name each that holds the expert once")
+        for device in replicas:
+            if not 0 <= device < devices:
+                raise RequestError(named, f"device {device} is none of the devices 0 to {devices - 1}")
+        holds[expert, replicas] = True
+    return Placement((LayerPlacement(holds),) * layers)
+
+
+def place_layers(layers: int, experts: int, devices: int, where: Sequence[Sequence[Where]]) -> Placement:
+    """As `place`, with a list for each MoE layer. Raises `RequestError` naming the entry of `placement.layers`."""
+    if len(where) != layers:
+        raise RequestError(LAYERS, f"has lists for {len(where)} layers, and the model has {layers} with experts")
+    placed = [place(1, experts, devices, each, f"{LAYERS}[{layer}]") for layer, each in enumerate(where)]
+    return Placement(tuple(each.layers[0] for each in placed))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bridge.network import RequestError
 from model_side.record_routing import FORMAT, VERSION
-from model_side.routing import Probabilities, Weights
+from model_side.routing import Floats, Probabilities, Weights
 from model_side.selection import Phase
 from model_side.shapes import ModelShape
 
@@ -63,6 +63,17 @@ class RoutingTrace:
     def phase(self, pass_: int) -> Phase:
         """The phase of a pass."""
         return Phase.DECODE if self.decode[pass_] else Phase.PREFILL
+
+    def importance(self) -> Floats:
+        """How much each expert matters [L, E]: P(chosen) * E[w^2 | chosen], with w its weight in the model's choice.
+
+        That is the mean over all tokens of w^2, which is 0 where an expert is not chosen.
+        """
+        layers, experts = len(self.shape.moe_layers), self.shape.experts
+        layer = np.repeat(np.arange(len(self.begin) - 1) % layers, np.diff(self.begin))
+        place = layer[:, None] * experts + self.experts
+        summed = np.bincount(place.ravel(), (self.weights.astype(np.float64) ** 2).ravel(), layers * experts)
+        return np.asarray(summed.reshape(layers, experts) / self.tokens.sum())
 
     def first(self, requests: int) -> "RoutingTrace":
         """The trace of the first `requests` requests, or of all if there are no more."""

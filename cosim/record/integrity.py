@@ -43,6 +43,7 @@ _META: dict[str, Any] = {
     "versions": dict[str, str],
     "model": _ModelMeta,
     "links": dict[str, Any],
+    "nearness": list[float | None],
     SEAL: dict[str, str],
     "migrated": _MigratedMeta,
 }

@@ -163,6 +163,11 @@ class Journal:
             with self._transaction():
                 self._describe("model", described)
 
+    def describe_nearness(self, seconds_a_byte: Sequence[float | None]) -> None:
+        """Record how near the devices were when the experts were placed."""
+        with self._transaction():
+            self._describe("nearness", json.dumps(list(seconds_a_byte)))
+
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
         key = (variant, number)
@@ -291,6 +296,11 @@ class Journal:
             raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
         asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait), shares_of(shares))
         return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+
+    def nearness(self) -> list[float | None] | None:
+        """The seconds that a byte took to each device and back when the experts were placed; None if not recorded."""
+        found = self.rows("SELECT value FROM meta WHERE key = 'nearness'")
+        return json.loads(found[0][0]) if found else None
 
     def counts(self) -> tuple[int, int]:
         """How many exchanges and how many tokens are on record."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bridge.network import NS_PER_S, Status
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
+from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, pool
 
 Sums = TypeVar("Sums", PassQuality, GateProxy)
@@ -71,6 +72,7 @@ class VariantSummary:
     statuses: dict[str, int]
     quality: Quality | None
     proxy: GateProxy | None
+    element: str = Element.OWN
     costs_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -128,6 +130,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
         quality=_quality(journal, variant),
         proxy=_proxy(journal, variant),
+        element=journal.config["exchange"]["element"],
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
     )
 

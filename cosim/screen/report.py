@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run's figures as tables, the variants side by side."""
 
+import json
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from rich.table import Table
 from bridge.network import Status
 from cosim.record.journal import Journal
 from cosim.results.summary import Series, Slots, VariantSummary
+from model_side.element import Element
 from model_side.quality import GateProxy
 
 if TYPE_CHECKING:
@@ -105,6 +107,10 @@ def _error(error: "Error") -> tuple[str, ...]:
 
 
 def _short(experts: str) -> str:
+    """The experts of a device; where its layers differ, how many it has of one."""
+    if experts.startswith("[["):
+        counts = sorted(len(layer) for layer in json.loads(experts))
+        return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} a layer"
     numbers = experts.strip("[]")
     return numbers if len(numbers) <= 16 else numbers[:13] + "..."
 
@@ -199,7 +205,9 @@ _EXPERTS: list[Row] = [
 def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
     """Quality where a model ran, its proxy where none did; never one under the other's heading."""
     if any(variant.proxy for variant in variants):
-        return [("quality by proxy only: no model ran", _PROXY)]
+        elements = {variant.element for variant in variants} - {Element.OWN}
+        unknown = f", so what {', '.join(elements)} costs is not known" if elements else ""
+        return [(f"quality by proxy only: no model ran{unknown}", _PROXY)]
     return [("quality against the unmodified model", _QUALITY)]
 
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from model_side.base_station import BaseStation
-from model_side.model.moe import GateOutput, Route, SplitModel
+from model_side.element import Element
+from model_side.model.moe import Carry, GateOutput, Route, SplitModel
+from model_side.model.wire import carried_by
 from model_side.quality import compare
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate
@@ -46,19 +48,24 @@ def routed_by(base_station: BaseStation) -> Route:
 
 
 def generate(
-    split: SplitModel, base_station: BaseStation, requests: Iterable[Request], reference: bool = True
+    split: SplitModel,
+    base_station: BaseStation,
+    requests: Iterable[Request],
+    reference: bool = True,
+    element: Element = Element.OWN,
 ) -> Iterator[TokenRecord]:
     """Generate greedily, request after request, and yield each token as soon as it is there.
 
-    Always generates `new_tokens`: no token ends a request early, so that every run of a workload has the
-    same number of exchanges.
+    What devices are sent and send back is rounded to `element`. Always generates `new_tokens`: no token ends a request
+    early, so that every run of a workload has the same number of exchanges.
     """
+    carry = carried_by(base_station, element, split.model.dtype)
     for number, request in enumerate(requests):
-        yield from _serve(split, base_station, number, request, reference)
+        yield from _serve(split, base_station, carry, number, request, reference)
 
 
 def _serve(
-    split: SplitModel, base_station: BaseStation, number: int, request: Request, reference: bool
+    split: SplitModel, base_station: BaseStation, carry: Carry | None, number: int, request: Request, reference: bool
 ) -> Iterator[TokenRecord]:
     tokens = torch.tensor([request.prompt], device=split.model.device)
     cache = reference_cache = None
@@ -66,7 +73,7 @@ def _serve(
     for _ in range(request.new_tokens):
         phase = Phase.DECODE if position else Phase.PREFILL
         start_ns = base_station.begin(phase, number, position)
-        with split.routed(routed_by(base_station)):
+        with split.routed(routed_by(base_station), carry):
             logits, cache = _forward(split.model, tokens, cache)
         end_ns = base_station.finish()
         quality = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from model_side.base_station import BaseStation
+from model_side.element import Element
 from model_side.model.inference import generate
 from model_side.model.loading import load_model, load_tokenizer
 from model_side.model.moe import SplitModel
@@ -18,8 +19,8 @@ from model_side.shapes import ModelShape
 class ModelRun:
     """The model at `path`, computing in `dtype` on `threads` CPU threads, and the prompts drawn for it by `seed`.
 
-    `reference`: whether the unmodified model runs in lockstep. Raises `ModelError`, and `RequestError` naming the
-    `workload` field that asks for too much.
+    `reference`: whether the unmodified model runs in lockstep. `element`: to what the wire rounds. Raises `ModelError`,
+    and `RequestError` naming the `workload` field that asks for too much.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ModelRun:
         seed: int,
         text: str,
         reference: bool,
+        element: Element = Element.OWN,
     ):
         torch.set_num_threads(threads)
         self._threads = threads
@@ -40,6 +42,7 @@ class ModelRun:
         tokenizer = load_tokenizer(path)
         self._requests = make_requests(self._split, tokenizer, requests, prompt_tokens, new_tokens, seed, text)
         self._reference = reference
+        self._element = element
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True
@@ -48,7 +51,7 @@ class ModelRun:
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""
         torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
-        return generate(self._split, base_station, self._requests, self._reference)
+        return generate(self._split, base_station, self._requests, self._reference, self._element)
 
 
 def shape_of(split: SplitModel) -> ModelShape:

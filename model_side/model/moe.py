@@ -13,6 +13,7 @@ implementation that is.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +38,10 @@ class GateOutput:
 
 
 Route = Callable[[GateOutput], tuple[Tensor, Tensor]]
+Experts = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""The experts of a block: hidden states [N, m], indices and weights [N, k] to the weighted sums [N, m]."""
+Carry = Callable[[Experts, Tensor, Tensor, Tensor], Tensor]
+"""What stands between a block and its experts: these, and what they are asked, to what the block gets."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,20 @@ class SplitModel:
         self.top_k = self._check_contract()
 
     @contextmanager
-    def routed(self, route: Route) -> Iterator[None]:
+    def routed(self, route: Route, carry: Carry | None = None) -> Iterator[None]:
         """Let `route` decide the routing of every MoE layer run inside the context.
 
         `route` gets a `GateOutput` and returns weights [N, k] and indices [N, k]; index E means that the
-        slot is left out. Outside the context the model carries no hook: it is the unmodified model.
+        slot is left out. `carry` then computes what the experts would: what is left out reaches it with weight 0.
+        Outside the context the model carries no hook: it is the unmodified model.
         """
         with ExitStack() as hooks:
             for layer, block in enumerate(self.blocks):
                 handle = block.router.register_forward_hook(self._hook(layer, route))
                 hooks.callback(handle.remove)
+                if carry is not None:
+                    hooks.callback(delattr, block.experts, "forward")
+                    block.experts.forward = partial(carry, block.experts.forward)
             yield
 
     def _hook(self, layer: int, route: Route) -> Callable[[nn.Module, Any, Any], tuple[Tensor, Tensor, Tensor]]:

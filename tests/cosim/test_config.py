@@ -69,6 +69,7 @@ def test_the_two_names_of_the_section_do_not_contradict_each_other(tmp_path):
         ("workload.Requests=3", "did you mean requests?"),
         ("model.dtype=flaot32", "there are bfloat16, float16, float32; did you mean float32?"),
         ("exchange.wait=al", "there are all, any, deadline; did you mean all?"),
+        ("exchange.element=int", "there are own, fp16, bf16, fp8, int8, int4; did you mean int8?"),
         ("networks=['analytical']", "there are live, analytic; did you mean analytic?"),
         ("zebra=1", "is not known here, see docs/runs/configuration.md$"),
     ],

@@ -139,6 +139,10 @@ def test_deadlines_change_the_answer_and_are_told(fixed_run):
         (["--set", "devices.hardware=abacus"], "devices.hardware: nobody knows 'abacus'"),
         (["--set", "base_station.hardware=abacus"], "base_station.hardware: nobody knows"),
         (["--set", "placement.experts=[0, 1]"], "placement.experts: names 2 devices for 8 experts"),
+        (
+            ["--set", f"placement.experts={[1] * 8}", "--set", "devices.weight_bits=32"],
+            "placement.experts: device 1, jetson-orin-nano-super, needs 16,911,433,728 bytes",
+        ),
         (["--set", "workload.prompt_tokens=4000"], "workload.prompt_tokens"),
         (["--set", "workload.text=/nowhere.txt"], "workload.text"),
         (["--listen", "ipc:///tmp/x"], "--connect"),

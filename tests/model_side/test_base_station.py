@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from bridge.network import Status, Wait
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.model.inference import routed_by
 from model_side.model.moe import GateOutput, SplitModel
@@ -20,27 +20,11 @@ from model_side.prediction.line import Line
 from model_side.selection import Layer, Phase, Selection
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import expert_by_expert, random_prompt, small_model
+from tests.support.times import FixedTimes
 
 TOKEN_BYTES = 1000
 LONG_NS = 10**12
 PROMPT = random_prompt(16)
-
-
-class FixedTimes:
-    """The BS takes 3 ms a layer and 7 ms for the head; device d takes (d + 1) ms for each token of each expert."""
-
-    def __init__(self, devices: int):
-        self.devices = devices
-
-    def layer_s(self, layer: int, tokens: int, context: int) -> float:
-        return 0.003
-
-    def head_s(self, tokens: int, context: int) -> float:
-        return 0.007
-
-    def devices_s(self, tokens: NDArray[np.int64], device: NDArray[np.int64]) -> NDArray[np.float64]:
-        work = np.bincount(device, tokens, self.devices)
-        return work * 0.001 * (1 + np.arange(self.devices))
 
 
 class Bench:
@@ -69,7 +53,7 @@ class Bench:
             FixedTimes(self.placement.devices),
             make_policy(policy) if isinstance(policy, str) else Steps([policy]),
             Line(self.placement.devices),
-            TOKEN_BYTES,
+            WireFormat(TOKEN_BYTES),
             deadline_ns,
             wait,
             on_exchange=self.records.append,

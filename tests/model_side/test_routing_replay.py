@@ -18,6 +18,7 @@ from cosim.config import load
 from cosim.record.journal import BATCH, FILE_NAME, Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation, LayerForecast
+from model_side.element import WireFormat
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.placement import place
@@ -193,7 +194,7 @@ def served(path: Path, policy: str, network: FixedNetwork, requests: int = 9, pr
     compute = RooflineTimes(shape, PROFILES["nvidia-l4"], hardware[:devices], 16, 4)
     line = Line(devices)
     station = BaseStation(
-        network, placement, compute, make_policy(policy), line, 8192, 10**10, on_exchange=records.append
+        network, placement, compute, make_policy(policy), line, WireFormat(8192), 10**10, on_exchange=records.append
     )
     return records, list(RoutingReplay(path, requests, proxy).serve(station)), station
 
@@ -204,7 +205,8 @@ def test_loads_computed_at_once_are_those_of_each_layer(trace, policy, monkeypat
 
     whole, tokens, station = served(trace, policy, FixedNetwork(devices=3))
     for record in whole:
-        work = LayerForecast(record.placement, station._compute, station.predictor, 8192, 0).work(record.selection)
+        forecast = LayerForecast(record.placement, station._compute, station.predictor, WireFormat(8192), 0)
+        work = forecast.work(record.selection)
         np.testing.assert_array_equal(work.tokens, record.work.tokens)
         assert [t.compute_ns for t in record.transfers] == [round(s * 1e9) for s in work.compute_s if s]
     monkeypatch.setattr(routing_replay, "_BLOCK_ROWS", 1)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -51,7 +52,7 @@ def run(
         compute,
         make_policy(policy),
         Line(devices),
-        shape.token_bytes,
+        WireFormat(shape.token_bytes),
         deadline_ns,
         on_exchange=None if records is None else records.append,
     )

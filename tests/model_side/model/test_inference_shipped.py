@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from model_side.base_station import BaseStation
+from model_side.element import WireFormat
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import generate, routed_by
@@ -29,7 +30,9 @@ def test_logits_and_greedy_tokens_are_the_unmodified_models():
     placement = place(len(split.blocks), split.num_experts, 8)
     compute = RooflineTimes(shape, PROFILES["nvidia-l4"], [PROFILES["jetson-agx-orin"]] * 8, 16, 4)
     network = FixedNetwork(devices=8)
-    base_station = BaseStation(network, placement, compute, make_policy("top-k"), Line(8), shape.token_bytes, 10**12)
+    base_station = BaseStation(
+        network, placement, compute, make_policy("top-k"), Line(8), WireFormat(shape.token_bytes), 10**12
+    )
     tokens = list(generate(split, base_station, requests))
     for number, request in enumerate(requests):
         prompt = torch.tensor([request.prompt])
