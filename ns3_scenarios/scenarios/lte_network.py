@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the LTE scenarios share: cells, the evolved packet core, the edge server beside the BS, and the devices."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -180,12 +181,20 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
         band_hz = profile.carriers * BAND_RB * RB_HZ
+
+        def apply_shares(shares: Sequence[float] | None) -> None:
+            if shares is None:
+                radio.ClearShares()
+            else:
+                radio.SetShares(len(shares), array("d", shares))
+
         return Topology(
             epc.GetPgwNode(),
             gateway,
             devices,
             radio,
             beside,
+            apply_shares,
             bandwidth_hz=(band_hz, band_hz),
             keep=(lte, epc, channel, around),
         )

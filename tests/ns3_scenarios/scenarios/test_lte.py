@@ -233,26 +233,6 @@ def test_a_device_that_computes_beyond_the_deadline_is_late_and_not_lost(ns3):
     assert came.compute_end_ns is None
 
 
-def refuse_shares() -> tuple[str, str, bool]:
-    from ns3_scenarios.simulation import open_network
-
-    network = open_network("lte", {"devices": 2}, 1)
-    try:
-        before_ns = network.now_ns
-        with pytest.raises(RequestError) as refusal:
-            network.exchange([], before_ns, before_ns, Wait.ALL, [0.5, 0.5])
-        return refusal.value.field, str(refusal.value), network.now_ns == before_ns
-    finally:
-        network.close()
-
-
-def test_bandwidth_shares_are_refused_by_name(ns3):
-    field, message, stood = ns3(refuse_shares)
-    assert field == "bandwidth_shares"
-    assert "lte" in message
-    assert stood
-
-
 @pytest.mark.parametrize("path_loss", ["umi", "uma", "log-distance", "friis"])
 @pytest.mark.parametrize("scheduler", ["pf", "rr"])
 def test_every_path_loss_and_scheduler_carries(ns3, path_loss, scheduler):
