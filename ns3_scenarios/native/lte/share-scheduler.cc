@@ -27,7 +27,6 @@ constexpr int HIGHEST_CQI = 15;
 constexpr int LOWEST_CQI = 1;         // which ns-3 takes for a device that has not reported
 constexpr uint32_t LEAST_BYTES = 16;  // that a MAC and RLC AM can do something with
 constexpr uint32_t WORTH_BYTES = 128; // of which RLC's header is a few per cent
-constexpr uint32_t STATUS_PDU_BYTES = 4;
 constexpr uint32_t HEADER_BYTES = 8;
 constexpr int64_t GRANT_SUBFRAMES = 8; // until what a grant up is for has come
 
@@ -394,13 +393,13 @@ class ShareSchedulerOf : public ShareScheduler
     {
         auto due = m_dueOf(rnti, true);
         auto credit = m_uplinkCredits.Get(rnti);
-        bool isStatusAlone = due.isStatus && (credit <= 0 || waiting <= LEAST_BYTES);
+        bool isStatusAlone = due.isStatus && (credit <= 0 || waiting <= LEAST_BYTES || due.undividedBytes > 0);
         auto& asked = m_statusGrant[rnti];
         if (isStatusAlone ? m_subframe - asked < GRANT_SUBFRAMES : credit <= 0)
         {
             return;
         }
-        auto undivided = isStatusAlone || due.undividedBytes == 0 ? 0 : due.undividedBytes + STATUS_PDU_BYTES;
+        auto undivided = isStatusAlone ? 0 : due.undividedBytes;
         auto least = isStatusAlone ? LEAST_BYTES : GetLeast(waiting, undivided);
         auto wanted = isStatusAlone ? 1 : static_cast<int>(std::ceil(credit));
         auto [begin, room] = FindRoom(isFree, undivided > 0 ? static_cast<int>(isFree.size()) : wanted);

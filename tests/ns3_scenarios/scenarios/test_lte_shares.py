@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
+from bridge.network import NS_PER_S, Outcome, Status, Transfer, TransferOutcome, Wait
 from tests.support.still import open_still
 
 MS = 1_000_000
@@ -37,6 +37,13 @@ def play(
         network.close()
 
 
+def opened_ns(parameters: dict[str, Any]) -> int:
+    """The virtual time at which such a network is ready."""
+    network = open_still("lte", parameters, 1)
+    network.close()
+    return network.info.now_ns
+
+
 def load(way: str, parts: Sequence[float], whole_bytes: float) -> list[Transfer]:
     """Parts of so many bytes, one way, for one device each."""
     sizes = [max(round(part * whole_bytes), 1) for part in parts]
@@ -44,10 +51,18 @@ def load(way: str, parts: Sequence[float], whole_bytes: float) -> list[Transfer]
 
 
 def took_ms(way: str, outcome: Outcome) -> list[float]:
+    """Of the transfers, all of which are done."""
     assert {came.status for came in outcome.transfers} == {Status.DONE}
-    if way == "down":
-        return [(came.downlink_end_ns - came.downlink_begin_ns) / MS for came in outcome.transfers]
-    return [(came.uplink_end_ns - came.compute_end_ns) / MS for came in outcome.transfers]
+    return [took_one_ms(way, came) for came in outcome.transfers]
+
+
+def took_one_ms(way: str, came: TransferOutcome) -> float:
+    begin_ns, end_ns = (
+        (came.downlink_begin_ns, came.downlink_end_ns) if way == "down" else (came.compute_end_ns, came.uplink_end_ns)
+    )
+    assert begin_ns is not None
+    assert end_ns is not None
+    return (end_ns - begin_ns) / MS
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +120,27 @@ def test_without_a_share_nothing_comes_and_nothing_of_it_is_left_for_the_next_ex
     for way in BOTH:
         for i in (0, 2, 5):
             assert took_ms(way, starved[i]) == pytest.approx(took_ms(way, free[i]), abs=3)
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_what_was_lost_in_the_air_is_sent_again_with_any_share(ns3, way):
+    """A large PDU, which ns-3 does not divide for that, while another device has nearly all of the band.
+
+    A fiftieth of the 100 resource blocks adds up to those of the largest PDU in 50 ms; some eight are lost.
+    """
+    parameters = place(2)
+    begin_s = ns3(opened_ns, parameters) / NS_PER_S + 0.03
+    cut = {"kind": "outage", "devices": [0], "intervals_s": [[begin_s + 0.03, begin_s + 0.09]]}
+    asked = [
+        ([1.0, 0.0], load(way, [1.0], 400_000), 35 * MS, Wait.ALL),
+        ([0.02, 0.9], load(way, [0.0, 1.0], 7_000_000), 700 * MS, Wait.DEADLINE),
+        ([0.02, 0.9], load(way, [1.0], 3000), NS_PER_S // 10, Wait.ALL),
+    ]
+    first, behind, after = ns3(play, asked, parameters | {"life": [cut]})
+    assert first.transfers[0].status is Status.LATE
+    assert [came.status for came in behind.transfers] == [Status.DONE, Status.LATE]
+    assert took_one_ms(way, behind.transfers[0]) > 50
+    assert took_ms(way, after)[0] < 50
 
 
 def test_other_users_have_nothing_while_shares_hold(ns3):
