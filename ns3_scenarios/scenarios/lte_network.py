@@ -4,6 +4,7 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -181,20 +182,13 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
         band_hz = profile.carriers * BAND_RB * RB_HZ
-
-        def apply_shares(shares: Sequence[float] | None) -> None:
-            if shares is None:
-                radio.ClearShares()
-            else:
-                radio.SetShares(len(shares), array("d", shares))
-
         return Topology(
             epc.GetPgwNode(),
             gateway,
             devices,
             radio,
             beside,
-            apply_shares,
+            partial(_apply_shares, radio),
             bandwidth_hz=(band_hz, band_hz),
             keep=(lte, epc, channel, around),
         )
@@ -270,3 +264,10 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             lte.SetFadingModelAttribute("Frequency", ns.DoubleValue(frequency_hz))
             lte.SetFadingModelAttribute("ChannelConditionModel", ns.PointerValue(condition))
         return model, condition
+
+
+def _apply_shares(radio: Any, shares: Sequence[float] | None) -> None:
+    if shares is None:
+        radio.ClearShares()
+    else:
+        radio.SetShares(len(shares), array("d", shares))

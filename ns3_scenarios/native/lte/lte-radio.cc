@@ -176,7 +176,10 @@ LteRadio::Find(Address address)
 void
 LteRadio::SetShares(uint32_t count, const double* shares)
 {
+    NS_ABORT_MSG_UNLESS(std::all_of(m_granters.begin(), m_granters.end(), [](const auto& each) { return !!each; }),
+                        "LteRadio has shares with PfFfMacScheduler and RrFfMacScheduler, and no others");
     m_shares.assign(shares, shares + count);
+    m_shares.resize(m_links.size(), 0.0);
     for (uint32_t i = 0; i < m_taps.size(); i++)
     {
         m_granters[i]->Begin();

@@ -55,7 +55,7 @@ class LteRadio : public Radio
     void AddOther(Ptr<NetDevice> ue);
 
     /// From now on each device gets its share of each carrier of its cell (ShareScheduler), and other users get
-    /// nothing.
+    /// nothing. The eNBs have PfFfMacScheduler or RrFfMacScheduler.
     void SetShares(uint32_t count, const double* shares);
 
     /// From now on the schedulers divide the carriers by themselves again.

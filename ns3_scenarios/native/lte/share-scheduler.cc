@@ -552,9 +552,11 @@ ShareScheduler::Create(Ptr<FfMacScheduler> scheduler,
     {
         return std::make_unique<ShareSchedulerOf<PfFfMacScheduler>>(fair, mac, shareOf, dueOf, isEndless);
     }
-    auto inTurn = DynamicCast<RrFfMacScheduler>(scheduler);
-    NS_ABORT_MSG_UNLESS(inTurn, "shares are divided on the books of PfFfMacScheduler or RrFfMacScheduler");
-    return std::make_unique<ShareSchedulerOf<RrFfMacScheduler>>(inTurn, mac, shareOf, dueOf, isEndless);
+    if (auto inTurn = DynamicCast<RrFfMacScheduler>(scheduler))
+    {
+        return std::make_unique<ShareSchedulerOf<RrFfMacScheduler>>(inTurn, mac, shareOf, dueOf, isEndless);
+    }
+    return nullptr;
 }
 
 } // namespace ns3::cosim

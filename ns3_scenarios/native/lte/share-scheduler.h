@@ -45,8 +45,9 @@ class ShareScheduler : public FfMacSchedSapUser
     using DueOf = std::function<RlcDue(uint16_t rnti, bool isUplink)>;
     using IsEndless = std::function<bool(uint16_t rnti)>;
 
-    /// Beside that scheduler, which serves this MAC. The functions are asked in each subframe; `isEndless` whether
-    /// a device's latest buffer status report was the highest there is, which says "more than that".
+    /// Beside that scheduler, which serves this MAC; null if it is of another kind. The functions are asked in each
+    /// subframe; `isEndless` whether a device's latest buffer status report was the highest there is, which says "more
+    /// than that".
     static std::unique_ptr<ShareScheduler> Create(Ptr<FfMacScheduler> scheduler,
                                                   FfMacSchedSapUser* mac,
                                                   ShareOf shareOf,

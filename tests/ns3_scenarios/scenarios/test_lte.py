@@ -3,7 +3,7 @@
 
 import pytest
 
-from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from bridge.network import NS_PER_S, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
 from tests.support.leaving import play_leaving

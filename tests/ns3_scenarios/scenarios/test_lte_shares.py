@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Shares of the band on LTE: a device with the part s of the band takes for s of the bytes what all take with it all."""
+"""Shares of the band on LTE: with a part of the band, a part of the bytes takes what all of them take with all of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -111,7 +111,9 @@ def test_what_a_device_does_not_use_lies_idle(ns3, way):
 
 def test_without_a_share_nothing_comes_and_nothing_of_it_is_left_for_the_next_exchange(ns3):
     both = [Transfer(0, 20_000, 0, 20_000), Transfer(1, 20_000, 0, 20_000)]
-    asked = [(shares, both, 100 * MS, Wait.DEADLINE) for shares in (None, [0.0, 1.0], None, [1.0, 0.0], [0.0, 0.0], None)]
+    asked = [
+        (shares, both, 100 * MS, Wait.DEADLINE) for shares in (None, [0.0, 1.0], None, [1.0, 0.0], [0.0, 0.0], None)
+    ]
     starved = ns3(play, asked, place(2))
     free = ns3(play, [(None, *rest) for _, *rest in asked], place(2))
     done, late = Status.DONE, Status.LATE
