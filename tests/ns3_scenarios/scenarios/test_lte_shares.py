@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Shares of the band on LTE: with a part of the band, a part of the bytes takes what all of them take with all of it."""
+"""Shares of the band on LTE: a part of the bytes takes with that part of the band what all take with all of it."""
 
 from collections.abc import Sequence
 from typing import Any
