@@ -249,7 +249,7 @@ class ShareSchedulerOf : public ShareScheduler
         std::map<uint16_t, std::vector<Queue*>> waiting;
         for (auto& flow : Queues(books))
         {
-            if (auto& queue = GetQueue(flow); GetBytes(queue) > 0)
+            if (auto& queue = GetQueue(flow); GetBytes(queue) > 0 && IsThere(queue.m_rnti))
             {
                 waiting[queue.m_rnti].push_back(&queue);
             }
@@ -378,7 +378,7 @@ class ShareSchedulerOf : public ShareScheduler
         std::map<uint16_t, uint32_t> waiting;
         for (auto [rnti, bytes] : Reported(books))
         {
-            if (bytes > 0 || m_isEndless(rnti))
+            if ((bytes > 0 || m_isEndless(rnti)) && IsThere(rnti))
             {
                 waiting[rnti] = bytes > 0 ? bytes : WORTH_BYTES;
             }
@@ -450,6 +450,12 @@ class ShareSchedulerOf : public ShareScheduler
         UplinkDcis(books).at(rnti).at(process) = dci;
         UplinkStates(books).at(rnti).at(process) = 0;
         m_uplink.m_dciList.push_back(dci);
+    }
+
+    /// Whether the device has not left the cell; a last report of one that has may come behind.
+    bool IsThere(uint16_t rnti) const
+    {
+        return Modes(*m_scheduler).contains(rnti);
     }
 
     /// Who sends earns. Returns those that a new grant can be for, who has most credit first.
