@@ -20,6 +20,7 @@ from bridge.network import LinkState
 from model_side.base_station import LayerForecast
 from model_side.calibrating.store import of_model
 from model_side.calibration import Calibration
+from model_side.element import WireFormat
 from model_side.model.loading import load_model, load_tokenizer
 from model_side.model.model_folder import SHIPPED_PROMPTS
 from model_side.model.moe import GateOutput, SplitModel
@@ -69,7 +70,7 @@ class Trial:
         placement = LayerPlacement(np.eye(8, dtype=bool)[ORDERS[gate.layer]])
         seen = Gate(gate.layer, gate.logits.shape[1], *arrays)
         links = tuple(LinkState(device, True) for device in range(8))
-        forecast = LayerForecast(placement, Compute(DEVICE_S), Line(8), 1, 0)
+        forecast = LayerForecast(placement, Compute(DEVICE_S), Line(8), WireFormat(1), 0)
         layer = Layer(
             seen, self._table.layers, Phase.PREFILL, 0, 0, 60.0, placement, links, self._missing, forecast,
             Selection(seen.weights, seen.indices), table=self._table,

@@ -103,7 +103,9 @@ def _check_shares(policies: Sequence[str], info: NetworkInfo) -> None:
     for policy in policies:
         if not info.takes_shares and (steps := _allocating(policy)):
             names = policy if steps == [policy] else f"{', '.join(steps)} of {policy}"
-            reason = f"{names} gives shares of the band, and {info.scenario} takes none; leave it out, or take nr"
+            reason = (
+                f"{names} gives shares of the band, and {info.scenario} takes none; leave it out, or take nr or lte"
+            )
             raise RequestError("policies", reason)
 
 

@@ -31,12 +31,13 @@ class NoTable(RequestError):
 class Outputs:
     """What needs the experts' outputs, in units of the hidden state, over the calibration's tokens.
 
-    `distance` [L, E, E + 1]: over the tokens that the model sends to expert i, the root of the mean of
-    |f_i(x) - f_j(x)|^2; in the last column of |f_i(x)|^2, the distance to nothing. 0 for an expert that no token chose,
-    which `Calibration.popularity` tells. `norm` [L, E, E]: over these tokens, the root of the mean of |f_j(x)|^2.
-    `output_norm` [L]: the root of the mean of |sum_i w_i f_i(x)|^2, what the routed experts add to the residual stream. `sensitivity` [L]: nats a token, the mean of KL(p || q), p the model's
-    next-token distribution and q that without any routed expert of the layer. `curvature` [L]: nats a token for the
-    mean square of an error in the layer's output, measured with half of what the routed experts add.
+    `distance` [L, E, E + 1]: over the tokens that the model sends to expert i, the root of the mean of |f_i(x) -
+    f_j(x)|^2; in the last column of |f_i(x)|^2, the distance to nothing. 0 for an expert that no token chose, which
+    `Calibration.popularity` tells. `norm` [L, E, E]: over these tokens, the root of the mean of |f_j(x)|^2.
+    `output_norm` [L]: the root of the mean of |sum_i w_i f_i(x)|^2, what the routed experts add to the residual
+    stream. `sensitivity` [L]: nats a token, the mean of KL(p || q), p the model's next-token distribution and q
+    that without any routed expert of the layer. `curvature` [L]: nats a token for the mean square of an error in
+    the layer's output, measured with half of what the routed experts add.
     """
 
     distance: Floats

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the LTE scenarios share: cells, the evolved packet core, the edge server beside the BS, and the devices."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -186,6 +188,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             devices,
             radio,
             beside,
+            partial(_apply_shares, radio),
             bandwidth_hz=(band_hz, band_hz),
             keep=(lte, epc, channel, around),
         )
@@ -261,3 +264,10 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             lte.SetFadingModelAttribute("Frequency", ns.DoubleValue(frequency_hz))
             lte.SetFadingModelAttribute("ChannelConditionModel", ns.PointerValue(condition))
         return model, condition
+
+
+def _apply_shares(radio: Any, shares: Sequence[float] | None) -> None:
+    if shares is None:
+        radio.ClearShares()
+    else:
+        radio.SetShares(len(shares), array("d", shares))

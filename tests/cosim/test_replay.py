@@ -126,7 +126,9 @@ def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_m
     sizes = {"requests": 1, "prompt_tokens": 6, "new_tokens": 3, "text": text}
     settings = [f"workload.{key}={value}" for key, value in sizes.items()] + [f"model.path={tiny_model}"]
     folder = tmp_path / "run"
-    policies = list(POLICIES) if scenario == "nr" else ["top-k", "weight-to-latency"]  # only NR has shares
+    shared = ["min-max"] if scenario in ("lte", "lte-multicell") else []
+    live = [name for name, kind in POLICIES.items() if not kind.foresees]
+    policies = live if scenario == "nr" else ["top-k", "weight-to-latency", *shared]
     keep_in(tmp_path / "kept", monkeypatch)
     calibrate(tiny_model)
     run(load(None, settings, policies, scenario), out=folder, at=Ns3Place(ns3_server))
@@ -249,11 +251,13 @@ def test_a_full_disk_loses_nothing(whole, server, tmp_path):
     assert fingerprint(tmp_path / "run") == fingerprint(whole)
 
 
-def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path):
+@pytest.mark.parametrize(("scenario", "policy"), [("nr", "top-k"), ("lte", "top-k+min-max")])
+def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path, scenario, policy):
     text = tmp_path / "text.txt"
     text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 20)
     settings = [f"model.path={tiny_model}", f"workload.text={text}", "workload.requests=2", "workload.prompt_tokens=9"]
-    arguments = [word for setting in (*settings, "radio.scenario=nr", "radio.devices=3") for word in ("--set", setting)]
+    settings += [f"radio.scenario={scenario}", "radio.devices=3"]
+    arguments = ["--policy", policy, *(word for setting in settings for word in ("--set", setting))]
     assert cosim("run", "--out", tmp_path / "whole", "--connect", ns3_server, *arguments).returncode == 0
     command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(tmp_path / "killed"), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

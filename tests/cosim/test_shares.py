@@ -103,9 +103,10 @@ def test_shares_are_kept_replayed_and_resumed(begin, monkeypatch, break_at):
         assert fingerprint(folder.with_name("broken")) == fingerprint(folder)
 
 
-def test_nr_takes_shares(tmp_path):
+@pytest.mark.parametrize("scenario", ["nr", "lte", "lte-multicell"])
+def test_what_runs_live_takes_shares(tmp_path, scenario):
     small = ["quality=false", "workload.requests=1", "workload.prompt_tokens=12", "workload.new_tokens=2"]
-    folder = run(config.load(None, [*small, "radio.devices=4"], ["top-k+min-max"], "nr"), out=tmp_path / "run")
+    folder = run(config.load(None, [*small, "radio.devices=4"], ["top-k+min-max"], scenario), out=tmp_path / "run")
     replay(folder)
     with closing(Journal.open(folder)) as journal:
         assert journal.rows("SELECT count(*) FROM exchanges WHERE shares IS NULL") == [(0,)]

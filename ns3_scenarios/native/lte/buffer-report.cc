@@ -23,6 +23,8 @@ COSIM_EXPOSE(Unacknowledged, &LteRlcAm::m_txedBufferSize)
 COSIM_EXPOSE(IsStatusTriggered, &LteRlcAm::m_statusPduRequested)
 COSIM_EXPOSE(StatusSize, &LteRlcAm::m_statusPduBufferSize)
 COSIM_EXPOSE(StatusProhibit, &LteRlcAm::m_statusProhibitTimer)
+COSIM_EXPOSE(Retransmissions, &LteRlcAm::m_retxBuffer)
+COSIM_EXPOSE(FirstUnacknowledged, &LteRlcAm::m_vtA)
 COSIM_EXPOSE(DoReport, &LteRlcAm::DoReportBufferStatus)
 
 constexpr uint32_t STATUS_BYTES = 4;   // that ns-3 asks for
@@ -54,6 +56,28 @@ BufferReport::Correct(Ptr<LteRlc> rlc)
     rlc->AggregateObject(report);
     rlc->SetLteMacSapProvider(PeekPointer(report));
     rlc->TraceConnectWithoutContext("RxPDU", MakeCallback(&BufferReport::HandlePdu, PeekPointer(report)));
+}
+
+bool
+BufferReport::IsStatusDue() const
+{
+    return m_rlc->*Get(IsStatusTriggered{}) && !(m_rlc->*Get(StatusProhibit{})).IsPending();
+}
+
+uint32_t
+BufferReport::GetRetransmissionBytes() const
+{
+    if (m_rlc->*Get(ToSendAgain{}) == 0)
+    {
+        return 0;
+    }
+    const auto& pdus = m_rlc->*Get(Retransmissions{}); // by sequence number
+    uint32_t next = (m_rlc->*Get(FirstUnacknowledged{})).GetValue();
+    while (!pdus[next].m_pdu)
+    {
+        next = (next + 1) % pdus.size();
+    }
+    return pdus[next].m_pdu->GetSize();
 }
 
 void
@@ -118,7 +142,7 @@ BufferReport::Follow()
     {
         m_prohibit = Simulator::Schedule(Simulator::GetDelayLeft(prohibit), &BufferReport::Follow, this);
     }
-    bool mayStatus = m_rlc->*Get(IsStatusTriggered{}) && !prohibit.IsPending();
+    bool mayStatus = IsStatusDue();
     if (mayStatus)
     {
         m_rlc->*Get(StatusSize{}) = STATUS_BYTES; // ns-3 sets it for a poll, not at the end of t-Reordering

@@ -28,6 +28,12 @@ class BufferReport : public Object, public LteMacSapProvider
     /// Correct the reports of this entity for as long as it lives, if it is one of RLC AM.
     static void Correct(Ptr<LteRlc> rlc);
 
+    /// Whether a STATUS PDU is to be sent now.
+    bool IsStatusDue() const;
+
+    /// The size of the PDU that is to be sent again next, in a grant that it fits in; 0 if there is none.
+    uint32_t GetRetransmissionBytes() const;
+
     /// Tell the MAC what is available for transmission, also that nothing is, which ns-3 does not say.
     void Report();
 

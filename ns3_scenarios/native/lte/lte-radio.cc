@@ -5,6 +5,7 @@
 #include "decibel.h"
 #include "lte-bearer.h"
 #include "scheduler-tap.h"
+#include "share-scheduler.h"
 #include "x2-gate.h"
 
 #include "ns3/component-carrier-enb.h"
@@ -24,6 +25,7 @@
 #include "ns3/simulator.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace ns3::cosim
 {
@@ -37,8 +39,8 @@ constexpr double SUBFRAMES_PER_S = 1000;
 // ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
 constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int BEST_CQI = 15;
-constexpr double UPLINK_BER = 0.00005;
-constexpr int64_t OUT_OF_SYNC_NS = 200'000'000; // TS 36.133 table 7.6.2.1-1
+constexpr int64_t MOST_REPORTED_BYTES = 150'000; // TS 36.321 table 6.1.3.1-1, index 63: more than that
+constexpr int64_t OUT_OF_SYNC_NS = 200'000'000;  // TS 36.133 table 7.6.2.1-1
 
 } // namespace
 
@@ -118,6 +120,14 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
     auto scheduler = component->GetFfMacScheduler()->GetFfMacSchedSapProvider();
     m_taps.push_back(std::make_unique<SchedulerTap>(scheduler, cqi, sinr, bsr));
     mac->SetFfMacSchedSapProvider(m_taps.back().get());
+    auto shareOf = [this, cell](uint16_t rnti) { return GetShare({cell, rnti}); };
+    auto dueOf = [this, cell](uint16_t rnti, bool isUplink) { return GetDue({cell, rnti}, isUplink); };
+    auto isEndless = [this, cell](uint16_t rnti) {
+        auto link = Find({cell, rnti}); // whose report ns-3 has split among the carriers
+        return link && std::accumulate(link->bsr.begin(), link->bsr.end(), int64_t{0}) >= MOST_REPORTED_BYTES;
+    };
+    auto user = mac->GetFfMacSchedSapUser();
+    m_granters.push_back(ShareScheduler::Create(component->GetFfMacScheduler(), user, shareOf, dueOf, isEndless));
 }
 
 void
@@ -161,6 +171,51 @@ LteRadio::Find(Address address)
 {
     auto found = m_devices.find(address);
     return found == m_devices.end() ? nullptr : &m_links[found->second];
+}
+
+void
+LteRadio::SetShares(uint32_t count, const double* shares)
+{
+    NS_ABORT_MSG_UNLESS(std::all_of(m_granters.begin(), m_granters.end(), [](const auto& each) { return !!each; }),
+                        "LteRadio has shares with PfFfMacScheduler and RrFfMacScheduler, and no others");
+    m_shares.assign(shares, shares + count);
+    m_shares.resize(m_links.size(), 0.0);
+    for (uint32_t i = 0; i < m_taps.size(); i++)
+    {
+        m_granters[i]->Begin();
+        m_taps[i]->SetGranter(m_granters[i].get());
+    }
+}
+
+void
+LteRadio::ClearShares()
+{
+    for (uint32_t i = 0; i < m_taps.size(); i++)
+    {
+        m_granters[i]->End();
+        m_taps[i]->SetGranter(nullptr);
+    }
+}
+
+double
+LteRadio::GetShare(Address address) const
+{
+    auto found = m_devices.find(address);
+    return found == m_devices.end() ? 0 : m_shares[found->second];
+}
+
+RlcDue
+LteRadio::GetDue(Address address, bool isUplink)
+{
+    auto link = Find(address);
+    auto manager = link ? GetManager(link->ue) : nullptr;
+    if (!manager)
+    {
+        return {};
+    }
+    auto bearer = isUplink ? GetDataBearer(link->ue->GetRrc()) : GetDataBearer(manager);
+    auto report = bearer ? bearer->m_rlc->GetObject<BufferReport>() : nullptr;
+    return report ? RlcDue{report->IsStatusDue(), report->GetRetransmissionBytes()} : RlcDue{};
 }
 
 Ptr<UeManager>
@@ -285,9 +340,7 @@ LteRadio::GetDownlinkBits(const CqiListElement_s& report, bool isWideband) const
 int64_t
 LteRadio::GetUplinkBits(double sinrDb) const
 {
-    // As ns-3's schedulers do, after Piro et al. (European Wireless 2010).
-    auto gap = -std::log(5 * UPLINK_BER) / 1.5;
-    auto cqi = m_amc->GetCqiFromSpectralEfficiency(std::log2(1 + std::pow(10, sinrDb / 10) / gap));
+    auto cqi = GetUplinkCqi(m_amc, sinrDb);
     auto bandwidth = m_enbs.begin()->second->GetUlBandwidth();
     return cqi > 0 ? m_amc->GetUlTbSizeFromMcs(m_amc->GetMcsFromCqi(cqi), bandwidth) : 0;
 }
@@ -497,6 +550,7 @@ LteRadio::DoDispose()
     m_links.clear();
     m_others.clear();
     m_taps.clear();
+    m_granters.clear();
     m_gates.clear();
     m_enbs.clear();
     m_amc = nullptr;

@@ -29,7 +29,9 @@ namespace ns3::cosim
 {
 
 class SchedulerTap;
+class ShareScheduler;
 class X2Gate;
+struct RlcDue;
 
 /**
  * LTE cells and their devices: link state from trace sources and the scheduler's access point, SDU discard, and
@@ -51,6 +53,13 @@ class LteRadio : public Radio
     /// The LteUeNetDevice of a user that is no device, but shares the cells with them and reports its buffers as they
     /// do.
     void AddOther(Ptr<NetDevice> ue);
+
+    /// From now on each device gets its share of each carrier of its cell (ShareScheduler), and other users get
+    /// nothing. The eNBs have PfFfMacScheduler or RrFfMacScheduler.
+    void SetShares(uint32_t count, const double* shares);
+
+    /// From now on the schedulers divide the carriers by themselves again.
+    void ClearShares();
 
     /**
      * True if the device is RRC connected with a data bearer, on its way between two cells included, where data
@@ -103,6 +112,8 @@ class LteRadio : public Radio
     void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);
     void Forget(Link& link);
     Link* Find(Address address);
+    double GetShare(Address address) const;
+    RlcDue GetDue(Address address, bool isUplink);
     Ptr<UeManager> GetManager(Ptr<LteUeNetDevice> ue) const;
     int64_t GetDownlinkBits(const CqiListElement_s& report, bool isWideband) const;
     int64_t GetUplinkBits(double sinrDb) const;
@@ -139,7 +150,9 @@ class LteRadio : public Radio
     mutable std::map<uint32_t, uint32_t> m_waiting; // others with data waiting then, by pool
     std::deque<Link> m_links;
     std::map<Address, uint32_t> m_devices;
+    std::vector<double> m_shares; // by device, as set last
     std::vector<std::unique_ptr<SchedulerTap>> m_taps;
+    std::vector<std::unique_ptr<ShareScheduler>> m_granters; // beside the scheduler of each tap
     std::vector<std::unique_ptr<X2Gate>> m_gates;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scheduler-tap.h"
 
+#include "share-scheduler.h"
+
 #include "ns3/lte-common.h"
 #include "ns3/lte-vendor-specific-parameters.h"
 
@@ -17,6 +19,12 @@ SchedulerTap::SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSi
       m_sinr(std::move(sinr)),
       m_bsr(std::move(bsr))
 {
+}
+
+void
+SchedulerTap::SetGranter(ShareScheduler* granter)
+{
+    m_granter = granter;
 }
 
 void
@@ -63,7 +71,7 @@ SchedulerTap::SchedDlMacBufferReq(const SchedDlMacBufferReqParameters& params)
 void
 SchedulerTap::SchedDlTriggerReq(const SchedDlTriggerReqParameters& params)
 {
-    m_scheduler->SchedDlTriggerReq(params);
+    m_granter ? m_granter->SchedDlTriggerReq(params) : m_scheduler->SchedDlTriggerReq(params);
 }
 
 void
@@ -75,7 +83,7 @@ SchedulerTap::SchedDlRachInfoReq(const SchedDlRachInfoReqParameters& params)
 void
 SchedulerTap::SchedUlTriggerReq(const SchedUlTriggerReqParameters& params)
 {
-    m_scheduler->SchedUlTriggerReq(params);
+    m_granter ? m_granter->SchedUlTriggerReq(params) : m_scheduler->SchedUlTriggerReq(params);
 }
 
 void

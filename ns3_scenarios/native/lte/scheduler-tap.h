@@ -11,6 +11,8 @@
 namespace ns3::cosim
 {
 
+class ShareScheduler;
+
 /**
  * Sits in the service access point between an eNB's MAC and its scheduler, passes all on, and reports the
  * CQI, the uplink's SINR and the buffer status reports on their way.
@@ -26,6 +28,9 @@ class SchedulerTap : public FfMacSchedSapProvider
     using BsrSink = std::function<void(uint16_t, const std::vector<uint8_t>&)>;
 
     SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSink sinr, BsrSink bsr);
+
+    /// From now on this one makes the grants; null: the scheduler does.
+    void SetGranter(ShareScheduler* granter);
 
     void SchedDlRlcBufferReq(const SchedDlRlcBufferReqParameters& params) override;
     void SchedDlPagingBufferReq(const SchedDlPagingBufferReqParameters& params) override;
@@ -44,6 +49,7 @@ class SchedulerTap : public FfMacSchedSapProvider
     CqiSink m_cqi;
     SinrSink m_sinr;
     BsrSink m_bsr;
+    ShareScheduler* m_granter{nullptr};
 };
 
 } // namespace ns3::cosim

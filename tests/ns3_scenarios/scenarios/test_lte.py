@@ -3,7 +3,7 @@
 
 import pytest
 
-from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from bridge.network import NS_PER_S, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
 from tests.support.leaving import play_leaving
@@ -231,26 +231,6 @@ def test_a_device_that_computes_beyond_the_deadline_is_late_and_not_lost(ns3):
     assert came.status is Status.LATE
     assert came.downlink_end_ns is not None
     assert came.compute_end_ns is None
-
-
-def refuse_shares() -> tuple[str, str, bool]:
-    from ns3_scenarios.simulation import open_network
-
-    network = open_network("lte", {"devices": 2}, 1)
-    try:
-        before_ns = network.now_ns
-        with pytest.raises(RequestError) as refusal:
-            network.exchange([], before_ns, before_ns, Wait.ALL, [0.5, 0.5])
-        return refusal.value.field, str(refusal.value), network.now_ns == before_ns
-    finally:
-        network.close()
-
-
-def test_bandwidth_shares_are_refused_by_name(ns3):
-    field, message, stood = ns3(refuse_shares)
-    assert field == "bandwidth_shares"
-    assert "lte" in message
-    assert stood
 
 
 @pytest.mark.parametrize("path_loss", ["umi", "uma", "log-distance", "friis"])
