@@ -17,6 +17,7 @@ from cosim.config import Config
 from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
+from cosim.powers import powers_in
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
@@ -130,9 +131,8 @@ class Variant:
         devices, exchange = network.info.devices, config.exchange
         shape = wire_shape(config.model.wire_profile, serving.shape)
         placement = place(len(serving.shape.moe_layers), shape.experts, len(devices), config.placement.experts)
-        named = config.devices.hardware
-        names = [named] if isinstance(named, str) else named
-        hardware = [names[device % len(names)] for device in range(len(devices))]
+        powers = powers_in(config, network.info)
+        hardware = powers.hardware
         compute = RooflineTimes(
             shape,
             PROFILES[config.base_station.hardware],
@@ -152,9 +152,10 @@ class Variant:
             Missing(exchange.missing, exchange.missing_top_n),
             round(exchange.decision_s * NS_PER_S),
             self._exchanged,
+            powers,
         )
         journal.add_variant(
-            number, policy_name, kind, network.info, hardware, placement.held(), policy_sources(policy_name)
+            number, policy_name, kind, network.info, powers, placement.held(), policy_sources(policy_name)
         )
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, LinkState, Network, Outcome, Status, Transfer, Wait
+from model_side.energy import Joules, Powers
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import to_ns
 from model_side.placement import LayerPlacement, Placement
 from model_side.policies import Steps
-from model_side.prediction import Prediction, Predictor
+from model_side.prediction import Prediction, Predictor, Radiated
 from model_side.routing import SHARED, Floats, Gate, Indices, Mask, Missing, Weights
 from model_side.selection import DeviceWork, Layer, Phase, Selection
 
@@ -43,7 +44,8 @@ class BaseStation:
     `token_bytes` is the size of one token's hidden state on the air; an exchange carries that for each
     distinct token of a device, down and up, and nothing else. An exchange ends by `wait`, at the latest
     `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
-    `decision_ns`: virtual time that a policy takes in each layer. Virtual time is the network's; the BS only adds its
+    `decision_ns`: virtual time that a policy takes in each layer. `powers`: for the energy that policies may ask for,
+    by default not known. Virtual time is the network's; the BS only adds its
     own computing.
     """
 
@@ -60,6 +62,7 @@ class BaseStation:
         missing: Missing = SHARED,
         decision_ns: int = 0,
         on_exchange: Callable[[LayerExchange], None] | None = None,
+        powers: Powers | None = None,
     ):
         self.network = network
         self.placement = placement
@@ -72,6 +75,8 @@ class BaseStation:
         self._missing = missing
         self._decision_ns = decision_ns
         self._on_exchange = on_exchange
+        self._powers = powers or Powers.unknown(placement.devices)
+        self._radiated = Radiated(placement.devices)
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
@@ -112,7 +117,9 @@ class BaseStation:
             placement,
             self._links,
             self._missing,
-            LayerForecast(placement, self._compute, self.predictor, self._token_bytes, depart_ns),
+            LayerForecast(
+                placement, self._compute, self.predictor, self._token_bytes, depart_ns, self._powers, self._radiated
+            ),
             Selection(gate.weights, gate.indices),
             work,
         )
@@ -129,6 +136,7 @@ class BaseStation:
         self._ready_ns = outcome.now_ns
         self._links = outcome.links
         self.predictor.observe(transfers, outcome, depart_ns, deadline_ns, prediction.seconds, shares)
+        self._radiated.observe(transfers, outcome.transfers)
 
         arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
         is_asked = selection.indices < gate.experts
@@ -196,6 +204,8 @@ class LayerForecast:
     predictor: Predictor
     token_bytes: int
     depart_ns: int
+    powers: Powers
+    radiated: Radiated
 
     def work(self, selection: Selection) -> DeviceWork:
         """See `Forecast.work`."""
@@ -213,6 +223,15 @@ class LayerForecast:
         """See `Forecast.predict`."""
         size = np.maximum(work.tokens, 1) * self.token_bytes
         return self.predictor.predict(self.depart_ns, size, work.compute_s, size, shares, work.tokens > 0)
+
+    def joules(self, work: DeviceWork, shares: Floats | None = None) -> Joules:
+        """See `Forecast.joules`."""
+        self.powers.require(~np.isnan(self.radiated.byte_j), "policies")
+        expected = self.predict(work, shares)
+        size = np.maximum(work.tokens, 1) * self.token_bytes
+        down_s, up_s = expected.down_s, expected.up_s
+        radiated_j = self.powers.radiated(down_s, up_s, self.radiated.expect(size, size))
+        return self.powers.joules(down_s, work.compute_s, up_s, radiated_j)
 
 
 def _unknown(device: int) -> LinkState:

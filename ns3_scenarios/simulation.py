@@ -128,6 +128,7 @@ class Simulation:
             },
             bandwidth_hz=self._topology.bandwidth_hz,
             takes_shares=self._topology.apply_shares is not None,
+            air_w=_air_w(self._topology),
         )
 
     def _move(self, topology: Topology) -> None:
@@ -267,6 +268,11 @@ def _checked(built: Any, name: str) -> Topology:
     if not isinstance(built, Topology):
         raise ScriptError(f"build of {name} returned {type(built).__name__}, not a Topology")
     return built
+
+
+def _air_w(topology: Topology) -> tuple[tuple[float, float] | None, ...] | None:
+    powers = tuple(device.air_w for device in topology.devices)
+    return powers if any(powers) else None
 
 
 def _source_hash(scenario: Scenario) -> str:

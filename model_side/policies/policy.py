@@ -34,6 +34,11 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
     needs_probabilities: ClassVar[bool] = False
     """Whether it looks at all experts' probabilities, which not every recording has."""
 
+    @property
+    def needs_joules(self) -> bool:
+        """Whether it asks for energy, which is not known of every device; a run without is then refused at once."""
+        return False
+
     def __call__(self, layer: Layer) -> Selection:
         """The experts to ask in this layer."""
         raise NotImplementedError
