@@ -2,6 +2,7 @@
 """The powers of an experiment's devices and base station: as configured, else their hardware profile's."""
 
 from collections.abc import Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,6 @@ from bridge.network import NetworkInfo
 from cosim.config import Config
 from model_side.energy import Powers
 from model_side.hardware.profiles import PROFILES
-
-Watts = float | list[float] | None
 
 
 def hardware_of(config: Config, devices: int) -> list[str]:
@@ -24,17 +23,17 @@ def powers_of(config: Config, devices: int, air_w: Sequence[tuple[float, float] 
     """Of so many devices; `air_w` as in `bridge.network.NetworkInfo`."""
     hardware = hardware_of(config, devices)
     own, bs = config.devices, config.base_station
-    by_profile = _known([PROFILES[name].compute_w for name in hardware])
-    known = [(None, None) if pair is None else pair for pair in air_w or [None] * devices]
+    computing = zip(_in_turn(own.compute_w, devices), hardware, strict=True)
+    known = [pair or (nan, nan) for pair in air_w or [None] * devices]
     return Powers(
-        compute_w=by_profile if own.compute_w is None else _known(_in_turn(own.compute_w, devices)),
-        receive_w=_known(_in_turn(own.receive_w, devices)),
-        transmit_w=_known(_in_turn(own.transmit_w, devices)),
-        efficiency=_known(_in_turn(own.amplifier_efficiency, devices)),
-        air_w=np.stack([_known([pair[way] for pair in known]) for way in (0, 1)]),
-        bs_compute_w=float(_known(PROFILES[bs.hardware].compute_w if bs.compute_w is None else bs.compute_w)),
-        bs_transmit_w=float(_known(bs.transmit_w)),
-        bs_efficiency=float(_known(bs.amplifier_efficiency)),
+        compute_w=np.array([_computing(given, name) for given, name in computing]),
+        receive_w=_numbers(own.receive_w, devices),
+        transmit_w=_numbers(own.transmit_w, devices),
+        efficiency=_numbers(own.amplifier_efficiency, devices),
+        air_w=np.array(known, dtype=np.float64).reshape(-1, 2).T,
+        bs_compute_w=_computing(bs.compute_w, bs.hardware),
+        bs_transmit_w=_number(bs.transmit_w),
+        bs_efficiency=_number(bs.amplifier_efficiency),
         hardware=hardware,
     )
 
@@ -50,6 +49,17 @@ def _in_turn(given: Any, devices: int) -> list[Any]:
     return [values[device % len(values)] for device in range(devices)]
 
 
-def _known(figures: Any) -> NDArray[np.float64]:
-    """None as NaN."""
-    return np.array(figures, dtype=np.float64)
+def _numbers(given: Any, devices: int) -> NDArray[np.float64]:
+    """Of each device, NaN for a word."""
+    return np.array([_number(each) for each in _in_turn(given, devices)])
+
+
+def _computing(given: float | str, hardware: str) -> float:
+    """What is given, or what the profile says."""
+    by_profile = PROFILES[hardware].compute_w
+    return _number(by_profile if given == "profile" and by_profile is not None else given)
+
+
+def _number(given: float | str) -> float:
+    """NaN for a word."""
+    return nan if isinstance(given, str) else float(given)

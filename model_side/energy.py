@@ -95,7 +95,7 @@ class Powers:
         `counted` [2, D]: of which directions of which devices somebody counts what is radiated.
         """
         nameless = [name for name, watts in zip(self.hardware, self.compute_w, strict=True) if np.isnan(watts)]
-        found = [f"devices.compute_w ({', '.join(dict.fromkeys(nameless))} has none)"] if nameless else []
+        found = [f"devices.compute_w (the profile {', '.join(dict.fromkeys(nameless))} has none)"] if nameless else []
         for key, watts in (
             ("devices.receive_w", self.receive_w),
             ("devices.transmit_w", self.transmit_w),
@@ -107,7 +107,7 @@ class Powers:
             ("base_station", np.asarray(self.bs_efficiency), np.isnan(self.air_w[0]) & ~counted[0]),
         ):
             if (unknown & ~np.isnan(efficiency)).any():
-                found.append(f"what is radiated (nobody tells; leave {whose}.amplifier_efficiency out)")
+                found.append(f"what is radiated (nobody tells; let {whose}.transmit_w include the amplifier)")
         return found
 
     def require(self, counted: Mask, field: str) -> None:

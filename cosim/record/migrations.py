@@ -96,7 +96,11 @@ def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
 
 
 def to_7(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
-    """The powers by which energy is told: none was asked for."""
+    """The powers by which energy is told: there were none. A `missing_top_n` that was not given is 0 and not null."""
+    db.execute(
+        "UPDATE meta SET value = json_set(value, '$.exchange.missing_top_n', 0) WHERE key = 'config' "
+        "AND json_type(CASE WHEN json_valid(value) THEN value END, '$.exchange.missing_top_n') = 'null'"
+    )
     for column in ("bs_compute_w REAL", "bs_transmit_w REAL", "bs_amplifier_efficiency REAL"):
         _add(db, unrecorded, "variants", column)
     for column in ("compute_w", "receive_w", "transmit_w", "amplifier_efficiency", "downlink_air_w", "uplink_air_w"):

@@ -48,7 +48,8 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
     console.print(_device_table(variants))
     for missing in dict.fromkeys(variant.energy.missing for variant in variants):
         if missing:
-            console.print(f"energy is unknown without {', '.join(missing)}: docs/model/energy.md", highlight=False)
+            lacking = ", ".join(missing)
+            console.print(f"energy is not known without {lacking}; give them (docs/model/energy.md)", highlight=False)
 
 
 def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> str | None:
@@ -212,8 +213,8 @@ def _how_radiated(variant: VariantSummary) -> str:
     if counted is None or (counted == 0 and variant.energy.device_air_j is None):
         return "-"
     if 0 < counted < 1:
-        return f"{counted:.0%} counted by the radio, else power x time"
-    return "counted by the radio" if counted else "power x time on the link"
+        return f"the radio: {counted:.0%}, else power x time"
+    return "the radio's count" if counted else "power x time on the link"
 
 
 _ENERGY: list[Row] = [
@@ -225,7 +226,7 @@ _ENERGY: list[Row] = [
     ("all of it", _for_token(attrgetter("total_j"))),
     ("radiated by devices", _for_token(attrgetter("device_air_j"))),
     ("radiated by the BS", _for_token(attrgetter("bs_air_j"))),
-    ("and that is", _how_radiated),
+    ("radiated, told by", _how_radiated),
 ]
 
 _EXPERTS: list[Row] = [

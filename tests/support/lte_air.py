@@ -26,7 +26,7 @@ LISTENER = """
 namespace lte_air
 {
 
-/// Down all that eNBs send as data; up the power that power control gives, for each frame with data that a device sends.
+/// Down all that eNBs send as data; up the power that power control gives, for each frame of data that a device sends.
 struct Listener
 {
     double downJ{0};
@@ -35,7 +35,8 @@ struct Listener
 
     void TakeDown(ns3::Ptr<ns3::SpectrumSignalParameters> signal)
     {
-        if (auto frame = ns3::DynamicCast<ns3::LteSpectrumSignalParametersDataFrame>(signal); frame && frame->packetBurst)
+        auto frame = ns3::DynamicCast<ns3::LteSpectrumSignalParametersDataFrame>(signal);
+        if (frame && frame->packetBurst)
         {
             downJ += ns3::Integral(*frame->psd) * frame->duration.GetSeconds();
         }

@@ -16,6 +16,7 @@ import cosim
 from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.record.journal import FILE_NAME, TABLES, Journal
+from cosim.results.energy import PARTS
 from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
@@ -87,7 +88,7 @@ def test_frames_hold_what_sqlite_holds(run):
             plain = [
                 i
                 for i, column in enumerate(frame)
-                if column != "shares" and (name != "routing" or column in ("variant", "top_k"))
+                if column not in ("shares", *PARTS) and (name != "routing" or column in ("variant", "top_k"))
             ]
             shown = frame.astype(object).where(frame.notna(), None) if len(frame) else frame
             assert sorted(tuple(row[i] for i in plain) for row in shown.itertuples(index=False)) == sorted(
