@@ -18,8 +18,10 @@ from bridge.network import LinkState, Outcome
 from model_side.base_station import LayerForecast
 from model_side.calibration import LEVELS, Calibration, Outputs
 from model_side.element import WireFormat
+from model_side.energy import Powers
 from model_side.placement import LayerPlacement
 from model_side.policies import POLICIES, make_policy
+from model_side.prediction import Radiated
 from model_side.prediction.line import Line
 from model_side.routing import Floats, Gate, Indices, Missing
 from model_side.selection import Layer, Phase, Selection
@@ -83,7 +85,15 @@ def layer(experts: int, k: int, devices: int, seed: int) -> Layer:
         placement=placement,
         links=links,
         missing=Missing(),
-        forecast=LayerForecast(placement, Compute(token_s), predictor, WireFormat(TOKEN_BYTES), 0),
+        forecast=LayerForecast(
+            placement,
+            Compute(token_s),
+            predictor,
+            WireFormat(TOKEN_BYTES),
+            0,
+            Powers.unknown(devices),
+            Radiated(devices),
+        ),
         selection=Selection(weights, indices),
         table=table(experts, k, rng),
     )

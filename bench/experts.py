@@ -21,12 +21,14 @@ from model_side.base_station import LayerForecast
 from model_side.calibrating.store import of_model
 from model_side.calibration import Calibration
 from model_side.element import WireFormat
+from model_side.energy import Powers
 from model_side.model.loading import load_model, load_tokenizer
 from model_side.model.model_folder import SHIPPED_PROMPTS
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.model.passages import read_prompts
 from model_side.placement import LayerPlacement
 from model_side.policies import Steps, make_policy
+from model_side.prediction import Radiated
 from model_side.prediction.line import Line
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate, Missing, Remainder
@@ -70,7 +72,9 @@ class Trial:
         placement = LayerPlacement(np.eye(8, dtype=bool)[ORDERS[gate.layer]])
         seen = Gate(gate.layer, gate.logits.shape[1], *arrays)
         links = tuple(LinkState(device, True) for device in range(8))
-        forecast = LayerForecast(placement, Compute(DEVICE_S), Line(8), WireFormat(1), 0)
+        forecast = LayerForecast(
+            placement, Compute(DEVICE_S), Line(8), WireFormat(1), 0, Powers.unknown(8), Radiated(8)
+        )
         layer = Layer(
             seen, self._table.layers, Phase.PREFILL, 0, 0, 60.0, placement, links, self._missing, forecast,
             Selection(seen.weights, seen.indices), table=self._table,

@@ -2,9 +2,10 @@
 """Every policy on the same radios: `python -m bench.policies [CELL...] [--seeds N] [--keep FOLDER]`.
 
 Two cells with eight unequal devices at 20 to 200 m, live: NR, and LTE with fading. For each policy, over the seeds:
-time to the first token and to each further one, perplexity and divergence from the unmodified model that runs in lockstep,
-joules, and what deciding takes. Intervals are of 95 %, by Student's t over the seeds, of the mean of each seed's
-difference from `top-k` with equal shares, whose row has its own means. FOLDER keeps the runs and is gone on with.
+time to the first token and to each further one, perplexity and divergence from the unmodified model that runs in
+lockstep, joules, and what deciding takes. Intervals are of 95 %, by Student's t over the seeds, of the mean of each
+seed's difference from `top-k` with equal shares, whose row has its own means. FOLDER keeps the runs and is gone on
+with.
 """
 
 import argparse

@@ -39,6 +39,7 @@ from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.base_station import BaseStation
 from model_side.element import WireFormat
+from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
@@ -135,7 +136,9 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
         placement = place(len(SHAPE.moe_layers), SHAPE.experts, DEVICES)
         hardware = [PROFILES["jetson-agx-orin"]] * DEVICES
         if folder is not None:
-            journal.add_variant(1, policy, "fixed", network.info, ["-"] * DEVICES, [[d] for d in range(DEVICES)])
+            journal.add_variant(
+                1, policy, "fixed", network.info, Powers.unknown(DEVICES), [[d] for d in range(DEVICES)]
+            )
             done = 0
 
             def on_exchange(record: LayerExchange) -> None:

@@ -88,7 +88,9 @@ class TransferOutcome(Struct, frozen=True, array_like=True, forbid_unknown_field
     `downlink_end_ns`: the device's application had the last byte, and computing began.
     `compute_end_ns`: computing ended, and the uplink began at once.
     `uplink_end_ns`: the edge server's application had the last byte of the answer.
-    `downlink_air_j`, `uplink_air_j`: what BS and device radiated for it, in joules; None where the radio doesn't know.
+    `downlink_air_j`, `uplink_air_j`: joules that BS and device radiated on the data channels for the device from the
+    departure to the transfer's end, or that of the exchange: whatever they carried, first transmissions and later ones,
+    no control channels. None where the radio doesn't count it.
     """
 
     device: int
@@ -153,7 +155,8 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
     `parameters` are the scenario's parameters with every default filled in; `versions` name the
     software whose change could change an outcome. `bandwidth_hz`: of a radio that all devices share, down and up;
-    None where there is none. `takes_shares`: whether `Network.exchange` takes shares of the band.
+    None where there is none. `takes_shares`: whether `Network.exchange` takes shares of the band. `air_w`: for each
+    device the power in W that the BS radiates to it at most, and the device itself; None where that is not known.
     """
 
     scenario: str
@@ -163,6 +166,7 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     bandwidth_hz: tuple[float, float] | None = None
     takes_shares: bool = False
+    air_w: tuple[tuple[float, float] | None, ...] | None = None
 
 
 class Network(Protocol):

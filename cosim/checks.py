@@ -8,10 +8,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from bridge.names import meant
 from bridge.network import RequestError
 from cosim.config import Config, Workload
 from cosim.networks.catalogue import device_count
+from cosim.powers import powers_of
 from model_side.hardware.profiles import PROFILES
 from model_side.model.model_folder import (
     SHIPPED,
@@ -40,9 +43,10 @@ def check(config: Config) -> None:
     for name in config.policy:
         if name not in steps:
             raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
-    for policy in config.policies:
-        make_policy(policy, config.policy)
+    made = [make_policy(policy, config.policy) for policy in config.policies]
     _check_hardware(config)
+    for step in (step for policy in made for step in policy.steps if step.needs_joules):
+        _check_powers(config, step.name)
     if config.model.wire_profile not in (OWN, *WIRE_PROFILES):
         there = (OWN, *WIRE_PROFILES)
         hint = meant(config.model.wire_profile, there)
@@ -97,6 +101,13 @@ def _check_hardware(config: Config) -> None:
         if name not in PROFILES:
             reason = f"nobody knows {name!r}; there are {', '.join(PROFILES)}{meant(name, PROFILES)}"
             raise RequestError(field, reason)
+
+
+def _check_powers(config: Config, policy: str) -> None:
+    """Refuse a policy that asks for joules where powers are missing; what is radiated the network will tell."""
+    devices = device_count(config) if config.script is None else None
+    if devices is not None:
+        powers_of(config, devices).require(np.ones((2, devices), dtype=bool), f"policy.{policy}")
 
 
 def _check_routing(config: Config) -> Described:

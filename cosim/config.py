@@ -25,6 +25,11 @@ from model_side.routing import Remainder
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Device = Annotated[int, Meta(ge=0)]
+Power = Annotated[float, Meta(ge=0, le=1e6)]
+ProfilePower = Power | Literal["profile"]
+RadioPower = Power | Literal["unknown"]
+Efficiency = Annotated[float, Meta(gt=0, le=1)] | Literal["included"]
+Some = Meta(min_length=1)
 Seed = Annotated[int, Meta(ge=1, lt=2**32)]
 
 NETWORKS = ("live", "analytic")
@@ -68,20 +73,34 @@ class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The devices' hardware: one profile for all, or a list of profiles taken in turn (`cosim devices` lists them).
 
-    `weight_bits`: bits that a device stores an expert's weight in.
+    `weight_bits`: bits that a device stores an expert's weight in. `compute_w`: what a device draws while it computes,
+    in W, or "profile". `receive_w`, `transmit_w`: what its radio draws while its downlink or its uplink is under way,
+    or "unknown". `amplifier_efficiency`: what its power amplifier radiates of what it draws, or "included" where
+    `transmit_w` has that in it. Each one for all, or a list taken in turn.
     """
 
     hardware: str | list[str] = field(
         default_factory=lambda: ["snapdragon-8-gen-3", "jetson-orin-nano-super", "jetson-agx-orin", "jetson-orin-nano"]
     )
     weight_bits: Literal[2, 3, 4, 8, 16, 32] = 4
+    compute_w: ProfilePower | Annotated[list[ProfilePower], Some] = "profile"
+    receive_w: RadioPower | Annotated[list[RadioPower], Some] = "unknown"
+    transmit_w: RadioPower | Annotated[list[RadioPower], Some] = "unknown"
+    amplifier_efficiency: Efficiency | Annotated[list[Efficiency], Some] = "included"
 
 
 class BaseStation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base station's hardware, which computes attention, gate and language-model head."""
+    """The base station's hardware, which computes attention, gate and language-model head.
+
+    `compute_w`, `amplifier_efficiency`: as of the devices. `transmit_w`: what its radio draws for a device while that
+    one's downlink is under way.
+    """
 
     hardware: str = "nvidia-l4"
     weight_bits: Literal[4, 8, 16, 32] = 16
+    compute_w: ProfilePower = "profile"
+    transmit_w: RadioPower = "unknown"
+    amplifier_efficiency: Efficiency = "included"
 
 
 class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from cosim.fleet import Fleet, fleet_of, nearness
 from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
+from cosim.powers import powers_in
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
@@ -156,6 +157,7 @@ class Variant:
         calibration: Calibration | None,
     ):
         exchange = config.exchange
+        powers = powers_in(config, network.info)
         self.base_station = BaseStation(
             network,
             fleet.placement,
@@ -170,11 +172,12 @@ class Variant:
             self._exchanged,
             calibration,
             network.foresee if kind == WHAT_IF else None,
+            powers,
         )
         held, sources = fleet.placement.held(), policy_sources(policy_name)
         if calibration is not None and any(step.needs_calibration for step in policy.steps):
             sources["calibration"] = calibration.sha256
-        journal.add_variant(number, policy_name, kind, network.info, fleet.hardware, held, sources)
+        journal.add_variant(number, policy_name, kind, network.info, powers, held, sources)
         self._number = number
         self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._config = config

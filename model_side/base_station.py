@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from bridge.network import NS_PER_S, LinkState, Network, Outcome, RequestError, Status, Transfer, Wait
 from model_side.calibration import Calibration
 from model_side.element import WireFormat
+from model_side.energy import Joules, Powers
 from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import to_ns
 from model_side.placement import LayerPlacement, Placement
 from model_side.policies import Steps
-from model_side.prediction import Prediction, Predictor
+from model_side.prediction import Prediction, Predictor, Radiated
 from model_side.routing import SHARED, Floats, Gate, Indices, Mask, Missing, Weights
 from model_side.selection import DeviceWork, Layer, Phase, Selection
 
@@ -46,11 +47,11 @@ class BaseStation:
     """Routes MoE layers over `network`, one call of `route` a layer.
 
     `wire` has the sizes of what is sent: an exchange carries each distinct token of a device once, down and up. An
-    exchange ends by `wait`, at the latest
-    `deadline_ns` after its departure. `missing`: what becomes of the weight of experts that are not there.
-    `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for policies that need it. `foresee`:
-    when transfers would be done, of a network that knows.
-    Virtual time is the network's; the BS only adds its own computing.
+    exchange ends by `wait`, at the latest `deadline_ns` after its departure. `missing`: what becomes of the weight
+    of experts that are not there. `decision_ns`: virtual time that a policy takes in each layer. `calibration`: for
+    policies that need it. `foresee`: when transfers would be done, of a network that knows. `powers`: for the
+    energy that policies may ask for, by default not known. Virtual time is the network's; the BS only adds its own
+    computing.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class BaseStation:
         on_exchange: Callable[[LayerExchange], None] | None = None,
         calibration: Calibration | None = None,
         foresee: Foresee | None = None,
+        powers: Powers | None = None,
     ):
         self.network = network
         self.placement = placement
@@ -84,6 +86,8 @@ class BaseStation:
         self._foresee = foresee
         self.slot_devices: Indices = np.empty((0, 0), dtype=np.int64)
         """Where the slots of the latest layer were asked [N, k'], D of one that was left out."""
+        self._powers = powers or Powers.unknown(placement.devices)
+        self._radiated = Radiated(placement.devices)
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
         self._pass = (Phase.PREFILL, 0, 0)
@@ -130,6 +134,8 @@ class BaseStation:
                 self.predictor,
                 self._wire,
                 depart_ns,
+                self._powers,
+                self._radiated,
                 None if self._foresee is None else lambda work: self._foreseen_ns(work, depart_ns, deadline_ns),
             ),
             Selection(gate.weights, gate.indices),
@@ -150,6 +156,7 @@ class BaseStation:
         self._ready_ns = outcome.now_ns
         self._links = outcome.links
         self.predictor.observe(transfers, outcome, depart_ns, deadline_ns, prediction.seconds, shares)
+        self._radiated.observe(transfers, outcome.transfers)
 
         arrived = all(transfer.status is Status.DONE for transfer in outcome.transfers)
         is_asked = selection.indices < gate.experts
@@ -226,6 +233,8 @@ class LayerForecast:
     predictor: Predictor
     wire: WireFormat
     depart_ns: int
+    powers: Powers
+    radiated: Radiated
     foreseen_ns: Callable[[DeviceWork], Floats] | None = None
 
     def work(self, selection: Selection) -> DeviceWork:
@@ -251,6 +260,18 @@ class LayerForecast:
         tokens = np.maximum(work.tokens, 1)
         down_bytes, up_bytes = self.wire.down_bytes(tokens), self.wire.up_bytes(tokens)
         return self.predictor.predict(self.depart_ns, down_bytes, work.compute_s, up_bytes, shares, work.tokens > 0)
+
+    def joules(self, work: DeviceWork, shares: Floats | None = None) -> Joules:
+        """See `Forecast.joules`."""
+        self.powers.require(~np.isnan(self.radiated.byte_j), "policies")
+        expected = self.predict(work, shares)
+        tokens = np.maximum(work.tokens, 1)
+        down_s, up_s = expected.down_s, expected.up_s
+        expected_j = self.radiated.expect(
+            *(size.astype(np.float64) for size in (self.wire.down_bytes(tokens), self.wire.up_bytes(tokens)))
+        )
+        radiated_j = self.powers.radiated(down_s, up_s, expected_j)
+        return self.powers.joules(down_s, work.compute_s, up_s, radiated_j)
 
 
 def _unknown(device: int) -> LinkState:

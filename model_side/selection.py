@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bridge.network import LinkState, RequestError
 from model_side.calibration import Calibration, NoTable
+from model_side.energy import Joules
 from model_side.placement import LayerPlacement
 from model_side.prediction import Prediction
 from model_side.routing import Floats, Gate, Indices, Mask, Missing, Probabilities, Weights, known
@@ -65,6 +66,9 @@ class Forecast(Protocol):
 
     def predict(self, work: DeviceWork, shares: Floats | None = None) -> Prediction:
         """How long devices would take for this work, departing now; one that gets nothing, as if for one token."""
+
+    def joules(self, work: DeviceWork, shares: Floats | None = None) -> Joules:
+        """Energy of the same transfers. Raises `RequestError` naming the figure without which it is not known."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,11 @@ class Layer:
     def prediction(self) -> Prediction:
         """What is expected of the devices so far; of one that is not asked, as if it got one token."""
         return self.forecast.predict(self.work, self.selection.shares)
+
+    @cached_property
+    def joules(self) -> Joules:
+        """Energy of the same; raises `RequestError` naming the figure without which it is not known."""
+        return self.forecast.joules(self.work, self.selection.shares)
 
     @cached_property
     def latency_s(self) -> Floats:

@@ -128,6 +128,7 @@ class Simulation:
             },
             bandwidth_hz=self._topology.bandwidth_hz,
             takes_shares=self._topology.apply_shares is not None,
+            air_w=_air_w(self._topology),
         )
 
     def _move(self, topology: Topology) -> None:
@@ -195,12 +196,14 @@ class Simulation:
         figures = [figure for t in transfers for figure in (t.device, t.downlink_bytes, t.compute_ns, t.uplink_bytes)]
         asked = array("l", figures or [0])  # cppyy takes no empty buffer
         answer = array("l", [0] * max((1 + _TIMES) * len(transfers), 1))
-        if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, WAITS.index(wait), answer):
+        air = array("d", [0.0] * max(2 * len(transfers), 1))
+        if not self._engine.Exchange(len(transfers), asked, depart_ns, deadline_ns, WAITS.index(wait), answer, air):
             raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
         outcomes = []
         for i, transfer in enumerate(transfers):
             status, *times = answer[i * (1 + _TIMES) : (i + 1) * (1 + _TIMES)]
-            outcomes.append(TransferOutcome(transfer.device, STATUSES[status], *map(_counted, times)))
+            radiated = map(_measured, air[2 * i : 2 * i + 2])
+            outcomes.append(TransferOutcome(transfer.device, STATUSES[status], *map(_counted, times), *radiated))
         links = tuple(map(self._link, range(len(self.info.devices))))
         return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes())
 
@@ -265,6 +268,11 @@ def _checked(built: Any, name: str) -> Topology:
     if not isinstance(built, Topology):
         raise ScriptError(f"build of {name} returned {type(built).__name__}, not a Topology")
     return built
+
+
+def _air_w(topology: Topology) -> tuple[tuple[float, float] | None, ...] | None:
+    powers = tuple(device.air_w for device in topology.devices)
+    return powers if any(powers) else None
 
 
 def _source_hash(scenario: Scenario) -> str:

@@ -5,7 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import inf
 from typing import Any
+
+Powers = tuple[float, float]
 
 
 class ScriptError(Exception):
@@ -16,18 +19,22 @@ class ScriptError(Exception):
 class Device:
     """A device: its name, its `ns.Node`, and the `ns.Ipv4Address` at which it is reached.
 
+    `air_w`: the power in W that the BS radiates to it at most, and it itself; None where that is not known.
     Raises `ScriptError` for what is none of these.
     """
 
     name: str
     node: Any
     address: Any
+    air_w: Powers | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise ScriptError(f"a Device's name is a text, not {self.name!r}")
         _check_node(self.name, self.node)
         _check_address(f"the address of {self.name}", self.address)
+        if self.air_w is not None and not (len(self.air_w) == 2 and all(0 <= watts < inf for watts in self.air_w)):
+            raise ScriptError(f"air_w of {self.name} is two powers in W, down and up, not {self.air_w!r}")
 
 
 @dataclass(frozen=True)

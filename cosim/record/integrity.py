@@ -71,8 +71,17 @@ _FAULTS = {
         "variant is below 1": "variant < 1",
         "begin_ns is below 0": "begin_ns < 0",
         "network is unknown": _one_of("network", (*NETWORKS, WHAT_IF)),
+        "a power is below 0": "bs_compute_w < 0 OR bs_transmit_w < 0",
+        "bs_amplifier_efficiency is not above 0": "bs_amplifier_efficiency <= 0",
     },
-    "devices": {"device is none of 0, 1, …": "device < 0 OR device >= " + _DEVICES},
+    "devices": {
+        "device is none of 0, 1, …": "device < 0 OR device >= " + _DEVICES,
+        "a power is below 0": " OR ".join(
+            f"{name} < 0" for name in ("compute_w", "receive_w", "transmit_w", "downlink_air_w", "uplink_air_w")
+        ),
+        "amplifier_efficiency is not above 0": "amplifier_efficiency <= 0",
+        "of what is radiated only one way is known": "(downlink_air_w IS NULL) <> (uplink_air_w IS NULL)",
+    },
     "exchanges": {
         "phase is unknown": _one_of("phase", Phase),
         "wait is unknown": _one_of("wait", Wait),

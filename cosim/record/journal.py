@@ -28,6 +28,7 @@ from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
 from model_side.calibration import Calibration, decoded
+from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
@@ -123,12 +124,13 @@ class Journal:
         policy: str,
         network: str,
         info: NetworkInfo,
-        hardware: Sequence[str],
+        powers: Powers,
         experts: Sequence[Sequence[int] | Sequence[Sequence[int]]],
         policy_sources: Mapping[str, str] | None = None,
     ) -> None:
         """Begin a variant of the experiment.
 
+        `powers` are journaled as they are taken, since what a profile says may change.
         `experts` are those that each device holds, in each layer if these differ; `policy_sources` are the digests of
         a user's own files, by their names, and of the calibration if the policy needs it.
         """
@@ -139,13 +141,21 @@ class Journal:
             self._put(
                 "variants",
                 (variant,),
-                [[variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources]],
+                [
+                    [
+                        *(variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources),
+                        *map(_known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
+                    ]
+                ],
             )
             self._put(
                 "devices",
                 (variant,),
                 [
-                    [variant, device, name, hardware[device], json.dumps(list(experts[device]))]
+                    [
+                        *(variant, device, name, powers.hardware[device], json.dumps(list(experts[device]))),
+                        *map(_known, powers.of_device(device)),
+                    ]
                     for device, name in enumerate(info.devices)
                 ],
             )
@@ -255,15 +265,19 @@ class Journal:
         if not found:
             return None
         scenario, begin_ns, parameters, versions, band = found[0]
-        names = self.rows("SELECT name FROM devices WHERE variant = ? ORDER BY device", variant)
+        devices = self.rows(
+            "SELECT name, downlink_air_w, uplink_air_w FROM devices WHERE variant = ? ORDER BY device", variant
+        )
+        air_w = tuple(None if down is None else (down, up) for _, down, up in devices)
         return NetworkInfo(
             scenario,
-            tuple(name for (name,) in names),
+            tuple(name for name, *_ in devices),
             begin_ns,
             json.loads(parameters),
             json.loads(versions),
             None if band is None else tuple(json.loads(band)),
             takes_shares=True,
+            air_w=air_w if any(air_w) else None,
         )
 
     def recorded(self, variant: int, number: int) -> RecordedExchange | None:
@@ -375,3 +389,8 @@ class Journal:
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _known(watts: float) -> float | None:
+    """NaN as NULL."""
+    return None if watts != watts else watts  # noqa: PLR0124

@@ -95,6 +95,18 @@ def to_6(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
         unrecorded.setdefault("routing", []).append("predicted_s")
 
 
+def to_7(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """The powers by which energy is told: there were none. A `missing_top_n` that was not given is 0 and not null."""
+    db.execute(
+        "UPDATE meta SET value = json_set(value, '$.exchange.missing_top_n', 0) WHERE key = 'config' "
+        "AND json_type(CASE WHEN json_valid(value) THEN value END, '$.exchange.missing_top_n') = 'null'"
+    )
+    for column in ("bs_compute_w REAL", "bs_transmit_w REAL", "bs_amplifier_efficiency REAL"):
+        _add(db, unrecorded, "variants", column)
+    for column in ("compute_w", "receive_w", "transmit_w", "amplifier_efficiency", "downlink_air_w", "uplink_air_w"):
+        _add(db, unrecorded, "devices", f"{column} REAL")
+
+
 def _rename(config: dict[str, Any]) -> None:
     """What a configuration of before schema 6 says, in today's words."""
     names = {"wdmoe": "weight-to-latency"}
@@ -107,7 +119,14 @@ def _rename(config: dict[str, Any]) -> None:
     config.setdefault("prediction", "line")
 
 
-STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {1: to_2, 2: to_3, 3: to_4, 4: to_5, 5: to_6}
+STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
+    1: to_2,
+    2: to_3,
+    3: to_4,
+    4: to_5,
+    5: to_6,
+    6: to_7,
+}
 """The step from each older version to the next."""
 
 

@@ -13,7 +13,10 @@ CREATE TABLE variants (
     versions TEXT NOT NULL,
     begin_ns INTEGER NOT NULL,
     bandwidth_hz TEXT,
-    policy_sources TEXT
+    policy_sources TEXT,
+    bs_compute_w REAL,
+    bs_transmit_w REAL,
+    bs_amplifier_efficiency REAL
 );
 
 CREATE TABLE devices (
@@ -22,6 +25,12 @@ CREATE TABLE devices (
     name TEXT NOT NULL,
     hardware TEXT NOT NULL,
     experts TEXT NOT NULL,
+    compute_w REAL,
+    receive_w REAL,
+    transmit_w REAL,
+    amplifier_efficiency REAL,
+    downlink_air_w REAL,
+    uplink_air_w REAL,
     PRIMARY KEY (variant, device)
 ) WITHOUT ROWID;
 

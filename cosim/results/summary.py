@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bridge.network import NS_PER_S, Status
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
+from cosim.results.energy import Energy, of_variant
 from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, pool
 
@@ -57,6 +58,7 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
+    `energy`: what was drawn and radiated.
     """
 
     policy: str
@@ -72,6 +74,7 @@ class VariantSummary:
     statuses: dict[str, int]
     quality: Quality | None
     proxy: GateProxy | None
+    energy: Energy
     element: str = Element.OWN
     costs_s: dict[str, float] = field(default_factory=dict)
 
@@ -116,6 +119,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         (tpot_s if request in seen else ttft_s).append((end_ns - begin_ns) / NS_PER_S)
         seen.add(request)
     statuses = dict(journal.rows("SELECT status, count(*) FROM transfers WHERE variant = ? GROUP BY status", variant))
+    bs_compute_s = _bs_compute_s(exchanges, [row[2] for row in tokens])
     return VariantSummary(
         policy=policy,
         network=network,
@@ -123,13 +127,14 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         layer_s={phase: np.array(values) for phase, values in layer_s.items()},
         ttft_s=np.array(ttft_s),
         tpot_s=np.array(tpot_s),
-        time_s={**_time_split(journal, variant), "BS compute": _bs_compute_s(exchanges, [row[2] for row in tokens])},
+        time_s={**_time_split(journal, variant), "BS compute": bs_compute_s},
         devices=_devices(journal, variant),
         slots=_slots(journal, variant),
         prediction_errors=_prediction_errors(journal, variant),
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
         quality=_quality(journal, variant),
         proxy=_proxy(journal, variant),
+        energy=of_variant(journal, variant, bs_compute_s),
         element=journal.config["exchange"]["element"],
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
     )

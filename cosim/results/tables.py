@@ -17,8 +17,9 @@ from cosim.folders import filled
 from cosim.record.channel_row import DIRECTIONS, ROW
 from cosim.record.journal import Journal
 from cosim.record.schema import TABLES
+from cosim.results.energy import PARTS, of_transfers
 
-UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s"}
+UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s", "j": "J", "w": "W"}
 """What the end of a column's name says of its unit."""
 
 # Of `routing`: element type, and whether a row of the array has an item for each expert or for each slot.
@@ -40,10 +41,12 @@ def load(run: Path | str) -> dict[str, pd.DataFrame]:
     """The tables of a run folder by name, NULL as NA.
 
     In `routing` the blobs are NumPy arrays of the shapes that the documentation gives; `channel` has a row for each of
-    the record's. Raises `RequestError` naming RUN for what is no journal.
+    the record's; `transfers` has what was drawn for each. Raises `RequestError` naming RUN for what is no journal.
     """
     with closing(Journal.open(Path(run))) as journal:
         tables = {table: _frame(journal, table) for table in TABLES}
+        joules = _joules(journal, tables["variants"]["variant"])
+    tables["transfers"] = pd.concat([tables["transfers"], joules], axis=1)
     tables["channel"] = _channel(tables["channel"])
     routing = tables["routing"]
     for name, (dtype, width) in _ARRAYS.items():
@@ -85,6 +88,13 @@ def _frame(journal: Journal, table: str) -> pd.DataFrame:
     frame = pd.DataFrame(journal.rows(f"SELECT * FROM {table} ORDER BY {order}"), columns=[name for name, _ in columns])
     frame = frame.astype({name: _DTYPES[kind] for name, kind in columns if kind in _DTYPES})
     return frame.astype({"connected": "boolean"}) if table == "links" else frame
+
+
+def _joules(journal: Journal, variants: "pd.Series[Any]") -> pd.DataFrame:
+    """What was drawn for each transfer, in the order of the table."""
+    parts = [of_transfers(journal, int(variant)).parts for variant in variants]
+    columns = {name: np.concatenate([np.empty(0), *(each[name] for each in parts)]) for name in PARTS}
+    return pd.DataFrame({name: pd.array(column, dtype="Float64") for name, column in columns.items()})
 
 
 def _channel(recorded: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bridge.network import Status
 from cosim.record.journal import Journal
+from cosim.results.energy import Energy
 from cosim.results.summary import Series, Slots, VariantSummary
 from model_side.element import Element
 from model_side.quality import GateProxy
@@ -31,6 +32,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         ("latency (median / 95th percentile)", _LATENCY),
         *_beside_live(variants),
         ("where the virtual time went", _share_rows(variants)),
+        ("energy for each token", _ENERGY),
         ("experts", _EXPERTS),
         *_quality_sections(variants),
         ("wall-clock cost", _cost_rows(variants)),
@@ -46,6 +48,10 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
             table.add_row(f"  {name}", *(figure(variant) for variant in variants))
     console.print(table)
     console.print(_device_table(variants))
+    for missing in dict.fromkeys(variant.energy.missing for variant in variants):
+        if missing:
+            lacking = ", ".join(missing)
+            console.print(f"energy is not known without {lacking}; give them (docs/model/energy.md)", highlight=False)
 
 
 def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> str | None:
@@ -191,6 +197,42 @@ _LATENCY: list[Row] = [
     ("token", lambda variant: _median_p95(variant.token_s)),
     ("TTFT", lambda variant: _median_p95(variant.ttft_s)),
     ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
+]
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+
+
+def _for_token(figure: Callable[[Energy], float | None]) -> Callable[[VariantSummary], str]:
+    def told(variant: VariantSummary) -> str:
+        joules = figure(variant.energy)
+        if joules is None or not len(variant.token_s):
+            return "unknown" if joules is None else "-"
+        each = joules / len(variant.token_s)
+        scale, prefix = next((pair for pair in _PREFIXES if each >= pair[0]), _PREFIXES[-1] if each else _PREFIXES[0])
+        return f"{each / scale:.3g} {prefix}J"
+
+    return told
+
+
+def _how_radiated(variant: VariantSummary) -> str:
+    counted = variant.energy.counted
+    if counted is None or (counted == 0 and variant.energy.device_air_j is None):
+        return "-"
+    if 0 < counted < 1:
+        return f"the radio: {counted:.0%}, else power x time"
+    return "the radio's count" if counted else "power x time on the link"
+
+
+_ENERGY: list[Row] = [
+    ("device, receiving", _for_token(lambda energy: energy.parts["receive_j"])),
+    ("device, computing", _for_token(lambda energy: energy.parts["compute_j"])),
+    ("device, sending", _for_token(lambda energy: energy.parts["send_j"])),
+    ("BS, sending", _for_token(lambda energy: energy.parts["bs_send_j"])),
+    ("BS, computing", _for_token(lambda energy: energy.parts["bs_compute_j"])),
+    ("all of it", _for_token(attrgetter("total_j"))),
+    ("radiated by devices", _for_token(attrgetter("device_air_j"))),
+    ("radiated by the BS", _for_token(attrgetter("bs_air_j"))),
+    ("radiated, told by", _how_radiated),
 ]
 
 _EXPERTS: list[Row] = [

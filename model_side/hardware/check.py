@@ -18,7 +18,7 @@ def relative_error(measurement: Measurement) -> float:
 
 
 def profile_table() -> Table:
-    """All profiles with their figures and efficiencies."""
+    """All profiles with their speeds and efficiencies."""
     columns = ("device", "TFLOPS", "GB/s", "GiB", "prefill", "decode", "overhead µs", "source of the figures")
     table = Table(*columns, box=box.MARKDOWN)
     for hardware in PROFILES.values():
@@ -32,6 +32,15 @@ def profile_table() -> Table:
             f"{hardware.overhead_s * 1e6:g}",
             hardware.source,
         )
+    return table
+
+
+def power_table() -> Table:
+    """What each profile draws while it computes."""
+    table = Table("device", "W while it computes", "source of the figure, and its kind", box=box.MARKDOWN)
+    for hardware in PROFILES.values():
+        watts = "unknown" if hardware.compute_w is None else f"{hardware.compute_w:g}"
+        table.add_row(hardware.name, watts, hardware.power_source or "none known")
     return table
 
 
@@ -74,6 +83,7 @@ def main() -> None:
     """Print the profiles, the comparison and the remarks."""
     console = Console(width=WIDTH, highlight=False)
     console.print(profile_table())
+    console.print(power_table())
     console.print(measurement_table())
     for remark in remarks():
         console.print(f"- {remark}", soft_wrap=True)

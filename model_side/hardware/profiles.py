@@ -25,7 +25,8 @@ class Hardware:
     the memory that holds the weights. `prefill_efficiency`: share of `peak_flops` that a transformer's
     large matrix products reach. `decode_efficiency`: share of the bandwidth that reading its weights
     reaches. `overhead_s`: time to start one piece of work (kernel launches, synchronisation).
-    `source` says where peak, bandwidth and memory come from.
+    `source` says where peak, bandwidth and memory come from. `compute_w`: what it draws while it computes, None where
+    nobody says, and `power_source` what kind of figure that is.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Hardware:
     decode_efficiency: float
     overhead_s: float
     source: str
+    compute_w: float | None = None
+    power_source: str = ""
 
     def __post_init__(self) -> None:
         for field in ("peak_flops", "memory_bandwidth_bytes_per_s", "memory_bytes"):
@@ -46,6 +49,8 @@ class Hardware:
                 raise RequestError(f"hardware.{field}", f"{getattr(self, field)} is not above 0 and at most 1")
         if not 0 <= self.overhead_s < float("inf"):
             raise RequestError("hardware.overhead_s", f"{self.overhead_s} is negative or not finite")
+        if self.compute_w is not None and not 0 <= self.compute_w < float("inf"):
+            raise RequestError("hardware.compute_w", f"{self.compute_w} is negative or not finite")
 
     def latency_s(self, operations: ArrayLike, memory_bytes: ArrayLike) -> NDArray[np.float64]:
         """Seconds for each piece of work; no work takes no time. Arrays broadcast.
@@ -140,6 +145,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=8 * GIB,
             **ORIN,
             source="NVIDIA Jetson Orin Nano 8GB data sheet: 20 dense INT8 TOPS (FP16 at half), 68 GB/s",
+            compute_w=15,
+            power_source="NVIDIA Jetson Orin Nano 8GB data sheet: 7 to 15 W; the module's limit, an upper bound",
         ),
         Hardware(
             "jetson-orin-nano-super",
@@ -148,6 +155,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=8 * GIB,
             **ORIN,
             source="NVIDIA Jetson Orin Nano Super announcement: 17 FP16 TFLOPS, 102 GB/s",
+            compute_w=25,
+            power_source="NVIDIA Jetson Orin Nano Super announcement: 7 to 25 W; the module's limit, an upper bound",
         ),
         Hardware(
             "jetson-agx-orin",
@@ -156,6 +165,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=64 * GIB,
             **ORIN,
             source="NVIDIA Jetson AGX Orin technical brief: 170 sparse INT8 TOPS (dense FP16 a quarter), 204.8 GB/s",
+            compute_w=60,
+            power_source="NVIDIA Jetson AGX Orin 64GB data sheet: 15 to 60 W; the module's limit, an upper bound",
         ),
         Hardware(
             "jetson-agx-thor",
@@ -166,6 +177,8 @@ PROFILES: dict[str, Hardware] = {
             decode_efficiency=ORIN["decode_efficiency"],
             overhead_s=ORIN["overhead_s"],
             source="NVIDIA Jetson T5000 data sheet: 2,070 sparse FP4 TFLOPS (dense FP16 at an eighth), 273 GB/s",
+            compute_w=130,
+            power_source="NVIDIA Jetson T5000 data sheet: 40 to 130 W; the module's limit, an upper bound",
         ),
         Hardware(
             "nvidia-rtx-4050-laptop",
@@ -174,6 +187,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=6 * GIB,
             **ORIN,
             source="NVIDIA: 194 sparse INT8 TOPS (dense FP16 at a quarter), 96 bit of GDDR6 at 16 Gbit/s",
+            compute_w=115,
+            power_source="NVIDIA GeForce RTX 40 laptops: 35 to 115 W of graphics power, an upper bound",
         ),
         Hardware(
             "nvidia-l4",
@@ -182,6 +197,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=24 * GIB,
             **ORIN,
             source="NVIDIA L4 data sheet: 242 sparse FP16 TFLOPS (dense at half), 300 GB/s",
+            compute_w=72,
+            power_source="NVIDIA L4 data sheet: 72 W; the board's limit, an upper bound",
         ),
         Hardware(
             "nvidia-rtx-4090",
@@ -190,6 +207,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=24 * GIB,
             **ORIN,
             source="NVIDIA Ada architecture white paper: 165.2 dense FP16 TFLOPS with FP32 sums, 1,008 GB/s",
+            compute_w=450,
+            power_source="NVIDIA: 450 W of graphics power; the board's limit, an upper bound",
         ),
         Hardware(
             "nvidia-a100-80gb",
@@ -198,6 +217,8 @@ PROFILES: dict[str, Hardware] = {
             memory_bytes=80 * GIB,
             **ORIN,
             source="NVIDIA A100 80GB SXM data sheet: 312 dense FP16 TFLOPS, 2,039 GB/s",
+            compute_w=400,
+            power_source="NVIDIA A100 80GB SXM data sheet: 400 W; the module's limit, an upper bound",
         ),
         Hardware(
             "snapdragon-8-gen-3",
@@ -218,6 +239,8 @@ PROFILES: dict[str, Hardware] = {
             decode_efficiency=0.56,
             overhead_s=0.0,
             source="Raspberry Pi 5 product brief: 4 Cortex-A76 (two 128-bit FMA a cycle), 2.4 GHz, LPDDR4X at 17 GB/s",
+            compute_w=13.0,
+            power_source="geerlingguy/ai-benchmarks, Pi 5 16GB, DeepSeek R1 14b: measured peak of the whole board",
         ),
     )
 }

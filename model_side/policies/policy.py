@@ -36,9 +36,13 @@ class Policy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True
 
     needs_calibration: ClassVar[Literal["", "routing", "outputs"]] = ""
     """Whether it looks at `Layer.calibration`: at what routing alone tells, or also at what experts put out."""
-
     foresees: ClassVar[bool] = False
     """Whether it asks `Forecast.foresee`, which only a what-if can answer."""
+
+    @property
+    def needs_joules(self) -> bool:
+        """Whether it asks for energy, which is not known of every device; a run without is then refused at once."""
+        return False
 
     def __call__(self, layer: Layer) -> Selection:
         """The experts to ask in this layer."""

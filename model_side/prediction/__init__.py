@@ -6,9 +6,10 @@ from model_side.prediction.ewma import Ewma
 from model_side.prediction.last import Last
 from model_side.prediction.line import Line
 from model_side.prediction.predictor import Prediction, Predictor
+from model_side.prediction.radiated import Radiated
 from model_side.prediction.shared import Shared
 
-__all__ = ["PREDICTORS", "Prediction", "Predictor"]
+__all__ = ["PREDICTORS", "Prediction", "Predictor", "Radiated"]
 
 PREDICTORS: dict[str, type[Predictor]] = {
     "last": Last,

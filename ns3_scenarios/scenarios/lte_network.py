@@ -14,7 +14,7 @@ from bridge.network import RequestError
 from ..scenario import Device, Scenario, Topology
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
-from .propagation import FADING_NAME, HEIGHT_M, LEAST_DISTANCE_M, path_loss
+from .propagation import FADING_NAME, HEIGHT_M, LEAST_DISTANCE_M, path_loss, watts
 
 DEVICE_HEIGHT_M = 1.5
 BAND_RB = 100  # resource blocks of a 20 MHz carrier
@@ -178,7 +178,8 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
         else:
             lte.AddX2Interface(cells)
             lte.Attach(radios)
-        made = [Device(f"ue{i}", users.Get(i), addresses.GetAddress(i)) for i in range(users.GetN())]
+        air_w = watts(self.bs_power_dbm) * profile.carriers, watts(self.device_power_dbm) * profile.carriers
+        made = [Device(f"ue{i}", users.Get(i), addresses.GetAddress(i), air_w) for i in range(users.GetN())]
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         gateway = epc.GetUeDefaultGatewayAddress()
         band_hz = profile.carriers * BAND_RB * RB_HZ

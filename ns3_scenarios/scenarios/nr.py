@@ -17,7 +17,7 @@ from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand, stand_in_fading
 from . import neighbour_sites, nr_frame, nr_link_level, nr_timing, propagation
 from .one_cell import OneCell, geometric
-from .propagation import PathLoss, Sight
+from .propagation import PathLoss, Sight, watts
 
 NEAREST_M = 20.0
 FARTHEST_M = 100.0  # where sites stand 200 m apart, the cell ends hereabouts
@@ -203,7 +203,8 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         radio = ns.CreateObject[ns.cosim.NrRadio]()
         radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
         radio.SetCell(cell, nodes.GetN())
-        made = [Device(f"ue{i}", users.Get(i), reached.GetAddress(1 + i)) for i in range(users.GetN())]
+        air_w = watts(self.gnb_power_dbm), watts(self.device_power_dbm)
+        made = [Device(f"ue{i}", users.Get(i), reached.GetAddress(1 + i), air_w) for i in range(users.GetN())]
         band_hz = self.prbs() * nr_frame.PRB_SUBCARRIERS * nr_frame.SUBCARRIER_HZ * 2**self.numerology
 
         def apply_shares(shares: Sequence[float] | None) -> None:

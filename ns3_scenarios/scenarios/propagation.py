@@ -21,6 +21,11 @@ SIGHT_CORRELATION_M = 50.0  # of the state of line of sight, TR 38.901 table 7.6
 SPEED_OF_LIGHT = 299792458
 
 
+def watts(power_dbm: float) -> float:
+    """A power in W."""
+    return float(10 ** (power_dbm / 10) / 1000)
+
+
 def path_loss(
     ns: Any,
     kind: PathLoss,

@@ -11,6 +11,7 @@ from ..scenario import Device, Positive, Scenario, Topology
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand
 from .one_cell import OneCell
+from .propagation import watts
 
 NEAREST_M = 2.0
 FARTHEST_M = 10.0
@@ -122,7 +123,8 @@ class Wifi(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=T
             radio.AddStation(stations.Get(i))
         for i in range(nodes.GetN(), stations.GetN()):
             radio.AddOther(stations.Get(i))
-        made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i)) for i in range(users.GetN())]
+        air_w = watts(self.access_point_power_dbm), watts(self.device_power_dbm)
+        made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i), air_w) for i in range(users.GetN())]
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         width_hz = self.channel_width_mhz * 1e6
         return Topology(server, interfaces.GetAddress(0), devices, radio, beside, bandwidth_hz=(width_hz, width_hz))

@@ -205,8 +205,8 @@ def test_loads_computed_at_once_are_those_of_each_layer(trace, policy, monkeypat
 
     whole, tokens, station = served(trace, policy, FixedNetwork(devices=3))
     for record in whole:
-        forecast = LayerForecast(record.placement, station._compute, station.predictor, WireFormat(8192), 0)
-        work = forecast.work(record.selection)
+        parts = (station._compute, station.predictor, WireFormat(8192), 0, station._powers, station._radiated)
+        work = LayerForecast(record.placement, *parts).work(record.selection)
         np.testing.assert_array_equal(work.tokens, record.work.tokens)
         assert [t.compute_ns for t in record.transfers] == [round(s * 1e9) for s in work.compute_s if s]
     monkeypatch.setattr(routing_replay, "_BLOCK_ROWS", 1)

@@ -30,7 +30,7 @@ FLOORS = {
     ],
     "model_side": [
         ["quality", "record_routing", "routing", "shapes"],
-        ["calibration", "element", "placement", "prediction"],
+        ["calibration", "element", "energy", "placement", "prediction"],
         ["placing", "selection"],
         ["exchange", "hardware"],
         ["policies"],
@@ -41,7 +41,7 @@ FLOORS = {
     ],
     "cosim": [
         ["ahead", "config", "errors", "folders"],
-        ["importing", "record", "seeds"],
+        ["importing", "powers", "record", "seeds"],
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],

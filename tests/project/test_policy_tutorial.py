@@ -8,8 +8,8 @@ from tests.support.listings import play
 
 def test_every_listing_runs_and_says_what_stands_there(tmp_path):
     played = play("policy.md", tmp_path)
-    assert played.files == ["steady.py", "wary.py", "broken.py"]
-    assert len(played.commands) == 11
+    assert played.files == ["steady.py", "frugal.py", "wary.py", "broken.py"]
+    assert len(played.commands) == 12
 
 
 def test_every_template_is_a_policy(tmp_path):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bridge.network import LinkState
 from model_side.calibration import LEVELS, Calibration, Outputs
+from model_side.energy import Joules
 from model_side.placement import LayerPlacement
 from model_side.prediction import Prediction
 from model_side.routing import Floats, Gate, Missing
@@ -19,7 +20,7 @@ from model_side.selection import DeviceWork, Layer, Phase, Selection
 @dataclass(frozen=True)
 class FixedForecast:
     """Device d takes `fixed_s[d]`, `token_s[d]` for each token over the whole band, half of it down, and
-    `expert_s[d]` for each token of each of its experts."""
+    `expert_s[d]` for each token of each of its experts. It draws 1 W to receive, 2 to compute, 3 to send; the BS 4."""
 
     placement: LayerPlacement
     fixed_s: Floats
@@ -46,6 +47,10 @@ class FixedForecast:
         way_s = np.maximum(work.tokens, 1) * self.token_s / part / 2
         none = np.zeros(self.placement.devices)
         return Prediction(way_s + self.fixed_s, work.compute_s, way_s, none, none + self.spread)
+
+    def joules(self, work: DeviceWork, shares: Floats | None = None) -> Joules:
+        came = self.predict(work, shares)
+        return Joules(came.down_s, 2 * came.compute_s, 3 * came.up_s, 4 * came.down_s)
 
 
 def gate_of(logits: NDArray[np.float32], k: int, *, normalised: bool = True, layer: int = 0) -> Gate:

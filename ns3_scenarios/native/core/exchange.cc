@@ -229,7 +229,8 @@ ExchangeEngine::Exchange(uint32_t count,
                          int64_t departNs,
                          int64_t deadlineNs,
                          int64_t wait,
-                         int64_t* answer)
+                         int64_t* answer,
+                         double* air)
 {
     m_exchange++;
     m_drops.Begin();
@@ -259,6 +260,8 @@ ExchangeEngine::Exchange(uint32_t count,
         *answer++ = pipeline.downlinkEnd;
         *answer++ = pipeline.computeEnd;
         *answer++ = pipeline.uplinkEnd;
+        *air++ = pipeline.air.downlinkJ;
+        *air++ = pipeline.air.uplinkJ;
     }
     return !m_interrupt;
 }
@@ -270,6 +273,8 @@ ExchangeEngine::Depart()
     for (auto& pipeline : m_pipelines)
     {
         pipeline.reachable = IsConnected(pipeline.device);
+        pipeline.airBefore = m_radio->GetAirEnergy(pipeline.device);
+        Measure(pipeline);
         m_pending += pipeline.reachable ? 1 : 0;
     }
     for (auto& pipeline : m_pipelines)
@@ -298,6 +303,13 @@ ExchangeEngine::Begin(Pipeline& pipeline)
 }
 
 void
+ExchangeEngine::Measure(Pipeline& pipeline) const
+{
+    auto now = m_radio->GetAirEnergy(pipeline.device);
+    pipeline.air = {now.downlinkJ - pipeline.airBefore.downlinkJ, now.uplinkJ - pipeline.airBefore.uplinkJ};
+}
+
+void
 ExchangeEngine::HandleDownlinkEnd(Pipeline* pipeline)
 {
     auto& life = m_ends[pipeline->device].life;
@@ -322,6 +334,7 @@ ExchangeEngine::HandleUplinkEnd(Pipeline* pipeline)
 {
     m_ends[pipeline->device].life->Enter(DevicePhase::IDLE);
     pipeline->uplinkEnd = GetNow();
+    Measure(*pipeline);
     m_pending--;
     m_done(m_exchange, pipeline->device);
     if (m_wait == Wait::ANY || (m_wait == Wait::ALL && m_pending == 0))
@@ -365,6 +378,7 @@ void
 ExchangeEngine::Cancel(Pipeline& pipeline)
 {
     auto& ends = m_ends[pipeline.device];
+    Measure(pipeline);
     pipeline.computing.Cancel();
     ends.life->Enter(DevicePhase::IDLE);
     Silence(pipeline.device);

@@ -85,6 +85,8 @@ class ExchangeEngine : public Object
      * @param wait a Wait
      * @param answer 5 numbers a transfer: Status, and the virtual times in ns of downlink begin, downlink
      *        end, computing end and uplink end, -1 for what did not happen
+     * @param air 2 numbers a transfer: J that the BS and the device radiated from the departure to its end or to that
+     * of the exchange, NaN where the radio does not know
      * @return false if Interrupt was called
      */
     bool Exchange(uint32_t count,
@@ -92,7 +94,8 @@ class ExchangeEngine : public Object
                   int64_t departNs,
                   int64_t deadlineNs,
                   int64_t wait,
-                  int64_t* answer);
+                  int64_t* answer,
+                  double* air);
 
     /// What looks at all links, and has the channel record.
     Ptr<ChannelSampler> GetChannelSampler() const;
@@ -129,6 +132,8 @@ class ExchangeEngine : public Object
         int64_t downlinkEnd{-1};
         int64_t computeEnd{-1};
         int64_t uplinkEnd{-1};
+        AirEnergy airBefore;
+        AirEnergy air;
     };
 
     struct Ends
@@ -144,6 +149,7 @@ class ExchangeEngine : public Object
     ChannelSampler::Access GetAccess(uint32_t device) const;
     void Depart();
     void Begin(Pipeline& pipeline);
+    void Measure(Pipeline& pipeline) const;
     void HandleDownlinkEnd(Pipeline* pipeline);
     void HandleComputeEnd(Pipeline* pipeline);
     void HandleUplinkEnd(Pipeline* pipeline);

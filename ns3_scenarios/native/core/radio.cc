@@ -31,6 +31,12 @@ Radio::GetCapacity(uint32_t device, int64_t forNs) const
     return {};
 }
 
+AirEnergy
+Radio::GetAirEnergy(uint32_t device) const
+{
+    return {};
+}
+
 bool
 Radio::IsQuiet(uint32_t device, int64_t sentNs) const
 {

@@ -41,6 +41,14 @@ struct Capacity
     double sinrDb{NAN};
 };
 
+/// What was radiated for a device's data since the beginning, in J: by the BS, and by the device; NaN where nobody
+/// counts.
+struct AirEnergy
+{
+    double downlinkJ{NAN};
+    double uplinkJ{NAN};
+};
+
 /**
  * What an exchange needs to know of the layers below IP: whether a device is connected, the state of its
  * link, and how to drop what waits there. This base class is the answer for a network that has nothing
@@ -60,6 +68,10 @@ class Radio : public Object
     /// What the device's link could carry now, down and up, or where that is known beforehand the mean of the coming
     /// `forNs`; empty if nobody knows. Looking must change nothing.
     virtual std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const;
+
+    /// What was radiated up to now on the data channels for the device, whatever of its traffic they carried, in first
+    /// transmissions and in those that followed; no control channels and no sounding.
+    virtual AirEnergy GetAirEnergy(uint32_t device) const;
 
     /// True if for so long nothing of the device's has been under way below IP, either way, that whatever
     /// was sent by the virtual time `sentNs` and has not arrived is lost.

@@ -60,6 +60,13 @@ MixedRadio::GetCapacity(uint32_t device, int64_t forNs) const
     return found;
 }
 
+AirEnergy
+MixedRadio::GetAirEnergy(uint32_t device) const
+{
+    const auto& member = m_members[device];
+    return member.radio->GetAirEnergy(member.device);
+}
+
 bool
 MixedRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {

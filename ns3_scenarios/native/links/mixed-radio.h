@@ -25,6 +25,7 @@ class MixedRadio : public Radio
     /// As of the device's own radio, whose pools are nobody else's.
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsChanging() const override;
+    AirEnergy GetAirEnergy(uint32_t device) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;

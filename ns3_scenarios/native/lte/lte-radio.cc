@@ -9,6 +9,7 @@
 #include "x2-gate.h"
 
 #include "ns3/component-carrier-enb.h"
+#include "ns3/component-carrier-ue.h"
 #include "ns3/epc-ue-nas.h"
 #include "ns3/ff-mac-common.h"
 #include "ns3/ff-mac-scheduler.h"
@@ -19,6 +20,7 @@
 #include "ns3/lte-enb-net-device.h"
 #include "ns3/lte-enb-phy.h"
 #include "ns3/lte-enb-rrc.h"
+#include "ns3/lte-spectrum-signal-parameters.h"
 #include "ns3/lte-ue-net-device.h"
 #include "ns3/lte-ue-phy.h"
 #include "ns3/rr-ff-mac-scheduler.h"
@@ -39,8 +41,9 @@ constexpr double SUBFRAMES_PER_S = 1000;
 // ns-3's RLC UM waits 100 ms for a missing PDU, and HARQ takes 8 ms for each of up to three transmissions more.
 constexpr int64_t LONGEST_DELIVERY_NS = 124'000'000;
 constexpr int BEST_CQI = 15;
-constexpr int64_t MOST_REPORTED_BYTES = 150'000; // TS 36.321 table 6.1.3.1-1, index 63: more than that
-constexpr int64_t OUT_OF_SYNC_NS = 200'000'000;  // TS 36.133 table 7.6.2.1-1
+constexpr int64_t MOST_REPORTED_BYTES = 150'000;   // TS 36.321 table 6.1.3.1-1, index 63: more than that
+constexpr double DOWNLINK_DATA_S = 1e-3 * 11 / 14; // ns-3's PDCCH has three symbols of a subframe
+constexpr int64_t OUT_OF_SYNC_NS = 200'000'000;    // TS 36.133 table 7.6.2.1-1
 
 } // namespace
 
@@ -117,8 +120,16 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
             link->bsr[carrier] = bytes;
         }
     };
-    auto scheduler = component->GetFfMacScheduler()->GetFfMacSchedSapProvider();
-    m_taps.push_back(std::make_unique<SchedulerTap>(scheduler, cqi, sinr, bsr));
+    auto grant = [this, cell, phy = component->GetPhy()](const DlDciListElement_s& dci) {
+        HandleDownlinkData(cell, phy, dci);
+    };
+    auto scheduler = component->GetFfMacScheduler();
+    m_taps.push_back(std::make_unique<SchedulerTap>(scheduler->GetFfMacSchedSapProvider(),
+                                                    mac->GetFfMacSchedSapUser(),
+                                                    cqi,
+                                                    sinr,
+                                                    bsr,
+                                                    grant));
     mac->SetFfMacSchedSapProvider(m_taps.back().get());
     auto shareOf = [this, cell](uint16_t rnti) { return GetShare({cell, rnti}); };
     auto dueOf = [this, cell](uint16_t rnti, bool isUplink) { return GetDue({cell, rnti}, isUplink); };
@@ -126,8 +137,8 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
         auto link = Find({cell, rnti}); // whose report ns-3 has split among the carriers
         return link && std::accumulate(link->bsr.begin(), link->bsr.end(), int64_t{0}) >= MOST_REPORTED_BYTES;
     };
-    auto user = mac->GetFfMacSchedSapUser();
-    m_granters.push_back(ShareScheduler::Create(component->GetFfMacScheduler(), user, shareOf, dueOf, isEndless));
+    scheduler->SetFfMacSchedSapUser(m_taps.back().get());
+    m_granters.push_back(ShareScheduler::Create(scheduler, m_taps.back().get(), shareOf, dueOf, isEndless));
 }
 
 void
@@ -144,6 +155,17 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
     rrc->TraceConnectWithoutContext("DrbCreated", MakeCallback(&LteRadio::HandleBearer, this, device));
     lte->GetPhy()->TraceConnectWithoutContext("ReportCurrentCellRsrpSinr",
                                               MakeCallback(&LteRadio::HandleDownlinkSinr, this, device));
+    for (const auto& [number, carrier] : lte->GetCcMap())
+    {
+        auto phy = carrier->GetPhy()->GetUplinkSpectrumPhy();
+        auto channel = phy->GetChannel();
+        m_senders[PeekPointer(phy)] = device;
+        if (std::find(m_uplinks.begin(), m_uplinks.end(), channel) == m_uplinks.end())
+        {
+            m_uplinks.push_back(channel);
+            channel->TraceConnectWithoutContext("TxSigParams", MakeCallback(&LteRadio::HandleUplinkSignal, this));
+        }
+    }
 }
 
 void
@@ -367,6 +389,12 @@ LteRadio::CountOthers(uint32_t pool) const
     return found == m_waiting.end() ? 0 : found->second;
 }
 
+AirEnergy
+LteRadio::GetAirEnergy(uint32_t device) const
+{
+    return m_links[device].air;
+}
+
 bool
 LteRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
@@ -518,6 +546,34 @@ LteRadio::HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, doubl
 }
 
 void
+LteRadio::HandleDownlinkData(uint16_t cell, Ptr<LteEnbPhy> phy, const DlDciListElement_s& grant)
+{
+    if (auto link = Find({cell, grant.m_rnti}))
+    {
+        uint32_t bandwidth = m_enbs[cell]->GetDlBandwidth();
+        uint32_t size = phy->GetRbgSize();
+        uint32_t blocks = 0;
+        for (uint32_t first = 0, bitmap = grant.m_rbBitmap; bitmap != 0 && first < bandwidth;
+             first += size, bitmap >>= 1)
+        {
+            blocks += bitmap & 1 ? std::min(size, bandwidth - first) : 0;
+        }
+        link->air.downlinkJ += 1e-3 * FromDb(phy->GetTxPower()) * blocks / bandwidth * DOWNLINK_DATA_S;
+    }
+}
+
+void
+LteRadio::HandleUplinkSignal(Ptr<SpectrumSignalParameters> signal)
+{
+    auto frame = DynamicCast<LteSpectrumSignalParametersDataFrame>(signal);
+    auto sender = m_senders.find(PeekPointer(signal->txPhy));
+    if (frame && frame->packetBurst && sender != m_senders.end()) // else it is control, or another user's
+    {
+        m_links[sender->second].air.uplinkJ += Integral(*signal->psd) * signal->duration.GetSeconds();
+    }
+}
+
+void
 LteRadio::HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info)
 {
     if (auto link = Find({cell, info.rnti}))
@@ -549,6 +605,8 @@ LteRadio::DoDispose()
 {
     m_links.clear();
     m_others.clear();
+    m_senders.clear();
+    m_uplinks.clear();
     m_taps.clear();
     m_granters.clear();
     m_gates.clear();

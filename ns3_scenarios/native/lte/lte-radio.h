@@ -7,6 +7,7 @@
 #include "ns3/lte-ue-rrc.h"
 #include "ns3/net-device.h"
 #include "ns3/nstime.h"
+#include "ns3/spectrum-channel.h"
 
 #include <deque>
 #include <map>
@@ -18,10 +19,12 @@ namespace ns3
 {
 class LteAmc;
 class LteEnbNetDevice;
+class LteEnbPhy;
 class LteUeNetDevice;
 class Packet;
 class UeManager;
 struct CqiListElement_s;
+struct DlDciListElement_s;
 struct DlSchedulingCallbackInfo;
 } // namespace ns3
 
@@ -77,6 +80,12 @@ class LteRadio : public Radio
      */
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsChanging() const override;
+
+    /**
+     * Down the BS's power on the granted resource blocks, its grants counted when they are made; up each frame's own
+     * power, as power control has it. Without the power offsets of frequency reuse.
+     */
+    AirEnergy GetAirEnergy(uint32_t device) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
     std::vector<Ptr<Channel>> GetChannels(uint32_t device) const override;
@@ -104,9 +113,10 @@ class LteRadio : public Radio
         std::vector<Grantable> grantable; // on each carrier
         int64_t lastGrant{0};             // when a transport block was last granted, either way, first or again
         int64_t lastInRange{-1};          // when the device last reported a CQI other than 0, "out of range"
-        uint32_t discarded{0};            // the exchange up to which nothing is worth sending any more
-        Address address;                  // where it is connected, or was last
-        std::vector<Ptr<Packet>> uplink;  // what a handover took from the old cell, until the new bearer is there
+        AirEnergy air{0, 0};
+        uint32_t discarded{0};           // the exchange up to which nothing is worth sending any more
+        Address address;                 // where it is connected, or was last
+        std::vector<Ptr<Packet>> uplink; // what a handover took from the old cell, until the new bearer is there
     };
 
     void Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier);
@@ -132,6 +142,8 @@ class LteRadio : public Radio
     void CorrectReports(Ptr<LteUeNetDevice> ue);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
     void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
+    void HandleDownlinkData(uint16_t cell, Ptr<LteEnbPhy> phy, const DlDciListElement_s& grant);
+    void HandleUplinkSignal(Ptr<SpectrumSignalParameters> signal);
     void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
     void HandleUplinkGrant(uint16_t cell,
                            uint32_t frame,
@@ -150,7 +162,9 @@ class LteRadio : public Radio
     mutable std::map<uint32_t, uint32_t> m_waiting; // others with data waiting then, by pool
     std::deque<Link> m_links;
     std::map<Address, uint32_t> m_devices;
-    std::vector<double> m_shares; // by device, as set last
+    std::vector<double> m_shares;                // by device, as set last
+    std::map<SpectrumPhy*, uint32_t> m_senders;  // devices' carriers
+    std::vector<Ptr<SpectrumChannel>> m_uplinks; // on which they send
     std::vector<std::unique_ptr<SchedulerTap>> m_taps;
     std::vector<std::unique_ptr<ShareScheduler>> m_granters; // beside the scheduler of each tap
     std::vector<std::unique_ptr<X2Gate>> m_gates;

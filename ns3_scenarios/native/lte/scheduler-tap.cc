@@ -13,11 +13,18 @@
 namespace ns3::cosim
 {
 
-SchedulerTap::SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSink sinr, BsrSink bsr)
+SchedulerTap::SchedulerTap(FfMacSchedSapProvider* scheduler,
+                           FfMacSchedSapUser* mac,
+                           CqiSink cqi,
+                           SinrSink sinr,
+                           BsrSink bsr,
+                           GrantSink grant)
     : m_scheduler(scheduler),
+      m_mac(mac),
       m_cqi(std::move(cqi)),
       m_sinr(std::move(sinr)),
-      m_bsr(std::move(bsr))
+      m_bsr(std::move(bsr)),
+      m_grant(std::move(grant))
 {
 }
 
@@ -48,6 +55,22 @@ SchedulerTap::SchedUlMacCtrlInfoReq(const SchedUlMacCtrlInfoReqParameters& param
         }
     }
     m_scheduler->SchedUlMacCtrlInfoReq(params);
+}
+
+void
+SchedulerTap::SchedDlConfigInd(const SchedDlConfigIndParameters& params)
+{
+    for (const auto& element : params.m_buildDataList)
+    {
+        m_grant(element.m_dci);
+    }
+    m_mac->SchedDlConfigInd(params);
+}
+
+void
+SchedulerTap::SchedUlConfigInd(const SchedUlConfigIndParameters& params)
+{
+    m_mac->SchedUlConfigInd(params);
 }
 
 void

@@ -14,10 +14,10 @@ namespace ns3::cosim
 class ShareScheduler;
 
 /**
- * Sits in the service access point between an eNB's MAC and its scheduler, passes all on, and reports the
- * CQI, the uplink's SINR and the buffer status reports on their way.
+ * Sits in the service access point between an eNB's MAC and its scheduler, passes all on both ways, and reports the
+ * CQI, the uplink's SINR, the buffer status reports and the downlink's grants on their way.
  */
-class SchedulerTap : public FfMacSchedSapProvider
+class SchedulerTap : public FfMacSchedSapProvider, public FfMacSchedSapUser
 {
   public:
     /// A device's report on the downlink.
@@ -27,7 +27,15 @@ class SchedulerTap : public FfMacSchedSapProvider
     /// RNTI and the four logical channel groups' buffer size indices (TS 36.321 table 6.1.3.1-1).
     using BsrSink = std::function<void(uint16_t, const std::vector<uint8_t>&)>;
 
-    SchedulerTap(FfMacSchedSapProvider* scheduler, CqiSink cqi, SinrSink sinr, BsrSink bsr);
+    /// What the PDSCH carries to one device in a subframe, for the first time or again.
+    using GrantSink = std::function<void(const DlDciListElement_s&)>;
+
+    SchedulerTap(FfMacSchedSapProvider* scheduler,
+                 FfMacSchedSapUser* mac,
+                 CqiSink cqi,
+                 SinrSink sinr,
+                 BsrSink bsr,
+                 GrantSink grant);
 
     /// From now on this one makes the grants; null: the scheduler does.
     void SetGranter(ShareScheduler* granter);
@@ -43,13 +51,17 @@ class SchedulerTap : public FfMacSchedSapProvider
     void SchedUlSrInfoReq(const SchedUlSrInfoReqParameters& params) override;
     void SchedUlMacCtrlInfoReq(const SchedUlMacCtrlInfoReqParameters& params) override;
     void SchedUlCqiInfoReq(const SchedUlCqiInfoReqParameters& params) override;
+    void SchedDlConfigInd(const SchedDlConfigIndParameters& params) override;
+    void SchedUlConfigInd(const SchedUlConfigIndParameters& params) override;
 
   private:
     FfMacSchedSapProvider* m_scheduler;
+    FfMacSchedSapUser* m_mac;
     CqiSink m_cqi;
     SinrSink m_sinr;
     BsrSink m_bsr;
     ShareScheduler* m_granter{nullptr};
+    GrantSink m_grant;
 };
 
 } // namespace ns3::cosim

@@ -318,6 +318,13 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
     }
 }
 
+double
+NrCell::GetAirS(bool isUplink, int64_t slot) const
+{
+    auto symbols = isUplink ? m_frame.GetPuschSymbols() : m_frame.GetPdschSymbols(slot);
+    return 1e-9 * m_frame.GetSlotNs() * symbols / NrFrame::SYMBOLS;
+}
+
 uint32_t
 NrCell::GetElements(bool isUplink, int64_t slot) const
 {
@@ -644,6 +651,7 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;
+    count.airJ += 1e-3 * psdMw * prbs * GetAirS(isUplink, slot);
     if (process.transmissions == 1)
     {
         count.firstBlocks++;

@@ -43,6 +43,7 @@ struct NrCount
     uint64_t bytes{0};       // of blocks decoded
     uint64_t prbs{0};        // PRBs times slots
     uint64_t dropped{0};     // packets that the full buffer did not take
+    double airJ{0};          // radiated in the symbols of PDSCH or PUSCH, their DM-RS included
 };
 
 /// A transport block's transmission, as the trace source Block has it.
@@ -272,6 +273,8 @@ class NrCell : public Object
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
     /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
     uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
+    /// For how long a block of the slot is sent.
+    double GetAirS(bool isUplink, int64_t slot) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
     /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
     /// call.

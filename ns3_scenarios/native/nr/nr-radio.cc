@@ -104,6 +104,12 @@ NrRadio::MayHaveChanged(int64_t sinceNs) const
     return hasOthers || m_cell->HasNewsSince(sinceNs);
 }
 
+AirEnergy
+NrRadio::GetAirEnergy(uint32_t device) const
+{
+    return {m_cell->GetCount(device, false).airJ, m_cell->GetCount(device, true).airJ};
+}
+
 bool
 NrRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {

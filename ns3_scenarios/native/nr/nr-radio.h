@@ -23,6 +23,7 @@ class NrRadio : public Radio
     std::vector<Capacity> GetCapacity(uint32_t device, int64_t forNs) const override;
     bool IsChanging() const override;
     bool MayHaveChanged(int64_t sinceNs) const override;
+    AirEnergy GetAirEnergy(uint32_t device) const override;
     bool IsQuiet(uint32_t device, int64_t sentNs) const override;
     void Discard(uint32_t device, uint32_t exchange) override;
 

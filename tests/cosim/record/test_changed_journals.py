@@ -174,7 +174,7 @@ def test_every_part_of_the_configuration(recorded, tmp_path):
         ),
         (
             "INSERT INTO variants SELECT variant + 9, policy, network, scenario, parameters, versions, begin_ns, "
-            "bandwidth_hz, policy_sources FROM variants",
+            "bandwidth_hz, policy_sources, NULL, NULL, NULL FROM variants",
             "variants, variant 10: is on record",
         ),
     ],

@@ -15,6 +15,7 @@ from bridge.network import CHANNEL_ROW, NS_PER_S, RequestError, Transfer
 from cosim.config import Config
 from cosim.record.journal import Journal
 from cosim.results.rate_traces import CONFIG, OPPORTUNITY_BITS, Step, Way, csv, export, is_sharing, mahimahi, steps
+from model_side.energy import Powers
 from ns3_scenarios.scenarios.link_traces import LinkTrace, read
 from tests.support.fixed_network import FixedNetwork
 from tests.support.ns3_worker import Step as Exchange
@@ -116,7 +117,7 @@ def exported(tmp_path_factory) -> tuple[Path, Path]:
         played = ns3(play, [Exchange([], limit_ns=2 * NS_PER_S, gap_ns=2 * NS_PER_S)], parameters, "recorded")
     (folder / "run").mkdir()
     journal = Journal.create(folder / "run", Config(), {})
-    journal.add_variant(1, "top-k", "live", played.info, ["board"], [[0]])
+    journal.add_variant(1, "top-k", "live", played.info, Powers.unknown(1), [[0]])
     end_ns = played.outcomes[0].now_ns
     exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, end_ns, end_ns, "all", end_ns, None)
     journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
@@ -167,7 +168,7 @@ def test_runs_without_a_record_are_refused(tmp_path):
     journal = Journal.create(tmp_path / "run", Config(), {})
     with pytest.raises(RequestError, match=r"RUN: .* has no variant 1"):
         export(tmp_path / "run", tmp_path / "out")
-    journal.add_variant(1, "top-k", "live", FixedNetwork(devices=1).info, ["board"], [[0]])
+    journal.add_variant(1, "top-k", "live", FixedNetwork(devices=1).info, Powers.unknown(1), [[0]])
     journal.close()
     with pytest.raises(RequestError, match=r"RUN: the fixed scenario of .* keeps no channel record"):
         export(tmp_path / "run", tmp_path / "out")
@@ -176,7 +177,7 @@ def test_runs_without_a_record_are_refused(tmp_path):
 def test_a_device_that_could_never_be_reached_has_no_files_and_then_nothing_plays_them(tmp_path):
     (tmp_path / "run").mkdir()
     journal = Journal.create(tmp_path / "run", Config(), {})
-    journal.add_variant(1, "top-k", "live", FixedNetwork(devices=2).info, ["board"] * 2, [[0], [1]])
+    journal.add_variant(1, "top-k", "live", FixedNetwork(devices=2).info, Powers.unknown(2), [[0], [1]])
     exchange = (1, 1, 0, 0, "prefill", 0, 1, 0, NS_PER_S, NS_PER_S, "all", NS_PER_S, None)
     journal.db.execute("INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", exchange)
     rows = [(0, device, direction, 0, direction, 1e6 * device, 0.0) for device in (0, 1) for direction in (0, 1)]

@@ -16,6 +16,8 @@ import cosim
 from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.record.journal import FILE_NAME, TABLES, Journal
+from cosim.results.energy import PARTS
+from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
 from model_side.routing import Gate
@@ -38,7 +40,7 @@ def run(tmp_path):
     (tmp_path / "run").mkdir()
     journal = Journal.create(tmp_path / "run", Config(), {})
     network = FixedNetwork(devices=DEVICES, dead=1)
-    journal.add_variant(1, "top-k", "live", network.info, ["board"] * DEVICES, [[d, d + 4] for d in range(DEVICES)])
+    journal.add_variant(1, "top-k", "live", network.info, Powers.unknown(DEVICES), [[d, d + 4] for d in range(DEVICES)])
     for number in (1, 2):
         asked = tuple(Transfer(device, 1000 + device, 10, 2000) for device in range(number))
         depart_ns = network.now_ns + 5
@@ -86,7 +88,7 @@ def test_frames_hold_what_sqlite_holds(run):
             plain = [
                 i
                 for i, column in enumerate(frame)
-                if column != "shares" and (name != "routing" or column in ("variant", "top_k"))
+                if column not in ("shares", *PARTS) and (name != "routing" or column in ("variant", "top_k"))
             ]
             shown = frame.astype(object).where(frame.notna(), None) if len(frame) else frame
             assert sorted(tuple(row[i] for i in plain) for row in shown.itertuples(index=False)) == sorted(
@@ -132,7 +134,7 @@ def test_a_journal_keeps_the_bandwidth(tmp_path):
     info = msgspec.structs.replace(info, takes_shares=True)  # else what gives some is refused before it is recorded
     infos = [info, msgspec.structs.replace(info, bandwidth_hz=(18e6, 9e6))]
     for variant, each in enumerate(infos, 1):
-        journal.add_variant(variant, "top-k", "live", each, ["board"], [[0]])
+        journal.add_variant(variant, "top-k", "live", each, Powers.unknown(1), [[0]])
         assert journal.network_info(variant) == each
     journal.close()
 

@@ -30,10 +30,15 @@ def least_cost(probabilities: list[float], cost: list[float], need: float, most:
 
 
 @settings(deadline=None)  # compiles
-@given(layers(), st.floats(0.05, 1), st.none() | st.integers(1, 6))
-def test_no_other_experts_are_enough_and_cheaper(layer: Layer, gamma0: float, most: int | None):
-    chosen = decide(layer, "des", gamma0=gamma0, most=most)
-    cost = layer.prediction.seconds[layer.placement.device_of].tolist()
+@given(layers(), st.floats(0.05, 1), st.none() | st.integers(1, 6), st.sampled_from(["seconds", "joules"]))
+def test_no_other_experts_are_enough_and_cheaper(layer: Layer, gamma0: float, most: int | None, of: str):
+    chosen = decide(layer, "des", gamma0=gamma0, most=most, cost=of)
+    expected, tokens = layer.prediction, layer.work.tokens
+    seconds, down_s, compute_s, up_s = expected.seconds, expected.down_s, expected.compute_s, expected.up_s
+    joules = [  # of a token, of those that the device has
+        (down_s[d] * (1 + 4) + 2 * compute_s[d] + 3 * up_s[d]) / max(tokens[d], 1) for d in range(layer.devices)
+    ]
+    cost = np.array(joules if of == "joules" else seconds)[layer.placement.device_of].tolist()
     k = layer.indices.shape[1]
     at_most = min(most or k, layer.experts)
     sets = []

@@ -67,6 +67,7 @@ def refusal(scenario: str) -> tuple[str, str]:
         ('ns.Ipv4Address("10.1.0.1")', '"10.1.0.1"', 'write ns.Ipv4Address("10.1.0.1")'),
         ("Topology(server,", "Topology(ns.CreateObject[ns.Node](),", "the edge server has no internet stack"),
         ("Topology(server,", "Topology(server.GetObject[ns.Ipv4](),", "edge server is an ns.Node, not an ns.Ipv4"),
+        (DEVICE, DEVICE.replace("GetAddress(1)", "GetAddress(1), (1.0, -1.0)") + "  # here", "air_w of device0 is two"),
         ("devices)", 'devices, nodes={"device0": nodes.Get(0)})', "two are called device0"),
         ("devices)", "devices, ready=True)", "ready is a function"),
         ("devices)", "devices, ready=lambda: True)", "an attach_s of 0"),

@@ -27,6 +27,7 @@ MADE = {
     "schema-4": ("a674f5a", TRACE),
     "schema-5": ("da6a33c", TRACE),
     "schema-6": ("5bb79d0", TRACE),
+    "schema-7": ("3253599", TRACE),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
