@@ -56,6 +56,7 @@ AIM_TIMES_LIVE = 1000
 SHAPE = WIRE_PROFILES["mixtral-8x7b"]
 WORKLOADS = {"prefill, 512 tokens": (64, 512, 1), "decode": (4, 1, 128), "512 tokens, then 64": (2, 512, 64)}
 """Requests, prompt tokens, new tokens."""
+SEEING = [name for name, kind in POLICIES.items() if not kind.foresees]
 
 
 class FixedRates:
@@ -181,7 +182,7 @@ def measure(path: Path, processes: int, journal: bool) -> float:
         go, done = (spawn.Barrier(processes + 1) for _ in range(2))
         place_ = Path(folder) if journal else None
         workers = [
-            spawn.Process(target=_work, args=(path, list(POLICIES)[part::processes], place_, go, done))
+            spawn.Process(target=_work, args=(path, SEEING[part::processes], place_, go, done))
             for part in range(processes)
         ]
         for worker in workers:
@@ -198,13 +199,13 @@ def measure(path: Path, processes: int, journal: bool) -> float:
 def routing_replay(console: Console) -> None:
     """Print the table of recorded routing."""
     table = Table("workload", "journal", "processes", "exchanges/s", "µs an exchange", "token-layers/s")
-    table.title = f"Routing replay, policies {' and '.join(POLICIES)}, {DEVICES} devices, {os.cpu_count()} cores"
+    table.title = f"Routing replay, policies {' and '.join(SEEING)}, {DEVICES} devices, {os.cpu_count()} cores"
     best = 0.0
     for name, (requests, prompt_tokens, new_tokens) in WORKLOADS.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "trace.parquet"
             write_trace(path, requests, prompt_tokens, new_tokens)
-            exchanges = len(POLICIES) * requests * new_tokens * len(SHAPE.moe_layers)
+            exchanges = len(SEEING) * requests * new_tokens * len(SHAPE.moe_layers)
             token_layers = exchanges // new_tokens * (prompt_tokens + new_tokens - 1)
             for journal in (False, True):
                 for processes in (1, 2):

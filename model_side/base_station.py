@@ -267,9 +267,8 @@ class LayerForecast:
         expected = self.predict(work, shares)
         tokens = np.maximum(work.tokens, 1)
         down_s, up_s = expected.down_s, expected.up_s
-        expected_j = self.radiated.expect(
-            *(size.astype(np.float64) for size in (self.wire.down_bytes(tokens), self.wire.up_bytes(tokens)))
-        )
+        sizes = (np.asarray(size, np.float64) for size in (self.wire.down_bytes(tokens), self.wire.up_bytes(tokens)))
+        expected_j = self.radiated.expect(*sizes)
         radiated_j = self.powers.radiated(down_s, up_s, expected_j)
         return self.powers.joules(down_s, work.compute_s, up_s, radiated_j)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.network import RequestError
-from model_side.calibrating.text import TOKENS
 
 if TYPE_CHECKING:
     from model_side.calibration import Calibration
@@ -20,12 +19,13 @@ def calibrate(
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="UTF-8 text to calibrate on; else of the shipped passages.")
     ] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="How many tokens of it.")] = TOKENS,
+    tokens: Annotated[int | None, typer.Option(min=1, help="How many of it; else as many as of the shipped.")] = None,
     dtype: Annotated[str, typer.Option(help="Element type to compute in: float32, bfloat16, float16.")] = "float32",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; another number may change last bits.")] = 1,
 ) -> None:
     """Measure once what policies want to know of a model before it runs (docs/model/calibration.md)."""
     from model_side.calibrating import store
+    from model_side.calibrating.text import TOKENS
 
     is_routing = model.endswith(".parquet")
     table = None
@@ -35,9 +35,10 @@ def calibrate(
         table = of_trace(Path(model).expanduser())
     else:
         on = _name_of(text)
-        table = _kept(model, on, tokens)
+        count = tokens or TOKENS
+        table = _kept(model, on, count)
         if table is None:
-            table = _measured(model, text, on, tokens, dtype, threads)
+            table = _measured(model, text, on, count, dtype, threads)
     file = store.save(table)
     told = "routing alone" if table.outputs is None else "routing and outputs"
     print(f"{table.layers} MoE layers of {table.experts} experts, {table.tokens} tokens: {told}")

@@ -54,7 +54,7 @@ def load_policy(step: str) -> type[Policy]:
     kind = kinds[name]
     if kind.__call__ is Policy.__call__:
         raise RequestError(_FIELD, f"{path}: {name} has no method __call__(self, layer)")
-    kind.name = kind.name or name
+    kind.name = vars(kind).get("name") or name  # not that of a class which it derives from
     kind.file = str(path)
     return kind
 

@@ -148,7 +148,9 @@ def test_every_policy_runs_over_replicas_and_replays(tmp_path, monkeypatch):
     monkeypatch.setattr("cosim.experiment.Ns3Side", Side)
     monkeypatch.setattr("cosim.experiment.check_scenario", lambda asked: None)
     trace = write_rows(make_rows(2, 4, 3), tmp_path / "trace.parquet")
-    policies = [name for name, kind in POLICIES.items() if not kind.allocates]  # this network takes no shares
+    policies = [  # this network takes no shares, and of the model nothing was measured
+        name for name, kind in POLICIES.items() if not (kind.allocates or kind.needs_calibration)
+    ]
     settings = [f"model.routing={trace}", "placement.experts=ranked", "placement.replicas=2"]
     folder = experiment.run(config.load(None, settings, policies), out=tmp_path / "run")
     replay(folder)

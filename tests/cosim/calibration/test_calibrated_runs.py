@@ -17,7 +17,7 @@ from tests.support.calibrations import calibrate, keep_in
 from tests.support.routing_traces import make_rows, write_rows
 from tests.support.servers import fixed_server
 
-POLICIES = ["substitute", "layer-weighted", "top-k"]
+POLICIES = ["substitute", "layer-weighted", "lookahead", "top-k"]
 SETTINGS = ["radio.devices=4", "workload.requests=1", "workload.prompt_tokens=5", "workload.new_tokens=3"]
 
 
@@ -47,7 +47,7 @@ def whole(kept, server, settings, tiny_model, tmp_path_factory) -> Path:
     """A finished run, whose table is gone from where it was found."""
     calibrate(tiny_model)
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    more = ["policy.substitute.eps=0.5", "policy.layer-weighted.skip=0.3"]
+    more = ["policy.substitute.eps=0.5", "policy.layer-weighted.skip=0.3", "policy.lookahead.loss_nats=0.1"]
     run(load(None, [*settings, *more], POLICIES), out=folder, at=Ns3Place(server))
     for file in kept.iterdir():
         file.unlink()
@@ -68,12 +68,11 @@ def changed(whole: Path, folder: Path, *statements: str) -> Path:
     return folder
 
 
-def test_both_policies_change_what_is_asked(whole):
+def test_these_policies_change_what_is_asked(whole):
     with closing(Journal.open(whole)) as journal:
         query = "SELECT sum(gate_experts <> chosen_experts) FROM routing GROUP BY variant ORDER BY variant"
-        substituted, weighted, untouched = (count for (count,) in journal.rows(query))
-    assert substituted > 0
-    assert weighted > 0
+        *changed, untouched = (count for (count,) in journal.rows(query))
+    assert min(changed) > 0
     assert untouched == 0
 
 
@@ -81,7 +80,7 @@ def test_the_journal_has_the_table_and_which_variants_saw_it(whole):
     with closing(Journal.open(whole)) as journal:
         digest = journal.calibration().sha256
         sources = [found for (found,) in journal.rows("SELECT policy_sources FROM variants ORDER BY variant")]
-    assert sources == [f'{{"calibration": "{digest}"}}', f'{{"calibration": "{digest}"}}', None]
+    assert sources == [*3 * [f'{{"calibration": "{digest}"}}'], None]
 
 
 def test_the_run_is_replayed_with_its_own_copy(whole):
