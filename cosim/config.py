@@ -61,7 +61,7 @@ class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `experts`: a rule, or a list with the device of each expert, or with the list of the devices of its replicas.
     `layers`: such a list for each MoE layer. `replicas`: by a rule, on how many devices each expert is, where memory is
     left. `routing`: a Parquet file with recorded routing, by which `ranked` knows which experts matter; without it
-    `model.routing`.
+    `model.routing`, and without that the model's calibration.
     """
 
     experts: Literal["round-robin", "memory", "ranked"] | list[Device | list[Device]] = "round-robin"
@@ -310,9 +310,6 @@ def _check_placement(config: Config) -> None:
         raise RequestError("placement.replicas", "belongs to a rule; a list names the devices of replicas itself")
     if where.routing and where.experts != "ranked":
         raise RequestError("placement.routing", 'is for placement.experts = "ranked"; leave it out')
-    if where.experts == "ranked" and not (where.routing or config.model.routing):
-        reason = "is what ranked counts by; name recorded routing of this model, as cosim routing writes it"
-        raise RequestError("placement.routing", reason)
 
 
 def _check_routing(config: Config) -> None:

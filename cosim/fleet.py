@@ -17,6 +17,7 @@ from cosim.errors import Diverged
 from cosim.networks.probe import Probe, probe_all
 from cosim.networks.source import Source
 from cosim.record.journal import Journal
+from model_side.calibration import Calibration
 from model_side.element import WireFormat, wire_format
 from model_side.hardware.memory import check_memory, expert_bytes, room
 from model_side.hardware.profiles import PROFILES
@@ -63,8 +64,10 @@ def nearness(config: Config, journal: Journal, source: Source | None) -> Nearnes
     return found
 
 
-def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | None) -> Fleet:
-    """The fleet of a model with the sizes `own` on so many devices.
+def fleet_of(
+    config: Config, own: ModelShape, devices: int, near: Nearness | None, calibration: Calibration | None = None
+) -> Fleet:
+    """The fleet of a model with the sizes `own` on so many devices; `calibration`: by which experts may be ranked.
 
     Raises `RequestError` for a placement that cannot be: with experts, layers or devices that there are not, of routing
     that is another model's, or with a device that lacks memory for its experts.
@@ -87,7 +90,7 @@ def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | Non
         placement = in_proportion(layers, own.experts, there)
     elif where.experts == "ranked":
         assert near is not None
-        importance, seconds = _importance(config, own), _seconds_a_token(compute, wire, near, devices)
+        importance, seconds = _importance(config, own, calibration), _seconds_a_token(compute, wire, near, devices)
         order = np.argsort(seconds, kind="stable")
         placement = ranked(importance, seconds, there)
     else:
@@ -98,8 +101,11 @@ def fleet_of(config: Config, own: ModelShape, devices: int, near: Nearness | Non
     return Fleet([each.name for each in hardware], wire, compute, placement)
 
 
-def _importance(config: Config, own: ModelShape) -> Floats:
+def _importance(config: Config, own: ModelShape, calibration: Calibration | None) -> Floats:
     name = config.placement.routing or config.model.routing
+    if not name:
+        assert calibration is not None
+        return calibration.importance
     try:
         trace = RoutingTrace.read(Path(name).expanduser())
     except RequestError as error:

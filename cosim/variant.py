@@ -75,10 +75,10 @@ def run_variants(
             band_of(first.info)
         check_devices(config, len(first.info.devices))
         serving = serve()
-        fleet = fleet_of(config, serving.shape, len(first.info.devices), near)
-        journal.describe_model(serving.model, serving.shape, serving.probabilities)
         calibration = journal.calibration()
         _check_calibration(calibration, serving)
+        fleet = fleet_of(config, serving.shape, len(first.info.devices), near, calibration)
+        journal.describe_model(serving.model, serving.shape, serving.probabilities)
     except BaseException:
         first.close()
         raise

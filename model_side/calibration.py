@@ -82,6 +82,11 @@ class Calibration:
         return np.asarray(np.diagonal(self.coactivation, axis1=1, axis2=2))
 
     @property
+    def importance(self) -> Floats:
+        """What an expert is worth [L, E]: the nats a token that it costs to ask it for nothing, at a weight of 1."""
+        return np.asarray(self.popularity * self.distance[:, :, -1] ** 2 * self.curvature[:, None])
+
+    @property
     def distance(self) -> Floats:
         """See `Outputs`. Raises `NoTable` where only routing was known, as what follows."""
         return self._measured.distance

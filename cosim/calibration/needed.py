@@ -3,18 +3,32 @@
 
 from pathlib import Path
 
+from bridge.network import RequestError
 from cosim.config import Config
 from model_side.calibrating.store import of_model, of_routing
 from model_side.calibration import Calibration, NoTable
 from model_side.policies import policy_kinds
 
 
+def ranks_by_calibration(config: Config) -> bool:
+    """Whether experts are ranked by what the model's calibration says of them."""
+    return config.placement.experts == "ranked" and not (config.placement.routing or config.model.routing)
+
+
 def calibration_of(config: Config, recorded: Calibration | None = None) -> dict[str, str]:
-    """The table for the journal's `meta`, by its key; nothing where no policy needs one.
+    """The table for the journal's `meta`, by its key; nothing where neither a policy nor the placement needs one.
 
     `recorded`: the one of the run that a what-if is asked of, which is taken if it tells enough. Raises `NoTable` with
-    the policies' names where there is none, or where one of them needs experts' outputs and it does not tell these.
+    the policies' names where there is none, or where one of them needs experts' outputs and it does not tell these;
+    `RequestError` naming `placement.routing` where ranked experts have nothing to be counted by.
     """
+    if ranks_by_calibration(config):
+        try:
+            known = recorded if recorded is not None and recorded.outputs is not None else of_model(config.model.path)
+        except NoTable as error:
+            reason = f"is what ranked counts by; name recorded routing of this model, or else: {error.reason}"
+            raise RequestError("placement.routing", reason) from None
+        return {"calibration": known.encoded()}
     needs = {
         kind.name: kind.needs_calibration
         for policy in config.policies

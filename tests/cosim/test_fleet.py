@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bridge.network import RequestError
 from cosim import config, experiment
+from cosim.calibration.needed import calibration_of
 from cosim.checks import check, check_devices
 from cosim.errors import Diverged
 from cosim.experiment import replay, resume, what_if
@@ -22,6 +23,7 @@ from cosim.record.journal import Journal
 from cosim.results.summary import summarise
 from cosim.screen.display import Silence
 from cosim.screen.report import print_report
+from model_side.calibration import decoded
 from model_side.hardware.profiles import PROFILES, expert_work
 from model_side.policies import POLICIES
 from model_side.routing_trace import RoutingTrace
@@ -196,7 +198,6 @@ def replace_layers(layers: int) -> ModelShape:
     ("settings", "field", "words"),
     [
         (["placement.experts=rankd"], "placement.experts", "did you mean ranked?"),
-        (["placement.experts=ranked"], "placement.routing", "name recorded routing"),
         (["placement.experts=ranked", "placement.routing=nowhere"], "placement.routing", "nowhere does not exist"),
         (["placement.routing=AT"], "placement.routing", "leave it out"),
         (["placement.replicas=0"], "placement.replicas", ">= 1"),
@@ -215,6 +216,24 @@ def test_a_placement_that_cannot_be_is_told_before_anything_is_loaded(tmp_path, 
         check_for_eight(config.load(None, [setting.replace("AT", str(trace)) for setting in settings]))
     assert caught.value.field == field
     assert words in caught.value.reason
+
+
+def test_ranked_without_routing_goes_by_the_models_calibration():
+    table = calibration_of(config.load(None, ["placement.experts=ranked"]))["calibration"]
+    worth = decoded(table)
+    asked = config.load(None, ["placement.experts=ranked"])
+    own = ModelShape(**{**SHAPE, "decoder_layers": 6, "moe_layers": tuple(range(6))})
+    near = [(3 * device % 8 + 1) * 1e-6 for device in range(8)]  # the links decide, not the hardware
+    placement = fleet_of(asked, own, 8, near, worth).placement
+    harm = worth.popularity * worth.distance[:, :, -1] ** 2
+    for layer, row in zip(placement.layers, harm, strict=True):
+        assert layer.device_of[np.argsort(-row)].tolist() == np.argsort(near).tolist()
+
+
+def test_ranked_without_anything_to_go_by_is_told(tiny_model):
+    with pytest.raises(RequestError, match="name recorded routing of this model, or else: there is no calib") as caught:
+        calibration_of(config.load(None, ["placement.experts=ranked", f"model.path={tiny_model}"]))
+    assert caught.value.field == "placement.routing"
 
 
 def check_for_eight(asked: config.Config) -> None:
