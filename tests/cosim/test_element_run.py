@@ -85,4 +85,4 @@ def test_recorded_routing_has_the_bytes_and_says_that_it_knows_no_quality(tmp_pa
 def test_with_the_models_own_type_nothing_is_said(tmp_path):
     folder = small_run(tmp_path)
     assert_bytes(folder, "own")
-    assert "is not known" not in report(folder)
+    assert "quality by proxy only: no model ran, so what" not in report(folder)

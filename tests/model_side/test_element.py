@@ -6,9 +6,10 @@ import pytest
 
 from model_side.base_station import BaseStation, LayerForecast
 from model_side.element import Element, WireFormat, packed_bytes, wire_format
+from model_side.energy import Powers
 from model_side.placement import place
 from model_side.policies import make_policy
-from model_side.prediction import Prediction
+from model_side.prediction import Prediction, Radiated
 from model_side.routing import Gate
 from model_side.selection import DeviceWork, Phase
 from model_side.shapes import WIRE_PROFILES
@@ -72,7 +73,9 @@ def test_transfers_and_what_is_predicted_have_the_same_bytes():
     bytes_ = [(t.device, t.downlink_bytes, t.uplink_bytes) for t in seen]
     assert bytes_ == [(0, 16 + 2 * 106, 16 + 2 * 100), (1, 16 + 3 * 106, 16 + 3 * 100)]
     assert sizes.asked == [([228, 334], [216, 316])]
-    forecast = LayerForecast(base_station.placement.layers[0], FixedTimes(2), sizes, wire, 0)
+    forecast = LayerForecast(
+        base_station.placement.layers[0], FixedTimes(2), sizes, wire, 0, Powers.unknown(2), Radiated(2)
+    )
     none = np.zeros(2, dtype=np.int64)
     forecast.predict(DeviceWork(none, none.astype(float)))
     assert sizes.asked[-1] == ([16 + 106] * 2, [16 + 100] * 2)

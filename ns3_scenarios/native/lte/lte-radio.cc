@@ -120,8 +120,8 @@ LteRadio::Watch(Ptr<LteEnbNetDevice> enb, uint8_t carrier)
             link->bsr[carrier] = bytes;
         }
     };
-    auto grant = [this, cell, phy = component->GetPhy()](const DlDciListElement_s& dci) {
-        HandleDownlinkData(cell, phy, dci);
+    auto grant = [this, cell, phy = PeekPointer(component->GetPhy())](const DlDciListElement_s& dci) {
+        HandleDownlinkData(cell, *phy, dci);
     };
     auto scheduler = component->GetFfMacScheduler();
     m_taps.push_back(std::make_unique<SchedulerTap>(scheduler->GetFfMacSchedSapProvider(),
@@ -160,9 +160,8 @@ LteRadio::AddUe(Ptr<NetDevice> ue)
         auto phy = carrier->GetPhy()->GetUplinkSpectrumPhy();
         auto channel = phy->GetChannel();
         m_senders[PeekPointer(phy)] = device;
-        if (std::find(m_uplinks.begin(), m_uplinks.end(), channel) == m_uplinks.end())
+        if (m_uplinks.insert(PeekPointer(channel)).second)
         {
-            m_uplinks.push_back(channel);
             channel->TraceConnectWithoutContext("TxSigParams", MakeCallback(&LteRadio::HandleUplinkSignal, this));
         }
     }
@@ -546,19 +545,19 @@ LteRadio::HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, doubl
 }
 
 void
-LteRadio::HandleDownlinkData(uint16_t cell, Ptr<LteEnbPhy> phy, const DlDciListElement_s& grant)
+LteRadio::HandleDownlinkData(uint16_t cell, LteEnbPhy& phy, const DlDciListElement_s& grant)
 {
     if (auto link = Find({cell, grant.m_rnti}))
     {
         uint32_t bandwidth = m_enbs[cell]->GetDlBandwidth();
-        uint32_t size = phy->GetRbgSize();
+        uint32_t size = phy.GetRbgSize();
         uint32_t blocks = 0;
         for (uint32_t first = 0, bitmap = grant.m_rbBitmap; bitmap != 0 && first < bandwidth;
              first += size, bitmap >>= 1)
         {
             blocks += bitmap & 1 ? std::min(size, bandwidth - first) : 0;
         }
-        link->air.downlinkJ += 1e-3 * FromDb(phy->GetTxPower()) * blocks / bandwidth * DOWNLINK_DATA_S;
+        link->air.downlinkJ += 1e-3 * FromDb(phy.GetTxPower()) * blocks / bandwidth * DOWNLINK_DATA_S;
     }
 }
 

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -142,7 +143,7 @@ class LteRadio : public Radio
     void CorrectReports(Ptr<LteUeNetDevice> ue);
     void HandleDownlinkSinr(uint32_t device, uint16_t cell, uint16_t rnti, double rsrp, double sinr, uint8_t carrier);
     void HandleUplinkSinr(uint16_t primary, uint16_t cell, uint16_t rnti, double sinr, uint8_t carrier);
-    void HandleDownlinkData(uint16_t cell, Ptr<LteEnbPhy> phy, const DlDciListElement_s& grant);
+    void HandleDownlinkData(uint16_t cell, LteEnbPhy& phy, const DlDciListElement_s& grant);
     void HandleUplinkSignal(Ptr<SpectrumSignalParameters> signal);
     void HandleDownlinkGrant(uint16_t cell, DlSchedulingCallbackInfo info);
     void HandleUplinkGrant(uint16_t cell,
@@ -162,9 +163,9 @@ class LteRadio : public Radio
     mutable std::map<uint32_t, uint32_t> m_waiting; // others with data waiting then, by pool
     std::deque<Link> m_links;
     std::map<Address, uint32_t> m_devices;
-    std::vector<double> m_shares;                // by device, as set last
-    std::map<SpectrumPhy*, uint32_t> m_senders;  // devices' carriers
-    std::vector<Ptr<SpectrumChannel>> m_uplinks; // on which they send
+    std::vector<double> m_shares;               // by device, as set last
+    std::map<SpectrumPhy*, uint32_t> m_senders; // devices' carriers
+    std::set<SpectrumChannel*> m_uplinks;       // on which they send; whoever held it would hold the recorders' files
     std::vector<std::unique_ptr<SchedulerTap>> m_taps;
     std::vector<std::unique_ptr<ShareScheduler>> m_granters; // beside the scheduler of each tap
     std::vector<std::unique_ptr<X2Gate>> m_gates;
