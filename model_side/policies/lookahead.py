@@ -111,7 +111,9 @@ class Lookahead(Policy):
                 break
             plans.append(Plan(experts.copy(), devices.copy(), last_s, nats))
             if (len(plans) - 1) % EPOCH == 0 or is_few:
-                visits = visits_of(stand_ins, slots, worth, gain_s, price_s or last_s / max(most_nats, LEAST))
+                visits = visits_of(
+                    stand_ins, slots, worth, layer.prediction.seconds, gain_s, price_s or last_s / max(most_nats, LEAST)
+                )
             price_s = move(stand_ins, slots, visits, worth, gain_s, STEP * last_s)
             if price_s == 0:
                 break

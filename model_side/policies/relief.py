@@ -59,9 +59,12 @@ class Visits(NamedTuple):
 
 
 @njit(cache=True)
-def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, price_s: float) -> Visits:
+def visits_of(
+    stand_ins: StandIns, slots: Slots, worth: Floats, alone_s: Floats, gain_s: Floats, price_s: float
+) -> Visits:
     """What to do best with each token at each device, if time has that price in harm.
 
+    Of what is alike otherwise, the device that is quickest by `alone_s` [D] is best.
     `gain_s` [D + 1]: what the layer is done earlier if a device has a token less, later if one more; 0 for nowhere.
     `worth` [D]: which part of the harm counts of slots that leave a device, 1 where what is asked of it will come.
     What a token has on one device moves together, and its heaviest slot never goes nowhere.
@@ -90,7 +93,7 @@ def visits_of(stand_ins: StandIns, slots: Slots, worth: Floats, gain_s: Floats, 
             visit = token * k + first
             if first == slot:
                 whose[visit] = device
-            expert, to = _elsewhere(stand_ins, own, square, device, is_sent, gain_s, price_s)
+            expert, to = _elsewhere(stand_ins, own, square, device, is_sent, alone_s, gain_s, price_s)
             if slot == heaviest and to == nowhere:
                 whose[visit] = nowhere
             to_expert[token, slot], to_device[token, slot] = expert, to
@@ -119,6 +122,7 @@ def _elsewhere(
     square: float,
     here: int,
     is_sent: NDArray[np.bool_],
+    alone_s: Floats,
     gain_s: Floats,
     price_s: float,
 ) -> tuple[int, int]:
@@ -129,7 +133,7 @@ def _elsewhere(
         if expert == none:
             break
         harm = square * stand_ins.harm[own, expert]
-        if harm >= least:
+        if (harm >= least and best_device == nowhere) or harm > least:
             break
         for seat in range(stand_ins.seat_from[expert], stand_ins.seat_from[expert + 1]):
             device = stand_ins.seat_device[seat]
@@ -140,7 +144,8 @@ def _elsewhere(
                 if gain_s[device] >= gain_s[here]:
                     continue
                 costs += gain_s[device] / price_s
-            if costs < least:
+            is_quicker = best_device != nowhere and alone_s[device] < alone_s[best_device]
+            if costs < least or (costs == least and is_quicker):
                 best_expert, best_device, least = expert, device, costs
     return best_expert, best_device
 
