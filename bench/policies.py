@@ -158,16 +158,17 @@ def table_of(cell: str, rows: dict[Row, Floats]) -> Table:
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     at = Figures._fields.index
     base = rows[ROWS[0]]
-    against = {row: 100 * (found / base - 1) for row, found in rows.items()}
+    columns = [at(name) for name in TIMES]
+    against = {row: 100 * (found[:, columns] / base[:, columns] - 1) for row, found in rows.items()}
     ahead = [row for row in rows if row.policy == "lookahead" and INT8 not in row.settings]
-    curve = [(rows[row][:, at("kl_nats")].mean(), against[row][:, at("ttft_ms")].mean()) for row in ahead]
+    curve = [(rows[row][:, at("kl_nats")].mean(), against[row][:, 0].mean()) for row in ahead]
     kl_nats, ttft = np.array(sorted(curve)).T
     for row, found in rows.items():
         means = dict(zip(Figures._fields, found.mean(axis=0), strict=True))
         if row is ROWS[0]:
             times = [f"{means[name]:.0f} ms" for name in TIMES]
         else:
-            times = [interval(against[row][:, at(name)]) for name in TIMES]
+            times = [interval(column) for column in against[row].T]
         is_between = row not in ahead and INT8 not in row.settings and kl_nats[0] <= means["kl_nats"] <= kl_nats[-1]
         table.add_row(
             str(row),

@@ -105,7 +105,7 @@ class Lookahead(Policy):
         price_s = 0.0
         is_few = layer.tokens < FEW
         while len(plans) < (FEW_PLANS if is_few else MOST_PLANS):
-            last_s, gain_s = self._gain(layer, slots.load[:-1], slots.of_seat[:-1])
+            last_s, gain_s, wanted_s = self._gain(layer, slots.load[:-1], slots.of_seat[:-1])
             nats = float(slots.harm.sum())
             if nats > most_nats:
                 break
@@ -114,28 +114,37 @@ class Lookahead(Policy):
                 visits = visits_of(
                     stand_ins, slots, worth, layer.prediction.seconds, gain_s, price_s or last_s / max(most_nats, LEAST)
                 )
-            price_s = move(stand_ins, slots, visits, worth, gain_s, STEP * last_s)
+            price_s = move(stand_ins, slots, visits, worth, gain_s, wanted_s)
             if price_s == 0:
                 break
         return plans
 
-    def _gain(self, layer: Layer, load: Counts, of_seat: Counts) -> tuple[float, Floats]:
-        """When the last device is done, and how much earlier for each token less on each [D], by how much later for
-        one more where there is none; with those that are nearly last counted as last."""
+    def _gain(self, layer: Layer, load: Counts, of_seat: Counts) -> tuple[float, Floats, float]:
+        """When the last device is done; how much earlier for each token less on each [D + 1], by how much later for
+        one more where there is none; and how much of that to gain next.
+
+        Devices that are nearly last count as last. What a device takes however little it gets, as one that was waited
+        for in vain, is only gained when it gets nothing: then the last one is to lose all, and each token its part.
+        """
         devices, each = layer.devices, np.arange(layer.devices)
         held = layer.placement.holds.sum(axis=0)
         of_one = np.ones_like(of_seat)
         one_s, compute_s, less_s = layer.forecast.compute_s(np.stack([of_one, of_seat, of_seat - of_seat // 16]))
         change = np.where(load > 0, -np.maximum(load // 16, 1), 1)
-        loads, computes = np.tile(load, (devices + 1, 1)), np.tile(compute_s, (devices + 1, 1))
+        loads, computes = np.tile(load, (2 * devices + 1, 1)), np.tile(compute_s, (2 * devices + 1, 1))
         loads[each, each] += change
         computes[each, each] = np.where(load > 0, less_s, one_s / np.maximum(held, 1))
+        loads[devices + each, each] = computes[devices + each, each] = 0
         done_s = np.where(loads > 0, self._seconds(layer, DeviceWork(loads, computes)), 0)
         latest_s = done_s.max(axis=1)
-        last_s = float(latest_s[-1])
-        blur_s = BLUR * max(last_s, 1e-9)
+        last, last_s = int(done_s[-1].argmax()), float(latest_s[-1])
+        blur_s = BLUR * max(last_s, LEAST)
         smooth_s = latest_s + blur_s * np.log(np.exp((done_s - latest_s[:, None]) / blur_s).sum(axis=1))
-        return last_s, np.append(np.maximum((smooth_s[:-1] - smooth_s[-1]) / change, 0), 0)
+        by_one_s = (smooth_s[:devices] - smooth_s[-1]) / change
+        by_all_s = np.where(load > 0, smooth_s[-1] - smooth_s[devices:-1], 0) / np.maximum(load, 1)
+        is_all = by_all_s[last] > by_one_s[last]
+        wanted_s = by_all_s[last] * (load[last] - 0.5) if is_all else STEP * last_s
+        return last_s, np.append(np.maximum(np.maximum(by_one_s, by_all_s), 0), 0), float(wanted_s)
 
     def _seconds(self, layer: Layer, work: DeviceWork) -> Floats:
         """When each device would be done with work [..., D]."""

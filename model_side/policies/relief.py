@@ -137,12 +137,10 @@ def _elsewhere(
             break
         for seat in range(stand_ins.seat_from[expert], stand_ins.seat_from[expert + 1]):
             device = stand_ins.seat_device[seat]
-            if device == here:
+            if device == here or gain_s[device] > gain_s[here]:
                 continue
             costs = harm
             if not is_sent[device]:
-                if gain_s[device] >= gain_s[here]:
-                    continue
                 costs += gain_s[device] / price_s
             is_quicker = best_device != nowhere and alone_s[device] < alone_s[best_device]
             if costs < least or (costs == least and is_quicker):
