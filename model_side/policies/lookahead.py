@@ -22,6 +22,7 @@ STEP = 0.05  # part of the layer's time that a plan is to gain on the one before
 EPOCH = 8  # plans for which what is best done with each slot is taken to be the same
 FEW, FEW_PLANS = 32, 8  # tokens for which it is not, and plans for these
 LEAST = 1e-9
+STUCK = 4.0  # times as much is gained for each token if a device gets none as for one token less
 BLUR = 0.02  # part of the layer's time within which devices count as equally late
 
 
@@ -142,9 +143,9 @@ class Lookahead(Policy):
         smooth_s = latest_s + blur_s * np.log(np.exp((done_s - latest_s[:, None]) / blur_s).sum(axis=1))
         by_one_s = (smooth_s[:devices] - smooth_s[-1]) / change
         by_all_s = np.where(load > 0, smooth_s[-1] - smooth_s[devices:-1], 0) / np.maximum(load, 1)
-        is_all = by_all_s[last] > by_one_s[last]
-        wanted_s = by_all_s[last] * (load[last] - 0.5) if is_all else STEP * last_s
-        return last_s, np.append(np.maximum(np.maximum(by_one_s, by_all_s), 0), 0), float(wanted_s)
+        is_stuck = by_all_s > STUCK * by_one_s
+        wanted_s = by_all_s[last] * (load[last] - 0.5) if is_stuck[last] else STEP * last_s
+        return last_s, np.append(np.maximum(np.where(is_stuck, by_all_s, by_one_s), 0), 0), float(wanted_s)
 
     def _seconds(self, layer: Layer, work: DeviceWork) -> Floats:
         """When each device would be done with work [..., D]."""
