@@ -550,9 +550,9 @@ GetUplinkCqi(Ptr<LteAmc> amc, double sinrDb)
 std::unique_ptr<ShareScheduler>
 ShareScheduler::Create(Ptr<FfMacScheduler> scheduler,
                        FfMacSchedSapUser* mac,
-                       ShareOf shareOf,
-                       DueOf dueOf,
-                       IsEndless isEndless)
+                       const ShareOf& shareOf,
+                       const DueOf& dueOf,
+                       const IsEndless& isEndless)
 {
     if (auto fair = DynamicCast<PfFfMacScheduler>(scheduler))
     {

@@ -50,9 +50,9 @@ class ShareScheduler : public FfMacSchedSapUser
     /// than that".
     static std::unique_ptr<ShareScheduler> Create(Ptr<FfMacScheduler> scheduler,
                                                   FfMacSchedSapUser* mac,
-                                                  ShareOf shareOf,
-                                                  DueOf dueOf,
-                                                  IsEndless isEndless);
+                                                  const ShareOf& shareOf,
+                                                  const DueOf& dueOf,
+                                                  const IsEndless& isEndless);
 
     /// New shares hold from now on. What earlier ones left over, or took beforehand, counts no more.
     virtual void Begin() = 0;
