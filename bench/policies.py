@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policies on the same radios: `python -m bench.policies [CELL...] [--seeds N] [--keep FOLDER]`, an hour on 2 cores.
+"""Policies on the same radios: `python -m bench.policies [CELL...] [--seeds N] [--keep FOLDER]`.
 
 Two cells with eight unequal devices at 20 to 200 m, live: NR, and LTE with fading, which takes ten times as long and
 has the rows that are marked. For each policy, over the seeds: time to the first token and to each further one,
