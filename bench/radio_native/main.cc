@@ -159,8 +159,9 @@ PlayLine(Ptr<ExchangeEngine> engine, const std::string& line)
         asked.push_back(figure);
     }
     std::vector<int64_t> answer(asked.size() / 4 * 5);
+    std::vector<double> air(asked.size() / 4 * 2);
     auto departNs = engine->GetNow() + gapNs;
-    engine->Exchange(asked.size() / 4, asked.data(), departNs, departNs + limitNs, wait, answer.data());
+    engine->Exchange(asked.size() / 4, asked.data(), departNs, departNs + limitNs, wait, answer.data(), air.data());
     std::cout << engine->GetNow();
     for (auto figure : answer)
     {

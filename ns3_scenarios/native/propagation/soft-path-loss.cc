@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "soft-path-loss.h"
 
+#include "ns3/mobility-model.h"
 #include "ns3/pointer.h"
 
 namespace ns3::cosim
