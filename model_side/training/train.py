@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the small Mixtral: `python -m model_side.training.train --cache DIR --out DIR --steps N`.
+"""Train a small model: `python -m model_side.training.train SHAPE --cache DIR --out DIR --steps N`.
 
 The learning rate is warmed up, stays, and falls to zero over the last part of the steps. So until that
 part begins a training does not depend on `steps`, and a resumed one may be given another number. A
-killed training goes on from its last checkpoint and ends with the weights it would have had.
+killed training goes on from its last checkpoint and ends with the weights it would have had. All
+shapes read the same batches in the same order.
 """
 
 import json
@@ -16,14 +17,14 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
 
 from model_side.training import corpus, tokens
 from model_side.training.balance import load_balance_loss
 from model_side.training.prompts import held_out_prompts, write_prompts
-from model_side.training.tokenizer import VOCABULARY, train_tokenizer
+from model_side.training.shapes import CONTEXT, SHAPES
+from model_side.training.tokenizer import train_tokenizer
 
-CONTEXT = 2048
 TOKENIZER_CHARACTERS = 1_000_000
 
 
@@ -45,28 +46,6 @@ class Recipe:
         """The learning rate of a step, counted from 0."""
         falling = (self.steps - step) / max(1.0, self.cooldown * self.steps)
         return self.peak * min(1.0, (step + 1) / self.warmup, falling)
-
-
-def mixtral_config() -> MixtralConfig:
-    """The small Mixtral's shape: 11.6 M parameters, of which 3.6 M work on a token."""
-    return MixtralConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=192,
-        intermediate_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=32,
-        num_local_experts=8,
-        num_experts_per_tok=2,
-        max_position_embeddings=CONTEXT,
-        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
-        tie_word_embeddings=True,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-        sliding_window=None,
-    )
 
 
 def prepare(cache: Path, out: Path) -> None:
@@ -91,10 +70,11 @@ def prepare(cache: Path, out: Path) -> None:
 class Training:
     """A model, its optimizer, and how far they are."""
 
-    def __init__(self, config: MixtralConfig, recipe: Recipe):
+    def __init__(self, config: PretrainedConfig, recipe: Recipe, is_mixed: bool = False):
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.model = MixtralForCausalLM(config)
+        self.is_mixed = is_mixed
+        self.model = AutoModelForCausalLM.from_config(config)
         matrices = [p for p in self.model.parameters() if p.dim() > 1]
         vectors = [p for p in self.model.parameters() if p.dim() == 1]
         self.optimizer = torch.optim.AdamW(
@@ -108,16 +88,19 @@ class Training:
         self.wall_s = 0.0
 
     def run_step(self, text: Mapping[str, tokens.Tokens]) -> tuple[float, float]:
-        """One optimizer step. Returns the cross entropy in nats a token and the load-balance loss."""
+        """One optimizer step. Returns cross entropy in nats a token, and load-balance loss (dense: 0)."""
         recipe, config = self.recipe, self.model.config
         cpu, wall = time.process_time(), time.perf_counter()
         ids = tokens.batch(text, config.bos_token_id, recipe.sequences, recipe.length, recipe.seed, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.learning_rate(self.step)
-        output = self.model.model(ids[:, :-1], use_cache=False, output_router_logits=True)
-        logits = self.model.lm_head(output.last_hidden_state)
-        cross_entropy = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
-        balance = load_balance_loss(output.router_logits, config.num_experts_per_tok)
+        experts = getattr(config, "num_experts_per_tok", None)
+        wanted = {} if experts is None else {"output_router_logits": True}
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_mixed):
+            output = self.model.model(ids[:, :-1], use_cache=False, **wanted)
+            logits = self.model.lm_head(output.last_hidden_state)
+        cross_entropy = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+        balance = torch.zeros(()) if experts is None else load_balance_loss(output.router_logits, experts)
         torch.autograd.backward(cross_entropy + recipe.balance * balance)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -163,17 +146,22 @@ def load_tokenizer(out: Path) -> PreTrainedTokenizerFast:
 
 
 def main(
+    name: Annotated[str, typer.Argument(metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")],
     cache: Annotated[Path, typer.Option(help="Folder for the fetched text.")],
     out: Annotated[Path, typer.Option(help="Folder for tokenizer, tokens, log and checkpoint.")],
     steps: Annotated[int, typer.Option(help="Optimizer steps of 4,096 tokens each.")] = 2400,
     threads: Annotated[int, typer.Option(help="CPU threads; another number may give other last bits.")] = 2,
 ) -> None:
-    """Train the small Mixtral, or go on where a training stopped."""
+    """Train a model, or go on where a training stopped."""
+    if name not in SHAPES:
+        raise typer.BadParameter(f"SHAPE is {name!r}; it must be one of {', '.join(SHAPES)}")
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "tokenizer").exists():
         prepare(cache, out)
-    train(Training(mixtral_config(), Recipe(steps=steps)), tokens.load(out / "tokens"), out, save_every=100)
+    shape = SHAPES[name]
+    training = Training(shape.config(), Recipe(steps=steps), shape.is_mixed)
+    train(training, tokens.load(out / "tokens"), out, save_every=100)
 
 
 if __name__ == "__main__":

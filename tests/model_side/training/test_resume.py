@@ -9,44 +9,49 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, MixtralConfig, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
 
 from model_side.model.passages import Document, read_prompts
 from model_side.training import tokens
 from model_side.training.prompts import cut, held_out_prompts, write_prompts
+from model_side.training.shapes import SHAPES
 from model_side.training.tokenizer import train_tokenizer
-from model_side.training.train import Recipe, Training, mixtral_config, train
+from model_side.training.train import Recipe, Training, train
 
 TEXT = {name: np.arange(2, 2 + size, dtype=np.uint16) for name, size in (("small", 90), ("large", 250))}
 
 
-def tiny_config() -> MixtralConfig:
-    config = mixtral_config()
-    config.update({"vocab_size": 256, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2})
-    config.update({"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "num_local_experts": 4})
+def tiny_config(name: str = "mixtral-12m") -> PretrainedConfig:
+    config = SHAPES[name].config()
+    small = {"vocab_size": 256, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "head_dim": 16}
+    small |= {"num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 4, "num_experts": 4}
+    small |= {"moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
+    config.update({key: value for key, value in small.items() if hasattr(config, key)})
     return config
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path, name: str) -> None:
     recipe = Recipe(steps=6, sequences=2, length=16, warmup=2)
+    is_mixed = SHAPES[name].is_mixed
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    uninterrupted = Training(tiny_config(), recipe)
+    uninterrupted = Training(tiny_config(name), recipe, is_mixed)
     train(uninterrupted, TEXT, whole, save_every=100)
 
-    first = Training(tiny_config(), recipe)
+    first = Training(tiny_config(name), recipe, is_mixed)
     for _ in range(3):
         first.run_step(TEXT)
     first.save(killed / "state.pt")
     first.run_step(TEXT)  # lost with the kill
     torch.manual_seed(99)
-    resumed = Training(tiny_config(), recipe)
+    resumed = Training(tiny_config(name), recipe, is_mixed)
     train(resumed, TEXT, killed, save_every=100)
 
     assert resumed.step == uninterrupted.step == 6
-    for name, weight in uninterrupted.model.state_dict().items():
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    for key, weight in uninterrupted.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[key]), key
     assert [json.loads(line)["step"] for line in (killed / "log.jsonl").read_text().splitlines()] == [4, 5, 6]
     assert not list(killed.glob("*.partial"))
 
