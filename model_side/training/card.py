@@ -112,8 +112,8 @@ Software Foundation. The packages' licence notes stand in `../prompts/LICENCES.m
 ## Training
 
 $steps steps of $batch tokens ($tokens M tokens), on a shared CPU: $cpu_minutes minutes of CPU time, $wall_minutes
-minutes of wall time. AdamW, learning rate $peak after $warmup steps, falling to zero over the last $cooldown % of the steps,
-weight decay 0.1, seed $seed, $arithmetic. A source is drawn in proportion to the square root of its size. Mean over
-the last 100 steps: cross entropy $last_loss nats a token$last_balance.
+minutes of wall time. AdamW, learning rate $peak after $warmup steps, falling to zero over the last $cooldown % of the
+steps, weight decay 0.1, seed $seed, $arithmetic. A source is drawn in proportion to the square root of its size. Mean
+over the last 100 steps: cross entropy $last_loss nats a token$last_balance.
 Made by `python -m model_side.training.train $name`, then `python -m model_side.training.ship $name`.
 $load""")
