@@ -15,6 +15,11 @@ def heaviest(weights: Weights) -> Mask:
     return np.asarray(np.arange(weights.shape[1]) == weights.argmax(axis=1)[:, None])
 
 
+def one_of_2k(layer: Layer) -> float:
+    """1 / (2 k), k the model's: half of what each slot weighs where all weigh the same."""
+    return 0.5 / max(int(layer.gate.indices.shape[1]), 1)
+
+
 def ranks(weights: Weights) -> Indices:
     """The rank of each slot in its token [N, k], 0 the heaviest; of equal ones the first comes first."""
     order = np.argsort(-weights, axis=1, kind="stable")

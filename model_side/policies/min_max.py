@@ -52,14 +52,16 @@ def all_at_once(fixed_s: Floats, air_s: Floats) -> Floats:
 
     The band that is needed falls with the time and is convex in it, so Newton's steps from below never overshoot.
     They begin at the later of two times before which it cannot be: that of the slowest device with the whole band, and
-    that at which all would be done if they had the mean fixed part, weighted by air, in common.
+    that at which all would be done if they had the mean fixed part, weighted by air, in common. Times count from the
+    longest fixed part, beside which the rest may be small.
     """
-    done_s = max(float((fixed_s + air_s).max()), float(air_s.sum() + air_s @ fixed_s / air_s.sum()))
+    ahead_s = fixed_s.max() - fixed_s
+    done_s = max(float((air_s - ahead_s).max()), float(air_s.sum() - air_s @ ahead_s / air_s.sum()))
     for _ in range(MOST_STEPS):
-        inverse = 1 / (done_s - fixed_s)
+        inverse = 1 / (done_s + ahead_s)
         missing = air_s @ inverse - 1
         if missing <= TOLERANCE:
             break
         done_s += float(missing / (air_s @ inverse**2))
-    shares = air_s / (done_s - fixed_s)
+    shares = air_s / (done_s + ahead_s)
     return np.asarray(shares / shares.sum())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model_side.routing import Floats, Indices
 
-ROUNDS = 3
+ROUNDS = 2
 LESS = 1 - 1e-12  # a cost is less only if rounding cannot be why
 ROUNDING = 1 + 1e-9
 
@@ -47,6 +47,18 @@ class Loads(NamedTuple):
     tokens: NDArray[np.int64]
     price: Floats
     limit: Floats
+
+
+class Scratch(NamedTuple):
+    """Of a token's slots [k], while it chooses: whether its device was `looked` at, the `error` of what it has now, and
+    the `haven` (a device that the token uses anyway, or nothing) that it would err least by, and how much, `stray`.
+    `there`: the slots of the device that is looked at, in front."""
+
+    looked: NDArray[np.bool_]
+    there: Indices
+    error: Floats
+    haven: Indices
+    stray: Floats
 
 
 @njit(cache=True)
@@ -101,13 +113,15 @@ def replace(
     for device in range(len(loads.tokens)):
         _change(loads, device, 0)
     found, where = np.empty(slots, np.int64), np.empty(slots, np.int64)
+    there, haven = np.empty(slots, np.int64), np.empty(slots, np.int64)
+    scratch = Scratch(np.empty(slots, np.bool_), there, np.empty(slots), haven, np.empty(slots))
     for _ in range(ROUNDS):
         for token in range(tokens):
             _move(loads, devices[token], -1)
             heaviest = int(weights[token].argmax())
             given = (weights[token], own[token], own_devices[token], near, budgets[token], loads, heaviest)
             found[:], where[:] = own[token], own_devices[token]
-            error = _best_of_two(*given, found, where) if slots <= 2 else _emptied(*given, found, where)
+            error = _best_of_two(*given, found, where) if slots <= 2 else _emptied(*given, found, where, scratch)
             cost, before = _cost(loads, where), _cost(loads, devices[token])
             if cost < before * LESS or (cost * LESS <= before and error < errors[token]):
                 experts[token], devices[token], errors[token] = found, where, error
@@ -180,38 +194,47 @@ def _emptied(
     heaviest: int,
     found: Indices,
     where: Indices,
+    scratch: Scratch,
 ) -> float:
     """Empty the token's devices, the dearest first, into those that it uses anyway and a cheaper one, if the budget
     lets it; write the choice and return its error."""
     none, slots = len(loads.tokens), len(own)
-    done = np.zeros(slots, np.bool_)  # slots whose device was looked at
-    errors = np.zeros(slots)
+    scratch.error[:] = 0
+    for slot in range(slots):
+        if where[slot] < none:
+            scratch.looked[slot] = weights[slot] * _nearest_away(own[slot], where[slot], near) > budget
     total = 0.0
     while True:
         dearest, price = none, 0.0
         for slot in range(slots):
-            if where[slot] < none and not done[slot] and loads.price[where[slot]] > price:
+            if where[slot] < none and not scratch.looked[slot] and loads.price[where[slot]] > price:
                 dearest, price = where[slot], loads.price[where[slot]]
         if dearest == none:
             return total
-        target = _target(weights, own, near, budget - total, loads, heaviest, where, errors, dearest)
+        count = 0
         for slot in range(slots):
-            if where[slot] != dearest:
-                continue
-            if target > none:
-                done[slot] = True
-                continue
-            total -= errors[slot]
-            device, errors[slot] = _haven(weights, own, near, heaviest, where, dearest, slot)
-            if target < none and weights[slot] * near.away[own[slot], target] < errors[slot]:
-                device, errors[slot] = target, weights[slot] * near.away[own[slot], target]
-            total += errors[slot]
-            done[slot] = True
-            found[slot] = near.expert[own[slot], device]
-            where[slot] = -1 - device  # not yet a haven for others of this device
-        for slot in range(slots):
-            if where[slot] < 0:
-                where[slot] = -1 - where[slot]
+            if where[slot] == dearest:
+                scratch.there[count] = slot
+                scratch.looked[slot] = True
+                count += 1
+        there = scratch.there[:count]
+        target = _target(weights, own, near, budget - total, loads, heaviest, where, dearest, there, scratch)
+        if target > none:
+            continue
+        for slot in there:
+            device, error = scratch.haven[slot], scratch.stray[slot]
+            if target < none and weights[slot] * near.away[own[slot], target] < error:
+                device, error = target, weights[slot] * near.away[own[slot], target]
+            total += error - scratch.error[slot]
+            scratch.error[slot] = error
+            found[slot], where[slot] = near.expert[own[slot], device], device
+
+
+@njit(cache=True)
+def _nearest_away(expert: int, device: int, near: Near) -> float:
+    """How far away from an expert the nearest is that is not on the device."""
+    first = 1 if near.order[expert, 0] == device else 0
+    return float(near.away[expert, near.order[expert, first]])
 
 
 @njit(cache=True)
@@ -223,49 +246,37 @@ def _target(
     loads: Loads,
     heaviest: int,
     where: Indices,
-    errors: Floats,
     dearest: int,
+    there: Indices,
+    scratch: Scratch,
 ) -> int:
     """The cheapest device that, beside those in use, takes the slots of the `dearest`; D if none is needed, D + 1 if
-    there is none."""
+    there is none. Writes the slots' havens where there might be one."""
     none = len(loads.tokens)
-    needed, least = 0.0, 0.0
-    for slot in range(len(own)):
-        if where[slot] == dearest:
-            nearest_away = near.away[own[slot], near.order[own[slot], 0]]
-            if near.order[own[slot], 0] == dearest:
-                nearest_away = near.away[own[slot], near.order[own[slot], 1]]
-            least += weights[slot] * nearest_away - errors[slot]
-            needed += _haven(weights, own, near, heaviest, where, dearest, slot)[1] - errors[slot]
-    if needed <= left:
-        return none
+    least = 0.0
+    for slot in there:
+        left += scratch.error[slot]
+        least += weights[slot] * _nearest_away(own[slot], dearest, near)
     if least > left:
         return none + 1
+    needed = 0.0
+    for slot in there:
+        away = near.away[own[slot]]
+        device, distance = none, away[none] if slot != heaviest else np.inf
+        for other in where:
+            if other < none and other != dearest and away[other] < distance:
+                device, distance = other, away[other]
+        scratch.haven[slot], scratch.stray[slot] = device, weights[slot] * distance
+        needed += weights[slot] * distance
+    if needed <= left:
+        return none
     best, price = none + 1, loads.price[dearest] * LESS
     for device in range(none):
         if loads.price[device] >= price or device == dearest:
             continue
         needed = 0.0
-        for slot in range(len(own)):
-            if where[slot] == dearest:
-                error = _haven(weights, own, near, heaviest, where, dearest, slot)[1]
-                needed += min(error, weights[slot] * near.away[own[slot], device]) - errors[slot]
+        for slot in there:
+            needed += min(scratch.stray[slot], weights[slot] * near.away[own[slot], device])
         if needed <= left:
             best, price = device, loads.price[device]
     return best
-
-
-@njit(cache=True)
-def _haven(
-    weights: Floats, own: Indices, near: Near, heaviest: int, where: Indices, dearest: int, slot: int
-) -> tuple[int, float]:
-    """Of the devices that the token uses beside the `dearest`, and of nothing, what is nearest to a slot's expert, and
-    the error."""
-    none = near.away.shape[1] - 1
-    device, error = none, weights[slot] * near.away[own[slot], none] if slot != heaviest else np.inf
-    for other in range(len(own)):
-        if 0 <= where[other] < none and where[other] != dearest:
-            away = weights[slot] * near.away[own[slot], where[other]]
-            if away < error:
-                device, error = where[other], away
-    return device, error

@@ -19,11 +19,11 @@ class Substitute(Policy):
     the distance of the two experts' outputs, or of the one to nothing, and together they may come to so much of what
     the layer's experts usually add. Weights stay: the substitute weighs what the expert did, and with nothing the sum
     is smaller, whatever `exchange.missing` says. A token's heaviest expert is never replaced by nothing. Each device is
-    taken to need a fixed time and one for each token. Tokens choose one after the other, three times round, by the
+    taken to need a fixed time and one for each token. Tokens choose one after the other, twice round, by the
     loads as they are then, what makes the sum of squares of all devices' seconds least, so that the slowest device
     counts most, and none that would end later than the layer does anyway. For up to two experts a token the choice is
     the best that it has, for more that of a search that empties one of its devices after another. If in the end the
-    prediction says that the layer would end later, nothing is replaced.
+    prediction says that the layer would end no sooner, nothing is replaced.
 
     `eps`: how much may change, relatively: the bound over the root mean square of what the layer's experts add.
 
@@ -61,7 +61,7 @@ class Substitute(Policy):
             return layer.selection
         chosen = Selection(np.where(indices < layer.experts, layer.weights, 0), indices, devices)
         after = layer.after(chosen)
-        return chosen if after.prediction.seconds[after.work.tokens > 0].max() <= own_s else layer.selection
+        return chosen if after.prediction.seconds[after.work.tokens > 0].max() < own_s else layer.selection
 
     def _eps(self, table: Calibration, number: int) -> float:
         """eps_l."""

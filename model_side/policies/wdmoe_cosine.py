@@ -46,8 +46,9 @@ class WdmoeCosine(Policy):
     `sense`: `below` leaves out where the similarity is at most theta, which rises from `theta` to `theta_max`; `above`
     where it is at least theta, which falls from `theta_max` to `theta`.
 
-    `support`: the cosine is over `all` experts of the layer, with weight 0 where the token does not use one, or over
-    those `chosen` for it alone.
+    `support`: the cosine is over the experts `chosen` for the token, or over `all` of the layer, with weight 0 where
+    the token does not use one. Then it is small for all tokens if few of many experts are chosen, so that on equal
+    links nearly all lose one.
 
     `theta`: the least theta.
 
@@ -70,7 +71,7 @@ class WdmoeCosine(Policy):
     )
 
     sense: Sense = Sense.BELOW
-    support: Support = Support.ALL
+    support: Support = Support.CHOSEN
     theta: Annotated[float, Meta(ge=0, le=1)] = 0.5
     step: Annotated[float, Meta(gt=0, le=1)] = 0.1
     theta_max: Annotated[float, Meta(ge=0, le=1)] = 1.0

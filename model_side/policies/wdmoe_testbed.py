@@ -21,7 +21,7 @@ class WdmoeTestbed(Policy):
     A device is expected to take its tokens times the mean that it took for one so far; before it ever took any, what
     is predicted of it. In each round the device expected to end last loses tokens, those first whose experts there
     weigh least, until it would end no later than the second to last. A token's heaviest expert, so its only one too,
-    always stays. The rounds end when nothing more may go.
+    always stays. The rounds end when nothing more may go, and if the layer would end no sooner then, all stay.
 
     `most_iterations`: rounds at most.
 
@@ -66,7 +66,8 @@ class WdmoeTestbed(Policy):
                 break
             keep[go] &= devices[go] != last
             tokens[last] -= len(go)
-        return layer.leave_out(keep)
+        is_sooner = (token_s * tokens).max(initial=0) < (token_s * layer.work.tokens).max(initial=0)
+        return layer.leave_out(keep) if is_sooner else layer.selection
 
     def _token_s(self, layer: Layer) -> Floats:
         """What one token is expected to take on each device [D], in seconds."""

@@ -16,10 +16,11 @@ class WdmoeWlr(Policy):
 
     The layer's ratio is the weight of all slots that stay over their latencies, both summed over all tokens; weight
     that is left out counts as lost here, so that a slot goes only if its own ratio is below the total's. A token's
-    heaviest expert stays. To the end (without `gain`) this gives the highest total ratio that there is. Latencies are
-    those that were predicted for what had been chosen before.
+    heaviest expert stays. To the end, as with a large `gain`, this gives the highest total ratio that there is, and on
+    equal links the lighter half of all slots is gone by then. Latencies are those that were predicted for what had been
+    chosen before.
 
-    `gain`: stop as soon as the total has grown by this, relatively; where it is left out, when it grows no further.
+    `gain`: stop as soon as the total has grown by this, relatively, or grows no further.
     """
 
     name: ClassVar[str] = "wdmoe-wlr"
@@ -30,7 +31,7 @@ class WdmoeWlr(Policy):
         "greedy order are ours."
     )
 
-    gain: Annotated[float, Meta(ge=0)] | None = None
+    gain: Annotated[float, Meta(ge=0)] = 0.01
 
     def __call__(self, layer: Layer) -> Selection:
         asked = layer.indices < layer.experts
@@ -44,8 +45,7 @@ class WdmoeWlr(Policy):
         ratio = (total_w - gone_w) / np.maximum(total_s - gone_s, np.finfo(float).tiny)
         before = np.append(total_w / total_s if total_s else 0.0, ratio)[:-1]
         worth = before > (going_w / going_s)[order]
-        if self.gain is not None:
-            worth &= before < (1 + self.gain) * (total_w / total_s if total_s else 0.0)
+        worth &= before < (1 + self.gain) * (total_w / total_s if total_s else 0.0)
         number = int(worth.argmin()) if not worth.all() else len(worth)
         keep = np.ones(asked.size, dtype=bool)
         keep[may_go[order[:number]]] = False

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.allocation import slsqp
@@ -66,6 +66,7 @@ def test_min_max_finds_what_a_general_solver_finds(drawn: list[tuple[float, floa
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(1e-9, 1e6)), min_size=1, max_size=250))
+@example([(0.0, 1.0), (29.0, 1e-9)])
 def test_whatever_the_times_the_shares_are_found(drawn: list[tuple[float, float]]):
     fixed_s, air_s = np.array(drawn).T
     shares = all_at_once(fixed_s, air_s)

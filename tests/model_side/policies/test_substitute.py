@@ -58,14 +58,17 @@ def test_one_token_has_the_best_of_all_maps(layer: Layer, eps: float):
     own = layer.indices[0].tolist()
     own_s = max(seconds_of(layer, layer.indices))
     budget, heaviest = budget_of(layer, eps), int(layer.weights[0].argmax())
-    best = np.inf
+    best, best_s = np.inf, own_s
     for found in itertools.product(range(layer.experts + 1), repeat=len(own)):
         times = seconds_of(layer, np.array([found]))
         if found[heaviest] < layer.experts and error_of(layer, 0, list(found)) <= budget and max(times) <= own_s:
-            best = min(best, sum(time**2 for time in times))
+            best, best_s = min((best, best_s), (sum(time**2 for time in times), max(times)))
     found = chosen.indices[0].tolist()
     assert error_of(layer, 0, found) <= budget * (1 + NEAR)
-    assert sum(time**2 for time in seconds_of(layer, chosen.indices)) == pytest.approx(best, rel=NEAR)
+    if found == own:
+        assert best_s >= own_s * (1 - NEAR)
+    else:
+        assert sum(time**2 for time in seconds_of(layer, chosen.indices)) == pytest.approx(best, rel=NEAR)
 
 
 @settings(deadline=None)

@@ -46,7 +46,9 @@ def by_hand(layer: Layer, token_s: list[float], rounds: int, most_weight: float)
             went = True
         if not went:
             break
-    return keep
+    after_s = max(token_s[device] * load(device) for device in range(layer.devices))
+    thinned, keep = keep, [[True] * len(own) for own in tokens]
+    return thinned if after_s < max(token_s[device] * load(device) for device in range(layer.devices)) else keep
 
 
 def seconds_a_token(layer: Layer) -> list[float]:

@@ -12,6 +12,8 @@ from model_side.selection import Layer
 from tests.support.choices import decide, kept, slots
 from tests.support.layers import layers
 
+TO_THE_END = 1e9
+
 
 def total(layer: Layer, stays: list[list[bool]]) -> float:
     chosen = [
@@ -30,7 +32,7 @@ def heaviest_stay(layer: Layer, stays: list[list[bool]]) -> bool:
 @given(layers())
 def test_no_other_choice_has_a_higher_ratio(layer: Layer):
     assume(0 < layer.indices.size <= 8)
-    stays = kept(layer, decide(layer, "wdmoe-wlr"))
+    stays = kept(layer, decide(layer, "wdmoe-wlr", gain=TO_THE_END))
     assert heaviest_stay(layer, stays)
     shape = layer.indices.shape
     every = (
@@ -46,7 +48,7 @@ def test_it_stops_when_the_ratio_has_grown_enough(layer: Layer, gain: float):
     stays = kept(layer, decide(layer, "wdmoe-wlr", gain=gain))
     start, reached = total(layer, kept(layer, layer.selection)), total(layer, stays)
     if reached < start * (1 + gain) * (1 - 1e-9):
-        assert reached == pytest.approx(total(layer, kept(layer, decide(layer, "wdmoe-wlr"))))
+        assert reached == pytest.approx(total(layer, kept(layer, decide(layer, "wdmoe-wlr", gain=TO_THE_END))))
     gone = sorted(
         (slot.weight / slot.seconds, token, number)
         for token, own in enumerate(slots(layer))
