@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `cosim` command."""
 
+import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,18 +14,32 @@ import typer
 from bridge.network import PartnerLost, RequestError
 from cosim.ahead import is_busy
 from cosim.calibration.cli import calibrate
+from cosim.doctor.cli import doctor
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
+from cosim.networks import cli as ns3_side
+from cosim.networks.cli import KeysFolder, PlainTcp
 from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(importing, name="import")
-app.command()(calibrate)
+
+
+@app.callback(no_args_is_help=True)
+def _start(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"wdmoe-cosim {installed('wdmoe-cosim')}")
+        raise typer.Exit
+
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 _REPORT_WIDTH = 160  # for every policy on a few networks side by side
@@ -42,12 +56,6 @@ Networks = Annotated[
 ]
 PolicyName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
-]
-KeysFolder = Annotated[
-    Path | None, typer.Option("--keys", metavar="FOLDER", help="This side's keys, for tcp; `cosim keys` makes them.")
-]
-PlainTcp = Annotated[
-    bool, typer.Option("--plain-tcp", help="tcp without keys: whoever can reach the address can use it.")
 ]
 
 
@@ -211,6 +219,24 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
         print(verdict)
 
 
+@app.command("list")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to look, at any depth.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """List the runs in a folder, and which of them can be gone on with."""
+    from cosim.results.runs import runs_in
+    from cosim.screen.runs import print_runs
+
+    runs = list(runs_in(folder))
+    if as_json:
+        print(json.dumps([run._asdict() for run in runs], indent=1))
+    elif runs:
+        print_runs(runs, console(_REPORT_WIDTH))
+    else:
+        print(f"no runs in {folder}; cosim run makes one")
+
+
 @app.command()
 def migrate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that an older version wrote.")],
@@ -272,35 +298,6 @@ def routing(
 
 
 @app.command()
-def serve(
-    listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="ipc://PATH or tcp://HOST:PORT")],
-    keys: KeysFolder = None,
-    plain_tcp: PlainTcp = False,
-    once: Annotated[bool, typer.Option("--once", help="End after the first session.")] = False,
-    scripts: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PLACE", help="A file or folder of scenario scripts that clients may name; repeatable."),
-    ] = None,
-) -> None:
-    """Run the ns-3 side alone, for another terminal or host."""
-    command = [sys.executable, "-m", "ns3_scenarios", "--listen", listen]
-    command += ["--plain-tcp"] * plain_tcp + ["--once"] * once
-    command += [] if keys is None else ["--keys", str(keys)]
-    command += [word for place in scripts or [] for word in ("--scripts", str(place))]
-    sys.stdout.flush()
-    os.execv(sys.executable, command)
-
-
-@app.command()
-def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
-    """Make the keys with which the two sides know each other over tcp (docs/inside/security.md)."""
-    from bridge.keys import make_keys
-
-    for path in make_keys(folder):
-        print(path)
-
-
-@app.command()
 def scenarios(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="A built-in scenario, or FILE.py or FILE.py:CLASS.")
@@ -337,20 +334,15 @@ def scenarios(
 
 
 @app.command()
-def flags() -> None:
-    """Print the C++ compiler's flags for an ns-3 module of your own (docs/scripts/contrib.md)."""
-    command = [sys.executable, "-m", "ns3_scenarios.wheel.build", "--flags"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    print(done.stdout.decode(), end="")
-    raise typer.Exit(done.returncode)
-
-
-@app.command()
 def devices() -> None:
     """Hold the devices' compute model against published measurements."""
     from model_side.hardware.check import main as check
 
     check()
+
+
+for command in (calibrate, doctor, ns3_side.serve, ns3_side.keys, ns3_side.flags):
+    app.command()(command)
 
 
 def main() -> NoReturn:
