@@ -16,20 +16,18 @@ import cosim as library
 from bridge.network import NS_PER_S
 from cosim.record.journal import Journal
 from tests.support.cosim_process import cosim
+from tests.support.routing_traces import make_rows, write_rows
 
 COSIM = [sys.executable, "-m", "cosim.cli"]
-BOTH = ("--network", "analytic", "--network", "live")
+VARIANTS = ("--network", "analytic", "--network", "live", "--policy", "top-k", "--policy", "weight-to-latency")
 DEVICES = 3
 
 
 @pytest.fixture(scope="module")
-def small(tiny_model, tmp_path_factory) -> list[str]:
-    """Options of a small run, with fading."""
-    text = tmp_path_factory.mktemp("text") / "text.txt"
-    text.write_text("The sky above the port was the color of television, tuned to a dead channel. " * 20)
-    sizes = {"requests": 2, "prompt_tokens": 6, "new_tokens": 4, "text": text}
-    settings = [f"workload.{key}={value}" for key, value in sizes.items()]
-    settings += [f"model.path={tiny_model}", f"radio.devices={DEVICES}"]
+def small(tmp_path_factory) -> list[str]:
+    """Options of a small run, with fading. Its routing was recorded: the networks do not know what it is of."""
+    trace = write_rows(make_rows(2, 6, 4), tmp_path_factory.mktemp("recorded") / "trace.parquet")
+    settings = [f"model.routing={trace}", "workload.requests=2", f"radio.devices={DEVICES}"]
     settings += ["radio.distances_m=[20, 40, 60]", "exchange.deadline_s=1", "radio.outputs=['flow-monitor']"]
     return [word for setting in settings for word in ("--set", setting)]
 
@@ -38,8 +36,7 @@ def small(tiny_model, tmp_path_factory) -> list[str]:
 def whole(small, ns3_server, tmp_path_factory) -> Path:
     """A finished run of two policies on both networks."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    here = ("--out", folder, "--connect", ns3_server)
-    done = cosim("run", *here, *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency")
+    done = cosim("run", "--out", folder, "--connect", ns3_server, *small, *VARIANTS)
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -128,43 +125,33 @@ def test_the_report_sets_formula_and_packets_side_by_side(whole):
             assert f"{medians[1] / medians[3]:.2f} of live" in line.split("│")[2]
 
 
-def test_a_run_with_the_formula_replays_and_the_live_variant_does_not_know_of_it(whole, small, tmp_path):
+def test_a_run_with_the_formula_replays_and_the_live_variant_does_not_know_of_it(whole, small, ns3_server, tmp_path):
     done = cosim("replay", whole)
     assert (done.returncode, done.stderr) == (0, "")
-    assert cosim("run", "--out", tmp_path / "live", *small).returncode == 0
+    assert cosim("run", "--out", tmp_path / "live", "--connect", ns3_server, *small).returncode == 0
     with closing(Journal.open(whole)) as both, closing(Journal.open(tmp_path / "live")) as alone:
         assert both.fingerprint(3) == alone.fingerprint(1)
         assert both.fingerprint(1) != both.fingerprint(3)
 
 
 @pytest.mark.parametrize(("variant", "title"), [(2, "weight-to-latency (analytic)"), (3, "top-k (live)")])
-def test_a_killed_run_is_resumed_in_either_network(whole, small, tmp_path, variant, title):
+def test_a_killed_run_is_resumed_in_either_network(whole, small, ns3_server, tmp_path, variant, title):
     killed = tmp_path / "killed"
-    arguments = ["run", "--out", str(killed), *small, *BOTH, "--policy", "top-k", "--policy", "weight-to-latency"]
+    arguments = ["run", "--out", str(killed), "--connect", ns3_server, *small, *VARIANTS]
     with subprocess.Popen([*COSIM, *arguments], stdout=subprocess.PIPE, text=True) as run:
         next(line for line in run.stdout if title in line and "virtual time" in line)
         run.send_signal(signal.SIGKILL)
     with closing(Journal.open(killed)) as journal:
         assert not journal.is_finished(variant)
         assert journal.rows("SELECT max(variant) FROM variants") == [(variant,)]
-    done = cosim("resume", killed)
+    done = cosim("resume", killed, "--connect", ns3_server)
     assert (done.returncode, done.stderr) == (0, "")
     with closing(Journal.open(killed)) as journal, closing(Journal.open(whole)) as undisturbed:
         assert journal.fingerprint() == undisturbed.fingerprint()
 
 
 def test_a_lost_ns3_is_replaced_under_the_formula_too(whole, small, tmp_path):
-    arguments = [
-        "run",
-        "--out",
-        str(tmp_path / "run"),
-        *small,
-        *BOTH,
-        "--policy",
-        "top-k",
-        "--policy",
-        "weight-to-latency",
-    ]
+    arguments = ["run", "--out", str(tmp_path / "run"), *small, *VARIANTS]
     with subprocess.Popen([*COSIM, *arguments], stdout=subprocess.PIPE, text=True) as run:
         next(line for line in run.stdout if "(analytic)" in line and "virtual time" in line)
         (ns3,) = (child for child in psutil.Process(run.pid).children() if "ns3_scenarios" in child.cmdline())
@@ -176,9 +163,9 @@ def test_a_lost_ns3_is_replaced_under_the_formula_too(whole, small, tmp_path):
         assert journal.fingerprint() == undisturbed.fingerprint()
 
 
-def test_a_scenario_without_a_band_is_refused_before_anything_runs(tmp_path):
+def test_a_scenario_without_a_band_is_refused_before_anything_runs(ns3_server, tmp_path):
     for networks in (("--network", "analytic"), ("--network", "live", "--network", "analytic")):
-        done = cosim("run", "--out", tmp_path / "run", "--scenario", "wired", *networks)
+        done = cosim("run", "--out", tmp_path / "run", "--connect", ns3_server, "--scenario", "wired", *networks)
         assert done.returncode == 2
         assert done.stderr.startswith("cosim: radio.scenario: wired has no band")
         assert done.stderr.count("\n") == 1

@@ -64,11 +64,13 @@ def counted(
         network.close()
 
 
-def shared(shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any], limit_ns: int) -> list[Counts]:
-    """What each device has counted after so long, all saturated and with these shares of the band."""
+def shared(
+    shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any], size_bytes: int, limit_ns: int
+) -> list[Counts]:
+    """What each device has counted after so long, all with so much to send and these shares of the band."""
     network = open_still("nr", parameters, 1)
     try:
-        sizes = (1, 60_000_000) if is_uplink else (60_000_000, 1)
+        sizes = (1, size_bytes) if is_uplink else (size_bytes, 1)
         asked = [Transfer(i, sizes[0], 0, sizes[1]) for i in range(len(shares))]
         network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE, shares)
         return [count[is_uplink] for count in _counts(network._topology.keep[0])]
@@ -76,28 +78,32 @@ def shared(shares: Sequence[float], is_uplink: bool, parameters: dict[str, Any],
         network.close()
 
 
-def aimed(parameters: dict[str, Any], target_bler: float, transmissions: int, limit_ns: int) -> Counts:
-    """What a saturated downlink counts whose link adaptation aims at this BLER, with so many transmissions at most."""
-    return _set({"TargetBler": target_bler, "MostTransmissions": transmissions}, parameters, limit_ns)[False]
+def aimed(
+    parameters: dict[str, Any], target_bler: float, transmissions: int, downlink_bytes: int, limit_ns: int
+) -> Counts:
+    """What a downlink with so much to send counts whose link adaptation aims at this BLER, by so many transmissions."""
+    attributes = {"TargetBler": target_bler, "MostTransmissions": transmissions}
+    return _set(attributes, parameters, [Transfer(0, downlink_bytes, 0, 1)], limit_ns)[False]
 
 
-def without_outer_loop(parameters: dict[str, Any], limit_ns: int) -> tuple[Counts, Counts]:
-    """What both directions count when both are saturated, and MCSs are chosen by the reports alone."""
-    return _set({"OuterLoopStep": 0.0}, parameters, limit_ns, 10_000_000)
+def without_outer_loop(
+    parameters: dict[str, Any], downlink_bytes: int, uplink_bytes: int, limit_ns: int
+) -> tuple[Counts, Counts]:
+    """What both directions count that have so much to send, one behind the other, by MCSs from the reports alone."""
+    asked = [Transfer(0, 1, 0, uplink_bytes), Transfer(0, downlink_bytes, 0, 1)]
+    return _set({"OuterLoopStep": 0.0}, parameters, asked, limit_ns)
 
 
 def _set(
-    attributes: dict[str, float], parameters: dict[str, Any], limit_ns: int, uplink_bytes: int = 1
+    attributes: dict[str, float], parameters: dict[str, Any], asked: Sequence[Transfer], limit_ns: int
 ) -> tuple[Counts, Counts]:
     network = open_still("nr", parameters, 1)
     try:
         cell, ns = network._topology.keep[0], network._ns
         for name, value in attributes.items():
             cell.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
-        asked = [Transfer(0, 10**9 if uplink_bytes == 1 else 1, 0, uplink_bytes)]
-        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
-        if uplink_bytes > 1:
-            network.exchange([Transfer(0, 10**8, 0, 1)], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        for transfer in asked:
+            network.exchange([transfer], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
         return _counts(cell)[0]
     finally:
         network.close()

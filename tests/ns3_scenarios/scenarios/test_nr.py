@@ -3,7 +3,7 @@
 
 from fractions import Fraction
 from itertools import pairwise
-from math import hypot, log10, pi, sqrt
+from math import hypot, log2, log10, pi, sqrt
 
 import pytest
 from hypothesis import given, settings
@@ -44,15 +44,15 @@ def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, patt
     up = {"D": 0, "S": 0, "U": (14 - PUCCH) * 12 - dmrs, "F": (14 - PUCCH) * 12 - dmrs}
     window_ns = 200 * MS
     for is_uplink, elements in ((False, down), (True, up)):
-        sizes = (1, 60_000_000) if is_uplink else (60_000_000, 1)
-        asked = [Transfer(0, sizes[0], 0, sizes[1])]
+        wanted_bps = float(per_prb_bits * sum(map(elements.__getitem__, kinds)) / len(kinds) * 1000 * 2**numerology)
+        size_bytes = round(wanted_bps / 8 * 0.65)  # more than 600 ms carry
+        asked = [Transfer(0, 1, 0, size_bytes) if is_uplink else Transfer(0, size_bytes, 0, 1)]
         # Two runs that differ in how long they last: between their ends the cell is saturated.
         short, long = (
             ns3(counted, [Step(asked, 50 * MS, limit_ns, Wait.DEADLINE)], parameters).during(0, 0, is_uplink).bytes
             for limit_ns in (400 * MS, 400 * MS + window_ns)
         )
-        wanted_bps = per_prb_bits * sum(map(elements.__getitem__, kinds)) / len(kinds) * 1000 * 2**numerology
-        assert 8 * (long - short) * NS_PER_S / window_ns == pytest.approx(float(wanted_bps), rel=0.03)
+        assert 8 * (long - short) * NS_PER_S / window_ns == pytest.approx(wanted_bps, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,17 @@ def of_sinr(sinr_db: float, is_uplink: bool, devices: int, fading: bool) -> dict
     }
 
 
-def saturated(is_uplink: bool, devices: int, block_bytes: int, limit_ns: int) -> list[Step]:
+def more_bytes(sinr_db: float, is_uplink: bool, limit_ns: int) -> int:
+    """Than the band carries so long: Shannon's limit, for a little more than a direction's part of DDDSU.
+
+    No more than that, since a byte that waits costs as much of a test's time as one that is carried.
+    """
+    part = 0.25 if is_uplink else 0.75
+    return round(part * 273 * 12 * 30e3 * log2(1 + 10 ** (sinr_db / 10)) / 8 * limit_ns / NS_PER_S)
+
+
+def saturated(sinr_db: float, is_uplink: bool, devices: int, limit_ns: int) -> list[Step]:
+    block_bytes = more_bytes(sinr_db, is_uplink, limit_ns) // devices
     sizes = (1, block_bytes) if is_uplink else (block_bytes, 1)
     return [Step([Transfer(i, sizes[0], 0, sizes[1]) for i in range(devices)], 50 * MS, limit_ns)]
 
@@ -120,14 +130,16 @@ def saturated(is_uplink: bool, devices: int, block_bytes: int, limit_ns: int) ->
 @pytest.mark.parametrize("is_uplink", [False, True])
 def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fading):
     """Below the top MCS. Three devices take turns, and so the groups of PRBs that each has change from slot to slot.
+    Even dB in two of the cases, odd ones in the others. Of 540 blocks and more, a rate of 0.1 has a deviation of 0.013.
 
     At means below -2 dB with fading, the lowest MCS of the table for 256QAM is too high; there is one for low rates.
     """
     top_mcs, at_top, wrong = 27, 0, {}
-    for sinr_db in range(-4, 31):
-        steps = saturated(is_uplink, 3, 40_000_000, 1500 * MS if is_uplink else 600 * MS)  # as many blocks
+    for sinr_db in range(-4 + (is_uplink != fading), 31, 2):
+        steps = saturated(sinr_db, is_uplink, 3, 1500 * MS if is_uplink else 600 * MS)  # as many blocks
         low = {"mcs_table": "64qam-low"} if fading and sinr_db < -2 else {}
         played = ns3(counted, steps, of_sinr(sinr_db, is_uplink, 3, fading) | low)
+        assert {came.status for came in played.outcomes[0].transfers} == {Status.LATE}  # saturated to the end
         for device, link in enumerate(played.outcomes[0].links):
             count = played.during(0, device, is_uplink)
             mcs = link.uplink_mcs if is_uplink else link.downlink_mcs
@@ -137,7 +149,7 @@ def test_a_tenth_of_first_transmissions_fails_at_every_sinr(ns3, is_uplink, fadi
             elif not 0.05 <= count.first_bler <= 0.15:
                 wrong[sinr_db, device] = (count.first_bler, count.first_blocks, mcs)
     assert not wrong
-    assert at_top < 30
+    assert at_top < 15
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -154,7 +166,8 @@ def test_without_the_outer_loop_no_sinr_fails_more_often_than_the_tables_allow(n
     for sinr_db in range(-4, 31):
         power_dbm = sinr_db + FRIIS_DB + NOISE_DBM
         given = of_sinr(sinr_db, False, 1, False) | {"device_power_dbm": min(power_dbm + 5, 40.0)}
-        for count in ns3(without_outer_loop, given, 150 * MS):
+        sizes = (more_bytes(max(sinr_db, 0), is_uplink, 150 * MS) for is_uplink in (False, True))
+        for count in ns3(without_outer_loop, given, *sizes, 150 * MS):
             assert count.first_blocks > 30
             assert count.first_blers <= 0.1 * count.first_blocks
 
@@ -211,7 +224,10 @@ def test_shares_of_the_band_are_followed(ns3, is_uplink):
     """Of the slots in which all have something to send. Nobody takes what another leaves."""
     shares = (0.04, 0.1, 0.16, 0.3, 0.4)
     parameters = of_sinr(22, is_uplink, len(shares), False)
-    early, late = (ns3(shared, shares, is_uplink, parameters, limit_ns) for limit_ns in (300 * MS, 700 * MS))
+    most_bytes = more_bytes(22, is_uplink, 700 * MS) // 2
+    early, late = (
+        ns3(shared, shares, is_uplink, parameters, most_bytes, limit_ns) for limit_ns in (300 * MS, 700 * MS)
+    )
     data_slots = 400 * (2 / 5 if is_uplink else 8 / 5)  # DDDSU: of 2 slots a ms
     for share, before, after in zip(shares, early, late, strict=True):
         assert after.prbs - before.prbs == pytest.approx(share * 273 * data_slots, rel=0.03)
@@ -253,13 +269,14 @@ def test_throughput_falls_with_distance(ns3):
 def test_eight_equal_devices_share_fairly(ns3, scheduler):
     for is_uplink in (False, True):
         parameters = of_sinr(15, is_uplink, 8, True) | {"scheduler": scheduler}
-        played = ns3(counted, saturated(is_uplink, 8, 40_000_000, 1000 * MS), parameters)
+        played = ns3(counted, saturated(15, is_uplink, 8, 1000 * MS), parameters)
         delivered = [played.during(0, device, is_uplink).bytes for device in range(8)]
         assert sum(delivered) ** 2 / (8 * sum(x * x for x in delivered)) > 0.95  # Jain's index
 
 
 def test_blocks_fail_as_often_as_the_tables_say(ns3):
-    count = ns3(aimed, of_sinr(9.6, False, 1, False) | {"buffer_bytes": 10**9}, 0.3, 4, 9 * NS_PER_S)
+    big = more_bytes(9.6, False, 9 * NS_PER_S)
+    count = ns3(aimed, of_sinr(9.6, False, 1, False) | {"buffer_bytes": 10**9}, 0.3, 4, big, 9 * NS_PER_S)
     assert count.first_blocks > 10_000
     assert count.first_errors == pytest.approx(count.first_blers, abs=4 * sqrt(count.first_blers))
 
@@ -267,9 +284,10 @@ def test_blocks_fail_as_often_as_the_tables_say(ns3):
 @pytest.mark.parametrize("harq", ["incremental", "chase"])
 def test_a_retransmission_saves_what_the_first_one_lost(ns3, harq):
     parameters = of_sinr(9, False, 1, False) | {"harq": harq}
-    single = ns3(aimed, parameters | {"rlc": "um"}, 0.5, 1, NS_PER_S)
+    big = more_bytes(9, False, NS_PER_S)
+    single = ns3(aimed, parameters | {"rlc": "um"}, 0.5, 1, big, NS_PER_S)
     assert single.given_up > 0.4 * single.first_blocks
-    count = ns3(aimed, parameters, 0.5, 4, NS_PER_S)
+    count = ns3(aimed, parameters, 0.5, 4, big, NS_PER_S)
     assert 0.4 < count.first_bler < 0.6
     assert count.given_up == 0
     second_bler = (count.blocks - count.first_blocks - count.first_errors) / count.first_errors
