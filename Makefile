@@ -4,7 +4,6 @@ VENV := .venv
 RUN := $(VENV)/.run
 # Those that the documentation names; bench.fuzz_decoder wants atheris beside it, and bench.setup what to compare with.
 BENCHES := bridge defaults radio scenarios outer_loop handover base_station what_if chain replay run chaos calibration decisions experts prediction allocation placement elements policies
-NATIVE := ns3_scenarios/native tests bench
 # Without byte code on disk, each process compiles the sources of PyTorch and transformers anew, for 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,8 +21,9 @@ lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint docker/*.Dockerfile
-	find $(NATIVE) -name '*.cc' -o -name '*.h' | xargs $(VENV)/bin/clang-format --dry-run -Werror
-	find $(NATIVE) -name '*.cc' | xargs -P "$$(nproc)" -n 4 $(VENV)/bin/clang-tidy --quiet -p build
+	find ns3_scenarios/native tests bench -name '*.cc' -o -name '*.h' | xargs $(VENV)/bin/clang-format --dry-run -Werror
+	{ find tests bench -name '*.cc'; $(VENV)/bin/python -m ns3_scenarios.wheel.build --batches; } | \
+	  xargs -P "$$(nproc)" -L 1 $(VENV)/bin/clang-tidy --quiet -p build --checks=-bugprone-suspicious-include
 
 bench: $(VENV)/.bench
 	for name in $(BENCHES); do $(VENV)/bin/python -m bench.$$name || exit; done

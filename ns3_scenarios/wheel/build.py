@@ -4,9 +4,10 @@
 All folders of the sources are one include namespace, as in ns-3, and no two files have one name.
 
 `python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a
-module of the user's own (`cosim flags`), with `--compile-flags`, one a line, what clang-tidy needs for ours. The result
-lies in the user's cache folder (`$XDG_CACHE_HOME/wdmoe-cosim`, by default `~/.cache/wdmoe-cosim`) under a hash of the
-sources, the compiler and the wheel, so that a change of any of them makes a new one and nothing stale is ever loaded.
+module of the user's own (`cosim flags`), with `--compile-flags`, one a line, what clang-tidy needs for ours, and with
+`--batches` which of ours it may read at once. The result lies in the user's cache folder (`$XDG_CACHE_HOME/wdmoe-cosim`,
+by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler and the wheel, so that a change of any of
+them makes a new one and nothing stale is ever loaded.
 """
 
 import fcntl
@@ -206,8 +207,12 @@ def _batches(sources: list[Path]) -> list[list[Path]]:
 
 def _compile(batch: list[Path], target: Path, flags: Sequence[str]) -> None:
     """Compile the sources of a batch as one: the last with the others before it."""
-    before = [word for source in batch[:-1] for word in ("-include", str(source))]
-    _run([*flags, *include_arguments(), *before, "-c", str(batch[-1]), "-o", str(target)])
+    _run([*flags, *include_arguments(), *_before(batch), "-c", str(batch[-1]), "-o", str(target)])
+
+
+def _before(batch: list[Path]) -> list[str]:
+    """What puts all sources of a batch but the last before that one."""
+    return [word for source in batch[:-1] for word in ("-include", str(source))]
 
 
 def _run(arguments: list[str]) -> None:
@@ -223,6 +228,9 @@ if __name__ == "__main__":
                 print(shlex.join(module_flags()))
             case ["--compile-flags"]:
                 print(*compile_arguments(), sep="\n")
+            case ["--batches"]:
+                for batch in _batches(sources()):
+                    print(batch[-1], *(f"--extra-arg={word}" for word in _before(batch)))
             case _:
                 print(library())
     except BuildError as error:
