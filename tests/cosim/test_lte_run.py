@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.client import RemoteNetwork
 from bridge.endpoint import private_ipc
+from bridge.health import lives
 from bridge.keys import make_keys
 from cosim.record.journal import Journal
 from cosim.results.summary import VariantSummary, summarise
 from tests.support.cosim_process import cosim
-from tests.support.servers import free_tcp_endpoint
+from tests.support.servers import eventually, free_tcp_endpoint
 from tests.support.small_models import small_model
 
 SIZES = {"requests": 1, "prompt_tokens": 8, "new_tokens": 3}
@@ -67,7 +67,7 @@ def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model,
     with served(tcp, "--keys", str(keys)):
         connect = ("--connect", tcp, "--keys", str(keys))
         listen = ("--listen", free_tcp_endpoint(), "--plain-tcp")
-        for number, way in enumerate([(), connect, connect, listen, ("--set", "seed=2")]):
+        for number, way in enumerate([(), connect, connect, listen, (*connect, "--set", "seed=2")]):
             folder = tmp_path / str(number)
             folder.mkdir()
             done = run_in(tiny_model, folder, *policies, *way)
@@ -148,7 +148,7 @@ def test_an_endpoint_in_use_is_named_with_exit_code_2(tiny_model, tmp_path, kind
         endpoint = ipc if kind == "ipc" else free_tcp_endpoint()
         plain = ["--plain-tcp"] if kind == "tcp" else []
         with served(endpoint, *plain):
-            RemoteNetwork(endpoint, "lte", {"devices": 1}, 1).close()
+            assert eventually(lambda: lives(endpoint, None), 60)
             done = run_in(tiny_model, tmp_path, "--listen", endpoint, *plain)
             assert (done.returncode, "in use" in done.stderr) == (2, True), done.stderr
             assert not (tmp_path / "run").exists()

@@ -101,20 +101,20 @@ def test_what_rlc_um_had_in_the_air_is_lost_with_udp_and_told(ns3, size):
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_cancel_in_the_middle_of_a_handover_leaves_nothing_behind(ns3, transport):
-    """At every stage of it. What was cut, 8 MB, would hold the band for two seconds."""
+    """At every stage of it. What was cut, 3 MB, would hold the band for 0.7 s."""
     parameters = drive(transport=transport)
     ready_ns = multicell(ns3, [], **parameters).info.now_ns
     gap_ns = round((handover_s() - 0.1) * NS_PER_S) - ready_ns
     after = Step([Transfer(0, 20_000, 0, 20_000)], 20 * MS, 4 * NS_PER_S)
     for at_ms in (-1, 0, 1, 3, 6, 9, 12, 20):
         limit_ns = (100 + at_ms) * MS + 300_000
-        cut = multicell(ns3, [Step([Transfer(0, 8_000_000, 0, 1)], gap_ns, limit_ns), after], **parameters)
+        cut = multicell(ns3, [Step([Transfer(0, 3_000_000, 0, 1)], gap_ns, limit_ns), after], **parameters)
         quiet = multicell(ns3, [Step([], gap_ns, limit_ns, Wait.DEADLINE), after], **parameters)
         assert statuses(cut, 0) == [Status.LATE]
         assert statuses(cut, 1) == statuses(quiet, 1) == [Status.DONE]
         assert cut.outcomes[1].links[0].cell == 2
         assert cut.took_ns(1)[0] < quiet.took_ns(1)[0] + 50 * MS
-        cut_up = multicell(ns3, [Step([Transfer(0, 1, 0, 8_000_000)], gap_ns, limit_ns), after], **parameters)
+        cut_up = multicell(ns3, [Step([Transfer(0, 1, 0, 3_000_000)], gap_ns, limit_ns), after], **parameters)
         assert statuses(cut_up, 1) == [Status.DONE]
         assert cut_up.took_ns(1)[0] < quiet.took_ns(1)[0] + 50 * MS
 

@@ -164,7 +164,7 @@ def test_a_scenario_that_cannot_be_is_refused_before_the_model_is_looked_for(sma
 
 
 def test_a_run_that_a_script_holds_up_ends_by_its_line_and_its_prints_are_in_the_log(small_run, tmp_path):
-    path = faulty(tmp_path, "print('round and round')\n            while True: pass")
+    path = faulty(tmp_path, "import time; print('round and round')\n            while True: time.sleep(1)")
     done = cosim(*small_run, "--scenario", path, "--set", "scenario.delay_s=0.05")
     reason = "still here, and virtual time does not move; an endless loop?"
     assert (done.returncode, done.stderr) == (2, f"cosim: {here(path)}: {reason}\n")
