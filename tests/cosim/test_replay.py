@@ -251,19 +251,22 @@ def test_a_full_disk_loses_nothing(whole, server, tmp_path):
     assert fingerprint(tmp_path / "run") == fingerprint(whole)
 
 
-@pytest.mark.parametrize(("scenario", "policy"), [("nr", "top-k"), ("lte", "top-k+min-max")])
-def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path, scenario, policy):
+@pytest.mark.parametrize(("scenario", "policy", "its_own"), [("nr", "top-k", True), ("lte", "top-k+min-max", False)])
+def test_a_killed_run_is_resumed_on_real_ns3(tiny_model, ns3_server, tmp_path, scenario, policy, its_own):
+    """With a process of its own for ns-3, and on one that goes on meanwhile."""
+    elsewhere = ("--connect", ns3_server)
+    here = () if its_own else elsewhere
     text = tmp_path / "text.txt"
     text.write_text("It was a bright cold day in April, and the clocks were striking thirteen. " * 20)
     settings = [f"model.path={tiny_model}", f"workload.text={text}", "workload.requests=2", "workload.prompt_tokens=9"]
     settings += [f"radio.scenario={scenario}", "radio.devices=3"]
     arguments = ["--policy", policy, *(word for setting in settings for word in ("--set", setting))]
-    assert cosim("run", "--out", tmp_path / "whole", "--connect", ns3_server, *arguments).returncode == 0
-    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(tmp_path / "killed"), *arguments]
+    assert cosim("run", "--out", tmp_path / "whole", *elsewhere, *arguments).returncode == 0
+    command = [sys.executable, "-m", "cosim.cli", "run", "--out", str(tmp_path / "killed"), *here, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         next(line for line in process.stdout if "virtual time" in line)
         process.send_signal(signal.SIGKILL)
-    done = cosim("resume", tmp_path / "killed")
+    done = cosim("resume", tmp_path / "killed", *here)
     assert (done.returncode, done.stderr) == (0, "")
     assert fingerprint(tmp_path / "killed") == fingerprint(tmp_path / "whole")
     assert cosim("replay", tmp_path / "killed").returncode == 0
