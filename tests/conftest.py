@@ -15,19 +15,24 @@ settings.register_profile("no clock", deadline=None, suppress_health_check=[Heal
 settings.load_profile("no clock")  # a busy machine fails no test
 
 LONGEST = (  # of all files, the longest first
-    "cosim/test_partner_lost.py",
-    "ns3_scenarios/scenarios/test_nr.py",
     "bridge/test_session.py",
-    "ns3_scenarios/wheel/test_contrib.py",
-    "cosim/test_analytic_run.py",
+    "cosim/test_partner_lost.py",
     "ns3_scenarios/scenarios/test_lte_multicell.py",
-    "cosim/test_lte_run.py",
     "cosim/test_replay.py",
     "project/test_scripts.py",
-    "ns3_scenarios/scenarios/test_mixed.py",
+    "ns3_scenarios/scenarios/test_nr.py",
     "ns3_scenarios/scenarios/test_lte.py",
-    "ns3_scenarios/scripts/test_script_run.py",
+    "ns3_scenarios/wheel/test_contrib.py",
+    "cosim/screen/test_scenarios.py",
+    "cosim/test_analytic_run.py",
+    "ns3_scenarios/scenarios/test_wifi.py",
     "ns3_scenarios/native/test_nr_sanitized.py",
+    "cosim/test_lte_run.py",
+    "cosim/record/test_damaged_journals.py",
+    "ns3_scenarios/scripts/test_script_run.py",
+    "project/test_policy_tutorial.py",
+    "project/test_tutorial.py",
+    "ns3_scenarios/scenarios/test_mixed.py",
 )
 
 

@@ -5,9 +5,9 @@ All folders of the sources are one include namespace, as in ns-3, and no two fil
 
 `python -m ns3_scenarios.wheel.build` compiles it ahead of time; with `--flags` it prints what a compiler needs for a
 module of the user's own (`cosim flags`), with `--compile-flags`, one a line, what clang-tidy needs for ours, and with
-`--batches` which of ours it may read at once. The result lies in the user's cache folder (`$XDG_CACHE_HOME/wdmoe-cosim`,
-by default `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler and the wheel, so that a change of any of
-them makes a new one and nothing stale is ever loaded.
+`--batches` which of ours it may read at once. The result lies in the user's cache folder (`$XDG_CACHE_HOME/wdmoe-cosim`
+or else `~/.cache/wdmoe-cosim`) under a hash of the sources, the compiler and the wheel, so that a change of any of them
+makes a new one and nothing stale is ever loaded.
 """
 
 import fcntl

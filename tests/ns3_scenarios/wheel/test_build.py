@@ -89,3 +89,10 @@ def test_a_missing_compiler_or_cache_folder_is_named_with_the_cure(variable, val
 def test_a_wheel_library_that_is_not_there_is_named():
     with pytest.raises(build.BuildError, match="teleport"):
         build.wheel_library("teleport")
+
+
+def test_the_batches_that_are_checked_hold_every_source_once():
+    command = [sys.executable, "-m", "ns3_scenarios.wheel.build", "--batches"]
+    batches = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    files = [Path(word.removeprefix("--extra-arg=")) for batch in batches for word in batch.split()]
+    assert sorted(path for path in files if path.suffix == ".cc") == build.sources()
