@@ -219,7 +219,9 @@ PATTERNS = [
 def test_a_saturated_device_delivers_what_its_links_say(ns3, pattern, is_uplink, times):
     """Also where 16 HARQ processes are not enough for all slots until an answer comes."""
     parameters = STEADY | {"pattern": pattern, "gnb_power_dbm": 60.0, "device_power_dbm": 40.0} | times
-    asked = [Transfer(0, 1, 0, 60_000_000) if is_uplink else Transfer(0, 60_000_000, 0, 1)]
+    part = 1.0 if pattern == "FDD" else sum(slot in ("U" if is_uplink else "DS") for slot in pattern) / len(pattern)
+    size_bytes = round(45_000_000 * part)  # more than 300 ms carry at the highest rate, 1.17 Gbit/s
+    asked = [Transfer(0, 1, 0, size_bytes) if is_uplink else Transfer(0, size_bytes, 0, 1)]
     first, more = (Step(asked, 50 * MS, length_ns, Wait.DEADLINE) for length_ns in (100 * MS, 300 * MS))
     short, long = (ns3(counted, [step], parameters) for step in (first, more))
     (link,) = short.outcomes[0].links
