@@ -22,8 +22,9 @@ lint: $(VENV)/.lint build/compile_flags.txt
 	$(VENV)/bin/mypy
 	$(VENV)/bin/hadolint docker/*.Dockerfile
 	find ns3_scenarios/native tests bench -name '*.cc' -o -name '*.h' | xargs $(VENV)/bin/clang-format --dry-run -Werror
-	{ find tests bench -name '*.cc'; $(VENV)/bin/python -m ns3_scenarios.wheel.build --batches; } | \
-	  xargs -P "$$(nproc)" -L 1 $(VENV)/bin/clang-tidy --quiet -p build --checks=-bugprone-suspicious-include
+	$(VENV)/bin/python -m ns3_scenarios.wheel.build --batches > build/batches
+	find tests bench -name '*.cc' >> build/batches
+	xargs -P "$$(nproc)" -L 1 $(VENV)/bin/clang-tidy --quiet -p build --checks=-bugprone-suspicious-include < build/batches
 
 bench: $(VENV)/.bench
 	for name in $(BENCHES); do $(VENV)/bin/python -m bench.$$name || exit; done
