@@ -45,7 +45,7 @@ FLOORS = {
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],
-        ["calibration", "variant"],
+        ["calibration", "doctor", "variant"],
         ["experiment"],
         ["cli"],
     ],
