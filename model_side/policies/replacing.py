@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model_side.routing import Floats, Indices
 
-ROUNDS = 2
+MANY = 2048  # tokens, of which one round does: the loads that the first ones see are near those in the end
 LESS = 1 - 1e-12  # a cost is less only if rounding cannot be why
 ROUNDING = 1 + 1e-9
 
@@ -115,7 +115,7 @@ def replace(
     found, where = np.empty(slots, np.int64), np.empty(slots, np.int64)
     there, haven = np.empty(slots, np.int64), np.empty(slots, np.int64)
     scratch = Scratch(np.empty(slots, np.bool_), there, np.empty(slots), haven, np.empty(slots))
-    for _ in range(ROUNDS):
+    for _ in range(1 if tokens > MANY else 2):
         for token in range(tokens):
             _move(loads, devices[token], -1)
             heaviest = int(weights[token].argmax())

@@ -19,11 +19,11 @@ class Substitute(Policy):
     the distance of the two experts' outputs, or of the one to nothing, and together they may come to so much of what
     the layer's experts usually add. Weights stay: the substitute weighs what the expert did, and with nothing the sum
     is smaller, whatever `exchange.missing` says. A token's heaviest expert is never replaced by nothing. Each device is
-    taken to need a fixed time and one for each token. Tokens choose one after the other, twice round, by the
-    loads as they are then, what makes the sum of squares of all devices' seconds least, so that the slowest device
-    counts most, and none that would end later than the layer does anyway. For up to two experts a token the choice is
-    the best that it has, for more that of a search that empties one of its devices after another. If in the end the
-    prediction says that the layer would end no sooner, nothing is replaced.
+    taken to need a fixed time and one for each token. Tokens choose one after the other, twice round (once if they are
+    more than 2,048), by the loads as they are then, what makes the sum of squares of all devices' seconds least, so
+    that the slowest device counts most, and none that would end later than the layer does anyway. For up to two experts
+    a token the choice is the best that it has, for more that of a search that empties one of its devices after another.
+    If in the end the prediction says that the layer would end no sooner, nothing is replaced.
 
     `eps`: how much may change, relatively: the bound over the root mean square of what the layer's experts add.
 
