@@ -14,8 +14,8 @@ from typing import Any
 from cosim.record.schema import TABLES, UNREPEATABLE, columns
 
 SEAL = "seal"
-PLACES = ("folder", "record")
-"""Keys of `meta` that say where something lay, which is no part of what the run was."""
+PLACES = ("folder", "record", "made")
+"""Keys of `meta` that say where something lay and when it was made, which is no part of what the run was."""
 
 
 def parts(db: sqlite3.Connection, variant: int | None = None) -> dict[str, str]:

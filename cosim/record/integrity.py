@@ -17,6 +17,7 @@ from bridge.network import RequestError, Status, Wait
 from cosim.config import NETWORKS, WHAT_IF, Config
 from cosim.record.channel_row import ROW
 from cosim.record.fingerprint import SEAL
+from cosim.record.provenance import Made
 from cosim.record.schema import Column, columns, columns_of
 from model_side.selection import Phase
 from model_side.shapes import ModelShape
@@ -44,6 +45,7 @@ _META: dict[str, Any] = {
     "model": _ModelMeta,
     "links": dict[str, Any],
     "nearness": list[float | None],
+    "made": Made,
     SEAL: dict[str, str],
     "migrated": _MigratedMeta,
 }

@@ -26,6 +26,7 @@ from cosim.record.comparison import Comparison
 from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_of
 from cosim.record.integrity import damaged
 from cosim.record.journal_file import FILE_NAME
+from cosim.record.provenance import made
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
 from model_side.calibration import Calibration, decoded
 from model_side.energy import Powers
@@ -81,6 +82,7 @@ class Journal:
             "config": msgspec.json.encode(config).decode(),
             "versions": json.dumps(versions, sort_keys=True),
             "folder": os.getcwd(),
+            "made": msgspec.json.encode(made()).decode(),
             **(record or {}),
         }
         journal_file.create(path, meta)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bridge.network import RequestError
 from cosim.record import integrity
-from cosim.record.schema import APPLICATION_ID, SCHEMA_VERSION, script
+from cosim.record.schema import APPLICATION_ID, SCHEMA_VERSION, script, views
 
 FILE_NAME = "journal.sqlite"
 
@@ -51,7 +51,7 @@ def create(path: Path, meta: Mapping[str, str]) -> None:
     with closing(sqlite3.connect(partial, isolation_level=None)) as db:
         db.executescript(
             f"PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {script()} COMMIT;"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {script()} {views()} COMMIT;"
         )
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     partial.replace(path)

@@ -200,6 +200,8 @@ def _step_up(path: Path, old: Path) -> None:
     with closing(reader), closing(sqlite3.connect(old, isolation_level=None)) as db:
         reader.backup(db)
         db.execute("PRAGMA journal_mode = OFF")
+        for (view,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+            db.execute(f"DROP VIEW {view}")  # which no step can change a table under; the new journal has its own
         unrecorded: Unrecorded = {}
         for step in range(version, SCHEMA_VERSION):
             STEPS[step](db, unrecorded)

@@ -36,6 +36,11 @@ def script() -> str:
     return files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
 
 
+def views() -> str:
+    """What makes the views, which are for people: a journal is as good without them."""
+    return files(__package__).joinpath("views.sql").read_text(encoding="utf-8")
+
+
 def tables_of(db: sqlite3.Connection) -> list[str]:
     """The tables of a database, in the order in which they were made."""
     return [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]

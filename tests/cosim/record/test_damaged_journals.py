@@ -170,6 +170,8 @@ def damaged(recorded, tmp_path, monkeypatch) -> Callable[[Damage], Path]:
             how(path)
         else:
             with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                for (view,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+                    db.execute(f"DROP VIEW {view}")  # SQLite takes no column from under one
                 db.execute(how)
         return path
 
