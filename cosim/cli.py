@@ -19,6 +19,7 @@ from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
 from cosim.networks import cli as ns3_side
 from cosim.networks.cli import KeysFolder, PlainTcp
+from cosim.report.cli import Watch, compare, report, timeline
 from cosim.screen.output import CLOSED_PIPE, OutputLost, console, guard
 
 app = typer.Typer(
@@ -76,12 +77,14 @@ def run(
     or_resume: Annotated[
         bool, typer.Option("--or-resume", help="Go on with the same run if --out holds it; a finished one is shown.")
     ] = False,
+    watch: Watch = False,
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration
     from cosim.experiment import State, dated_folder, state
     from cosim.experiment import run as run_experiment
     from cosim.networks.ns3_side import Ns3Place
+    from cosim.report.live import watched
     from cosim.screen.display import telling
 
     if connect and listen:
@@ -100,10 +103,11 @@ def run(
             case State.BEGUN:
                 resume(folder, connect, keys, plain_tcp)
                 return
-    with telling(folder, terminal) as display:
+    with watched(folder, watch), telling(folder, terminal) as display:
         at = Ns3Place(connect, listen, keys, plain_tcp)
         run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
+    print(f"to look at it: cosim report {folder}")
 
 
 @app.command()
@@ -341,7 +345,7 @@ def devices() -> None:
     check()
 
 
-for command in (calibrate, doctor, ns3_side.serve, ns3_side.keys, ns3_side.flags):
+for command in (calibrate, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags):
     app.command()(command)
 
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import NoReturn
 
 from bridge.network import RequestError
@@ -76,6 +77,23 @@ def clear(folder: Path, but: Iterable[Path] = ()) -> None:
         else:
             with suppress(OSError):
                 each.unlink()
+
+
+def written(file: Path, text: str, field: str) -> None:
+    """Write a text file, in place of one that is there; a whole one or none.
+
+    Raises `RequestError` naming `field` if that cannot be.
+    """
+    with made(file.parent, field), told(file, field):
+        descriptor, partial = mkstemp(prefix=f".{file.name}-", dir=file.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                out.write(text)
+            os.chmod(partial, 0o644)
+            os.replace(partial, file)
+        except BaseException:
+            os.unlink(partial)
+            raise
 
 
 @contextmanager

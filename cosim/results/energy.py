@@ -113,7 +113,11 @@ def of_transfers(journal: Journal, variant: int) -> TransferEnergy:
 
 def of_variant(journal: Journal, variant: int, bs_compute_s: float) -> Energy:
     """Of all of a variant, in which the BS computed for so long."""
-    transfers = of_transfers(journal, variant)
+    return summed(of_transfers(journal, variant), bs_compute_s)
+
+
+def summed(transfers: TransferEnergy, bs_compute_s: float) -> Energy:
+    """Of all these transfers, and a BS that computed for so long."""
     powers, counted = transfers.powers, transfers.counted
     by_device = np.ones((2, len(powers.hardware)), dtype=bool)
     for way in (0, 1):

@@ -127,12 +127,12 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         layer_s={phase: np.array(values) for phase, values in layer_s.items()},
         ttft_s=np.array(ttft_s),
         tpot_s=np.array(tpot_s),
-        time_s={**_time_split(journal, variant), "BS compute": bs_compute_s},
+        time_s={**time_split(journal, variant), "BS compute": bs_compute_s},
         devices=_devices(journal, variant),
         slots=_slots(journal, variant),
         prediction_errors=_prediction_errors(journal, variant),
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
-        quality=_quality(journal, variant),
+        quality=quality_of(journal, variant),
         proxy=_proxy(journal, variant),
         energy=of_variant(journal, variant, bs_compute_s),
         element=journal.config["exchange"]["element"],
@@ -148,7 +148,7 @@ def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], token_ends_ns:
     return float(sum(row[1] for row in exchanges) + heads_ns.sum()) / NS_PER_S
 
 
-def _time_split(journal: Journal, variant: int) -> dict[str, float]:
+def time_split(journal: Journal, variant: int) -> dict[str, float]:
     down, compute, up, waiting, idle = journal.rows(
         """
         WITH part AS (
@@ -226,7 +226,7 @@ def _devices(journal: Journal, variant: int) -> list[DeviceSummary]:
     ]
 
 
-def _quality(journal: Journal, variant: int) -> Quality | None:
+def quality_of(journal: Journal, variant: int) -> Quality | None:
     requests: dict[int, dict[str, float]] = {}
     for request, metric, value in journal.rows(
         "SELECT request, metric, value FROM quality WHERE variant = ? AND metric NOT LIKE 'proxy%' "

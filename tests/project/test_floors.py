@@ -45,7 +45,7 @@ FLOORS = {
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],
-        ["calibration", "doctor", "variant"],
+        ["calibration", "doctor", "report", "variant"],
         ["experiment"],
         ["cli"],
     ],

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a report, one a file."""
+
+from typing import Protocol
+
+from cosim.report.cases import Data
+from cosim.report.figures import (
+    accuracy,
+    bottleneck,
+    cell,
+    energy,
+    exchange,
+    experts,
+    formula,
+    latency_cdf,
+    layer_latency,
+    links,
+    pareto,
+    per_token,
+    prediction,
+    sweep,
+    time_split,
+)
+from cosim.report.figures.drawn import Drawn
+
+
+class Plot(Protocol):
+    """What each file here is."""
+
+    NAME: str
+    TITLE: str
+
+    def draw(self, data: Data) -> Drawn:
+        """The figure; raises `Lacking` where runs have not what it shows."""
+
+
+FIGURES: dict[str, Plot] = {
+    each.NAME: each
+    for each in (
+        latency_cdf,
+        layer_latency,
+        time_split,
+        formula,
+        exchange,
+        bottleneck,
+        links,
+        experts,
+        per_token,
+        cell,
+        pareto,
+        accuracy,
+        sweep,
+        energy,
+        prediction,
+    )
+}
+"""By their names, in the order of the page."""
+
+__all__ = ["FIGURES", "Drawn", "Plot"]
