@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where devices stand, and what SINR they had there: a map where positions were given, else by distance."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from cosim.report.cases import Case, Data
-from cosim.report.figures.drawn import Drawn, Lacking
+from cosim.report.figures.drawn import MOST_DEVICES, Drawn, Lacking
 from cosim.report.style import COLOURS, INK, panels
 from model_side.routing import Floats
 
@@ -29,7 +31,7 @@ def draw(data: Data) -> Drawn:
         what = "Where the devices stood around the base station (triangle), coloured by their mean downlink SINR"
     else:
         panel.errorbar(places, mean, [mean - low, high - mean], fmt="o", color=COLOURS[0], elinewidth=0.7, capsize=2)
-        for name, x, y in zip(case.devices, places, mean, strict=True):
+        for name, x, y in zip(_names(case), places, mean, strict=True):
             panel.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=5, color=INK)
         panel.set(xlabel="distance to the base station in m", ylabel="SINR, down, in dB")
         what = "Downlink SINR of each device by its distance, mean and from the 5th to the 95th percentile"
@@ -47,6 +49,11 @@ def _places(case: Case) -> Floats | None:
     return None
 
 
+def _names(case: Case) -> Sequence[str]:
+    """Of the devices, where there is room for them."""
+    return case.devices if len(case.devices) <= MOST_DEVICES else [""] * len(case.devices)
+
+
 def _range(case: Case, device: int) -> tuple[float, float, float]:
     values = case.links["downlink_sinr_db"][case.links["device"] == device]
     values = values[~np.isnan(values)]
@@ -59,7 +66,7 @@ def _range(case: Case, device: int) -> tuple[float, float, float]:
 def _map(panel: Axes, case: Case, places: Floats, mean_db: Floats) -> None:
     panel.scatter(places[:, 0], places[:, 1], c=mean_db, s=22, edgecolors=INK, linewidths=0.4, zorder=3)
     panel.plot([0], [0], "^", color=COLOURS[3], ms=6)
-    for name, (x, y, *_) in zip(case.devices, places, strict=True):
+    for name, (x, y, *_) in zip(_names(case), places, strict=True):
         panel.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=5, color=INK)
     panel.set(xlabel="x in m", ylabel="y in m", aspect="equal")
     panel.set_xmargin(0.15)

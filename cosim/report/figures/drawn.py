@@ -14,6 +14,8 @@ from model_side.routing import Floats
 
 MOST_CASES = 4
 """Of figures that show each case by itself."""
+MOST_DEVICES = 16
+"""Of figures that name each device."""
 _CURVE_POINTS = 400
 
 
@@ -68,6 +70,16 @@ def shown(cases: Sequence[Case]) -> tuple[list[Case], str]:
     some = [case for case in cases if len(case.exchanges["exchange"])]
     rest = len(some) - MOST_CASES
     return some[:MOST_CASES], f" The first {MOST_CASES} of {len(some)} are shown." if rest > 0 else ""
+
+
+def busiest(cases: Sequence[Case], most: int) -> list[int]:
+    """The devices that were sent most tokens, in their own order; none that was never asked, unless none ever was."""
+    count = max(len(case.devices) for case in cases)
+    sent = sum(
+        np.bincount(case.transfers["device"].astype(int), case.transfers["tokens"], minlength=count) for case in cases
+    )
+    order = np.argsort(-np.asarray(sent), kind="stable")[:most]
+    return sorted(device for device in order.tolist() if np.asarray(sent)[device] > 0) or list(range(min(count, most)))
 
 
 def names(cases: Sequence[Case]) -> list[str]:

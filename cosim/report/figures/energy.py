@@ -4,7 +4,7 @@
 import numpy as np
 
 from cosim.report.cases import Case, Data
-from cosim.report.figures.drawn import Drawn, Lacking
+from cosim.report.figures.drawn import MOST_DEVICES, Drawn, Lacking, busiest
 from cosim.report.style import HATCHES, colour, legend, panels
 from cosim.results.energy import DEVICE_PARTS
 from model_side.routing import Floats
@@ -24,12 +24,13 @@ def draw(data: Data) -> Drawn:
         raise Lacking("neither what devices drew nor what they radiated is known (docs/model/energy.md)")
     devices = max((case.devices for case in data.cases), key=len)
     figure, (panel,) = panels()
-    width = 0.8 / len(drawn)
+    width, told = 0.8 / len(drawn), busiest(data.cases, MOST_DEVICES)
     for index, (label, each_mj) in enumerate(drawn.items()):
-        at = np.arange(len(each_mj)) + (index - (len(drawn) - 1) / 2) * width
-        panel.bar(at, each_mj, width, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, label=label)
-    slanted = len(devices) > 4
-    panel.set_xticks(range(len(devices)), devices, rotation=40 if slanted else 0, ha="right" if slanted else "center")
+        at = np.arange(len(told)) + (index - (len(drawn) - 1) / 2) * width
+        panel.bar(at, each_mj[told], width, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, label=label)
+    slanted = len(told) > 4
+    names = [devices[device] for device in told]
+    panel.set_xticks(range(len(told)), names, rotation=40 if slanted else 0, ha="right" if slanted else "center")
     panel.set_ylabel("mJ a token")
     panel.grid(visible=False, axis="x")
     legend(figure, panel, 2)

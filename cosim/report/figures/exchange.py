@@ -22,7 +22,7 @@ def draw(data: Data) -> Drawn:
     cases, rest = shown([case for case in data.cases if len(case.transfers["at"])])
     if not cases:
         raise Lacking("no device was asked anything")
-    most = max(len(case.devices) for case in cases)
+    most = max(int((case.transfers["at"] == typical(case)).sum()) for case in cases)
     figure, axes = panels(len(cases), panel_in=0.6 + 0.11 * most)
     said = []
     for case, title, panel in zip(cases, names(cases), axes, strict=True):
@@ -65,7 +65,7 @@ def _bars(panel: Axes, case: Case, at: int) -> None:
     mine = case.transfers["at"] == at
     transfers = {name: column[mine] for name, column in case.transfers.items()}
     edges = parts_ms(transfers, case.exchanges["depart_s"][at], case.exchanges["end_s"][at])
-    device = transfers["device"]
+    device = np.arange(mine.sum())
     for part, label in enumerate(PARTS):
         took = np.nan_to_num(edges[part + 1] - edges[part])
         left = np.nan_to_num(edges[part])
@@ -75,8 +75,8 @@ def _bars(panel: Axes, case: Case, at: int) -> None:
     panel.plot(np.full(late.sum(), end_ms), device[late], "x", color=COLOURS[3])
     last = case.ended_by[at]
     if not np.isnan(last):
-        panel.plot([end_ms * 1.02], [last], "<", color=COLOURS[3], clip_on=False)
-    _name_devices(panel, case.devices)
+        panel.plot([end_ms * 1.02], device[transfers["device"] == last], "<", color=COLOURS[3], clip_on=False)
+    _name_devices(panel, [case.devices[int(each)] for each in transfers["device"]])
     panel.set_xlim(0, end_ms * 1.04)
 
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Links over virtual time above the devices that were chosen, so that one sees selection react to the link."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from cosim.report.cases import Case, Data
-from cosim.report.figures.drawn import Drawn, Lacking, names, shown
-from cosim.report.style import INK, colour, dash, legend, panels
+from cosim.report.figures.drawn import Drawn, Lacking, busiest, names, shown
+from cosim.report.style import INK, colour, legend, panels
 
 NAME = "links"
 TITLE = "Links and what was chosen, over virtual time"
 _POINTS = 600
+_TOLD, _OTHERS = 8, "#BBBBBB"
+"""How many devices have a colour of their own, and that of the others."""
 
 
 def draw(data: Data) -> Drawn:
@@ -18,11 +22,11 @@ def draw(data: Data) -> Drawn:
     if not cases:
         raise Lacking("no link state was recorded")
     figure, axes = panels(2, len(cases), wide=len(cases) > 1, panel_in=1.5, sharex="col", sharey="row")
-    said = []
+    said, told = [], busiest(cases, _TOLD)
     for column, (case, title) in enumerate(zip(cases, names(cases), strict=True)):
         upper, lower = axes[column], axes[len(cases) + column]
-        _sinr(upper, case)
-        _chosen(lower, case)
+        _sinr(upper, case, told)
+        _chosen(lower, case, told)
         for time_s, _, kind in marks(case):
             upper.axvline(time_s, color=INK, lw=0.5, alpha=0.6, ls="-" if kind == "handover" else ":")
         upper.set_title(title)
@@ -31,10 +35,13 @@ def draw(data: Data) -> Drawn:
     axes[0].set_ylabel("SINR, down, in dB")
     axes[len(cases)].set_ylabel("tokens sent, share in %")
     legend(figure, axes[0], 4 if len(cases) == 1 else 8)
+    is_grey = any(len(case.devices) > len(told) for case in cases)
+    grey = f"In grey: devices but the {len(told)} that were sent most. " if is_grey else ""
     return Drawn(
         figure,
         "Above: the downlink SINR of each device as the base station knew it; a solid mark is a handover, a dotted one "
-        f"a device that was cut off or left. Below: which share of the tokens it was sent. {'; '.join(said)}.{rest}",
+        "a device that was cut off or left. Below: which share of the tokens it was sent. "
+        f"{grey}{'; '.join(said)}.{rest}",
     )
 
 
@@ -67,23 +74,28 @@ def chosen_shares(case: Case, bins: int) -> tuple[np.ndarray, np.ndarray]:
     return edges, sent / np.maximum(sent.sum(axis=1, keepdims=True), 1)
 
 
-def _sinr(panel: Axes, case: Case) -> None:
+def _sinr(panel: Axes, case: Case, told: list[int]) -> None:
     for device, name in enumerate(case.devices):
         mine = np.flatnonzero(case.links["device"] == device)
         mine = mine[:: max(1, len(mine) // _POINTS)]
         time_s = case.exchanges["end_s"][case.links["at"][mine].astype(int)]
         there = case.links["connected"][mine] == 1
         sinr_db = np.where(there, case.links["downlink_sinr_db"][mine], np.nan)
-        panel.plot(time_s, sinr_db, label=name, color=colour(device), ls=dash(device // 8), lw=0.7)
+        looks: dict[str, Any] = {"color": _OTHERS, "lw": 0.3, "zorder": 1}
+        if device in told:
+            looks = {"color": colour(told.index(device)), "label": name, "lw": 0.7}
+        panel.plot(time_s, sinr_db, **looks)
 
 
-def _chosen(panel: Axes, case: Case) -> None:
+def _chosen(panel: Axes, case: Case, told: list[int]) -> None:
     edges, share = chosen_shares(case, 40)
     middle = (edges[1:] + edges[:-1]) / 2
     below = np.zeros(len(middle))
-    for device in range(len(case.devices)):
+    for device in sorted(range(len(case.devices)), key=lambda device: (device not in told, device)):
         top = below + 100 * share[:, device]
-        panel.fill_between(middle, below, top, step="mid", color=colour(device), lw=0)
+        panel.fill_between(
+            middle, below, top, step="mid", color=colour(told.index(device)) if device in told else _OTHERS, lw=0
+        )
         below = top
     panel.set_ylim(0, 100)
 

@@ -122,8 +122,9 @@
       ends.device.push(device);
     }
     const plot = model("step-plot");
-    plot.height = 110 + 24 * each.devices.length;
-    plot.y_range.factors = [...each.devices].reverse();
+    const shown = each.devices.length > 16 ? [...new Set(bars.device)] : [...each.devices];
+    plot.height = 110 + 24 * shown.length;
+    plot.y_range.factors = shown.reverse();
     plot.x_range.start = 0;
     plot.x_range.end = Math.max(from.took_ms[at], 1e-6) * 1.15;
     fill("step", bars);
