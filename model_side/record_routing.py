@@ -57,7 +57,7 @@ def gate_arrays(logits: Any, weights: Any, indices: Any) -> GateArrays:
     )
 
 
-def sizes(model: Any, blocks: Sequence[Any], top_k: int) -> dict[str, Any]:
+def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "") -> dict[str, Any]:
     """The sizes that decide a model's bytes on the air and its work; `model_side.shapes.ModelShape` explains them.
 
     Attention and vocabulary come from the model's configuration, the rest from its weights: an expert has three

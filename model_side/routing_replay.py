@@ -7,6 +7,7 @@ layers ask, nor the tokens. How much harm was done is told by a proxy alone (`mo
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class RoutingReplay:
         self.shape = self._trace.shape
         self.probabilities = self._trace.probabilities is not None
         self.exchanges = len(self._trace.begin) - 1
+        self.record: dict[str, Any] = {}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""
