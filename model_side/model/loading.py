@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
@@ -95,8 +96,19 @@ def _kind(path: str | Path) -> Any:
     if folder is None:
         return AutoModelForCausalLM
     check_model(folder)
+    _check_quantization(folder)
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     return AutoModelForCausalLM if kind in causal_models() else AutoModelForImageTextToText
+
+
+def _check_quantization(folder: Path) -> None:
+    """Refuse a way of quantising that transformers does not know, which it would leave out without a word."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = config.get("quantization_config")
+    method = found.get("quant_method") if isinstance(found, dict) else None
+    if found is not None and method not in AUTO_QUANTIZATION_CONFIG_MAPPING:
+        known = ", ".join(sorted(AUTO_QUANTIZATION_CONFIG_MAPPING))
+        raise ModelError(f"{folder}/config.json: its weights are quantised by {method!r}, which is none of {known}")
 
 
 def _check_loading(path: str | Path, config: Any, loading: Mapping[str, Any]) -> None:
@@ -113,7 +125,7 @@ def _check_loading(path: str | Path, config: Any, loading: Mapping[str, Any]) ->
         if found is None or _BESIDE.search(name) or layers <= int(found[1]) < layers + more:
             continue
         there = f"{layers} layers" if int(found[1]) >= layers else "no such weight"
-        raise ModelError(f"{path} holds {name}, and the model of config.json has {there}; they do not belong together")
+        raise ModelError(f"{path} holds {name}, and the model of config.json has {there}: they do not belong together")
 
 
 def _stored_dtype(folder: Path) -> str:

@@ -48,6 +48,7 @@ class NotFinite(RequestError):
     """A model that gives numbers that are none: NaN, or such as its type of elements cannot hold."""
 
     def __init__(self, model: str, where: str, dtype: torch.dtype):
+        self.where = where
         name = str(dtype).removeprefix("torch.")
         reason = f"{model}, computing in {name}, does not give finite numbers: {where}"
         if dtype is torch.float16:
@@ -98,13 +99,13 @@ class SplitModel:
         self._outside = None
         try:
             output = self.model(input_ids=tokens, past_key_values=cache, use_cache=use_cache)
-            self.check_finite(output.logits, f"the logits after {what}")
-        except NotFinite:
-            raise
+        except NotFinite as error:
+            raise NotFinite(self.name, f"{error.where}, in {what}", self.model.dtype) from None
         except Exception as error:
             if error is self._outside or isinstance(error, RequestError):
                 raise
             raise ModelError(f"{self.name} cannot compute {what}: {one_line(error)}") from error
+        self.check_finite(output.logits, f"the logits after {what}")
         return output.logits[0], output.past_key_values if use_cache else None
 
     def check_finite(self, logits: Tensor, where: str) -> None:
