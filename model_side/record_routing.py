@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record how a Mixture-of-Experts model routes: `python record_routing.py MODEL PROMPTS OUT.parquet`.
 
-This one file needs transformers (5 or newer), torch, numpy and pyarrow, and nothing else of the package that it
-comes from, so that it can be copied to where the GPUs are. The model runs as it is; hooks on its routers read the gate.
+This file and `model_sizes.py` beside it need transformers (5 or newer), torch, numpy and pyarrow, and nothing else of
+the package that they come from, so that the two can be copied to where the GPUs are. The model runs as it is; hooks on its routers read the gate.
 The file that it writes is described in docs/runs/routing.md.
 """
 
@@ -18,6 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    from model_side.model_sizes import sizes
+except ModuleNotFoundError:  # beside a copy of it
+    sys.path.insert(0, str(Path(__file__).parent))
+    from model_sizes import sizes  # type: ignore[import-not-found, no-redef]
 
 FORMAT = "wdmoe_routing"
 """The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`, `sha256` if it is known."""
@@ -48,41 +54,16 @@ class GateArrays(NamedTuple):
 
 
 def gate_arrays(logits: Any, weights: Any, indices: Any) -> GateArrays:
-    """The tensors that a router returns, as arrays; probabilities are the softmax of its logits."""
+    """The tensors that a router returns, as arrays; probabilities are the softmax of its logits.
+
+    An expert that the router masks, with a logit of -inf, has probability 0.
+    """
     powers = logits.detach().float().cpu().numpy()
     powers = np.exp(powers - powers.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return GateArrays(
         powers, weights.detach().float().cpu().numpy(), indices.cpu().numpy().astype(np.int64, copy=False)
     )
-
-
-def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "") -> dict[str, Any]:
-    """The sizes that decide a model's bytes on the air and its work; `model_side.shapes.ModelShape` explains them.
-
-    Attention and vocabulary come from the model's configuration, the rest from its weights: an expert has three
-    matrices (gate, up, down); shared experts are whatever a block holds beside router and experts.
-    """
-    config = model.config.get_text_config()
-    block, experts = blocks[0], blocks[0].experts
-    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
-    routed = sum(parameter.numel() for part in (block.router, experts) for parameter in part.parameters())
-    beside = sum(parameter.numel() for parameter in block.block.parameters()) - routed
-    return {
-        "hidden": hidden,
-        "intermediate": experts.down_proj.numel() // (int(experts.num_experts) * hidden),
-        "heads": heads,
-        "kv_heads": int(getattr(config, "num_key_value_heads", None) or heads),
-        "head_dim": int(getattr(config, "head_dim", None) or hidden // heads),
-        "vocab": int(config.vocab_size),
-        "element_bytes": experts.down_proj.element_size(),
-        "decoder_layers": int(config.num_hidden_layers),
-        "moe_layers": tuple(next(int(part) for part in one.name.split(".") if part.isdigit()) for one in blocks),
-        "experts": int(experts.num_experts),
-        "top_k": top_k,
-        "shared_intermediate": beside // (3 * hidden),
-        "dense_intermediate": int(getattr(config, "intermediate_size", 0) or 0),
-    }
 
 
 def model_digest(folder: Path) -> str:

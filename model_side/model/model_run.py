@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from model_side.base_station import BaseStation
@@ -16,7 +17,8 @@ from model_side.model.model_folder import SHIPPED
 from model_side.model.moe import SplitModel
 from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.workload import Begin, end_tokens, make_requests
-from model_side.record_routing import model_digest, sizes
+from model_side.model_sizes import sizes
+from model_side.record_routing import model_digest
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 
@@ -92,4 +94,4 @@ class ModelRun:
 
 def shape_of(split: SplitModel, stored_dtype: str = "") -> ModelShape:
     """The shape of a running model; `stored_dtype`: of its elements, "" for the one that it computes in."""
-    return ModelShape(**sizes(split.model, split.blocks, split.top_k, stored_dtype))
+    return msgspec.convert(sizes(split.model, split.blocks, split.top_k, stored_dtype), ModelShape)
