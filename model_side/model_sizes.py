@@ -34,9 +34,10 @@ def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "")
     decoder = list(model.get_submodule(name).children())
     experts = blocks[0].experts
     count, hidden = int(experts.num_experts), int(config.hidden_size)
-    first = [parameter for parameter in experts.parameters() if parameter.dim() == 3]
+    down = down_of(experts)
+    matrices = [parameter for parameter in experts.parameters() if parameter.dim() == down.dim()]
     width = _travelling(experts, hidden)
-    inner = experts.down_proj.numel() // (count * width)
+    inner = down.numel() // (count * width)
     heads = _figure(config, "num_attention_heads")
     head_dim = _figure(config, "head_dim") or (hidden // heads if heads else 0)
     of_layer = {_index(block): block for block in blocks}
@@ -50,17 +51,26 @@ def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "")
         "kv_heads": _figure(config, "num_key_value_heads") or heads,
         "head_dim": head_dim,
         "vocab": int(config.vocab_size),
-        "element_bytes": ELEMENT_BYTES.get(stored_dtype) or experts.down_proj.element_size(),
+        "element_bytes": ELEMENT_BYTES.get(stored_dtype) or down.element_size(),
         "decoder_layers": len(decoder),
         "moe_layers": list(of_layer),
         "experts": count,
         "top_k": top_k,
         "shared_intermediate": shared[0] if shared else 0,
         "dense_intermediate": dense[0] if dense else 0,
-        "expert_matrices": sum(parameter.numel() for parameter in first) // (count * width * inner),
+        "expert_matrices": sum(parameter.numel() for parameter in matrices) // (count * width * inner),
         "latent": 0 if width == hidden else width,
         "layers": layers,
     }
+
+
+def down_of(experts: Any) -> Any:
+    """The output matrices of all experts of a block, in one tensor; None if they are not fused.
+
+    DBRX keeps its three in a module of their own, each [E * I, H].
+    """
+    found = getattr(experts, "down_proj", None)
+    return getattr(getattr(experts, "mlp", None), "w2", None) if found is None else found
 
 
 def _index(block: Any) -> int:
@@ -72,16 +82,14 @@ def _figure(config: Any, name: str) -> int:
     """A size of a configuration; 0 where it has none, or one for each layer."""
     try:
         return int(getattr(config, name, None) or 0)
-    except (AttributeError, TypeError, ValueError):
+    except Exception:  # transformers has kinds of its own for what differs by layer
         return 0
 
 
 def _travelling(experts: Any, hidden: int) -> int:
     """Elements of what goes into an expert and comes out: the hidden state, or a latent in its place."""
-    down = experts.down_proj
-    if down.dim() != 3:
-        return hidden
-    if hidden in down.shape[1:]:
+    down = down_of(experts)
+    if down.dim() != 3 or hidden in down.shape[1:]:
         return hidden
     up = experts.up_proj if hasattr(experts, "up_proj") else experts.gate_up_proj
     both = set(down.shape[1:]) & set(up.shape[1:])

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 try:
-    from model_side.model_sizes import sizes
+    from model_side.model_sizes import down_of, sizes
 except ModuleNotFoundError:  # beside a copy of it
     sys.path.insert(0, str(Path(__file__).parent))
-    from model_sizes import sizes  # type: ignore[import-not-found, no-redef]
+    from model_sizes import down_of, sizes  # type: ignore[import-not-found, no-redef]
 
 FORMAT = "wdmoe_routing"
 """The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`, `sha256` if it is known."""
@@ -59,6 +59,8 @@ def gate_arrays(logits: Any, weights: Any, indices: Any) -> GateArrays:
     An expert that the router masks, with a logit of -inf, has probability 0.
     """
     powers = logits.detach().float().cpu().numpy()
+    if not np.isfinite(powers.max(axis=1)).all():
+        raise Unrecordable("a router does not give finite numbers; take another --dtype, as bfloat16 or float32")
     powers = np.exp(powers - powers.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return GateArrays(
@@ -165,7 +167,7 @@ def find_blocks(model: Any) -> list[Block]:
     for name, module in model.named_modules():
         experts = getattr(module, "experts", None)
         router = next((getattr(module, key) for key in ROUTERS if hasattr(module, key)), None)
-        if router is not None and hasattr(experts, "num_experts") and hasattr(experts, "down_proj"):
+        if router is not None and hasattr(experts, "num_experts") and down_of(experts) is not None:
             blocks.append(Block(name, module, router, experts))
     if not blocks:
         raise Unrecordable(f"{type(model).__name__} has no MoE block of transformers 5 (experts, and a gate or router)")
@@ -180,6 +182,7 @@ def record(
     path: Path,
     probabilities: bool = True,
     sha256: str = "",
+    stored_dtype: str = "",
 ) -> None:
     """Generate greedily `new_tokens` after each prompt, with a KV cache, and write the routing of every pass.
 
@@ -205,7 +208,7 @@ def record(
                 gates.clear()
                 following, cache = _forward(model, tokens, cache)
                 if writer is None:
-                    shape = sizes(model, blocks, gates[0].indices.shape[1])
+                    shape = sizes(model, blocks, gates[0].indices.shape[1], stored_dtype)
                     writer = RoutingWriter(path, name, shape, probabilities, sha256)
                 phase = "decode" if position else "prefill"
                 writer.add(request, phase, position, tokens, [*tokens[1:], following], gates)
@@ -277,23 +280,28 @@ def _record(given: argparse.Namespace) -> None:
     if given.out.is_dir() or not os.access(given.out.parent, os.W_OK):
         raise Unrecordable(f"{given.out} cannot be written; choose another place")
     import torch  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
     from transformers.utils import cached_file  # noqa: PLC0415
 
-    spread = {"device_map": "auto"} if find_spec("accelerate") else {}
+    spread: dict[str, Any] = {"device_map": "auto"} if find_spec("accelerate") else {}
+    alone = not spread
     try:
-        tokenizer = AutoTokenizer.from_pretrained(given.model)
+        spread["trust_remote_code"] = False  # without it, transformers asks on a terminal
+        tokenizer = AutoTokenizer.from_pretrained(given.model, trust_remote_code=False)
+        stored = AutoConfig.from_pretrained(given.model, trust_remote_code=False).get_text_config().dtype
         model = AutoModelForCausalLM.from_pretrained(given.model, dtype=given.dtype, **spread).eval()
     except Exception as error:  # a missing folder, an unknown architecture, no hub: each raises its own kind
-        raise Unrecordable(f"{given.model} does not load: {str(error).strip().splitlines()[0]}") from error
-    if not spread and torch.cuda.is_available():
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise Unrecordable(f"{given.model} does not load: {words}") from error
+    if alone and torch.cuda.is_available():
         model.to("cuda")
     prompts = list(read_prompts(given.prompts, tokenizer, given.prompt_tokens))[: given.requests]
     if not prompts or not all(prompts):
         raise Unrecordable(f"{given.prompts} has no prompt, or an empty one; a text has to fill --prompt-tokens")
     config = cached_file(given.model, "config.json")
     sha256 = model_digest(Path(config).parent)
-    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256)
+    dtype = str(stored or "").removeprefix("torch.")
+    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256, dtype)
     print(f"{given.out}: {len(prompts)} requests", file=sys.stderr)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from bridge.network import RequestError
 from model_side.model.model_folder import ModelError, one_line
+from model_side.model_sizes import down_of
 from model_side.model.routers import Carry, Experts, MoeBlock, find_blocks, steer
 
 __all__ = ["Carry", "Experts", "GateOutput", "ModelError", "MoeBlock", "Route", "SplitModel"]
@@ -72,7 +73,7 @@ class SplitModel:
         if not self.blocks:
             raise ModelError(f"{self.name} has no MoE block (experts with a router at 'gate' or 'router')")
         self.num_experts = _same(self.name, "numbers of experts", [block.num_experts for block in self.blocks])
-        _same(self.name, "sizes of experts", [tuple(block.experts.down_proj.shape) for block in self.blocks])
+        _same(self.name, "sizes of experts", [tuple(down_of(block.experts).shape) for block in self.blocks])
         self.top_k = self._check_contract()
 
     @contextmanager

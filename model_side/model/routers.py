@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model_side.model.model_folder import ModelError
+from model_side.model_sizes import down_of
 
 ROUTER_NAMES = ("gate", "router")
 _BLOCK_ROUTES = "route_tokens_to_experts"
@@ -57,7 +58,7 @@ def find_blocks(model: nn.Module) -> list[MoeBlock]:
                 )
             if not hasattr(experts, "num_experts"):
                 experts.num_experts = getattr(experts, "num_routed_experts", None)
-            if experts.num_experts is None or not hasattr(experts, "down_proj"):
+            if experts.num_experts is None or down_of(experts) is None:
                 raise ModelError(f"{type(model).__name__}: the experts of {name} are not fused into one tensor")
             blocks.append(MoeBlock(name, module, router, experts))
     return blocks
