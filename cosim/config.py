@@ -46,6 +46,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `routing`: a Parquet file that tells how a model routed (docs/runs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
+    `device`: where it computes, "cpu", "cuda", "cuda:N", or "auto" for all GPUs. `experts`: whether they lie in memory or
+    on disk.
     """
 
     path: str = "shipped"
@@ -53,6 +55,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
+    device: Annotated[str, Meta(pattern=r"^(cpu|auto|cuda(:\d+)?)$")] = "cpu"
+    experts: Literal["memory", "disk"] = "memory"
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -328,7 +332,7 @@ def _check_placement(config: Config) -> None:
 def _check_routing(config: Config) -> None:
     """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
     for section, names in (
-        ("model", ("path", "dtype", "threads")),
+        ("model", ("path", "dtype", "threads", "device", "experts")),
         ("workload", ("text", "prompt_tokens", "new_tokens", "begin", "stop_at_end", "temperature", "top_p")),
     ):
         given = getattr(config, section)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models and tokenizers from the shipped folder, a local folder, or the Hugging Face hub."""
 
+import atexit
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
@@ -26,8 +29,9 @@ from model_side.model.model_folder import (
     one_line,
 )
 from model_side.model.moe import SplitModel
+from model_side.model.routers import find_blocks
 
-__all__ = ["DTYPES", "SHIPPED", "SHIPPED_FOLDER", "Checkpoint", "load", "load_model", "load_tokenizer"]
+__all__ = ["DTYPES", "MEMORY", "SHIPPED", "SHIPPED_FOLDER", "Checkpoint", "Place", "load", "load_model", "load_tokenizer"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h)\.(\d+)\.")
@@ -46,6 +50,51 @@ class Checkpoint:
     unused: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a model's weights lie: on `device`, "cpu", "cuda", "cuda:N", or "auto" for all GPUs and what is left over in
+    the memory of this machine; its experts' "disk" leaves them in a folder, out of which each is read when it is asked.
+
+    "auto" and "disk" need the package accelerate; the folder is in TMPDIR and goes with the program.
+    """
+
+    device: str = "cpu"
+    experts: Literal["memory", "disk"] = "memory"
+
+    def options(self, kind: Any, path: str | Path) -> dict[str, Any]:
+        """What `from_pretrained` is given. Raises `RequestError` naming `model.device` or `model.experts`."""
+        if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):
+            raise RequestError("model.device", f"{self.device!r} is none of cpu, auto, cuda and cuda:N")
+        if self.device.startswith("cuda"):
+            there, asked = torch.cuda.device_count(), int(self.device.partition(":")[2] or 0)
+            if asked >= there:
+                raise RequestError("model.device", f"{self.device}: PyTorch finds {there} CUDA devices here")
+        if self == Place():
+            return {}
+        if find_spec("accelerate") is None:
+            field = "model.experts" if self.experts == "disk" else "model.device"
+            raise RequestError(field, "needs the package accelerate; pip install 'wdmoe-cosim[checkpoints]'")
+        if self.experts == "memory":
+            return {"device_map": "auto" if self.device == "auto" else {"": self.device}}
+        if self.device == "auto":
+            raise RequestError("model.experts", "with experts on disk the rest is on one device; name it")
+        config = AutoConfig.from_pretrained(str(folder_of(path) or path), trust_remote_code=False)
+        with torch.device("meta"):
+            model = kind.from_config(config)
+        on_disk = tuple(f"{block.name}.experts" for block in find_blocks(model))
+        places: dict[str, str] = dict.fromkeys(on_disk, "disk")
+        for name, module in model.named_modules():
+            has_own = any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False)))
+            if has_own and not f"{name}.".startswith(tuple(f"{experts}." for experts in on_disk)):
+                places[name] = self.device
+        folder = TemporaryDirectory(prefix="experts-")
+        atexit.register(folder.cleanup)
+        return {"device_map": places, "offload_folder": folder.name}
+
+
+MEMORY = Place()
+
+
 def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel:
     """The model that comes with the package (`shipped`), or in a local folder, or under a hub id `owner/name`.
 
@@ -57,13 +106,13 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
     return load(path, dtype)[0]
 
 
-def load(path: str | Path, dtype: str) -> tuple[SplitModel, Checkpoint]:
-    """As `load_model`, with where it came from."""
+def load(path: str | Path, dtype: str, place: Place = MEMORY) -> tuple[SplitModel, Checkpoint]:
+    """As `load_model`, with its weights in a place, and with where it came from."""
     if dtype not in DTYPES:
         raise RequestError("model.dtype", f"{dtype!r} is none of {', '.join(DTYPES)}")
-    model, loading = _from_pretrained(
-        _kind(path), path, dtype=DTYPES[dtype], output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    kind = _kind(path)
+    options = {"dtype": DTYPES[dtype], "output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, loading = _from_pretrained(kind, path, **options, **place.options(kind, path))
     _check_loading(path, model.config.get_text_config(), loading)
     folder = folder_of(path) or Path(cached_file(str(path), "config.json")).parent
     names = tuple(sorted(model.state_dict()))

@@ -97,6 +97,7 @@ def token_counter(folder: Path) -> Callable[[str], int] | None:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises no other
         raise ModelError(f"{file} is no tokenizer: {error}") from None
+    tokenizer.encode_special_tokens = True  # a text is text, however it is spelled
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

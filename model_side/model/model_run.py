@@ -12,7 +12,7 @@ import torch
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.inference import generate
-from model_side.model.loading import load, load_tokenizer
+from model_side.model.loading import MEMORY, Place, load, load_tokenizer
 from model_side.model.model_folder import SHIPPED
 from model_side.model.moe import SplitModel
 from model_side.model.sampling import GREEDY, Sampling
@@ -40,8 +40,8 @@ class Asked:
 class ModelRun:
     """The model at `path`, computing in `dtype` on `threads` CPU threads, and the prompts drawn for it.
 
-    `reference`: whether the unmodified model runs in lockstep. `element`: to what the wire rounds. Raises `ModelError`,
-    and `RequestError` naming the `workload` field that asks for too much.
+    `reference`: whether the unmodified model runs in lockstep. `element`: to what the wire rounds. `place`: where its
+    weights lie. Raises `ModelError`, and `RequestError` naming the `workload` field that asks for too much.
     """
 
     def __init__(
@@ -52,10 +52,11 @@ class ModelRun:
         asked: Asked,
         reference: bool,
         element: Element = Element.OWN,
+        place: Place = MEMORY,
     ):
         torch.set_num_threads(threads)
         self._threads = threads
-        self._split, checkpoint = load(path, dtype)
+        self._split, checkpoint = load(path, dtype, place)
         tokenizer = load_tokenizer(path)
         self._requests = make_requests(
             self._split,

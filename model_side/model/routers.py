@@ -89,8 +89,15 @@ def steer(block: MoeBlock, decide: Decide, carry: Carry | None = None) -> list[C
 def _carried(block: MoeBlock, carry: Carry | None) -> list[Callable[[], None]]:
     if carry is None:
         return []
-    block.experts.forward = partial(carry, block.experts.forward)
-    return [partial(delattr, block.experts, "forward")]
+    return [_instead(block.experts, "forward", partial(carry, block.experts.forward))]
+
+
+def _instead(module: nn.Module, name: str, function: Callable[..., Any]) -> Callable[[], None]:
+    """Put a function in a method's place, and give what puts back what was there: some stand there of others already,
+    as accelerate's, which bring the weights."""
+    before = vars(module).get(name)
+    setattr(module, name, function)
+    return partial(delattr, module, name) if before is None else partial(setattr, module, name, before)
 
 
 def _of_block(block: MoeBlock, decide: Decide) -> list[Callable[[], None]]:
@@ -100,8 +107,7 @@ def _of_block(block: MoeBlock, decide: Decide) -> list[Callable[[], None]]:
         weights, indices = route(logits, *others)
         return decide(logits, weights, indices)
 
-    setattr(block.block, _BLOCK_ROUTES, decided)
-    return [partial(delattr, block.block, _BLOCK_ROUTES)]
+    return [_instead(block.block, _BLOCK_ROUTES, decided)]
 
 
 class _Dense:
@@ -139,8 +145,7 @@ class _Dense:
             total = carry(self._of_chosen, *self._asked)
             return torch.cat([total, routed.new_zeros(len(routed) - len(total), total.shape[1])])
 
-        self._experts.forward = forward
-        return [partial(delattr, self._experts, "forward")]
+        return [_instead(self._experts, "forward", forward)]
 
     def _of_chosen(self, hidden: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
         """As the block computes it."""
