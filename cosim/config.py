@@ -46,8 +46,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `routing`: a Parquet file that tells how a model routed (docs/runs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
-    `device`: where it computes, "cpu", "cuda", "cuda:N", or "auto" for all GPUs. `experts`: whether they lie in memory or
-    on disk.
+    `device`: where it computes, "cpu", "cuda", "cuda:N", or "auto" for all GPUs. `experts`: whether they lie in memory
+    or on disk.
     """
 
     path: str = "shipped"
@@ -127,8 +127,8 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model is asked: `requests` prompts of `prompt_tokens`, each answered with `new_tokens`.
 
-    `text`: the shipped held-out text, a UTF-8 text file, or a file `.jsonl` of prompts that have lengths of their own. Of
-    recorded routing the first `requests` are taken. `begin`: what stands before a text. `stop_at_end`: whether the
+    `text`: the shipped held-out text, a UTF-8 text file, or a file `.jsonl` of prompts that have lengths of their own.
+    Of recorded routing the first `requests` are taken. `begin`: what stands before a text. `stop_at_end`: whether the
     model's end token ends an answer. `temperature` and `top_p`: how tokens are drawn, 0 for the likeliest.
     """
 
@@ -146,8 +146,8 @@ class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a run's chance has a seed of its own, as if `seed` were that for it alone.
 
     `radio`: channel, fading, contention, losses, the scenario's own draws. `movement`, `life`, `background`: of
-    `radio.movement` and so on. `prompts`: which are asked. `sampling`: which tokens are drawn. `losses`: which transfers
-    a what-if loses.
+    `radio.movement` and so on. `prompts`: which are asked. `sampling`: which tokens are drawn. `losses`: which
+    transfers a what-if loses.
     """
 
     radio: Seed | None = None

@@ -122,8 +122,8 @@ def _layer(layer: Any, block: Any, config: Any, at: int) -> Layer:
     rest += sum(parameter.numel() for name, parameter in _own(layer) if parameter.dim() > 1)
     for child in layer.children():
         walk(child)
-    main = max(mixers, key=lambda mixer: mixer["weights"], default=None)
-    for small in [mixer for mixer in mixers if main and mixer is not main and 100 * mixer["weights"] < main["weights"]]:
+    main: dict[str, int] = max(mixers, key=lambda mixer: mixer["weights"], default={"weights": 0})
+    for small in [mixer for mixer in mixers if 100 * mixer["weights"] < main["weights"]]:
         mixers.remove(small)
         for name, value in small.items():
             main[name] = main.get(name, 0) + value
@@ -155,7 +155,7 @@ def _is_mixer(module: Any) -> bool:
 
 def _mixer(module: Any, config: Any, at: int) -> dict[str, int]:
     found = {"weights": _matrices(module)}
-    kernel = getattr(module, "conv1d", None) or getattr(module, "conv", None)
+    kernel: Any = getattr(module, "conv1d", None) or getattr(module, "conv", None)
     convolved = int(kernel.weight.numel()) if hasattr(kernel, "weight") else 0
     if hasattr(module, "A_log") or _kind(config, at) == "linear_attention":
         state, operations = _recurrence(module)

@@ -92,9 +92,7 @@ def pool(passes: Iterable[PassQuality]) -> Quality | None:
     scored = sum(part.scored for part in passes)
     return Quality(
         perplexity=perplexity(sum(part.nll_nats for part in passes), scored) if scored else None,
-        reference_perplexity=(
-            perplexity(sum(part.reference_nll_nats for part in passes), scored) if scored else None
-        ),
+        reference_perplexity=(perplexity(sum(part.reference_nll_nats for part in passes), scored) if scored else None),
         agreement=sum(part.agreements for part in passes) / positions,
         mean_kl_nats=sum(part.kl_nats for part in passes) / positions,
     )

@@ -2,8 +2,8 @@
 """Record how a Mixture-of-Experts model routes: `python record_routing.py MODEL PROMPTS OUT.parquet`.
 
 This file and `model_sizes.py` beside it need transformers (5 or newer), torch, numpy and pyarrow, and nothing else of
-the package that they come from, so that the two can be copied to where the GPUs are. The model runs as it is; hooks on its routers read the gate.
-The file that it writes is described in docs/runs/routing.md.
+the package that they come from, so that the two can be copied to where the GPUs are. The model runs as it is; hooks on
+its routers read the gate. The file that it writes is described in docs/runs/routing.md.
 """
 
 import argparse

@@ -18,9 +18,9 @@ OWN = "own"
 class Mixer:
     """What mixes the tokens of a decoder layer: attention, a state-space model, linear attention, a convolution.
 
-    `weights`: of its matrices, each of which every new token passes. `pair_operations`: for each pair of a new token and
-    one that it sees, of which there are `window` at most, itself among them (0: all before it). `cache_elements`: kept
-    of each token that is seen. A latent cache is made keys and values by `latent_weights` again, or asked as it is with
+    `weights`: of its matrices, each of which every new token passes. `pair_operations`: for each pair of a new token
+    and one that it sees, of which there are `window` at most, itself among them (0: all before it). `cache_elements`:
+    kept of each token that is seen. A latent cache is made keys and values by `latent_weights` again, or asked as it is with
     `latent_pair_operations` for each pair. `state_elements`: read and written by each pass, with `state_operations` for
     each token.
     """
@@ -66,8 +66,8 @@ class ModelShape:
     of one routed expert, which has `expert_matrices` matrices (two, or three with a gate). `latent`: elements of what
     goes into an expert and comes out, if that is not the hidden state (0). `element_bytes`: one element of hidden
     state, weight or KV cache. `decoder_layers`: all of them; `moe_layers`: the indices of those with experts.
-    `experts`, `top_k`: of each MoE layer. `layers`: each decoder layer's work; if there are none, all have grouped-query
-    attention, and feed-forward networks of `shared_intermediate` beside the experts (0 if none) or of
+    `experts`, `top_k`: of each MoE layer. `layers`: each decoder layer's work; if there are none, all have
+    grouped-query attention, and feed-forward networks of `shared_intermediate` beside the experts (0 if none) or of
     `dense_intermediate` in place of them.
     """
 

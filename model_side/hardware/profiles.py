@@ -130,8 +130,8 @@ def mixer_work(
     bytes = w * weight_bits / 8 + cache_elements * s * element_bytes
             + 2 * state_elements * element_bytes + 2 * tokens * hidden * element_bytes
 
-    The cache is read or written once; scores stay on the chip (as in FlashAttention). Keys and values that are kept as a
-    latent are made again of the tokens before, 2 * latent_weights operations each, or each pair takes
+    The cache is read or written once; scores stay on the chip (as in FlashAttention). Keys and values that are kept as
+    a latent are made again of the tokens before, 2 * latent_weights operations each, or each pair takes
     `latent_pair_operations` with the latent itself (as DeepSeek-V2 absorbs the matrices): whichever is less.
     """
     tokens, context = np.asarray(tokens, np.float64), np.asarray(context, np.float64)
@@ -267,7 +267,7 @@ PROFILES: dict[str, Hardware] = {
             prefill_efficiency=0.23,
             decode_efficiency=0.34,
             overhead_s=ORIN["overhead_s"],
-            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak nominal, ours: no maker's figure is known",
+            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak nominal: the maker gives none",
         ),
         Hardware(
             "raspberry-pi-5",

@@ -31,7 +31,17 @@ from model_side.model.model_folder import (
 from model_side.model.moe import SplitModel
 from model_side.model.routers import find_blocks
 
-__all__ = ["DTYPES", "MEMORY", "SHIPPED", "SHIPPED_FOLDER", "Checkpoint", "Place", "load", "load_model", "load_tokenizer"]
+__all__ = [
+    "DTYPES",
+    "MEMORY",
+    "SHIPPED",
+    "SHIPPED_FOLDER",
+    "Checkpoint",
+    "Place",
+    "load",
+    "load_model",
+    "load_tokenizer",
+]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _LAYER = re.compile(r"(?:^|\.)(?:layers|blocks|h)\.(\d+)\.")
@@ -52,8 +62,9 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model's weights lie: on `device`, "cpu", "cuda", "cuda:N", or "auto" for all GPUs and what is left over in
-    the memory of this machine; its experts' "disk" leaves them in a folder, out of which each is read when it is asked.
+    """Where a model's weights lie: on `device`, "cpu", "cuda", "cuda:N", or "auto" for all GPUs and what is left over
+    in the memory of this machine; its experts' "disk" leaves them in a folder, out of which each is read when
+    it is asked.
 
     "auto" and "disk" need the package accelerate; the folder is in TMPDIR and goes with the program.
     """

@@ -188,7 +188,7 @@ def _check_whole(file: Path, quantized: bool) -> None:
 
 def _quantized(opened: Any) -> str:
     """A weight of a file that is not one as it stands; empty if there is none."""
-    for name in opened.keys():
+    for name in list(opened.keys()):
         kind = opened.get_slice(name).get_dtype()
         if name.endswith(("_scale_inv", "weight_scale", "qweight", "_scales")):
             return f"{name}, the scale of a quantised weight"

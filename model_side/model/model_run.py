@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that a model answers here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class ModelRun:
         self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
-        self.record: dict[str, Any] = {
+        self.record: Mapping[str, Any] = {
             "prompts": [list(request.prompt) for request in self._requests],
             "weights": {
                 "sha256": model_digest(checkpoint.folder),

@@ -3,9 +3,9 @@
 
 The routers of transformers' MoE models share a contract: they return router logits [N, E], weights [N, k]
 and expert indices [N, k] of N tokens, and the block hands weights and indices to its experts. A forward
-hook on the router may therefore replace both (`model_side.model.routers` has the families that do it otherwise). A slot that is left out gets weight 0 and, in place of its
-expert, another of the token's own that stays: so what was left out is not computed, it adds nothing, the
-other slots are summed in the model's own order, and all by the implementation that the model was loaded
+hook on the router may therefore replace both (`model_side.model.routers` has the families that do it
+otherwise). A slot that is left out gets weight 0 and, in place of its expert, another of the token's
+own that stays: so what was left out is not computed, it adds nothing, the other slots are summed in the model's own order, and all by the implementation that the model was loaded
 with. So a routing that changes nothing gives bit for bit what the unmodified model gives, whichever
 implementation that is.
 """
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from bridge.network import RequestError
 from model_side.model.model_folder import ModelError, one_line
-from model_side.model_sizes import down_of
 from model_side.model.routers import Carry, Experts, MoeBlock, find_blocks, steer
+from model_side.model_sizes import down_of
 
 __all__ = ["Carry", "Experts", "GateOutput", "ModelError", "MoeBlock", "Route", "SplitModel"]
 
@@ -72,7 +72,7 @@ class SplitModel:
         self._outside: BaseException | None = None
         if not self.blocks:
             raise ModelError(f"{self.name} has no MoE block (experts with a router at 'gate' or 'router')")
-        self.num_experts = _same(self.name, "numbers of experts", [block.num_experts for block in self.blocks])
+        self.num_experts = int(_same(self.name, "numbers of experts", [block.num_experts for block in self.blocks]))
         _same(self.name, "sizes of experts", [tuple(down_of(block.experts).shape) for block in self.blocks])
         self.top_k = self._check_contract()
 
@@ -110,7 +110,7 @@ class SplitModel:
         return output.logits[0], output.past_key_values if use_cache else None
 
     def check_finite(self, logits: Tensor, where: str) -> None:
-        """Raise `NotFinite` for rows of logits without a largest one; -inf, an entry that is masked, is none the less."""
+        """Raise `NotFinite` for rows of logits whose largest is none; -inf is an entry that is masked."""
         if not bool(logits.amax(dim=-1).isfinite().all()):
             raise NotFinite(self.name, where, self.model.dtype)
 
@@ -163,7 +163,7 @@ class SplitModel:
             raise ModelError(f"{self.name}: the experts of {moved[0]} do not obey the router's weights")
         if [gate.layer for gate in seen] != 2 * list(range(len(self.blocks))):
             raise ModelError(f"{self.name}: its MoE blocks do not each run once, in order")
-        return _same(self.name, "numbers of experts a token", [int(gate.indices.shape[1]) for gate in seen])
+        return int(_same(self.name, "numbers of experts a token", [gate.indices.shape[1] for gate in seen]))
 
 
 def _same(model: str, what: str, found: list[Any]) -> Any:

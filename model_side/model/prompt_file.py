@@ -6,7 +6,7 @@ A line has `text`; or `tokens`, a list of token ids; or `messages`, a conversati
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,10 @@ def _prompt(where: str, line: str) -> FilePrompt:
         raise RequestError(FIELD, f"{where}: tokens is no list of token ids, or empty")
     if kind == "messages" and not _is_list(value, lambda item: isinstance(item, dict) and "role" in item):
         raise RequestError(FIELD, f"{where}: messages is no list of objects with role and content, or empty")
-    return FilePrompt(where, **{kind: tuple(value) if isinstance(value, Sequence) and kind != "text" else value})
+    if kind == "text":
+        return FilePrompt(where, text=value)
+    return FilePrompt(where, tokens=tuple(value)) if kind == "tokens" else FilePrompt(where, messages=tuple(value))
 
 
-def _is_list(value: Any, fits: Any) -> bool:
+def _is_list(value: Any, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and bool(value) and all(map(fits, value))

@@ -4,8 +4,8 @@
 - Most return logits [N, E], weights [N, k] and indices [N, k] to their block, which hands them to its experts.
 - Gemma 4's returns probabilities in place of logits; their logarithms rank and weigh the experts as logits would.
 - DBRX's returns logits alone, and a method of the block makes weights and indices of them.
-- Llama 4's returns a weight for each expert [N, E], 0 for those that are not chosen; its block multiplies what goes into
-  the experts by it, and runs all of them.
+- Llama 4's returns a weight for each expert [N, E], 0 for those that are not chosen; its block multiplies what goes
+  into the experts by it, and runs all of them.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def find_blocks(model: nn.Module) -> list[MoeBlock]:
     """All MoE blocks of a model. Raises `ModelError` for experts of another layout, or that no device could have."""
     blocks = []
     for name, module in model.named_modules():
-        experts = getattr(module, "experts", None)
+        experts: Any = getattr(module, "experts", None)
         router = next((getattr(module, key) for key in ROUTER_NAMES if hasattr(module, key)), None)
         if isinstance(experts, nn.Module) and isinstance(router, nn.Module):
             if getattr(experts, "zero_expert_num", 0):
@@ -57,7 +57,7 @@ def find_blocks(model: nn.Module) -> list[MoeBlock]:
                     f"{type(model).__name__}: {name} has experts that compute nothing, and so no device has them"
                 )
             if not hasattr(experts, "num_experts"):
-                experts.num_experts = getattr(experts, "num_routed_experts", None)
+                vars(experts)["num_experts"] = getattr(experts, "num_routed_experts", None)
             if experts.num_experts is None or down_of(experts) is None:
                 raise ModelError(f"{type(model).__name__}: the experts of {name} are not fused into one tensor")
             blocks.append(MoeBlock(name, module, router, experts))
@@ -151,7 +151,8 @@ class _Dense:
         """As the block computes it."""
         scores = hidden.new_zeros(len(hidden), int(self._experts.num_experts)).scatter_add(1, indices, weights)
         routed = hidden.repeat(scores.shape[1], 1) * scores.transpose(0, 1).reshape(-1, 1)
-        return self._forward(routed).reshape(scores.shape[1], -1, hidden.shape[1]).sum(dim=0)
+        answers: Tensor = self._forward(routed)
+        return answers.reshape(scores.shape[1], -1, hidden.shape[1]).sum(dim=0)
 
 
 def _chosen(weights: Tensor, indices: Tensor) -> bool:

@@ -31,8 +31,8 @@ def make_requests(
     """`requests` different prompts, drawn by `seed`.
 
     From the shipped text each prompt is the beginning of a passage; a text file is cut into prompts from end to end.
-    Both have `prompt_tokens` each, among them what `begin` puts before a text. Of a file `.jsonl` each prompt has its own
-    length. What stands in a text is text, also where it is spelled as a control token of the tokenizer is. Raises
+    Both have `prompt_tokens` each, among them what `begin` puts before a text. Of a file `.jsonl` each prompt has its
+    own length. What stands in a text is text, also where it is spelled as a control token of the tokenizer is. Raises
     `RequestError` naming the `workload` field that asks for too much, and `model.path` for a tokenizer that is another
     model's.
     """

@@ -51,16 +51,16 @@ def test_every_matrix_of_a_real_model_is_counted_once_and_by_its_kind(name: str)
     blocks = find_blocks(model)
     shape = msgspec.convert(sizes(model, blocks, 1), ModelShape)
     routed = len(blocks) * shape.experts * shape.expert_matrices * shape.travelling * shape.intermediate
-    at_the_base_station = sum(
-        part.weights for layer in shape.layers for part in (*layer.mixers, *layer.feed_forwards)
-    )
+    at_the_base_station = sum(part.weights for layer in shape.layers for part in (*layer.mixers, *layer.feed_forwards))
     apart = ("A_log", "_bias", "embed_tokens", "embeddings", "lm_head")
     others = sum(
         parameter.numel()
         for parameter_name, parameter in model.named_parameters()
         if parameter.dim() == 1 or any(part in parameter_name for part in apart)
     )
-    routers = sum(parameter.numel() for block in blocks for parameter in block.router.parameters() if parameter.dim() > 1)
+    routers = sum(
+        parameter.numel() for block in blocks for parameter in block.router.parameters() if parameter.dim() > 1
+    )
     assert routed + at_the_base_station + routers + others == model.num_parameters()
     assert model.num_parameters() / 1e9 == pytest.approx(billions, rel=0.01)
     mixers = [mixer for layer in shape.layers for mixer in layer.mixers]

@@ -64,8 +64,8 @@ def test_an_overflow_of_float16_is_called_one():
     model = small_model("mixtral")
     with torch.no_grad():
         model.model.layers[0].mlp.experts.gate_up_proj *= 1e4
+    split = SplitModel(model.to(torch.float16))
     with pytest.raises(RequestError, match="float16 ends at 65504, so take bfloat16 or float32") as caught:
-        split = SplitModel(model.to(torch.float16))
         list(generate(split, serving(split), [REQUEST]))
     assert caught.value.field == "model.dtype"
 
@@ -101,7 +101,9 @@ def test_a_perplexity_beyond_a_float_is_infinite():
 
 def test_what_goes_wrong_within_a_model_is_told_in_its_name():
     split = SplitModel(small_model("mixtral"))
-    with pytest.raises(RequestError, match="MixtralForCausalLM cannot compute decode at position 3: index out of range"):
+    with pytest.raises(
+        RequestError, match="MixtralForCausalLM cannot compute decode at position 3: index out of range"
+    ):
         split.forward(torch.tensor([[500]]), None, "decode at position 3")
 
 

@@ -112,7 +112,9 @@ def reconfigured(folder: Path, **changes: Any) -> None:
         ({"quantization_config": {"quant_method": "my-own"}}, "quantised by 'my-own', which is none of"),
     ],
 )
-def test_a_configuration_of_another_model_is_refused_by_what_differs(folder: Path, changes: dict[str, Any], reason: str):
+def test_a_configuration_of_another_model_is_refused_by_what_differs(
+    folder: Path, changes: dict[str, Any], reason: str
+):
     reconfigured(folder, **changes)
     refused(folder, reason)
 
@@ -157,7 +159,10 @@ def test_a_folders_own_code_is_not_run(folder: Path, tmp_path: Path, monkeypatch
     ("error", "said"),
     [
         (KeyError("weight_map"), "KeyError 'weight_map'"),
-        (ValueError("Couldn't from one of:\n  (1) a file\n  (2) another"), "Couldn't from one of: (1) a file (2) another"),
+        (
+            ValueError("Couldn't from one of:\n  (1) a file\n  (2) another"),
+            "Couldn't from one of: (1) a file (2) another",
+        ),
         (RuntimeError("\x1b[1mBold\x1b[0m words and more words"), "Bold words and more words"),
         (OSError(), "OSError"),
     ],

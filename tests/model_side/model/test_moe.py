@@ -153,8 +153,6 @@ def test_a_dense_model_is_refused_by_name():
         SplitModel(transformers.LlamaForCausalLM(config))
 
 
-
-
 def test_experts_that_do_not_obey_the_weights_are_refused(monkeypatch: pytest.MonkeyPatch):
     model = small_model("mixtral")
     experts = type(model.model.layers[0].mlp.experts)

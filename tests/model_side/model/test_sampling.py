@@ -31,7 +31,9 @@ def test_tokens_come_as_often_as_the_softmax_says(temperature: float):
     assert drawn(Sampling(temperature))[2] == 0
 
 
-@pytest.mark.parametrize(("top_p", "kept"), [(0.1, {1}), (0.6, {1}), (0.7, {1, 3}), (0.9, {1, 3, 0}), (1.0, {0, 1, 3, 4})])
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(0.1, {1}), (0.6, {1}), (0.7, {1, 3}), (0.9, {1, 3, 0}), (1.0, {0, 1, 3, 4})]
+)
 def test_the_nucleus_is_the_fewest_likeliest_that_reach_top_p(top_p: float, kept: set[int]):
     """Of the softmax .084, .618, 0, .227, .051 (to be read off: .618, .845, .929, 1)."""
     probabilities = LOGITS.softmax(dim=0)
