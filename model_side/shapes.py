@@ -19,10 +19,10 @@ class Mixer:
     """What mixes the tokens of a decoder layer: attention, a state-space model, linear attention, a convolution.
 
     `weights`: of its matrices, each of which every new token passes. `pair_operations`: for each pair of a new token
-    and one that it sees, of which there are `window` at most, itself among them (0: all before it). `cache_elements`:
-    kept of each token that is seen. A latent cache is made keys and values by `latent_weights` again, or asked as it is with
-    `latent_pair_operations` for each pair. `state_elements`: read and written by each pass, with `state_operations` for
-    each token.
+    and one that it sees, of which there are `window` at most, itself among them (0: all before it).
+    `cache_elements`: kept of each token that is seen. A latent cache is made keys and values by `latent_weights` again,
+    or asked as it is with `latent_pair_operations` for each pair. `state_elements`: read and written by each pass, with
+    `state_operations` for each token.
     """
 
     weights: int

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Hugging Face MoE model whose routing can be decided from outside, with its arithmetic left alone.
 
-The routers of transformers' MoE models share a contract: they return router logits [N, E], weights [N, k]
-and expert indices [N, k] of N tokens, and the block hands weights and indices to its experts. A forward
-hook on the router may therefore replace both (`model_side.model.routers` has the families that do it
-otherwise). A slot that is left out gets weight 0 and, in place of its expert, another of the token's
-own that stays: so what was left out is not computed, it adds nothing, the other slots are summed in the model's own order, and all by the implementation that the model was loaded
-with. So a routing that changes nothing gives bit for bit what the unmodified model gives, whichever
+The routers of transformers' MoE models share a contract: they return router logits [N, E], weights [N, k] and expert
+indices [N, k] of N tokens, and the block hands weights and indices to its experts. A forward hook on the router may
+therefore replace both (`model_side.model.routers` has the families that do it otherwise). A slot that is left out gets
+weight 0 and, in place of its expert, another of the token's own that stays: so what was left out is not computed, it
+adds nothing, the other slots are summed in the model's own order, and all by the implementation that the model was
+loaded with. So a routing that changes nothing gives bit for bit what the unmodified model gives, whichever
 implementation that is.
 """
 
