@@ -5,8 +5,9 @@ A *wire profile* stands in for a larger model: a small model runs and routes, wh
 operation is counted as if its layers had the profile's sizes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle
+from typing import Any
 
 from bridge.names import meant
 from bridge.network import RequestError
@@ -87,6 +88,11 @@ class ModelShape:
     expert_matrices: int = 3
     latent: int = 0
     layers: tuple[DecoderLayer, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """As plain values; what records had not yet once is left out where it says nothing."""
+        later = {"expert_matrices": 3, "latent": 0, "layers": ()}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     @property
     def travelling(self) -> int:

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +168,7 @@ class Journal:
 
         What is on record already is compared, and raises `Diverged` if it differs.
         """
-        model = {"name": name, "shape": asdict(shape), "probabilities": probabilities}
+        model = {"name": name, "shape": shape.told(), "probabilities": probabilities}
         for key, value in {"model": model, **(record or {})}.items():
             described = json.dumps(value)
             found = self.rows("SELECT value FROM meta WHERE key = ?", key)
