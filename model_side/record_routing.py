@@ -56,9 +56,12 @@ class GateArrays(NamedTuple):
 def gate_arrays(logits: Any, weights: Any, indices: Any) -> GateArrays:
     """The tensors that a router returns, as arrays; probabilities are the softmax of its logits.
 
-    An expert that the router masks, with a logit of -inf, has probability 0.
+    An expert that the router masks, with a logit of -inf, has probability 0. A router that gives probabilities in place
+    of logits, as Gemma 4's, is known by it: logits are never all positive with a sum of 1.
     """
     powers = logits.detach().float().cpu().numpy()
+    if (powers >= 0).all() and np.allclose(powers.sum(axis=1), 1, atol=1e-2):
+        powers = np.log(np.maximum(powers, np.finfo(np.float32).tiny))
     if not np.isfinite(powers.max(axis=1)).all():
         raise Unrecordable("a router does not give finite numbers; take another --dtype, as bfloat16 or float32")
     powers = np.exp(powers - powers.max(axis=1, keepdims=True))

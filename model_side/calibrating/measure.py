@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_side.calibrating.routing import of_routing
 from model_side.calibration import Calibration, Outputs
-from model_side.model.moe import GateOutput, SplitModel
+from model_side.model.moe import GateOutput, ModelError, SplitModel
 from model_side.quality import divergence
 from model_side.routing import Floats
 
@@ -36,6 +36,8 @@ def measure(
     many times as long as any other's. A sequence takes 1 + 2 L passes of the model, in the first of which each layer
     computes all E experts as well. `tell` hears how many tokens are done, of how many.
     """
+    if any(block.runs_all for block in split.blocks):
+        raise ModelError(f"{split.name} runs all its experts at once; to be measured they have to answer one by one")
     layers = [_Layer(block.experts, split.num_experts) for block in split.blocks]
     costs = np.zeros((len(LEFT), len(layers)))
     total = sum(map(len, sequences)) - len(sequences)

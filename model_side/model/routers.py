@@ -44,6 +44,11 @@ class MoeBlock:
         """E."""
         return int(self.experts.num_experts)
 
+    @property
+    def runs_all(self) -> bool:
+        """Whether all experts are run on every token, weighted before, as Llama 4's are."""
+        return type(self.router).__name__ == "Llama4Router"
+
 
 def find_blocks(model: nn.Module) -> list[MoeBlock]:
     """All MoE blocks of a model. Raises `ModelError` for experts of another layout, or that no device could have."""
@@ -120,7 +125,7 @@ class _Dense:
         self._decide = decide
         self._carry = carry
         self._asked: tuple[Tensor, Tensor, Tensor] | None = None
-        self.is_there = type(block.router).__name__ == "Llama4Router"
+        self.is_there = block.runs_all
 
     def fits(self, scores: Tensor, logits: Tensor) -> bool:
         return self.is_there and scores.dim() == 2 and scores.shape == logits.shape and self._top_k > 0

@@ -9,12 +9,14 @@ import transformers
 from torch import Tensor
 
 from bridge.network import RequestError
+from model_side.calibrating.measure import measure
 from model_side.element import Element
 from model_side.model.inference import routed_by
 from model_side.model.model_run import shape_of
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.model.wire import carried_by
 from model_side.model_sizes import down_of
+from model_side.record_routing import gate_arrays
 from model_side.selection import Phase
 from tests.support.base_stations import serving
 from tests.support.small_models import FINE_GRAINED, LATENT_ATTENTION, SIZES, random_prompt
@@ -147,6 +149,27 @@ def test_what_the_router_ranks_by_are_logits(kind: str):
         split.forward(PROMPT, None, "a prompt")
         hook.remove()
         torch.testing.assert_close(gates[0].logits.softmax(dim=-1), given[0])
+
+
+def test_probabilities_are_recorded_as_what_they_are():
+    probabilities = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    found = gate_arrays(probabilities, torch.ones(2, 1), torch.zeros(2, 1, dtype=torch.long)).probabilities
+    assert found == pytest.approx(probabilities.numpy(), abs=1e-6)
+    masked = torch.tensor([[1.0, 2.0, -torch.inf, 0.5]])
+    found = gate_arrays(masked, torch.ones(1, 1), torch.zeros(1, 1, dtype=torch.long)).probabilities
+    assert found == pytest.approx(masked.softmax(dim=-1).numpy())
+
+
+def test_experts_that_are_all_run_at_once_are_not_measured_one_by_one():
+    with pytest.raises(RequestError, match="Llama4ForCausalLM runs all its experts at once"):
+        measure(SplitModel(model_of("llama4_text")), [PROMPT[0].tolist()], "made-up", "made-up")
+
+
+def test_layers_of_different_sizes_are_refused_by_name():
+    model, other = model_of("aria_text"), model_of("aria_text", intermediate_size=48)
+    model.model.layers[1].mlp = other.model.layers[1].mlp
+    with pytest.raises(RequestError, match=r"layers with different sizes of experts: \(8, 64, 32\), \(8, 48, 32\)"):
+        SplitModel(model)
 
 
 def test_what_travels_is_rounded_for_llama_4_too():
