@@ -45,6 +45,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "dots3_note_text": {
         **{"num_local_experts": 8, "n_group": 2, "topk_group": 2, "shared_experts_intermediate_size": 40},
         **{"sliding_window": 8, **FINE_GRAINED, "num_experts_per_tok": 2, **_LATENT},
+        **{"index_n_heads": 2, "index_head_dim": 16, "index_topk": 8, "swa_num_attention_heads": 4, "swa_head_dim": 16},
+        **{"swa_num_key_value_heads": 4, "swa_q_lora_rank": 16, "swa_kv_lora_rank": 16, "swa_qk_nope_head_dim": 8},
+        "swa_v_head_dim": 8,
     },
     "longcat_flash": {
         **{"n_routed_experts": 8, "zero_expert_num": 0, "moe_topk": 2, "expert_ffn_hidden_size": 24},
