@@ -55,7 +55,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
-    device: Annotated[str, Meta(pattern=r"^(cpu|auto|cuda(:\d+)?)$")] = "cpu"
+    device: str = "cpu"
     experts: Literal["memory", "disk"] = "memory"
 
 
@@ -287,6 +287,8 @@ def convert(values: dict[str, Any]) -> Config:
     _check_placement(config)
     if config.model.routing:
         _check_routing(config)
+    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", config.model.device):
+        raise RequestError("model.device", f"{config.model.device!r} is none of cpu, auto, cuda and cuda:N")
     work = config.workload
     if work.top_p < 1 and work.temperature == 0:
         raise RequestError("workload.top_p", "is for tokens that are drawn; give workload.temperature, too")
