@@ -166,6 +166,6 @@ def test_the_documentation_lists_what_holds_for_every_scenario():
 
 
 def test_prompts_that_have_their_own_lengths_are_given_none():
-    with pytest.raises(RequestError, match="each prompt of p.jsonl has its own length; leave it out") as caught:
+    with pytest.raises(RequestError, match=r"each prompt of p\.jsonl has its own length; leave it out") as caught:
         config.load(None, ["workload.text=p.jsonl", "workload.prompt_tokens=32"])
     assert caught.value.field == "workload.prompt_tokens"
