@@ -46,6 +46,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `routing`: a Parquet file that tells how a model routed (docs/runs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
+    `device`: where it computes, "cpu", "cuda", "cuda:N", or "auto" for all GPUs. `experts`: whether they lie in memory
+    or on disk.
     """
 
     path: str = "shipped"
@@ -53,6 +55,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     wire_profile: str = "mixtral-8x7b"
     threads: Count = 1
+    device: str = "cpu"
+    experts: Literal["memory", "disk"] = "memory"
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,20 +127,27 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model is asked: `requests` prompts of `prompt_tokens`, each answered with `new_tokens`.
 
-    `text`: the shipped held-out text, or a UTF-8 text file. Of recorded routing the first `requests` are taken.
+    `text`: the shipped held-out text, a UTF-8 text file, or a file `.jsonl` of prompts that have lengths of their own.
+    Of recorded routing the first `requests` are taken. `begin`: what stands before a text. `stop_at_end`: whether the
+    model's end token ends an answer. `temperature` and `top_p`: how tokens are drawn, 0 for the likeliest.
     """
 
     text: str = "shipped"
     requests: Count = 4
     prompt_tokens: Count = 64
     new_tokens: Count = 16
+    begin: Literal["tokenizer", "bos", "none"] = "tokenizer"
+    stop_at_end: bool = False
+    temperature: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
 class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a run's chance has a seed of its own, as if `seed` were that for it alone.
 
     `radio`: channel, fading, contention, losses, the scenario's own draws. `movement`, `life`, `background`: of
-    `radio.movement` and so on. `prompts`: which are asked. `losses`: which transfers a what-if loses.
+    `radio.movement` and so on. `prompts`: which are asked. `sampling`: which tokens are drawn. `losses`: which
+    transfers a what-if loses.
     """
 
     radio: Seed | None = None
@@ -144,6 +155,7 @@ class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     life: Seed | None = None
     background: Seed | None = None
     prompts: Seed | None = None
+    sampling: Seed | None = None
     losses: Seed | None = None
 
 
@@ -275,6 +287,13 @@ def convert(values: dict[str, Any]) -> Config:
     _check_placement(config)
     if config.model.routing:
         _check_routing(config)
+    if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", config.model.device):
+        raise RequestError("model.device", f"{config.model.device!r} is none of cpu, auto, cuda and cuda:N")
+    work = config.workload
+    if work.top_p < 1 and work.temperature == 0:
+        raise RequestError("workload.top_p", "is for tokens that are drawn; give workload.temperature, too")
+    if work.text.endswith(".jsonl") and work.prompt_tokens != Workload().prompt_tokens:
+        raise RequestError("workload.prompt_tokens", f"each prompt of {work.text} has its own length; leave it out")
     return config
 
 
@@ -315,8 +334,8 @@ def _check_placement(config: Config) -> None:
 def _check_routing(config: Config) -> None:
     """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
     for section, names in (
-        ("model", ("path", "dtype", "threads")),
-        ("workload", ("text", "prompt_tokens", "new_tokens")),
+        ("model", ("path", "dtype", "threads", "device", "experts")),
+        ("workload", ("text", "prompt_tokens", "new_tokens", "begin", "stop_at_end", "temperature", "top_p")),
     ):
         given = getattr(config, section)
         for name in names:

@@ -78,7 +78,7 @@ def run_variants(
         calibration = journal.calibration()
         _check_calibration(calibration, serving)
         fleet = fleet_of(config, serving.shape, len(first.info.devices), near, calibration)
-        journal.describe_model(serving.model, serving.shape, serving.probabilities)
+        journal.describe_model(serving.model, serving.shape, serving.probabilities, serving.record)
     except BaseException:
         first.close()
         raise
@@ -133,10 +133,15 @@ def serving_of(config: Config) -> Serving:
     model, work = config.model, config.workload
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
-    from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+    from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
+    from model_side.model.model_run import Asked, ModelRun  # noqa: PLC0415
+    from model_side.model.sampling import Sampling  # noqa: PLC0415
 
-    asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
-    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality, config.exchange.element)
+    sampling = Sampling(work.temperature, work.top_p, seed_of(config, "sampling"))
+    sizes = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"))
+    asked = Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
+    place = Place(model.device, model.experts)
+    return ModelRun(model.path, model.dtype, model.threads, asked, config.quality, config.exchange.element, place)
 
 
 class Variant:

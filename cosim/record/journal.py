@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -162,18 +161,21 @@ class Journal:
                 ],
             )
 
-    def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
-        """Record whose routing follows, its own sizes, and whether the router's probabilities are known.
+    def describe_model(
+        self, name: str, shape: ModelShape, probabilities: bool, record: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record whose routing follows, its own sizes, whether the router's probabilities are known, and `record`.
 
-        Where that is on record, compares it, and raises `Diverged` if it differs.
-        """
-        described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
-        found = self.rows("SELECT value FROM meta WHERE key = 'model'")
-        if found and json.loads(found[0][0]) != json.loads(described):
-            raise Diverged(f"meta, key model: recorded was {found[0][0]}, now came {described}")
-        if not found and not self._reads_only:
-            with self._transaction():
-                self._describe("model", described)
+        Compares what is on record already, and raises `Diverged` if it differs."""
+        model = {"name": name, "shape": shape.told(), "probabilities": probabilities}
+        for key, value in {"model": model, **(record or {})}.items():
+            described = json.dumps(value)
+            for (was,) in (found := self.rows("SELECT value FROM meta WHERE key = ?", key)):
+                if json.loads(was) != json.loads(described):
+                    raise Diverged(f"meta, key {key}: recorded was {was:.1000}, now came {described:.1000}")
+            if not found and not self._reads_only:
+                with self._transaction():
+                    self._describe(key, described)
 
     def describe_nearness(self, seconds_a_byte: Sequence[float | None]) -> None:
         """Record how near the devices were when the experts were placed."""

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Greedy generation over the base station, in lockstep with the unmodified model.
+"""Generation over the base station, in lockstep with the unmodified model.
 
 The reference has the same weights and is fed the same tokens, through a KV cache of its own and outside
 `SplitModel.routed`. What differs between the two is what the links did.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.moe import Carry, GateOutput, Route, SplitModel
+from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.wire import carried_by
 from model_side.quality import compare
 from model_side.record_routing import gate_arrays
@@ -53,40 +53,49 @@ def generate(
     requests: Iterable[Request],
     reference: bool = True,
     element: Element = Element.OWN,
+    sampling: Sampling = GREEDY,
+    ends: Collection[int] = (),
 ) -> Iterator[TokenRecord]:
-    """Generate greedily, request after request, and yield each token as soon as it is there.
+    """Generate, request after request, and yield each token as soon as it is there.
 
-    What devices are sent and send back is rounded to `element`. Always generates `new_tokens`: no token ends a request
-    early, so that every run of a workload has the same number of exchanges.
+    What devices are sent and send back is rounded to `element`. A token of `ends` ends its request; without them every
+    request has its `new_tokens`, so that every run of a workload has the same number of exchanges. Raises as
+    `SplitModel.forward`.
     """
     carry = carried_by(base_station, element, split.model.dtype)
     for number, request in enumerate(requests):
-        yield from _serve(split, base_station, carry, number, request, reference)
+        yield from _serve(split, base_station, carry, number, request, reference, sampling, ends)
 
 
 def _serve(
-    split: SplitModel, base_station: BaseStation, carry: Carry | None, number: int, request: Request, reference: bool
+    split: SplitModel,
+    base_station: BaseStation,
+    carry: Carry | None,
+    number: int,
+    request: Request,
+    reference: bool,
+    sampling: Sampling,
+    ends: Collection[int],
 ) -> Iterator[TokenRecord]:
     tokens = torch.tensor([request.prompt], device=split.model.device)
     cache = reference_cache = None
     position = 0
     for _ in range(request.new_tokens):
         phase = Phase.DECODE if position else Phase.PREFILL
+        what = f"{phase.value} at position {position} of request {number}"
         start_ns = base_station.begin(phase, number, position)
         with split.routed(routed_by(base_station), carry):
-            logits, cache = _forward(split.model, tokens, cache)
+            logits, cache = split.forward(tokens, cache, what)
         end_ns = base_station.finish()
         quality = None
         if reference:
-            reference_logits, reference_cache = _forward(split.model, tokens, reference_cache)
+            reference_logits, reference_cache = split.forward(
+                tokens, reference_cache, f"{what} in the unmodified model"
+            )
             quality = compare(logits, reference_logits, tokens[0])
         position += tokens.shape[1]
-        tokens = logits[-1:].argmax(dim=-1, keepdim=True)
-        yield TokenRecord(number, position, int(tokens), start_ns, end_ns, quality)
-
-
-@torch.inference_mode()
-def _forward(model: Any, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
-    """Logits [N, V] of `tokens` [1, N] after what `cache` holds, and the cache grown by them."""
-    output = model(input_ids=tokens, past_key_values=cache, use_cache=True)
-    return output.logits[0], output.past_key_values
+        token = sampling.next(logits[-1], number, position)
+        tokens = tokens.new_tensor([[token]])
+        yield TokenRecord(number, position, token, start_ns, end_ns, quality)
+        if token in ends:
+            return

@@ -29,6 +29,7 @@ FLOORS = {
         ["catalogue", "__main__"],
     ],
     "model_side": [
+        ["model_sizes"],
         ["quality", "record_routing", "routing", "shapes"],
         ["calibration", "element", "energy", "placement", "prediction"],
         ["placing", "selection"],
