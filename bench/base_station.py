@@ -27,7 +27,7 @@ from model_side.placement import place
 from model_side.policies import POLICIES, make_policy
 from model_side.prediction.shared import Shared
 from model_side.selection import Phase
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 
 REPEATS = 1000
 

@@ -15,7 +15,7 @@ from cosim.config import load
 from cosim.experiment import run
 from cosim.results.summary import VariantSummary, summarise
 from model_side.element import Element, wire_format
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 
 SEEDS = (1, 2, 3)
 TEXT = ["workload.requests=112", "workload.prompt_tokens=256", "workload.new_tokens=1", "exchange.deadline_s=60"]

@@ -48,7 +48,7 @@ from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
 from model_side.record_routing import GateArrays, RoutingWriter
 from model_side.routing_replay import RoutingReplay
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 
 DEVICES = 8
 AIM_TOKEN_LAYERS_PER_S = 1e6

@@ -28,7 +28,7 @@ from model_side.model.model_folder import (
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
-from model_side.shapes import OWN, WIRE_PROFILES
+from model_side.wire_profiles import OWN, check_wire_profile
 
 _CHARACTERS_A_TOKEN = 16
 """More than any text needs; a text that is so long need not be counted."""
@@ -48,10 +48,8 @@ def check(config: Config) -> None:
     _check_hardware(config)
     for step in (step for policy in made for step in policy.steps if step.needs_joules):
         _check_powers(config, step.name)
-    if config.model.wire_profile not in (OWN, *WIRE_PROFILES):
-        there = (OWN, *WIRE_PROFILES)
-        hint = meant(config.model.wire_profile, there)
-        raise RequestError("model.wire_profile", f"{config.model.wire_profile!r} is none of {', '.join(there)}{hint}")
+    if config.model.wire_profile != OWN:
+        check_wire_profile(config.model.wire_profile)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
 

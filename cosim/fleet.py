@@ -26,7 +26,8 @@ from model_side.placement import FIELD, LAYERS, Placement, place, place_layers
 from model_side.placing import in_proportion, ranked, replicated
 from model_side.routing import Floats
 from model_side.routing_trace import RoutingTrace
-from model_side.shapes import ModelShape, wire_shape
+from model_side.shapes import ModelShape
+from model_side.wire_profiles import wire_shape
 
 ROUTING = "placement.routing"
 

@@ -61,7 +61,40 @@ def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "")
         "expert_matrices": sum(parameter.numel() for parameter in matrices) // (count * width * inner),
         "latent": 0 if width == hidden else width,
         "layers": layers,
+        "tied": _is_tied(model),
     }
+
+
+def dense_sizes(model: Any, stored_dtype: str = "") -> dict[str, Any]:
+    """Those of a model without experts; None of `model_side.shapes.ModelShape` that only they have is other than 0."""
+    config = model.config.get_text_config()
+    count, hidden = int(config.num_hidden_layers), int(config.hidden_size)
+    stacks = (module for name, module in model.named_modules() if type(module).__name__ == "ModuleList")
+    layers = [_layer(layer, None, config, at) for at, layer in enumerate(next(each for each in stacks if len(each) == count))]
+    heads = _figure(config, "num_attention_heads")
+    feeds = [feed["inner"] for layer in layers for feed in layer["feed_forwards"]]
+    return {
+        "hidden": hidden,
+        "intermediate": 0,
+        "heads": heads,
+        "kv_heads": _figure(config, "num_key_value_heads") or heads,
+        "head_dim": _figure(config, "head_dim") or (hidden // heads if heads else 0),
+        "vocab": int(config.vocab_size),
+        "element_bytes": ELEMENT_BYTES.get(stored_dtype) or next(model.parameters()).element_size(),
+        "decoder_layers": count,
+        "moe_layers": [],
+        "experts": 0,
+        "top_k": 0,
+        "dense_intermediate": feeds[0] if feeds else 0,
+        "layers": layers,
+        "tied": _is_tied(model),
+    }
+
+
+def _is_tied(model: Any) -> bool:
+    """Whether the head has the embeddings' matrix, if there is a head."""
+    head = model.get_output_embeddings()
+    return head is not None and head.weight is model.get_input_embeddings().weight
 
 
 def down_of(experts: Any) -> Any:

@@ -1,18 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sizes of a model that decide its bytes on the air and its work on BS and devices.
+"""The sizes of a model that decide its bytes on the air and its work on BS and devices."""
 
-A *wire profile* stands in for a larger model: a small model runs and routes, while every byte and every
-operation is counted as if its layers had the profile's sizes.
-"""
-
-from dataclasses import asdict, dataclass, replace
-from itertools import cycle
+from dataclasses import asdict, dataclass
 from typing import Any
-
-from bridge.names import meant
-from bridge.network import RequestError
-
-OWN = "own"
 
 
 @dataclass(frozen=True)
@@ -51,6 +41,11 @@ class DecoderLayer:
     mixers: tuple[Mixer, ...] = ()
     feed_forwards: tuple[FeedForward, ...] = ()
 
+    @property
+    def parts(self) -> tuple[Mixer | FeedForward, ...]:
+        """All of it."""
+        return (*self.mixers, *self.feed_forwards)
+
 
 def grouped_query(hidden: int, heads: int, kv_heads: int, head_dim: int) -> Mixer:
     """Grouped-query attention: query, key, value and output projections, a product of queries and keys and one with
@@ -61,7 +56,7 @@ def grouped_query(hidden: int, heads: int, kv_heads: int, head_dim: int) -> Mixe
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a decoder-only MoE model.
+    """Sizes of a decoder-only model, by default one with experts; a dense one has no `moe_layers` and 0 experts.
 
     `hidden`, `heads`, `kv_heads`, `head_dim`, `vocab`: as in the model's configuration. `intermediate`:
     of one routed expert, which has `expert_matrices` matrices (two, or three with a gate). `latent`: elements of what
@@ -69,7 +64,7 @@ class ModelShape:
     state, weight or KV cache. `decoder_layers`: all of them; `moe_layers`: the indices of those with experts.
     `experts`, `top_k`: of each MoE layer. `layers`: each decoder layer's work; if there are none, all have
     grouped-query attention, and feed-forward networks of `shared_intermediate` beside the experts (0 if none) or of
-    `dense_intermediate` in place of them.
+    `dense_intermediate` in place of them. `tied`: whether the head's matrix is that of the embeddings.
     """
 
     hidden: int
@@ -88,10 +83,19 @@ class ModelShape:
     expert_matrices: int = 3
     latent: int = 0
     layers: tuple[DecoderLayer, ...] = ()
+    tied: bool = False
+
+    @property
+    def weights(self) -> int:
+        """Of all its matrices; norms and biases are not counted."""
+        parts = [part for layer in map(self.layer, range(self.decoder_layers)) for part in layer.parts]
+        expert = self.expert_matrices * self.travelling * self.intermediate
+        routed = len(self.moe_layers) * self.experts * (expert + self.hidden)
+        return sum(part.weights for part in parts) + routed + self.vocab * self.hidden * (1 if self.tied else 2)
 
     def told(self) -> dict[str, Any]:
         """As plain values; what records had not yet once is left out where it says nothing."""
-        later = {"expert_matrices": 3, "latent": 0, "layers": ()}
+        later = {"expert_matrices": 3, "latent": 0, "layers": (), "tied": False}
         return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     @property
@@ -119,51 +123,3 @@ class ModelShape:
         """
         bounds = (-1, *self.moe_layers, self.decoder_layers - 1)
         return tuple(map(self.layer, range(bounds[layer] + 1, bounds[layer + 1] + 1)))
-
-
-# Sizes: config.json of mistralai/Mixtral-8x7B-v0.1, bfloat16.
-WIRE_PROFILES = {
-    "mixtral-8x7b": ModelShape(
-        hidden=4096,
-        intermediate=14336,
-        heads=32,
-        kv_heads=8,
-        head_dim=128,
-        vocab=32000,
-        element_bytes=2,
-        decoder_layers=32,
-        moe_layers=tuple(range(32)),
-        experts=8,
-        top_k=2,
-        dense_intermediate=14336,
-    ),
-}
-
-
-def wire_shape(name: str, own: ModelShape) -> ModelShape:
-    """The shape that bytes and work are counted with: `own`, or a profile with the layers and experts of `own`.
-
-    Raises `RequestError` naming `model.wire_profile` for a name that is neither `own` nor a known profile.
-    """
-    if name == OWN:
-        return own
-    if name not in WIRE_PROFILES:
-        there = (OWN, *WIRE_PROFILES)
-        raise RequestError("model.wire_profile", f"{name!r} is none of {', '.join(there)}{meant(name, there)}")
-    profile = WIRE_PROFILES[name]
-    return replace(
-        profile,
-        layers=_laid_on(profile, own) if profile.layers else (),
-        decoder_layers=own.decoder_layers,
-        moe_layers=own.moe_layers,
-        experts=own.experts,
-        top_k=own.top_k,
-    )
-
-
-def _laid_on(profile: ModelShape, own: ModelShape) -> tuple[DecoderLayer, ...]:
-    """The profile's layers in the order of `own`: those with experts and those without in turn, each from the first."""
-    with_experts = [profile.layers[at] for at in profile.moe_layers]
-    others = [layer for at, layer in enumerate(profile.layers) if at not in profile.moe_layers] or with_experts
-    turns = {True: cycle(with_experts), False: cycle(others)}
-    return tuple(next(turns[at in own.moe_layers]) for at in range(own.decoder_layers))

@@ -12,7 +12,7 @@ from model_side.policies import make_policy
 from model_side.prediction import Prediction, Radiated
 from model_side.routing import Gate
 from model_side.selection import DeviceWork, Phase
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 from tests.support.fixed_network import FixedNetwork
 from tests.support.times import FixedTimes
 

@@ -17,7 +17,8 @@ from model_side.model.model_run import shape_of
 from model_side.model.moe import SplitModel
 from model_side.model.routers import find_blocks
 from model_side.model_sizes import sizes
-from model_side.shapes import WIRE_PROFILES, DecoderLayer, Mixer, ModelShape, wire_shape
+from model_side.shapes import DecoderLayer, Mixer, ModelShape
+from model_side.wire_profiles import WIRE_PROFILES, wire_shape
 from tests.support.small_models import SIZES, small_model
 
 NEMOTRON_3_NANO = {

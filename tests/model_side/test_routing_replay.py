@@ -25,7 +25,7 @@ from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
 from model_side.routing_replay import RoutingReplay
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 from tests.support.cosim_process import cosim
 from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import SHAPE, make_rows, write_rows

@@ -31,7 +31,7 @@ FLOORS = {
     "model_side": [
         ["model_sizes"],
         ["quality", "record_routing", "routing", "shapes"],
-        ["calibration", "element", "energy", "placement", "prediction"],
+        ["calibration", "element", "energy", "placement", "prediction", "wire_profiles"],
         ["placing", "selection"],
         ["exchange", "hardware"],
         ["policies"],
@@ -46,7 +46,8 @@ FLOORS = {
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],
-        ["calibration", "doctor", "report", "variant"],
+        ["baseline", "calibration", "doctor", "models", "report"],
+        ["variant"],
         ["experiment"],
         ["cli"],
     ],

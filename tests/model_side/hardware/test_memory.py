@@ -8,7 +8,7 @@ from cosim.config import Config
 from model_side.hardware.memory import check_memory, expert_bytes, room
 from model_side.hardware.profiles import PROFILES
 from model_side.placement import place
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 
 MIXTRAL = WIRE_PROFILES["mixtral-8x7b"]
 WEIGHTS = 3 * 4096 * 14336

@@ -23,7 +23,7 @@ from model_side.prediction.line import Line
 from model_side.quality import compare, pool
 from model_side.selection import Phase
 from model_side.serving import TokenRecord
-from model_side.shapes import wire_shape
+from model_side.wire_profiles import wire_shape
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import FAMILIES, random_prompt, small_model
 

@@ -17,7 +17,7 @@ from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
 from model_side.selection import Phase
-from model_side.shapes import wire_shape
+from model_side.wire_profiles import wire_shape
 from tests.support.fixed_network import FixedNetwork
 
 
