@@ -20,6 +20,7 @@ from model_side.model.model_folder import (
     SHIPPED,
     SHIPPED_PROMPTS,
     Described,
+    ModelError,
     check_model,
     check_tokenizer,
     folder_of,
@@ -28,7 +29,7 @@ from model_side.model.model_folder import (
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
-from model_side.wire_profiles import OWN, check_wire_profile
+from model_side.wire_profiles import OWN, check_baseline_profile, check_wire_profile
 
 _CHARACTERS_A_TOKEN = 16
 """More than any text needs; a text that is so long need not be counted."""
@@ -50,6 +51,10 @@ def check(config: Config) -> None:
         _check_powers(config, step.name)
     if config.model.wire_profile != OWN:
         check_wire_profile(config.model.wire_profile)
+    if config.model.baseline_profile:
+        check_baseline_profile(config.model.baseline_profile)
+    if config.model.baseline:
+        _check_baseline(config.model.baseline)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
 
@@ -114,6 +119,19 @@ def _check_routing(config: Config) -> Described:
 
     _, shape = RoutingTrace.describe(Path(config.model.routing).expanduser())
     return Described(shape.experts)
+
+
+def _check_baseline(path: str) -> None:
+    folder = folder_of(path)
+    if folder is None:
+        return
+    try:
+        described = check_model(folder, dense=True)
+        check_tokenizer(folder)
+    except ModelError as error:
+        raise RequestError("model.baseline", error.reason) from None
+    if described.experts is not None and described.experts > 1:
+        raise RequestError("model.baseline", f"{path} has experts; a baseline is a dense model, which is served whole")
 
 
 def _check_model(config: Config) -> Described:

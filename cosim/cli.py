@@ -55,6 +55,9 @@ Networks = Annotated[
     list[str] | None,
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
+Baseline = Annotated[
+    str | None, typer.Option(metavar="PATH", help="A dense model beside it, served whole at the base station.")
+]
 PolicyName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
 ]
@@ -67,6 +70,7 @@ def run(
     settings: Settings = None,
     policy: Policies = None,
     network: Networks = None,
+    baseline: Baseline = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
     listen: Annotated[
@@ -92,7 +96,7 @@ def run(
     if or_resume and (out is None or listen):
         raise RequestError("--or-resume", "needs --out, the run's folder" if out is None else "leave --listen away")
     terminal = console()
-    experiment = configuration.load(config, settings or [], policy, scenario, network)
+    experiment = configuration.load(config, settings or [], policy, scenario, network, baseline)
     folder = out or dated_folder(Path("runs"))
     if or_resume:
         match state(folder, experiment):

@@ -38,6 +38,8 @@ NS3_SEEDS = ("radio", "movement", "life", "background")
 """Of the random choices, those of ns-3."""
 WHAT_IF = "what-if"
 """The network of a run that was answered from the record of another; not to be asked for but by `changed`."""
+NO_NETWORK, DENSE = "none", "dense"
+"""Network and policy of a dense baseline, which the base station serves whole."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +49,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.
     `threads`: CPU threads of PyTorch; their number can change the last bits of a sum, so it is not the machine's.
     `device`: where it computes, "cpu", "cuda", "cuda:N", or "auto" for all GPUs. `experts`: whether they lie in memory
-    or on disk.
+    or on disk. `baseline`: a dense model beside it, which the base station serves whole, as `path`; "" for none.
+    `baseline_profile`: whose sizes count for that, by default `own` beside `wire_profile = "own"`, else Llama 2 70B's.
     """
 
     path: str = "shipped"
@@ -57,6 +60,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Count = 1
     device: str = "cpu"
     experts: Literal["memory", "disk"] = "memory"
+    baseline: str = ""
+    baseline_profile: str = ""
 
 
 class Placement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,12 +101,13 @@ class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class BaseStation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base station's hardware, which computes attention, gate and language-model head.
 
-    `compute_w`, `amplifier_efficiency`: as of the devices. `transmit_w`: what its radio draws for a device while that
+    `boards`: how many of it there are, over which a dense baseline may be spread. `compute_w`, `amplifier_efficiency`: as of the devices. `transmit_w`: what its radio draws for a device while that
     one's downlink is under way.
     """
 
     hardware: str = "nvidia-l4"
     weight_bits: Literal[4, 8, 16, 32] = 16
+    boards: Count = 1
     compute_w: ProfilePower = "profile"
     transmit_w: RadioPower = "unknown"
     amplifier_efficiency: Efficiency = "included"
@@ -218,11 +224,12 @@ def load(
     policies: Sequence[str] | None = None,
     scenario: str | None = None,
     networks: Sequence[str] | None = None,
+    baseline: str | None = None,
 ) -> Config:
     """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
 
     What a TOML file would give may be given as it is, and a `Config` likewise. A setting's value is read as TOML, or
-    as a string if it is none. `policies`, the radio's `scenario` and `networks` go over both. Raises `RequestError`
+    as a string if it is none. `policies`, the radio's `scenario`, `networks` and the model's `baseline` go over both. Raises `RequestError`
     naming the field.
     """
     values = _plain(source)
@@ -235,6 +242,8 @@ def load(
         values["networks"] = list(networks)
     if scenario is not None:
         _lay_over(values, "radio.scenario", scenario)
+    if baseline is not None:
+        _lay_over(values, "model.baseline", baseline)
     config = convert(values)
     if WHAT_IF in config.networks:
         raise RequestError("networks", "a what-if is asked of a recorded run: cosim replay RUN --policy …")
@@ -334,7 +343,7 @@ def _check_placement(config: Config) -> None:
 def _check_routing(config: Config) -> None:
     """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
     for section, names in (
-        ("model", ("path", "dtype", "threads", "device", "experts")),
+        ("model", ("path", "dtype", "threads", "device", "experts", "baseline")),
         ("workload", ("text", "prompt_tokens", "new_tokens", "begin", "stop_at_end", "temperature", "top_p")),
     ):
         given = getattr(config, section)

@@ -29,7 +29,7 @@ from cosim.networks.source import Source
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.screen.display import Display, Silence
 from cosim.seeds import seed_of
-from cosim.variant import run_variants, serving_of
+from cosim.variant import run_variants, serving_of, variant_count
 
 _VERSIONED = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
 _VERSIONED_MODEL = ("torch", "transformers", "tokenizers")
@@ -127,7 +127,7 @@ def replay(folder: Path | str, *, display: Display = _SILENCE) -> None:
             config = convert(journal.config)
             check(config)
             run_variants(config, journal, {}, display, partial(serving_of, config))
-            journal.hold_variants(len(config.policies) * len(config.networks))
+            journal.hold_variants(variant_count(config))
         if parts:
             raise Diverged(f"{folder}: changed since the run came to its end: {', '.join(parts)}")
 

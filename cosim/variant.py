@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The variants of a run, one after another: each policy on each network, always with the same seed.
 
-They are numbered so: network after network in the order given, and on each policy after policy.
+They are numbered so: network after network in the order given, and on each policy after policy; a dense baseline last.
 """
 
 import itertools
@@ -9,9 +9,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.network import NS_PER_S, NetworkInfo, RequestError
+from cosim.baseline import Baseline, baseline_of, run_baseline
 from cosim.checks import check_devices
 from cosim.config import WHAT_IF, Config
 from cosim.fleet import Fleet, fleet_of, nearness
@@ -27,10 +30,20 @@ from model_side.calibration import Calibration, NoTable
 from model_side.exchange import LayerExchange
 from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
-from model_side.quality import GateProxy, PassQuality
+from model_side.quality import GateProxy, PassQuality, TextQuality
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.serving import Serving
+
+if TYPE_CHECKING:
+    from model_side.model.model_run import Asked
+
+Quality = PassQuality | TextQuality | GateProxy
+
+
+def variant_count(config: Config) -> int:
+    """How many variants a run has: a dense baseline, if there is one, is the last."""
+    return len(config.policies) * len(config.networks) + bool(config.model.baseline)
 
 
 def run_variants(
@@ -41,6 +54,30 @@ def run_variants(
     serve: Callable[[], Serving],
 ) -> None:
     """Run what is not finished; without `sources`, all of it on the record alone."""
+    if not config.model.baseline:
+        _run_policies(config, journal, sources, display, serve)
+        return
+
+    @cache
+    def both() -> tuple[Serving, Baseline]:
+        serving = serve()
+        return serving, baseline_of(config, serving, asked_of(config))
+
+    _run_policies(config, journal, sources, display, lambda: both()[0])
+    number = variant_count(config)
+    if not sources or not journal.is_finished(number):
+        costs = run_baseline(config, both()[1], number, journal, display)
+        if sources:
+            journal.add_costs(number, costs)
+
+
+def _run_policies(
+    config: Config,
+    journal: Journal,
+    sources: Mapping[str, Source],
+    display: Display,
+    serve: Callable[[], Serving],
+) -> None:
     source = "routing" if config.model.routing else "model"
     display.say(f"starting ns-3 and loading the {source}" if "live" in sources else f"loading the {source}")
     began_s = time.perf_counter()
@@ -134,14 +171,22 @@ def serving_of(config: Config) -> Serving:
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
     from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
-    from model_side.model.model_run import Asked, ModelRun  # noqa: PLC0415
-    from model_side.model.sampling import Sampling  # noqa: PLC0415
+    from model_side.model.model_run import ModelRun  # noqa: PLC0415
 
-    sampling = Sampling(work.temperature, work.top_p, seed_of(config, "sampling"))
-    sizes = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"))
-    asked = Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
+    asked = asked_of(config)
     place = Place(model.device, model.experts)
     return ModelRun(model.path, model.dtype, model.threads, asked, config.quality, config.exchange.element, place)
+
+
+def asked_of(config: Config) -> "Asked":
+    """What a model is asked."""
+    from model_side.model.model_run import Asked  # noqa: PLC0415
+    from model_side.model.sampling import Sampling  # noqa: PLC0415
+
+    work = config.workload
+    sampling = Sampling(work.temperature, work.top_p, seed_of(config, "sampling"))
+    sizes = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"))
+    return Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
 
 
 class Variant:
@@ -198,7 +243,7 @@ class Variant:
         layers = len(self._serving.shape.moe_layers)
         self._display.begin(self._title, self._network.info, self._serving.exchanges, layers)
         began_s = time.perf_counter()
-        passes: dict[int, list[PassQuality | GateProxy]] = {}
+        passes: dict[int, list[Quality]] = {}
         for token in self._serving.serve(self.base_station):
             with self._cost("journal and display"):
                 self._journal.add_token(self._number, token)
@@ -232,7 +277,7 @@ class Variant:
         self._costs[part] += time.perf_counter() - began_s
 
 
-def _metrics(passes: Sequence[PassQuality | GateProxy]) -> dict[str, float]:
+def _metrics(passes: Sequence[Quality]) -> dict[str, float]:
     """The sums of quality, or of its proxy, over a request's passes, as the journal keeps them."""
     names = type(passes[0]).__dataclass_fields__
     return {name: float(sum(getattr(part, name) for part in passes)) for name in names}

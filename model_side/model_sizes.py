@@ -66,11 +66,14 @@ def sizes(model: Any, blocks: Sequence[Any], top_k: int, stored_dtype: str = "")
 
 
 def dense_sizes(model: Any, stored_dtype: str = "") -> dict[str, Any]:
-    """Those of a model without experts; None of `model_side.shapes.ModelShape` that only they have is other than 0."""
+    """Those of a model without experts. Raises `ValueError` for one whose decoder layers are not to be found."""
     config = model.config.get_text_config()
     count, hidden = int(config.num_hidden_layers), int(config.hidden_size)
-    stacks = (module for name, module in model.named_modules() if type(module).__name__ == "ModuleList")
-    layers = [_layer(layer, None, config, at) for at, layer in enumerate(next(each for each in stacks if len(each) == count))]
+    stacks = (module for module in model.modules() if type(module).__name__ == "ModuleList" and len(module) == count)
+    decoder = next(stacks, None)
+    if decoder is None:
+        raise ValueError(f"{type(model).__name__} has no list of {count} decoder layers")
+    layers = [_layer(layer, None, config, at) for at, layer in enumerate(decoder)]
     heads = _figure(config, "num_attention_heads")
     feeds = [feed["inner"] for layer in layers for feed in layer["feed_forwards"]]
     return {

@@ -29,8 +29,17 @@ class PassQuality:
 
 
 @dataclass(frozen=True)
+class TextQuality:
+    """One forward pass of a model that is compared with none: the part of `PassQuality` that the prompt alone tells."""
+
+    scored: int
+    nll_nats: float
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Quality over many passes. Perplexities are None where no prompt had a second token."""
+    """Quality over many passes. Perplexities are None where no prompt had a second token, that of the reference also
+    where there is none; `agreement` and `mean_kl_nats` are NaN then."""
 
     perplexity: float | None
     reference_perplexity: float | None
@@ -67,6 +76,12 @@ def compare(logits: "Tensor", reference: "Tensor", tokens: "Tensor") -> PassQual
     )
 
 
+def score(logits: "Tensor", tokens: "Tensor") -> TextQuality:
+    """Of `logits` [N, V], after reading `tokens` [N]."""
+    log_p = logits[:-1].double().log_softmax(dim=-1)
+    return TextQuality(len(tokens) - 1, -float(log_p.gather(1, tokens[1:, None]).sum()))
+
+
 def divergence(log_p: "Tensor", log_q: "Tensor") -> "Tensor":
     """The terms of D(p || q) in nats, of logarithms of probabilities; those with p = 0 are 0, whatever q is.
 
@@ -81,6 +96,14 @@ def perplexity(nll_nats: float, tokens: int) -> float:
         return math.exp(nll_nats / tokens)
     except OverflowError:
         return math.inf
+
+
+def pool_text(passes: Iterable[TextQuality]) -> Quality:
+    """The quality over all `passes` of a model that is compared with none."""
+    passes = list(passes)
+    scored = sum(part.scored for part in passes)
+    found = perplexity(sum(part.nll_nats for part in passes), scored) if scored else None
+    return Quality(found, None, math.nan, math.nan)
 
 
 def pool(passes: Iterable[PassQuality]) -> Quality | None:

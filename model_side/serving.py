@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model_side.base_station import BaseStation
-from model_side.quality import GateProxy, PassQuality
+from model_side.quality import GateProxy, PassQuality, TextQuality
 from model_side.shapes import ModelShape
 
 
@@ -16,7 +16,7 @@ class TokenRecord:
 
     It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
     `quality` compares the forward pass that gave it with the unmodified model, where that was asked for;
-    where no model ran, it holds a proxy.
+    where no model ran, it holds a proxy, and where there is none to compare with, what the text alone tells.
     """
 
     request: int
@@ -24,7 +24,7 @@ class TokenRecord:
     token_id: int
     start_ns: int
     end_ns: int
-    quality: PassQuality | GateProxy | None
+    quality: PassQuality | TextQuality | GateProxy | None
 
 
 class Serving(Protocol):

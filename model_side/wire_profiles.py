@@ -77,16 +77,12 @@ def _gpt_oss_20b() -> ModelShape:
 
 
 PUBLISHED = {
-    "mixtral-8x7b": Published(
-        "mistralai/Mixtral-8x7B-v0.1", _moe(4096, 14336, (32, 8, 128), 32000, 32, (8, 2), 14336)
-    ),
+    "mixtral-8x7b": Published("mistralai/Mixtral-8x7B-v0.1", _moe(4096, 14336, (32, 8, 128), 32000, 32, (8, 2), 14336)),
     "mixtral-8x22b": Published(
         "mistralai/Mixtral-8x22B-Instruct-v0.1", _moe(6144, 16384, (48, 8, 128), 32768, 56, (8, 2), 16384)
     ),
     "qwen3-30b-a3b": Published("Qwen/Qwen3-30B-A3B", _moe(2048, 768, (32, 4, 128), 151936, 48, (128, 8), 6144)),
-    "olmoe-1b-7b": Published(
-        "allenai/OLMoE-1B-7B-0924", _moe(2048, 1024, (16, 16, 128), 50304, 16, (64, 8), 8 * 1024)
-    ),
+    "olmoe-1b-7b": Published("allenai/OLMoE-1B-7B-0924", _moe(2048, 1024, (16, 16, 128), 50304, 16, (64, 8), 8 * 1024)),
     "deepseek-v2-lite": Published("deepseek-ai/DeepSeek-V2-Lite", _deepseek_v2_lite()),
     "gpt-oss-20b": Published("openai/gpt-oss-20b", _gpt_oss_20b()),
     "llama-2-7b": Published("meta-llama/Llama-2-7b-hf", _dense(4096, 11008, (32, 32, 128), 32000, 32)),

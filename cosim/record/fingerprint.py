@@ -36,6 +36,8 @@ def _described(db: sqlite3.Connection, variant: int | None) -> list[tuple[str, A
     for key, text in db.execute("SELECT key, value FROM meta ORDER BY key"):
         if key in (SEAL, *PLACES) or (key == "calibration" and variant is not None):  # whose digest is in `variants`
             continue
+        if key == "baseline" and variant is not None and not _is_baseline(db, variant):
+            continue
         try:
             value = json.loads(text)
         except ValueError:
@@ -52,7 +54,13 @@ def _of_variant(db: sqlite3.Connection, config: dict[str, Any], variant: int) ->
     """The configuration as if the variant were the whole run."""
     policy, network = db.execute("SELECT policy, network FROM variants WHERE variant = ?", [variant]).fetchone()
     options = {name: value for name, value in config.get("policy", {}).items() if name == policy}
+    if not _is_baseline(db, variant) and "model" in config:
+        config = {**config, "model": {**config["model"], "baseline": "", "baseline_profile": ""}}
     return {**config, "policies": [policy], "networks": [network], "policy": options}
+
+
+def _is_baseline(db: sqlite3.Connection, variant: int) -> bool:
+    return db.execute("SELECT network FROM variants WHERE variant = ?", [variant]).fetchone() == ("none",)
 
 
 def _placeless(value: Any) -> Any:

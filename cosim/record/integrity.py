@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from bridge.network import RequestError, Status, Wait
-from cosim.config import NETWORKS, WHAT_IF, Config
+from cosim.config import NETWORKS, NO_NETWORK, WHAT_IF, Config
+from cosim.record import baseline_meta
 from cosim.record.channel_row import ROW
 from cosim.record.fingerprint import SEAL
 from cosim.record.provenance import Made
@@ -54,6 +55,7 @@ _META: dict[str, Any] = {
     "made": Made,
     "prompts": list[list[int]],
     "weights": _WeightsMeta,
+    baseline_meta.KEY: baseline_meta.BaselineMeta,
     SEAL: dict[str, str],
     "migrated": _MigratedMeta,
 }
@@ -80,7 +82,7 @@ _FAULTS = {
     "variants": {
         "variant is below 1": "variant < 1",
         "begin_ns is below 0": "begin_ns < 0",
-        "network is unknown": _one_of("network", (*NETWORKS, WHAT_IF)),
+        "network is unknown": _one_of("network", (*NETWORKS, WHAT_IF, NO_NETWORK)),
         "a power is below 0": "bs_compute_w < 0 OR bs_transmit_w < 0",
         "bs_amplifier_efficiency is not above 0": "bs_amplifier_efficiency <= 0",
     },
@@ -133,7 +135,8 @@ _FAULTS = {
         "a number is below 0": "min(request, position, token) < 0",
         "a number is beyond 32 bits": f"max(request, position, token) > {_MOST}",
         "begin_ns and end_ns are not in order": "begin_ns < 0 OR begin_ns > end_ns",
-        "the variant has no exchange": "NOT EXISTS (SELECT 1 FROM exchanges e WHERE e.variant = tokens.variant)",
+        "the variant has no exchange": "NOT EXISTS (SELECT 1 FROM exchanges e WHERE e.variant = tokens.variant) "
+        f"AND NOT EXISTS (SELECT 1 FROM variants v WHERE v.variant = tokens.variant AND v.network = '{NO_NETWORK}')",
     },
 }
 """What no row of a table may be: in words, and in SQL."""

@@ -33,15 +33,7 @@ from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 
-__all__ = [
-    "BATCH",
-    "FILE_NAME",
-    "SCHEMA_VERSION",
-    "TABLES",
-    "UNDELIVERED",
-    "UNREPEATABLE",
-    "Journal",
-]
+__all__ = ["BATCH", "FILE_NAME", "SCHEMA_VERSION", "TABLES", "UNDELIVERED", "UNREPEATABLE", "Journal"]
 
 UNDELIVERED = "undelivered"
 """The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
@@ -168,7 +160,11 @@ class Journal:
 
         Compares what is on record already, and raises `Diverged` if it differs."""
         model = {"name": name, "shape": shape.told(), "probabilities": probabilities}
-        for key, value in {"model": model, **(record or {})}.items():
+        self.describe({"model": model, **(record or {})})
+
+    def describe(self, record: Mapping[str, Any]) -> None:
+        """Record what a repetition must say again, by key of `meta`, or compare it as `describe_model`."""
+        for key, value in record.items():
             described = json.dumps(value)
             for (was,) in (found := self.rows("SELECT value FROM meta WHERE key = ?", key)):
                 if json.loads(was) != json.loads(described):

@@ -62,6 +62,8 @@ def export(run: Path, folder: Path, variant: int = 1) -> list[Path]:
         info = journal.network_info(variant)
         if info is None:
             raise RequestError("RUN", f"{run} has no variant {variant}")
+        if not info.devices:
+            raise RequestError("--variant", f"{variant} is the dense baseline, which no link served; take another")
         ((end_ns,),) = journal.rows("SELECT max(end_ns) FROM exchanges WHERE variant = ?", variant)
         rows = journal.rows("SELECT rows FROM channel WHERE variant = ? ORDER BY exchange", variant)
         lines = steps(b"".join(row for (row,) in rows), len(info.devices), info.now_ns)

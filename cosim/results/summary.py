@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, Status
 from cosim.record.integrity import damaged
+from cosim.config import NO_NETWORK
+from cosim.record.baseline_meta import KEY, BaselineMeta
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
 from model_side.element import Element
-from model_side.quality import GateProxy, PassQuality, Quality, pool
+from model_side.quality import GateProxy, PassQuality, Quality, TextQuality, pool, pool_text
 
-Sums = TypeVar("Sums", PassQuality, GateProxy)
+Sums = TypeVar("Sums", PassQuality, TextQuality, GateProxy)
 Series = NDArray[np.float64]
 
 
@@ -58,7 +61,7 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
-    `energy`: what was drawn and radiated.
+    `energy`: what was drawn and radiated. `baseline`: of a dense model, which is no policy's pass and has no layers here.
     """
 
     policy: str
@@ -77,6 +80,12 @@ class VariantSummary:
     energy: Energy
     element: str = Element.OWN
     costs_s: dict[str, float] = field(default_factory=dict)
+    baseline: BaselineMeta | None = None
+
+    @property
+    def title(self) -> str:
+        """What ran, and on which network."""
+        return f"{self.policy} ({'at the BS' if self.baseline else self.network})"
 
     @property
     def token_s(self) -> Series:
@@ -119,11 +128,16 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         (tpot_s if request in seen else ttft_s).append((end_ns - begin_ns) / NS_PER_S)
         seen.add(request)
     statuses = dict(journal.rows("SELECT status, count(*) FROM transfers WHERE variant = ? GROUP BY status", variant))
-    bs_compute_s = _bs_compute_s(exchanges, [row[2] for row in tokens])
+    baseline = None
+    if network == NO_NETWORK:
+        baseline = msgspec.json.decode(journal.meta(KEY), type=BaselineMeta)
+        bs_compute_s = sum(end_ns - begin_ns for _, begin_ns, end_ns in tokens) / NS_PER_S
+    else:
+        bs_compute_s = _bs_compute_s(exchanges, [row[2] for row in tokens])
     return VariantSummary(
         policy=policy,
         network=network,
-        virtual_s=max((row[3] for row in exchanges), default=0) / NS_PER_S,
+        virtual_s=max((row[2] for row in tokens) if baseline else (row[3] for row in exchanges), default=0) / NS_PER_S,
         layer_s={phase: np.array(values) for phase, values in layer_s.items()},
         ttft_s=np.array(ttft_s),
         tpot_s=np.array(tpot_s),
@@ -137,6 +151,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         energy=of_variant(journal, variant, bs_compute_s),
         element=journal.config["exchange"]["element"],
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
+        baseline=baseline,
     )
 
 
@@ -235,6 +250,8 @@ def quality_of(journal: Journal, variant: int) -> Quality | None:
     ):
         requests.setdefault(request, {})[metric] = value
     try:
+        if requests and all(metrics.keys() == TextQuality.__dataclass_fields__.keys() for metrics in requests.values()):
+            return pool_text(_sums(journal, variant, TextQuality, metrics) for metrics in requests.values())
         return pool(_sums(journal, variant, PassQuality, metrics) for metrics in requests.values())
     except (OverflowError, ZeroDivisionError) as error:
         raise damaged(journal.path, f"quality, variant {variant}: the sums are of no run: {error}") from None

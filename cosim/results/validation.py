@@ -91,7 +91,7 @@ def mean_layer_s(journal: Journal) -> dict[str, float]:
 
 
 def _variants(journal: Journal) -> dict[str, int]:
-    return dict(journal.rows("SELECT policy, variant FROM variants ORDER BY variant"))
+    return dict(journal.rows("SELECT policy, variant FROM variants WHERE network <> 'none' ORDER BY variant"))
 
 
 def _relative(predicted: Journal, number: int, live: Journal, live_number: int, query: str) -> Series:

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import Status
+from cosim.record.baseline_meta import BaselineMeta
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy
 from cosim.results.summary import Series, Slots, VariantSummary
 from model_side.element import Element
-from model_side.quality import GateProxy
+from model_side.quality import GateProxy, Quality
 
 if TYPE_CHECKING:
     from cosim.results.validation import Error
@@ -35,12 +36,13 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         ("energy for each token", _ENERGY),
         ("experts", _EXPERTS),
         *_quality_sections(variants),
+        *_baseline_sections(variants),
         ("wall-clock cost", _cost_rows(variants)),
     ]
     table = Table(title="co-simulation", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("", no_wrap=True)
     for variant in variants:
-        table.add_column(f"{variant.policy} ({variant.network})", justify="right")
+        table.add_column(variant.title, justify="right")
     for title, rows in sections:
         table.add_section()
         table.add_row(f"[bold]{title}[/bold]")
@@ -101,7 +103,8 @@ def _device_table(variants: Sequence[VariantSummary]) -> Table:
     for heading in ("policy", "device", "experts", "SINR", "tokens", "MB down", "MB up", "failed"):
         table.add_column(heading, justify="left" if heading in ("policy", "device", "experts") else "right")
     for variant in variants:
-        table.add_section()
+        if variant.devices:
+            table.add_section()
         name = variant.policy if all_live else f"{variant.policy} ({variant.network})"
         for index, device in enumerate(variant.devices):
             table.add_row(
@@ -195,6 +198,8 @@ def _off(variant: VariantSummary) -> str:
 
 
 def _statuses(variant: VariantSummary) -> str:
+    if variant.baseline:
+        return "-"
     return ", ".join(
         f"{count} {status}" for status, count in variant.statuses.items() if count or status == Status.DONE
     )
@@ -208,6 +213,7 @@ _LATENCY: list[Row] = [
     ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
 ]
 
+_BYTES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 
 
@@ -262,6 +268,30 @@ def _quality_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, lis
     return [("quality against the unmodified model", _QUALITY)]
 
 
+def _baseline_sections(variants: Sequence[VariantSummary]) -> list[tuple[str, list[Row]]]:
+    if not any(variant.baseline for variant in variants):
+        return []
+    return [("dense model, whole at the BS", _BASELINE)]
+
+
+def _of_baseline(figure: Callable[[BaselineMeta], str]) -> Callable[[VariantSummary], str]:
+    return lambda variant: "" if variant.baseline is None else figure(variant.baseline)
+
+
+def _boards(baseline: BaselineMeta) -> str:
+    return baseline.hardware if baseline.boards == 1 else f"{baseline.boards} of {baseline.hardware}"
+
+
+_BASELINE: list[Row] = [
+    ("sizes that count", _of_baseline(attrgetter("profile"))),
+    ("layers that count", _of_baseline(lambda baseline: f"{baseline.layers} of {baseline.shape.decoder_layers}")),
+    ("weights", _of_baseline(lambda baseline: f"{_size(baseline.weight_bytes)}, {baseline.weight_bits} bits")),
+    ("cache", _of_baseline(lambda baseline: _size(baseline.cache_bytes))),
+    ("memory of", _of_baseline(_boards)),
+    ("prompts", _of_baseline(lambda baseline: "its own tokens" if baseline.own_tokens else "the same tokens")),
+]
+
+
 def _proxy(figure: Callable[[GateProxy], str]) -> Callable[[VariantSummary], str]:
     return lambda variant: "-" if variant.proxy is None else figure(variant.proxy)
 
@@ -276,22 +306,34 @@ _PROXY: list[Row] = [
 ]
 
 
-def _quality(figure: Callable[[VariantSummary], str]) -> Callable[[VariantSummary], str]:
-    return lambda variant: "-" if variant.quality is None else figure(variant)
+def _quality(figure: Callable[[Quality], str]) -> Callable[[VariantSummary], str]:
+    """Of quality against the unmodified model; of a dense model there is none."""
+
+    def told(variant: VariantSummary) -> str:
+        return "-" if variant.quality is None or variant.baseline else figure(variant.quality)
+
+    return told
+
+
+def _size(size_bytes: int) -> str:
+    scale, unit = next(((scale, unit) for scale, unit in _BYTES if size_bytes >= scale), _BYTES[-1])
+    return f"{size_bytes / scale:.4g} {unit}"
 
 
 def _perplexities(variant: VariantSummary) -> str:
     quality = variant.quality
-    if quality is None or quality.perplexity is None or quality.reference_perplexity is None:
+    if quality is None or quality.perplexity is None:
         return "-"
+    if quality.reference_perplexity is None:
+        return f"{quality.perplexity:.2f}"
     return f"{quality.perplexity:.2f} (unmodified {quality.reference_perplexity:.2f})"
 
 
 _QUALITY: list[Row] = [
     ("perplexity of the prompts", _perplexities),
-    ("same next token", _quality(lambda variant: f"{variant.quality.agreement:.1%}" if variant.quality else "-")),
+    ("same next token", _quality(lambda quality: f"{quality.agreement:.1%}")),
     (
         "mean KL divergence",
-        _quality(lambda variant: f"{variant.quality.mean_kl_nats:.4f} nats" if variant.quality else "-"),
+        _quality(lambda quality: f"{quality.mean_kl_nats:.4f} nats"),
     ),
 ]

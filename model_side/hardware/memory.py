@@ -14,10 +14,15 @@ GROUP, SCALE_BITS = 32, 16
 """A weight of less than 16 bits has a 16-bit scale in common with the others of its group, as in GGML's Q4_0, Q8_0."""
 
 
+def stored_bytes(weights: int, weight_bits: int) -> int:
+    """What so many weights of one matrix or more take, with their scales."""
+    bits = weight_bits + (SCALE_BITS / GROUP if weight_bits < 16 else 0)
+    return int(np.ceil(weights * bits / 8))
+
+
 def expert_bytes(shape: ModelShape, weight_bits: int) -> int:
     """What one expert of one layer takes: its matrices, and their scales."""
-    bits = weight_bits + (SCALE_BITS / GROUP if weight_bits < 16 else 0)
-    return int(np.ceil(shape.expert_matrices * shape.travelling * shape.intermediate * bits / 8))
+    return stored_bytes(shape.expert_matrices * shape.travelling * shape.intermediate, weight_bits)
 
 
 def room(hardware: Sequence[Hardware], size_bytes: int) -> Counts:

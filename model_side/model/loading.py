@@ -18,6 +18,7 @@ from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from bridge.network import RequestError
+from model_side.model.causal import CausalModel
 from model_side.model.model_folder import (
     SHIPPED,
     SHIPPED_FOLDER,
@@ -119,16 +120,43 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
 
 def load(path: str | Path, dtype: str, place: Place = MEMORY) -> tuple[SplitModel, Checkpoint]:
     """As `load_model`, with its weights in a place, and with where it came from."""
+    model, checkpoint = _loaded(path, dtype, place)
+    return SplitModel(model), checkpoint
+
+
+def load_dense(path: str | Path, dtype: str, device: str) -> tuple[CausalModel, Checkpoint]:
+    """Likewise a model without experts. Raises as `load_model` but for what belongs to experts."""
+    model, checkpoint = _loaded(path, dtype, Place(device), dense=True)
+    return CausalModel(model), checkpoint
+
+
+def without_weights(path: str | Path) -> Any:
+    """The dense model at `path` as its configuration makes it, on the device `meta`. Raises `ModelError`."""
+    kind = _kind(path, dense=True)
+    config = _from_pretrained(AutoConfig, path)
+    try:
+        with torch.device("meta"):
+            return kind.from_config(config, trust_remote_code=False)
+    except Exception as error:  # of whatever a configuration makes go wrong
+        raise ModelError(f"{path} cannot be built from its config.json: {one_line(error)}") from error
+
+
+def stored_dtype(path: str | Path) -> str:
+    """The type of elements in which the model was made, by its configuration; empty if it does not say."""
+    return _stored_dtype(_folder(path))
+
+
+def _loaded(path: str | Path, dtype: str, place: Place, dense: bool = False) -> tuple[Any, Checkpoint]:
     if dtype not in DTYPES:
         raise RequestError("model.dtype", f"{dtype!r} is none of {', '.join(DTYPES)}")
-    kind = _kind(path)
+    kind = _kind(path, dense)
     options = {"dtype": DTYPES[dtype], "output_loading_info": True, "ignore_mismatched_sizes": True}
     model, loading = _from_pretrained(kind, path, **options, **place.options(kind, path))
     _check_loading(path, model.config.get_text_config(), loading)
-    folder = folder_of(path) or Path(cached_file(str(path), "config.json")).parent
+    folder = _folder(path)
     names = tuple(sorted(model.state_dict()))
     unused = tuple(sorted(loading["unexpected_keys"]))
-    return SplitModel(model), Checkpoint(folder, _stored_dtype(folder), names, unused)
+    return model, Checkpoint(folder, _stored_dtype(folder), names, unused)
 
 
 def load_tokenizer(path: str | Path = SHIPPED) -> Any:
@@ -150,12 +178,17 @@ def _from_pretrained(kind: Any, path: str | Path, **options: Any) -> Any:
         raise ModelError(f"{where} does not load: {one_line(error)}") from error
 
 
-def _kind(path: str | Path) -> Any:
+def _folder(path: str | Path) -> Path:
+    """Where a model's files are; one of the hub has been fetched by then."""
+    return folder_of(path) or Path(cached_file(str(path), "config.json")).parent
+
+
+def _kind(path: str | Path, dense: bool = False) -> Any:
     """The class of transformers that loads it: for text, or where there is none, for images and text."""
     folder = folder_of(path)
     if folder is None:
         return AutoModelForCausalLM
-    check_model(folder)
+    check_model(folder, dense)
     _check_quantization(folder)
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     return AutoModelForCausalLM if kind in causal_models() else AutoModelForImageTextToText

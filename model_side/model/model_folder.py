@@ -62,12 +62,15 @@ def folder_of(path: str | Path) -> Path | None:
     return Path(path).expanduser() if is_local(path) else None
 
 
-def check_model(folder: Path) -> Described:
-    """Raise `ModelError` for a folder without a model that loads, as far as that can be told from its files."""
+def check_model(folder: Path, dense: bool = False) -> Described:
+    """Raise `ModelError` for a folder without a model that loads, as far as that can be told from its files.
+
+    `dense`: whether it may have no experts.
+    """
     if not folder.is_dir():
         raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name")
     config = _config(folder)
-    _check_kind(folder, config)
+    _check_kind(folder, config, dense)
     text = config.get("text_config")
     sizes = {**config, **text} if isinstance(text, Mapping) else config
     experts, top_k = _count(sizes, *_EXPERTS), _count(sizes, *_TOP_K)
@@ -114,14 +117,17 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
+def _check_kind(folder: Path, config: Mapping[str, Any], dense: bool) -> None:
     kind, known = config["model_type"], [*causal_models(), *_models("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")]
     if known and kind not in known:
         own = "; it needs code of its own, which is not run" if "auto_map" in config else meant(kind, known)
         raise ModelError(f"{folder}/config.json: the installed transformers has no language model {kind!r}{own}")
     code = _transformers("models", kind.replace("-", "_"), f"configuration_{kind.replace('-', '_')}.py")
-    if code is not None and "expert" not in code + json.dumps(config):
-        raise ModelError(f"{folder} holds a dense model ({kind}), without experts; take a Mixture of Experts")
+    if not dense and code is not None and "expert" not in code + json.dumps(config):
+        raise ModelError(
+            f"{folder} holds a dense model ({kind}), without experts; take a Mixture of Experts, or this as "
+            "model.baseline beside one"
+        )
 
 
 def causal_models() -> list[str]:

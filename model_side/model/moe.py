@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bridge.network import RequestError
-from model_side.model.model_folder import ModelError, one_line
+from model_side.model.causal import CausalModel, NotFinite
+from model_side.model.model_folder import ModelError
 from model_side.model.routers import Carry, Experts, MoeBlock, find_blocks, steer
 from model_side.model_sizes import down_of
 
@@ -45,19 +45,7 @@ class GateOutput:
 Route = Callable[[GateOutput], tuple[Tensor, Tensor]]
 
 
-class NotFinite(RequestError):
-    """A model that gives numbers that are none: NaN, or such as its type of elements cannot hold."""
-
-    def __init__(self, model: str, where: str, dtype: torch.dtype):
-        self.where = where
-        name = str(dtype).removeprefix("torch.")
-        reason = f"{model}, computing in {name}, does not give finite numbers: {where}"
-        if dtype is torch.float16:
-            reason += "; float16 ends at 65504, so take bfloat16 or float32"
-        super().__init__("model.dtype" if dtype is torch.float16 else "model.path", reason)
-
-
-class SplitModel:
+class SplitModel(CausalModel):
     """A causal language model with its MoE blocks found and proven to be steerable.
 
     `blocks` are in the order in which the model runs them, `num_experts` is E, `top_k` is k. Raises
@@ -66,10 +54,8 @@ class SplitModel:
     """
 
     def __init__(self, model: Any):
-        self.model = model.eval()
-        self.name = type(model).__name__
+        super().__init__(model)
         self.blocks = [block for block in find_blocks(model) if not any(part in block.name for part in _TOWERS)]
-        self._outside: BaseException | None = None
         if not self.blocks:
             raise ModelError(f"{self.name} has no MoE block (experts with a router at 'gate' or 'router')")
         self.num_experts = int(_same(self.name, "numbers of experts", [block.num_experts for block in self.blocks]))
@@ -89,30 +75,6 @@ class SplitModel:
                 for undo in steer(block, self._decide(layer, route), carry):
                     hooks.callback(undo)
             yield
-
-    @torch.inference_mode()
-    def forward(self, tokens: Tensor, cache: Any, what: str, use_cache: bool = True) -> tuple[Tensor, Any]:
-        """Logits [N, V] of `tokens` [1, N] after what `cache` holds, and the cache grown by them.
-
-        `what` names the pass. Raises `ModelError` for what goes wrong in the model, `NotFinite`, and as it is what
-        `route` raises.
-        """
-        self._outside = None
-        try:
-            output = self.model(input_ids=tokens, past_key_values=cache, use_cache=use_cache)
-        except NotFinite as error:
-            raise NotFinite(self.name, f"{error.where}, in {what}", self.model.dtype) from None
-        except Exception as error:
-            if error is self._outside or isinstance(error, RequestError):
-                raise
-            raise ModelError(f"{self.name} cannot compute {what}: {one_line(error)}") from error
-        self.check_finite(output.logits, f"the logits after {what}")
-        return output.logits[0], output.past_key_values if use_cache else None
-
-    def check_finite(self, logits: Tensor, where: str) -> None:
-        """Raise `NotFinite` for rows of logits whose largest is none; -inf is an entry that is masked."""
-        if not bool(logits.amax(dim=-1).isfinite().all()):
-            raise NotFinite(self.name, where, self.model.dtype)
 
     def _decide(self, layer: int, route: Route) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
         def decide(logits: Tensor, own_weights: Tensor, own_indices: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,13 +2,14 @@
 """What the model is asked: prompts cut from the shipped held-out text or from a text file, or given one by one."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from bridge.network import RequestError
+from model_side.model.causal import CausalModel
 from model_side.model.inference import Request
 from model_side.model.model_folder import SHIPPED, SHIPPED_PROMPTS, one_line
-from model_side.model.moe import SplitModel
 from model_side.model.passages import read_prompts
 from model_side.model.prompt_file import FIELD, FilePrompt, is_prompt_file, read_prompt_file
 
@@ -19,7 +20,7 @@ Begin = Literal["tokenizer", "bos", "none"]
 
 
 def make_requests(
-    split: SplitModel,
+    model: CausalModel,
     tokenizer: Any,
     requests: int,
     prompt_tokens: int,
@@ -46,30 +47,38 @@ def make_requests(
         if length < 1:
             reason = f"{prompt_tokens} leaves no room after the begin token"
             raise RequestError("workload.prompt_tokens", reason if len(before) < 2 else reason + f"s, {len(before)}")
-        _check_context(split, prompt_tokens, new_tokens, "workload.prompt_tokens")
+        _check_context(model, prompt_tokens, new_tokens, "workload.prompt_tokens")
         if text == SHIPPED:
             bodies = _of_shipped(tokenizer, requests, length, draw)
         else:
             bodies = _of_file(Path(text).expanduser(), tokenizer, requests, length, draw)
         prompts = [[*before, *body] for body in bodies]
         field = "workload.prompt_tokens"
+    return requests_of(model, prompts, new_tokens, field)
+
+
+def requests_of(
+    model: CausalModel, prompts: Sequence[Sequence[int]], new_tokens: int, field: str = "workload.prompt_tokens"
+) -> list[Request]:
+    """Prompts of token ids as requests. Raises `RequestError` naming `field` for one that is too long for the model,
+    and `model.path` for a token that it does not have."""
     for prompt in prompts:
-        _check_context(split, len(prompt), new_tokens, field)
-    _check_ids(split, prompts)
+        _check_context(model, len(prompt), new_tokens, field)
+    _check_ids(model, prompts)
     return [Request(tuple(prompt), new_tokens) for prompt in prompts]
 
 
-def end_tokens(split: SplitModel, tokenizer: Any) -> frozenset[int]:
+def end_tokens(model: CausalModel, tokenizer: Any) -> frozenset[int]:
     """The tokens by which the model ends a text. Raises `RequestError` naming `workload.stop_at_end` if it has none."""
-    generation = getattr(split.model, "generation_config", None)
+    generation = getattr(model.model, "generation_config", None)
     for found in (getattr(generation, "eos_token_id", None), tokenizer.eos_token_id):
         if found is not None:
             return frozenset([found] if isinstance(found, int) else found)
     raise RequestError("workload.stop_at_end", "neither the model nor its tokenizer says which token ends a text")
 
 
-def _check_context(split: SplitModel, prompt_tokens: int, new_tokens: int, field: str) -> None:
-    config = split.model.config.get_text_config()
+def _check_context(model: CausalModel, prompt_tokens: int, new_tokens: int, field: str) -> None:
+    config = model.model.config.get_text_config()
     named = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
     longest = next((int(limit) for limit in named if limit), None)
     if longest is not None and prompt_tokens + new_tokens > longest:
@@ -78,8 +87,8 @@ def _check_context(split: SplitModel, prompt_tokens: int, new_tokens: int, field
         )
 
 
-def _check_ids(split: SplitModel, prompts: list[list[int]]) -> None:
-    known = int(split.model.get_input_embeddings().weight.shape[0])
+def _check_ids(model: CausalModel, prompts: Sequence[Sequence[int]]) -> None:
+    known = int(model.model.get_input_embeddings().weight.shape[0])
     largest = max(map(max, prompts))
     if largest >= known:
         reason = f"its tokenizer, or the prompt, gives token {largest}, and its embedding has {known}"
