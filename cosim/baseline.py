@@ -2,7 +2,7 @@
 """A dense model beside the policies of a run: served whole at the base station, on its roofline, without an exchange.
 
 With a wire profile, the model that runs has the profile's sizes and its own number of layers. A published dense model
-beside it counts as deep in proportion: 80 layers beside 6 of the 32 of Mixtral 8x7B are 15. Its memory is that of all 80.
+beside it counts as deep in proportion: 80 layers beside 6 of the 32 of Mixtral 8x7B are 15. Its memory is that of all.
 """
 
 import time
@@ -24,14 +24,11 @@ from model_side.hardware.whole import WholeMemory, whole_memory
 from model_side.quality import TextQuality
 from model_side.serving import Serving
 from model_side.shapes import ModelShape
-from model_side.wire_profiles import DENSE_PROFILES, OWN, WIRE_PROFILES
+from model_side.wire_profiles import DENSE_PROFILES, OWN, WIRE_PROFILES, dense_profile
 
 if TYPE_CHECKING:
     from model_side.model.dense_run import DenseRun
     from model_side.model.model_run import Asked
-
-BESIDE_A_PROFILE = "llama-2-70b"
-"""The dense model that WDMoE (arXiv 2411.06681) compares Mixtral 8x7B with."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,8 @@ class Baseline:
 def baseline_of(config: Config, serving: Serving, asked: "Asked") -> Baseline:
     """The dense model beside what a run serves.
 
-    Raises `RequestError` naming `model.baseline` for what is no dense model, and `base_station` fields if it lacks memory.
+    Raises `RequestError` naming `model.baseline` for what is no dense model, and a field of `base_station` for what
+    lacks memory there.
     """
     from model_side.model.dense_run import DenseRun  # noqa: PLC0415  (PyTorch, which recorded routing does without)
 
@@ -56,18 +54,12 @@ def baseline_of(config: Config, serving: Serving, asked: "Asked") -> Baseline:
     prompts: Sequence[Sequence[int]] = serving.record["prompts"]
     where = (model.dtype, model.threads, model.device)
     run = DenseRun(model.baseline, model.path, *where, asked, prompts, config.quality)
-    profile = profile_of(config)
+    profile = dense_profile(model.baseline_profile, model.wire_profile)
     shape = run.shape if profile == OWN else DENSE_PROFILES[profile]
     layers = shape.decoder_layers if profile == OWN else layers_of(shape, model.wire_profile, serving.shape)
     hardware = PROFILES[base_station.hardware]
     memory = whole_memory(shape, hardware, base_station.weight_bits, run.longest, base_station.boards)
     return Baseline(run, profile, shape, layers, memory)
-
-
-def profile_of(config: Config) -> str:
-    """Whose sizes count for the baseline of a configuration."""
-    beside = OWN if config.model.wire_profile == OWN else BESIDE_A_PROFILE
-    return config.model.baseline_profile or beside
 
 
 def layers_of(shape: ModelShape, wire_profile: str, own: ModelShape) -> int:

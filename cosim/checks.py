@@ -16,6 +16,7 @@ from cosim.config import Config, Workload
 from cosim.networks.catalogue import device_count
 from cosim.powers import powers_of
 from model_side.hardware.profiles import PROFILES
+from model_side.hardware.whole import whole_memory
 from model_side.model.model_folder import (
     SHIPPED,
     SHIPPED_PROMPTS,
@@ -29,7 +30,7 @@ from model_side.model.model_folder import (
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
-from model_side.wire_profiles import OWN, check_baseline_profile, check_wire_profile
+from model_side.wire_profiles import DENSE_PROFILES, OWN, check_baseline_profile, check_wire_profile, dense_profile
 
 _CHARACTERS_A_TOKEN = 16
 """More than any text needs; a text that is so long need not be counted."""
@@ -54,7 +55,7 @@ def check(config: Config) -> None:
     if config.model.baseline_profile:
         check_baseline_profile(config.model.baseline_profile)
     if config.model.baseline:
-        _check_baseline(config.model.baseline)
+        _check_baseline(config)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
 
@@ -121,7 +122,14 @@ def _check_routing(config: Config) -> Described:
     return Described(shape.experts)
 
 
-def _check_baseline(path: str) -> None:
+def _check_baseline(config: Config) -> None:
+    path, model, base_station = config.model.baseline, config.model, config.base_station
+    profile = dense_profile(model.baseline_profile, model.wire_profile)
+    if profile != OWN:
+        work = config.workload
+        tokens = work.new_tokens + (0 if is_prompt_file(work.text) else work.prompt_tokens)
+        hardware = PROFILES[base_station.hardware]
+        whole_memory(DENSE_PROFILES[profile], hardware, base_station.weight_bits, tokens, base_station.boards)
     folder = folder_of(path)
     if folder is None:
         return

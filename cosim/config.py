@@ -101,8 +101,8 @@ class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class BaseStation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base station's hardware, which computes attention, gate and language-model head.
 
-    `boards`: how many of it there are, over which a dense baseline may be spread. `compute_w`, `amplifier_efficiency`: as of the devices. `transmit_w`: what its radio draws for a device while that
-    one's downlink is under way.
+    `boards`: how many of it there are, over which a dense baseline may be spread. `compute_w`, `amplifier_efficiency`:
+    as of the devices. `transmit_w`: what its radio draws for a device while that one's downlink is under way.
     """
 
     hardware: str = "nvidia-l4"
@@ -229,8 +229,8 @@ def load(
     """The configuration in a TOML file (None: all defaults), with `--set KEY=VALUE` settings laid over it.
 
     What a TOML file would give may be given as it is, and a `Config` likewise. A setting's value is read as TOML, or
-    as a string if it is none. `policies`, the radio's `scenario`, `networks` and the model's `baseline` go over both. Raises `RequestError`
-    naming the field.
+    as a string if it is none. `policies`, the radio's `scenario`, `networks` and the model's `baseline` go over both.
+    Raises `RequestError` naming the field.
     """
     values = _plain(source)
     _merge_names(values)

@@ -14,6 +14,8 @@ from bridge.network import RequestError
 from model_side.shapes import DecoderLayer, FeedForward, Mixer, ModelShape, grouped_query
 
 OWN = "own"
+BESIDE_A_PROFILE = "llama-2-70b"
+"""The dense model that WDMoE (arXiv 2411.06681) is compared with."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def wire_shape(name: str, own: ModelShape) -> ModelShape:
         experts=own.experts,
         top_k=own.top_k,
     )
+
+
+def dense_profile(given: str, wire_profile: str) -> str:
+    """Whose sizes count for a dense model: as given, or what goes with a wire profile."""
+    return given or (OWN if wire_profile == OWN else BESIDE_A_PROFILE)
 
 
 def check_wire_profile(name: str) -> None:

@@ -11,6 +11,8 @@ import os.path
 import sqlite3
 from typing import Any
 
+from cosim.config import NO_NETWORK
+from cosim.record.baseline_meta import KEY as BASELINE
 from cosim.record.schema import TABLES, UNREPEATABLE, columns
 
 SEAL = "seal"
@@ -36,7 +38,7 @@ def _described(db: sqlite3.Connection, variant: int | None) -> list[tuple[str, A
     for key, text in db.execute("SELECT key, value FROM meta ORDER BY key"):
         if key in (SEAL, *PLACES) or (key == "calibration" and variant is not None):  # whose digest is in `variants`
             continue
-        if key == "baseline" and variant is not None and not _is_baseline(db, variant):
+        if key == BASELINE and variant is not None and not _is_baseline(db, variant):
             continue
         try:
             value = json.loads(text)
@@ -60,7 +62,7 @@ def _of_variant(db: sqlite3.Connection, config: dict[str, Any], variant: int) ->
 
 
 def _is_baseline(db: sqlite3.Connection, variant: int) -> bool:
-    return db.execute("SELECT network FROM variants WHERE variant = ?", [variant]).fetchone() == ("none",)
+    return bool(db.execute("SELECT network = ? FROM variants WHERE variant = ?", [NO_NETWORK, variant]).fetchone()[0])
 
 
 def _placeless(value: Any) -> Any:

@@ -122,7 +122,7 @@ def summed(transfers: TransferEnergy, bs_compute_s: float) -> Energy:
     by_device = np.ones((2, len(powers.hardware)), dtype=bool)
     for way in (0, 1):
         by_device[way, transfers.device[~counted[way]]] = False
-    missing = powers.missing(by_device)
+    missing = powers.missing(by_device) if powers.hardware else []
     if np.isnan(powers.bs_compute_w):
         missing.append("base_station.compute_w")
     return Energy(

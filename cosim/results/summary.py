@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, Status
-from cosim.record.integrity import damaged
 from cosim.config import NO_NETWORK
 from cosim.record.baseline_meta import KEY, BaselineMeta
+from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
 from model_side.element import Element
@@ -61,7 +61,7 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
-    `energy`: what was drawn and radiated. `baseline`: of a dense model, which is no policy's pass and has no layers here.
+    `energy`: what was drawn and radiated. `baseline`: of a dense model, which has no exchanges and so no layers here.
     """
 
     policy: str

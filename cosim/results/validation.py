@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from cosim.config import NO_NETWORK
 from cosim.record.journal import Journal
 
 Series = NDArray[np.float64]
@@ -91,7 +92,7 @@ def mean_layer_s(journal: Journal) -> dict[str, float]:
 
 
 def _variants(journal: Journal) -> dict[str, int]:
-    return dict(journal.rows("SELECT policy, variant FROM variants WHERE network <> 'none' ORDER BY variant"))
+    return dict(journal.rows("SELECT policy, variant FROM variants WHERE network <> ? ORDER BY variant", NO_NETWORK))
 
 
 def _relative(predicted: Journal, number: int, live: Journal, live_number: int, query: str) -> Series:

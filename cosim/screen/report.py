@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -279,16 +280,17 @@ def _of_baseline(figure: Callable[[BaselineMeta], str]) -> Callable[[VariantSumm
 
 
 def _boards(baseline: BaselineMeta) -> str:
-    return baseline.hardware if baseline.boards == 1 else f"{baseline.boards} of {baseline.hardware}"
+    return baseline.hardware if baseline.boards == 1 else f"{baseline.boards} {baseline.hardware}"
 
 
 _BASELINE: list[Row] = [
+    ("model", _of_baseline(lambda it: Path(it.name).name)),
     ("sizes that count", _of_baseline(attrgetter("profile"))),
-    ("layers that count", _of_baseline(lambda baseline: f"{baseline.layers} of {baseline.shape.decoder_layers}")),
-    ("weights", _of_baseline(lambda baseline: f"{_size(baseline.weight_bytes)}, {baseline.weight_bits} bits")),
-    ("cache", _of_baseline(lambda baseline: _size(baseline.cache_bytes))),
-    ("memory of", _of_baseline(_boards)),
-    ("prompts", _of_baseline(lambda baseline: "its own tokens" if baseline.own_tokens else "the same tokens")),
+    ("layers that count", _of_baseline(lambda it: f"{it.layers} of {it.shape.decoder_layers}")),
+    ("memory, weights", _of_baseline(lambda it: f"{_size(it.weight_bytes)} in {it.weight_bits} bits")),
+    ("memory, cache", _of_baseline(lambda it: _size(it.cache_bytes))),
+    ("lies on", _of_baseline(_boards)),
+    ("prompts", _of_baseline(lambda it: "its own tokens" if it.own_tokens else "the same tokens")),
 ]
 
 

@@ -35,8 +35,9 @@ class DenseRun:
     """The dense model at `path`, and what the model at `beside` was asked: `prompts`, as token ids.
 
     Where the tokens of both are the same, so are the prompts. Else the texts of the same draw are put in its own tokens
-    (`own_tokens`), as many of each. The weights are loaded when it serves; what can be told without is told here. Raises
-    `RequestError` naming `model.baseline` for what is no dense model, and the `workload` field that asks too much of it.
+    (`own_tokens`), as many of each. The weights are loaded when it serves; what can be told without is told here.
+    Raises `RequestError` naming `model.baseline` for what is no dense model, and the `workload` field that asks too
+    much of it.
     """
 
     def __init__(
