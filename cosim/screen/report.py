@@ -284,8 +284,8 @@ def _boards(baseline: BaselineMeta) -> str:
 
 
 _BASELINE: list[Row] = [
-    ("model", _of_baseline(lambda it: Path(it.name).name)),
-    ("sizes that count", _of_baseline(attrgetter("profile"))),
+    ("answers of", _of_baseline(lambda it: Path(it.name).name)),
+    ("sizes of", _of_baseline(attrgetter("profile"))),
     ("layers that count", _of_baseline(lambda it: f"{it.layers} of {it.shape.decoder_layers}")),
     ("memory, weights", _of_baseline(lambda it: f"{_size(it.weight_bytes)} in {it.weight_bits} bits")),
     ("memory, cache", _of_baseline(lambda it: _size(it.cache_bytes))),
