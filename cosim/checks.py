@@ -47,7 +47,7 @@ def check(config: Config) -> None:
         if name not in steps:
             raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
     made = [make_policy(policy, config.policy) for policy in config.policies]
-    _check_hardware(config)
+    check_hardware(config)
     for step in (step for policy in made for step in policy.steps if step.needs_joules):
         _check_powers(config, step.name)
     if config.model.wire_profile != OWN:
@@ -95,7 +95,8 @@ def _check_placement(config: Config, experts: int | None) -> None:
         place(1, experts, _ANY_DEVICE, where.experts)
 
 
-def _check_hardware(config: Config) -> None:
+def check_hardware(config: Config) -> None:
+    """Raise `RequestError` for a hardware profile that nobody knows."""
     named = config.devices.hardware
     names = [named] if isinstance(named, str) else named
     if not names:

@@ -17,6 +17,7 @@ from cosim.calibration.cli import calibrate
 from cosim.doctor.cli import doctor
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.importing.cli import app as importing
+from cosim.models.cli import models
 from cosim.networks import cli as ns3_side
 from cosim.networks.cli import KeysFolder, PlainTcp
 from cosim.report.cli import Watch, compare, report, timeline
@@ -350,7 +351,7 @@ def devices() -> None:
     check()
 
 
-for command in (calibrate, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags):
+for command in (calibrate, models, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags):
     app.command()(command)
 
 

@@ -22,7 +22,7 @@ from model_side.element import WireFormat, wire_format
 from model_side.hardware.memory import check_memory, expert_bytes, room
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
-from model_side.placement import FIELD, LAYERS, Placement, place, place_layers
+from model_side.placement import FIELD, LAYERS, Counts, Placement, place, place_layers
 from model_side.placing import in_proportion, ranked, replicated
 from model_side.routing import Floats
 from model_side.routing_trace import RoutingTrace
@@ -85,21 +85,30 @@ def fleet_of(
     there = room(hardware, size_bytes)
     layers, where = len(own.moe_layers), config.placement
     importance, order = np.ones((layers, own.experts)), np.arange(devices)
-    if where.layers:
-        placement = place_layers(layers, own.experts, devices, where.layers)
-    elif where.experts == "memory":
-        placement = in_proportion(layers, own.experts, there)
-    elif where.experts == "ranked":
+    if where.experts == "ranked":
         assert near is not None
         importance, seconds = _importance(config, own, calibration), _seconds_a_token(compute, wire, near, devices)
         order = np.argsort(seconds, kind="stable")
         placement = ranked(importance, seconds, there)
     else:
-        placement = place(layers, own.experts, devices, where.experts)
+        placement = placement_of(config, own, there)
     check_memory(placement, hardware, size_bytes, LAYERS if where.layers else FIELD)
     if where.replicas > 1:
         placement = replicated(placement, where.replicas, there, importance, order)
     return Fleet([each.name for each in hardware], wire, compute, placement)
+
+
+def placement_of(config: Config, own: ModelShape, there: Counts) -> Placement:
+    """Where experts are by a list, or a rule that needs no measurement; devices have room for `there` [D].
+
+    Raises `RequestError` for experts, layers or devices that there are not, and where all devices together lack room.
+    """
+    layers, where = len(own.moe_layers), config.placement
+    if where.layers:
+        return place_layers(layers, own.experts, len(there), where.layers)
+    if where.experts == "memory":
+        return in_proportion(layers, own.experts, there)
+    return place(layers, own.experts, len(there), where.experts)
 
 
 def _importance(config: Config, own: ModelShape, calibration: Calibration | None) -> Floats:

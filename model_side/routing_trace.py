@@ -172,7 +172,7 @@ class _Reader:
             least |= dict.fromkeys(("heads", "kv_heads", "head_dim"), 0)
             if len(shape.layers) != shape.decoder_layers:
                 self._refuse(f"{self._path}, metadata {FORMAT}: layers are not decoder_layers, {shape.decoder_layers}")
-        for name in (field.name for field in fields(shape) if field.name not in ("moe_layers", "layers")):
+        for name in (field.name for field in fields(shape) if field.name not in ("moe_layers", "layers", "tied")):
             if getattr(shape, name) < least.get(name, 1):
                 self._refuse(f"{self._path}, metadata {FORMAT}: {name} is {getattr(shape, name)}")
         layers = shape.moe_layers

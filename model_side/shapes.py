@@ -89,9 +89,14 @@ class ModelShape:
     def weights(self) -> int:
         """Of all its matrices; norms and biases are not counted."""
         parts = [part for layer in map(self.layer, range(self.decoder_layers)) for part in layer.parts]
-        expert = self.expert_matrices * self.travelling * self.intermediate
-        routed = len(self.moe_layers) * self.experts * (expert + self.hidden)
-        return sum(part.weights for part in parts) + routed + self.vocab * self.hidden * (1 if self.tied else 2)
+        routers = len(self.moe_layers) * self.experts * self.hidden
+        vocabulary = self.vocab * self.hidden * (1 if self.tied else 2)
+        return sum(part.weights for part in parts) + self.routed_weights + routers + vocabulary
+
+    @property
+    def routed_weights(self) -> int:
+        """Of all routed experts together."""
+        return len(self.moe_layers) * self.experts * self.expert_matrices * self.travelling * self.intermediate
 
     def told(self) -> dict[str, Any]:
         """As plain values; what records had not yet once is left out where it says nothing."""

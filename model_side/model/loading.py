@@ -120,13 +120,13 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
 
 def load(path: str | Path, dtype: str, place: Place = MEMORY) -> tuple[SplitModel, Checkpoint]:
     """As `load_model`, with its weights in a place, and with where it came from."""
-    model, checkpoint = _loaded(path, dtype, place)
+    model, checkpoint = loaded(path, dtype, place)
     return SplitModel(model), checkpoint
 
 
 def load_dense(path: str | Path, dtype: str, device: str) -> tuple[CausalModel, Checkpoint]:
     """Likewise a model without experts. Raises as `load_model` but for what belongs to experts."""
-    model, checkpoint = _loaded(path, dtype, Place(device), dense=True)
+    model, checkpoint = loaded(path, dtype, Place(device), dense=True)
     return CausalModel(model), checkpoint
 
 
@@ -146,7 +146,8 @@ def stored_dtype(path: str | Path) -> str:
     return _stored_dtype(_folder(path))
 
 
-def _loaded(path: str | Path, dtype: str, place: Place, dense: bool = False) -> tuple[Any, Checkpoint]:
+def loaded(path: str | Path, dtype: str, place: Place, dense: bool = False) -> tuple[Any, Checkpoint]:
+    """The model of transformers as it is, not yet split; `dense`: whether it may have no experts."""
     if dtype not in DTYPES:
         raise RequestError("model.dtype", f"{dtype!r} is none of {', '.join(DTYPES)}")
     kind = _kind(path, dense)
