@@ -56,9 +56,7 @@ Networks = Annotated[
     list[str] | None,
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
-Baseline = Annotated[
-    str | None, typer.Option(metavar="PATH", help="A dense model beside it, served whole at the base station.")
-]
+Baseline = Annotated[str | None, typer.Option(metavar="PATH", help="A dense model beside it, served whole at the BS.")]
 PolicyName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
 ]
