@@ -46,6 +46,11 @@ class Quality:
     agreement: float
     mean_kl_nats: float
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether there was anything to compare with."""
+        return not math.isnan(self.mean_kl_nats)
+
 
 @dataclass(frozen=True)
 class GateProxy:

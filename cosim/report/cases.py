@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from bridge.network import RequestError
+from cosim.config import NO_NETWORK
 from cosim.record.fingerprint import SEAL, combined
 from cosim.record.journal import UNDELIVERED, Journal
 from cosim.report import columns as read
@@ -32,6 +33,8 @@ _TICK_S = 5e-10
 """Less than the clock tells apart."""
 UNLABELLED = ("seed", "seeds", "policies", "networks", "quality", "policy")
 """Parts of a configuration that make no other label: chance, and what a case has for itself."""
+OF_BASELINE = ("model.baseline", "model.baseline_profile", "base_station.boards")
+"""Keys that say something of a dense baseline alone."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,11 @@ class Data:
         return found
 
     @cached_property
+    def exchanging(self) -> "Data":
+        """Without dense baselines, which have no exchanges."""
+        return Data(self.runs, [case for case in self.cases if case.network != NO_NETWORK])
+
+    @cached_property
     def varied(self) -> list[str]:
         """Keys of the configuration in which the runs differ, seeds left out."""
         return _varied([case.options for case in self.cases])
@@ -215,13 +223,12 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
         )
         for table in (transfers, links):
             table["at"] = np.searchsorted(exchanges["exchange"], table["exchange"]).astype(float)
-        heads_s = (
-            tokens["end_s"] - exchanges["end_s"][np.searchsorted(exchanges["end_s"], tokens["end_s"], side="right") - 1]
-        )
-        bs_s = float(exchanges["bs_s"].sum() + heads_s.sum())
+        bs_s = _bs_s(exchanges, tokens)
         transfer_energy = of_transfers(journal, variant)
         others = {key: value for key, value in run.config.items() if key not in UNLABELLED}
         options = flattened(others) | _policy_options(policy, run.config["policy"])
+        if network != NO_NETWORK:
+            options = {name: value for name, value in options.items() if name not in OF_BASELINE}
         yield Case(
             run=run,
             variant=variant,
@@ -244,6 +251,15 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
             accuracy=read.accuracy(journal, variant),
             options=options,
         )
+
+
+def _bs_s(exchanges: Columns, tokens: Columns) -> float:
+    """What the BS computed: before each exchange and after a token's last one, or all of it where there is none."""
+    ends_s = exchanges["end_s"]
+    if not len(ends_s):
+        return float(tokens["latency_s"].sum())
+    heads_s = tokens["end_s"] - ends_s[np.searchsorted(ends_s, tokens["end_s"], side="right") - 1]
+    return float(exchanges["bs_s"].sum() + heads_s.sum())
 
 
 def _policy_options(policy: str, given: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -278,13 +294,14 @@ def _with_defaults(cases: list[Case]) -> list[Case]:
 
 
 def _labelled(cases: list[Case]) -> list[Case]:
-    networks = {case.network for case in cases}
+    networks = {case.network for case in cases} - {NO_NETWORK}
     cases = _with_defaults(cases)
     varied = _varied([case.options for case in cases])
     named = []
     for case in cases:
         parts = [f"{name.rpartition('.')[2]}={_short(case.options[name])}" for name in varied if name in case.options]
         network = [f"({case.network})"] if len(networks) > 1 else []
+        network = ["(at the BS)"] if case.network == NO_NETWORK else network
         named.append(replace(case, label=" ".join([case.policy, *parts, *network])))
     found: list[Case] = []
     for each in named:

@@ -24,7 +24,11 @@ def _mean_ms(values: "np.ndarray") -> float | None:
 
 
 def _agreement(case: Case) -> float | None:
-    return 100 * case.quality.agreement if case.quality else None
+    return 100 * case.quality.agreement if case.quality and case.quality.is_compared else None
+
+
+def _divergence(case: Case) -> float | None:
+    return case.quality.mean_kl_nats if case.quality and case.quality.is_compared else None
 
 
 def _megabytes(case: Case) -> float | None:
@@ -53,7 +57,7 @@ MEASURES = (
     Measure("TPOT, mean", "ms", lambda case: _mean_ms(case.tpot_s)),
     Measure("layer, prefill, mean", "ms", lambda case: _mean_ms(case.layer_s(True))),
     Measure("layer, decode, mean", "ms", lambda case: _mean_ms(case.layer_s(False))),
-    Measure("KL divergence", "nats", lambda case: case.quality.mean_kl_nats if case.quality else None, 4),
+    Measure("KL divergence", "nats", _divergence, 4),
     Measure("same next token (higher is better)", "%", _agreement),
     Measure("perplexity", "", lambda case: case.quality.perplexity if case.quality else None, 2),
     Measure("drawn for each token", "mJ", lambda case: _mj(case, case.energy.total_j)),

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from bridge.network import RequestError
 from cosim.folders import made, told
 from cosim.report.cases import Data
-from cosim.report.figures import FIGURES
+from cosim.report.figures import FIGURES, OF_TOKENS
 from cosim.report.figures.drawn import Lacking
 from cosim.report.style import paper
 
@@ -39,7 +39,7 @@ def write(data: Data, folder: Path, names: Sequence[str] = ()) -> list[Written]:
         plot = FIGURES[name]
         with paper():
             try:
-                drawn = plot.draw(data)
+                drawn = plot.draw(data if name in OF_TOKENS else data.exchanging)
             except Lacking as reason:
                 found.append(Written(name, plot.TITLE, lacking=str(reason)))
                 continue

@@ -20,6 +20,11 @@ from cosim.checks import check
 from cosim.errors import Diverged
 from cosim.experiment import replay, resume, run, what_if
 from cosim.record.journal import Journal
+from cosim.report.cases import load
+from cosim.report.comparing import compare
+from cosim.report.making import make
+from cosim.report.page.table import table
+from cosim.report.timeline import write as write_timeline
 from cosim.results.summary import summarise
 from cosim.screen.display import Silence
 from model_side.hardware.profiles import PROFILES, attention_work, expert_work, lm_head_work
@@ -276,3 +281,22 @@ def test_it_stands_beside_the_policies_in_the_table(
         "cosim: --variant: 2 is the dense baseline, which no link served; take another\n"
     )
     assert cosim("export", tmp_path / "run", tmp_path / "tables").returncode == 0
+
+
+def test_reports_show_it_where_it_has_a_part(finished: Path, tmp_path: Path):
+    data = load([finished])
+    assert list(data.groups) == ["top-k", "fastest", "dense (at the BS)"]
+    paths = make([finished], tmp_path / "report", ["latency-cdf", "time-split", "energy", "pareto"])
+    drawings = {path.stem: path.read_text(encoding="utf-8") for path in paths if path.suffix == ".svg"}
+    assert {name for name, drawing in drawings.items() if "dense" in drawing} == {"latency-cdf", "time-split"}
+    figures = dict(table(data).rows)
+    whole = summarise(finished)[-1]
+    assert whole.quality is not None
+    assert figures["perplexity of the prompts"][2] == f"{whole.quality.perplexity:.2f}"
+    assert (figures["mean KL divergence"][2], figures["exchanges"][2]) == ("-", "0")
+    compared = {each.measure.name: each.value for each in compare(data) if each.label == "dense (at the BS)"}
+    assert compared["TTFT, mean"] == pytest.approx(1e3 * whole.ttft_s.mean())
+    assert "KL divergence" not in compared
+    events = json.loads(write_timeline(finished, tmp_path / "timeline.json").read_text())["traceEvents"]
+    spans = [event["dur"] for event in events if event["pid"] == 3 and event["ph"] == "X"]
+    assert sum(spans) == pytest.approx(1e6 * whole.virtual_s)

@@ -55,5 +55,7 @@ FIGURES: dict[str, Plot] = {
     )
 }
 """By their names, in the order of the page."""
+OF_TOKENS = {each.NAME for each in (latency_cdf, time_split, accuracy)}
+"""Those that a dense baseline has a part in; the others show what comes of exchanges."""
 
-__all__ = ["FIGURES", "Drawn", "Plot"]
+__all__ = ["FIGURES", "OF_TOKENS", "Drawn", "Plot"]

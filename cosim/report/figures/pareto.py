@@ -16,7 +16,7 @@ TITLE = "Quality against latency and energy"
 
 def draw(data: Data) -> Drawn:
     groups = {
-        label: [case for case in cases if case.quality and len(case.tokens["latency_s"])]
+        label: [case for case in cases if case.quality and case.quality.is_compared and len(case.tokens["latency_s"])]
         for label, cases in data.groups.items()
     }
     groups = {label: cases for label, cases in groups.items() if cases}

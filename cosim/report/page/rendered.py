@@ -67,7 +67,7 @@ def _lead(data: Data, live: bool) -> str:
         return "What was run appears here when something was recorded and the page is loaded again."
     exchanges = sum(len(case.exchanges["exchange"]) for case in data.cases)
     tokens = sum(len(case.tokens["latency_s"]) for case in data.cases)
-    scenarios = sorted({case.scenario for case in data.cases})
+    scenarios = sorted({case.scenario for case in data.exchanging.cases})
     return f"{', '.join(data.groups)}: {exchanges:,} exchanges and {tokens:,} tokens over {', '.join(scenarios)}. " + (
         "" if live else "Each figure has a sentence with its numbers, and lies beside this page as PDF, SVG and PNG."
     )

@@ -72,12 +72,12 @@ def _energy(cases: list[Case]) -> str | None:
 
 
 def _divergence(cases: list[Case]) -> str | None:
-    known = [case.quality.mean_kl_nats for case in cases if case.quality]
+    known = [case.quality.mean_kl_nats for case in cases if case.quality and case.quality.is_compared]
     return f"{np.mean(known):.4f} nats" if known else None
 
 
 def _same(cases: list[Case]) -> str | None:
-    known = [case.quality.agreement for case in cases if case.quality]
+    known = [case.quality.agreement for case in cases if case.quality and case.quality.is_compared]
     return f"{np.mean(known):.1%}" if known else None
 
 
