@@ -227,8 +227,8 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
         transfer_energy = of_transfers(journal, variant)
         others = {key: value for key, value in run.config.items() if key not in UNLABELLED}
         options = flattened(others) | _policy_options(policy, run.config["policy"])
-        if network != NO_NETWORK:
-            options = {name: value for name, value in options.items() if name not in OF_BASELINE}
+        without = ("radio.", "exchange.") if network == NO_NETWORK else OF_BASELINE
+        options = {name: value for name, value in options.items() if not name.startswith(without)}
         yield Case(
             run=run,
             variant=variant,
@@ -288,6 +288,9 @@ def _with_defaults(cases: list[Case]) -> list[Case]:
     named = dict.fromkeys(name for case in cases for name in case.options if name.startswith("radio."))
     found = []
     for case in cases:
+        if case.network == NO_NETWORK:
+            found.append(case)
+            continue
         known = flattened(case.parameters, "radio.") | {"radio.scenario": case.scenario}
         found.append(replace(case, options=case.options | {name: known[name] for name in named if name in known}))
     return found

@@ -286,7 +286,7 @@ def test_it_stands_beside_the_policies_in_the_table(
 def test_reports_show_it_where_it_has_a_part(finished: Path, tmp_path: Path):
     data = load([finished])
     assert list(data.groups) == ["top-k", "fastest", "dense (at the BS)"]
-    paths = make([finished], tmp_path / "report", ["latency-cdf", "time-split", "energy", "pareto"])
+    paths = make([finished], tmp_path / "report", ["latency-cdf", "time-split", "bottleneck", "pareto"])
     drawings = {path.stem: path.read_text(encoding="utf-8") for path in paths if path.suffix == ".svg"}
     assert {name for name, drawing in drawings.items() if "dense" in drawing} == {"latency-cdf", "time-split"}
     figures = dict(table(data).rows)
