@@ -28,6 +28,7 @@ from model_side.model.model_folder import (
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
 from model_side.shapes import OWN, WIRE_PROFILES
+from model_side.tasks.reading import read_tasks
 
 _CHARACTERS_A_TOKEN = 16
 """More than any text needs; a text that is so long need not be counted."""
@@ -124,10 +125,17 @@ def _check_model(config: Config) -> Described:
     if folder is not None:
         described = check_model(folder)
         check_tokenizer(folder)
-    if described.context_tokens is not None and work.prompt_tokens + work.new_tokens > described.context_tokens:
+    if (
+        not work.tasks
+        and described.context_tokens is not None
+        and work.prompt_tokens + work.new_tokens > described.context_tokens
+    ):
         asked = f"{work.prompt_tokens} and {work.new_tokens} new tokens"
         reason = f"{asked} are more than the model's context of {described.context_tokens}"
         raise RequestError("workload.prompt_tokens", reason)
+    if work.tasks:
+        read_tasks(work.tasks)
+        return described
     count = None if folder is None else token_counter(folder)
     if work.text == SHIPPED:
         _check_shipped_text(work, count)

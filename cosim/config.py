@@ -124,12 +124,15 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model is asked: `requests` prompts of `prompt_tokens`, each answered with `new_tokens`.
 
     `text`: the shipped held-out text, or a UTF-8 text file. Of recorded routing the first `requests` are taken.
+    `tasks`: what it is evaluated on instead (docs/runs/evaluation.md), of each at most `items`, or all if that is 0.
     """
 
     text: str = "shipped"
     requests: Count = 4
     prompt_tokens: Count = 64
     new_tokens: Count = 16
+    tasks: list[str] = field(default_factory=list)
+    items: Annotated[int, Meta(ge=0)] = 0
 
 
 class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -273,6 +276,10 @@ def convert(values: dict[str, Any]) -> Config:
         there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"
         raise RequestError("prediction", f"nobody knows {config.prediction!r}; {there}")
     _check_placement(config)
+    if config.workload.tasks:
+        _check_tasks(config)
+    elif config.workload.items:
+        raise RequestError("workload.items", "counts the items of workload.tasks, and there are none; give both")
     if config.model.routing:
         _check_routing(config)
     return config
@@ -313,15 +320,24 @@ def _check_placement(config: Config) -> None:
 
 
 def _check_routing(config: Config) -> None:
-    """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
-    for section, names in (
-        ("model", ("path", "dtype", "threads")),
-        ("workload", ("text", "prompt_tokens", "new_tokens")),
-    ):
-        given = getattr(config, section)
-        for name in names:
-            if getattr(given, name) != getattr(type(given)(), name):
-                raise RequestError(f"{section}.{name}", "says how a model runs, but model.routing replays one that ran")
+    """Refuse what has no meaning where no model runs."""
+    reason = "says how a model runs, but model.routing replays one that ran"
+    _hold_defaults(config, "model", ("path", "dtype", "threads"), reason)
+    _hold_defaults(config, "workload", ("text", "prompt_tokens", "new_tokens", "tasks"), reason)
+
+
+def _check_tasks(config: Config) -> None:
+    """Refuse what has no meaning where tasks say what is asked."""
+    names = ("text", "requests", "prompt_tokens", "new_tokens")
+    _hold_defaults(config, "workload", names, "says what is asked, as workload.tasks does; leave one of them out")
+
+
+def _hold_defaults(config: Config, section: str, names: Sequence[str], reason: str) -> None:
+    """Refuse fields of a section that are given; what stands at its default says nothing."""
+    given = getattr(config, section)
+    for name in names:
+        if getattr(given, name) != getattr(type(given)(), name):
+            raise RequestError(f"{section}.{name}", reason)
 
 
 def _merge_names(values: dict[str, Any]) -> None:

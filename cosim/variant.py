@@ -79,6 +79,7 @@ def run_variants(
         _check_calibration(calibration, serving)
         fleet = fleet_of(config, serving.shape, len(first.info.devices), near, calibration)
         journal.describe_model(serving.model, serving.shape, serving.probabilities)
+        journal.describe_tasks(serving.tasks)
     except BaseException:
         first.close()
         raise
@@ -133,7 +134,12 @@ def serving_of(config: Config) -> Serving:
     model, work = config.model, config.workload
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
-    from model_side.model.model_run import ModelRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+    if work.tasks:
+        from model_side.model.task_run import TaskRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+        drawn = (work.tasks, work.items, seed_of(config, "prompts"))
+        return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element)
+    from model_side.model.model_run import ModelRun  # noqa: PLC0415
 
     asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
     return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality, config.exchange.element)
@@ -199,6 +205,8 @@ class Variant:
                 self._journal.add_token(self._number, token)
                 if token.quality is not None:
                     passes.setdefault(token.request, []).append(token.quality)
+                if token.item is not None:
+                    self._journal.add_item(self._number, token.item)
         for request, compared in passes.items():
             self._journal.add_quality(self._number, request, _metrics(compared))
         self._journal.hold_complete(self._number)

@@ -34,6 +34,7 @@ class RoutingReplay:
         self.shape = self._trace.shape
         self.probabilities = self._trace.probabilities is not None
         self.exchanges = len(self._trace.begin) - 1
+        self.tasks: dict[str, str] = {}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""

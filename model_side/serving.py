@@ -8,6 +8,7 @@ from typing import Protocol
 from model_side.base_station import BaseStation
 from model_side.quality import GateProxy, PassQuality
 from model_side.shapes import ModelShape
+from model_side.tasks.score import ItemScore
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class TokenRecord:
 
     It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
     `quality` compares the forward pass that gave it with the unmodified model, where that was asked for;
-    where no model ran, it holds a proxy.
+    where no model ran, it holds a proxy. `item`: of a task, if this token is the last that it takes.
     """
 
     request: int
@@ -25,19 +26,21 @@ class TokenRecord:
     start_ns: int
     end_ns: int
     quality: PassQuality | GateProxy | None
+    item: ItemScore | None = None
 
 
 class Serving(Protocol):
     """Requests and what answers them, the same ones again at each call of `serve`.
 
     `model` names it, `shape` has its own sizes, `probabilities` says whether the router's are known.
-    `exchanges`: how many exchanges all requests take.
+    `exchanges`: how many exchanges all requests take, at most. `tasks`: SHA-256 of the file of each task, by its name.
     """
 
     model: str
     shape: ModelShape
     probabilities: bool
     exchanges: int
+    tasks: dict[str, str]
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """Serve all requests over `base_station`; yields each token as soon as it is there."""

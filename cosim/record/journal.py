@@ -23,8 +23,9 @@ from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file
 from cosim.record.comparison import Comparison
-from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_of
+from cosim.record.exchange_rows import Asked, RecordedExchange, known, rows_of, shares_of
 from cosim.record.integrity import damaged
+from cosim.record.item_rows import item_rows
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.provenance import made
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
@@ -33,16 +34,9 @@ from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
+from model_side.tasks.score import ItemScore
 
-__all__ = [
-    "BATCH",
-    "FILE_NAME",
-    "SCHEMA_VERSION",
-    "TABLES",
-    "UNDELIVERED",
-    "UNREPEATABLE",
-    "Journal",
-]
+__all__ = ["BATCH", "FILE_NAME", "SCHEMA_VERSION", "TABLES", "UNDELIVERED", "UNREPEATABLE", "Journal"]
 
 UNDELIVERED = "undelivered"
 """The kind of event that says why transfers did not come to their end (`bridge.network.Outcome.notes`)."""
@@ -146,7 +140,7 @@ class Journal:
                 [
                     [
                         *(variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources),
-                        *map(_known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
+                        *map(known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
                     ]
                 ],
             )
@@ -156,7 +150,7 @@ class Journal:
                 [
                     [
                         *(variant, device, name, powers.hardware[device], json.dumps(list(experts[device]))),
-                        *map(_known, powers.of_device(device)),
+                        *map(known, powers.of_device(device)),
                     ]
                     for device, name in enumerate(info.devices)
                 ],
@@ -167,13 +161,12 @@ class Journal:
 
         Where that is on record, compares it, and raises `Diverged` if it differs.
         """
-        described = json.dumps({"name": name, "shape": asdict(shape), "probabilities": probabilities})
-        found = self.rows("SELECT value FROM meta WHERE key = 'model'")
-        if found and json.loads(found[0][0]) != json.loads(described):
-            raise Diverged(f"meta, key model: recorded was {found[0][0]}, now came {described}")
-        if not found and not self._reads_only:
-            with self._transaction():
-                self._describe("model", described)
+        self._hold("model", {"name": name, "shape": asdict(shape), "probabilities": probabilities})
+
+    def describe_tasks(self, tasks: Mapping[str, str]) -> None:
+        """Record, or compare, the SHA-256 of the file of each task; nothing where there is none."""
+        if tasks:
+            self._hold("tasks", dict(tasks))
 
     def describe_nearness(self, seconds_a_byte: Sequence[float | None]) -> None:
         """Record how near the devices were when the experts were placed."""
@@ -192,6 +185,13 @@ class Journal:
         row = [variant, token.request, token.position, token.token_id, token.start_ns, token.end_ns]
         with self._transaction():
             self._put("tokens", (variant, token.request, token.position), [row])
+
+    def add_item(self, variant: int, item: ItemScore) -> None:
+        """Record what came of an item of a task."""
+        key = (variant, item.item)
+        with self._transaction():
+            for table, rows in item_rows(item).items():
+                self._put(table, key, [[*key, *row] for row in rows])
 
     def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
         """Record how a request's answer compares with the unmodified model's."""
@@ -385,14 +385,18 @@ class Journal:
         """Add all the rows whose key begins with `group`, or compare them with those on record."""
         self._insert(table, rows if self._comparison is None else self._comparison.missing(table, group, rows))
 
+    def _hold(self, key: str, value: dict[str, Any]) -> None:
+        described = json.dumps(value)
+        found = self.rows("SELECT value FROM meta WHERE key = ?", key)
+        if found and json.loads(found[0][0]) != json.loads(described):
+            raise Diverged(f"meta, key {key}: recorded was {found[0][0]}, now came {described}")
+        if not found and not self._reads_only:
+            with self._transaction():
+                self._describe(key, described)
+
     def _describe(self, key: str, value: str) -> None:
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
 
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-
-
-def _known(watts: float) -> float | None:
-    """NaN as NULL."""
-    return None if watts != watts else watts  # noqa: PLR0124

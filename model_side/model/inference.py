@@ -16,11 +16,12 @@ from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.moe import Carry, GateOutput, Route, SplitModel
 from model_side.model.wire import carried_by
-from model_side.quality import compare
+from model_side.quality import PassQuality, compare
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate
 from model_side.selection import Phase
 from model_side.serving import TokenRecord
+from model_side.tasks.score import ItemScore
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,23 @@ class Request:
 
     prompt: tuple[int, ...]
     new_tokens: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass over `tokens` [1, N], whose `logits` [N, V] name `token_id` to stand at `position`."""
+
+    tokens: Tensor
+    logits: Tensor
+    request: int
+    position: int
+    token_id: int
+    start_ns: int
+    end_ns: int
+
+    def record(self, quality: PassQuality | None = None, item: ItemScore | None = None) -> TokenRecord:
+        """What there is to record of it."""
+        return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, item)
 
 
 def routed_by(base_station: BaseStation) -> Route:
@@ -64,25 +82,45 @@ def generate(
         yield from _serve(split, base_station, carry, number, request, reference)
 
 
+def passes(
+    split: SplitModel,
+    request: Request,
+    number: int = 0,
+    base_station: BaseStation | None = None,
+    carry: Carry | None = None,
+) -> Iterator[Pass]:
+    """The forward passes that answer a request, number `number`: the prefill, then one for each token more.
+
+    Without a base station those of the unmodified model, which take no virtual time.
+    """
+    tokens = torch.tensor([request.prompt], device=split.model.device)
+    cache = None
+    position = start_ns = end_ns = 0
+    for _ in range(request.new_tokens):
+        if base_station is None:
+            logits, cache = _forward(split.model, tokens, cache)
+        else:
+            phase = Phase.DECODE if position else Phase.PREFILL
+            start_ns = base_station.begin(phase, number, position)
+            with split.routed(routed_by(base_station), carry):
+                logits, cache = _forward(split.model, tokens, cache)
+            end_ns = base_station.finish()
+        position += tokens.shape[1]
+        chosen = logits[-1:].argmax(dim=-1, keepdim=True)
+        yield Pass(tokens, logits, number, position, int(chosen), start_ns, end_ns)
+        tokens = chosen
+
+
 def _serve(
     split: SplitModel, base_station: BaseStation, carry: Carry | None, number: int, request: Request, reference: bool
 ) -> Iterator[TokenRecord]:
-    tokens = torch.tensor([request.prompt], device=split.model.device)
-    cache = reference_cache = None
-    position = 0
-    for _ in range(request.new_tokens):
-        phase = Phase.DECODE if position else Phase.PREFILL
-        start_ns = base_station.begin(phase, number, position)
-        with split.routed(routed_by(base_station), carry):
-            logits, cache = _forward(split.model, tokens, cache)
-        end_ns = base_station.finish()
+    cache = None
+    for each in passes(split, request, number, base_station, carry):
         quality = None
         if reference:
-            reference_logits, reference_cache = _forward(split.model, tokens, reference_cache)
-            quality = compare(logits, reference_logits, tokens[0])
-        position += tokens.shape[1]
-        tokens = logits[-1:].argmax(dim=-1, keepdim=True)
-        yield TokenRecord(number, position, int(tokens), start_ns, end_ns, quality)
+            logits, cache = _forward(split.model, each.tokens, cache)
+            quality = compare(each.logits, logits, each.tokens[0])
+        yield each.record(quality)
 
 
 @torch.inference_mode()

@@ -46,6 +46,7 @@ class ModelRun:
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True
+        self.tasks: dict[str, str] = {}
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:

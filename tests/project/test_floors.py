@@ -29,7 +29,7 @@ FLOORS = {
         ["catalogue", "__main__"],
     ],
     "model_side": [
-        ["quality", "record_routing", "routing", "shapes"],
+        ["quality", "record_routing", "routing", "shapes", "tasks"],
         ["calibration", "element", "energy", "placement", "prediction"],
         ["placing", "selection"],
         ["exchange", "hardware"],
