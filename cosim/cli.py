@@ -16,6 +16,7 @@ from cosim.ahead import is_busy
 from cosim.calibration.cli import calibrate
 from cosim.doctor.cli import doctor
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.evaluation.cli import evaluate
 from cosim.importing.cli import app as importing
 from cosim.networks import cli as ns3_side
 from cosim.networks.cli import KeysFolder, PlainTcp
@@ -218,8 +219,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
         if changed := journal.changed_since_its_end():
             print(f"changed since the run came to its end: {', '.join(changed)}")
         print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
-    verdict = nothing_back(variants, [message for kind, message in mishaps if kind == UNDELIVERED])
-    if verdict:
+    if verdict := nothing_back(variants, [message for kind, message in mishaps if kind == UNDELIVERED]):
         print(verdict)
 
 
@@ -347,6 +347,7 @@ def devices() -> None:
 
 for command in (calibrate, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags):
     app.command()(command)
+app.command("eval")(evaluate)
 
 
 def main() -> NoReturn:

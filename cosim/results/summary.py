@@ -15,6 +15,7 @@ from bridge.network import NS_PER_S, Status
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
+from cosim.results.scores import TaskScores, scores_of
 from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, pool
 
@@ -58,7 +59,7 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
-    `energy`: what was drawn and radiated.
+    `energy`: what was drawn and radiated. `scores`: of the tasks that it was asked.
     """
 
     policy: str
@@ -76,6 +77,7 @@ class VariantSummary:
     proxy: GateProxy | None
     energy: Energy
     element: str = Element.OWN
+    scores: list[TaskScores] = field(default_factory=list)
     costs_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -136,6 +138,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         proxy=_proxy(journal, variant),
         energy=of_variant(journal, variant, bs_compute_s),
         element=journal.config["exchange"]["element"],
+        scores=scores_of(journal, variant),
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
     )
 

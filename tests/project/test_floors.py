@@ -47,6 +47,7 @@ FLOORS = {
         ["screen"],
         ["calibration", "doctor", "report", "variant"],
         ["experiment"],
+        ["evaluation"],
         ["cli"],
     ],
 }
