@@ -6,6 +6,7 @@ Loading a model and building a network find the rest, and check again what they 
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -125,17 +126,15 @@ def _check_model(config: Config) -> Described:
     if folder is not None:
         described = check_model(folder)
         check_tokenizer(folder)
-    if (
-        not work.tasks
-        and described.context_tokens is not None
-        and work.prompt_tokens + work.new_tokens > described.context_tokens
-    ):
+    if work.lm_eval and find_spec("lm_eval") is None:
+        raise RequestError("workload.lm_eval", "needs lm_eval; pip install 'wdmoe-cosim[eval]'")
+    if work.tasks or work.lm_eval:
+        read_tasks(work.tasks)
+        return described
+    if described.context_tokens is not None and work.prompt_tokens + work.new_tokens > described.context_tokens:
         asked = f"{work.prompt_tokens} and {work.new_tokens} new tokens"
         reason = f"{asked} are more than the model's context of {described.context_tokens}"
         raise RequestError("workload.prompt_tokens", reason)
-    if work.tasks:
-        read_tasks(work.tasks)
-        return described
     count = None if folder is None else token_counter(folder)
     if work.text == SHIPPED:
         _check_shipped_text(work, count)

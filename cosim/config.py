@@ -125,6 +125,7 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `text`: the shipped held-out text, or a UTF-8 text file. Of recorded routing the first `requests` are taken.
     `tasks`: what it is evaluated on instead (docs/runs/evaluation.md), of each at most `items`, or all if that is 0.
+    `lm_eval`: tasks of lm-evaluation-harness, by name or as a YAML file of one.
     """
 
     text: str = "shipped"
@@ -132,6 +133,7 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prompt_tokens: Count = 64
     new_tokens: Count = 16
     tasks: list[str] = field(default_factory=list)
+    lm_eval: list[str] = field(default_factory=list)
     items: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -276,10 +278,12 @@ def convert(values: dict[str, Any]) -> Config:
         there = f"there are {', '.join(PREDICTORS)}{meant(config.prediction, PREDICTORS)}"
         raise RequestError("prediction", f"nobody knows {config.prediction!r}; {there}")
     _check_placement(config)
-    if config.workload.tasks:
+    if config.workload.tasks or config.workload.lm_eval:
         _check_tasks(config)
     elif config.workload.items:
-        raise RequestError("workload.items", "counts the items of workload.tasks, and there are none; give both")
+        raise RequestError(
+            "workload.items", "counts the items of tasks, and there are none; give workload.tasks as well"
+        )
     if config.model.routing:
         _check_routing(config)
     return config
@@ -323,13 +327,15 @@ def _check_routing(config: Config) -> None:
     """Refuse what has no meaning where no model runs."""
     reason = "says how a model runs, but model.routing replays one that ran"
     _hold_defaults(config, "model", ("path", "dtype", "threads"), reason)
-    _hold_defaults(config, "workload", ("text", "prompt_tokens", "new_tokens", "tasks"), reason)
+    _hold_defaults(config, "workload", ("text", "prompt_tokens", "new_tokens", "tasks", "lm_eval"), reason)
 
 
 def _check_tasks(config: Config) -> None:
     """Refuse what has no meaning where tasks say what is asked."""
+    if config.workload.tasks and config.workload.lm_eval:
+        raise RequestError("workload.lm_eval", "asks the harness's tasks, workload.tasks others; run them one by one")
     names = ("text", "requests", "prompt_tokens", "new_tokens")
-    _hold_defaults(config, "workload", names, "says what is asked, as workload.tasks does; leave one of them out")
+    _hold_defaults(config, "workload", names, "says what is asked, as the tasks do; leave one of them out")
 
 
 def _hold_defaults(config: Config, section: str, names: Sequence[str], reason: str) -> None:

@@ -31,7 +31,7 @@ from cosim.screen.display import Display, Silence
 from cosim.seeds import seed_of
 from cosim.variant import run_variants, serving_of
 
-_VERSIONED = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
+_VERSIONED: tuple[str, ...] = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
 _VERSIONED_MODEL = ("torch", "transformers", "tokenizers")
 _HERE = Ns3Place()
 _SILENCE = Silence()
@@ -250,6 +250,7 @@ def _live(config: Config, journal: Journal, at: Ns3Place, display: Display) -> N
 
 def _versions(config: Config) -> dict[str, str]:
     names = _VERSIONED if config.model.routing else _VERSIONED + _VERSIONED_MODEL
+    names = (*names, "lm_eval") if config.workload.lm_eval else names
     try:
         return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:

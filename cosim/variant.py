@@ -139,6 +139,11 @@ def serving_of(config: Config) -> Serving:
 
         drawn = (work.tasks, work.items, seed_of(config, "prompts"))
         return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element)
+    if work.lm_eval:
+        from model_side.model.harness import HarnessRun  # noqa: PLC0415
+
+        asked_of = (work.lm_eval, work.items, config.quality, config.exchange.element)
+        return HarnessRun(model.path, model.dtype, model.threads, *asked_of)
     from model_side.model.model_run import ModelRun  # noqa: PLC0415
 
     asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
@@ -205,8 +210,8 @@ class Variant:
                 self._journal.add_token(self._number, token)
                 if token.quality is not None:
                     passes.setdefault(token.request, []).append(token.quality)
-                if token.item is not None:
-                    self._journal.add_item(self._number, token.item)
+                for item in token.items:
+                    self._journal.add_item(self._number, item)
         for request, compared in passes.items():
             self._journal.add_quality(self._number, request, _metrics(compared))
         self._journal.hold_complete(self._number)

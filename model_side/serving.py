@@ -17,7 +17,7 @@ class TokenRecord:
 
     It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
     `quality` compares the forward pass that gave it with the unmodified model, where that was asked for;
-    where no model ran, it holds a proxy. `item`: of a task, if this token is the last that it takes.
+    where no model ran, it holds a proxy. `items`: of tasks, if this token is the last that they take.
     """
 
     request: int
@@ -26,7 +26,7 @@ class TokenRecord:
     start_ns: int
     end_ns: int
     quality: PassQuality | GateProxy | None
-    item: ItemScore | None = None
+    items: tuple[ItemScore, ...] = ()
 
 
 class Serving(Protocol):

@@ -25,6 +25,10 @@ def evaluate(
         Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")
     ] = None,
     tasks: Tasks = None,
+    lm_eval: Annotated[
+        list[str] | None,
+        typer.Option("--lm-eval", metavar="TASK", help="Of lm-evaluation-harness, or FILE.yaml; repeatable."),
+    ] = None,
     items: Annotated[int | None, typer.Option(min=0, help="At most so many of each task, drawn; 0: all.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Expert selection; repeat to compare.")] = None,
     network: Annotated[list[str] | None, typer.Option(help="live or analytic; repeatable.")] = None,
@@ -49,6 +53,8 @@ def evaluate(
     laid = list(settings or [])
     if tasks:
         laid.append(f"workload.tasks={json.dumps(tasks)}")
+    if lm_eval:
+        laid.append(f"workload.lm_eval={json.dumps(lm_eval)}")
     if items is not None:
         laid.append(f"workload.items={items}")
     experiment = configuration.load(config, _with_tasks(config, laid), policy, scenario, network)
@@ -68,8 +74,9 @@ def _with_tasks(config: Path | None, settings: list[str]) -> list[str]:
     """The settings, with the shipped tasks where neither they nor the file name any."""
     from cosim import config as configuration
 
-    named = any(setting.startswith("workload.tasks=") for setting in settings)
-    if named or (config is not None and configuration.load(config).workload.tasks):
+    named = any(setting.startswith(("workload.tasks=", "workload.lm_eval=")) for setting in settings)
+    work = configuration.Workload() if config is None else configuration.load(config).workload
+    if named or work.tasks or work.lm_eval:
         return settings
     return [*settings, f"workload.tasks={json.dumps(DEFAULT)}"]
 

@@ -62,9 +62,9 @@ def scores_of(journal: Journal, variant: int) -> list[TaskScores]:
         items.setdefault(item, (task, subject, {}))[2][metric] = (value, reference)
     latency_s = dict(
         journal.rows(
-            "SELECT task, total(t.end_ns - t.begin_ns) / count(DISTINCT t.request) FROM items i JOIN tokens t ON "
-            "t.variant = i.variant AND t.request >= i.request AND t.request < i.request + i.requests "
-            "WHERE i.variant = ? GROUP BY task",
+            "SELECT task, total(t.end_ns - t.begin_ns) / count(DISTINCT t.request) FROM "
+            "(SELECT DISTINCT variant, task, request, requests FROM items WHERE variant = ?) i JOIN tokens t ON "
+            "t.variant = i.variant AND t.request >= i.request AND t.request < i.request + i.requests GROUP BY task",
             variant,
         )
     )

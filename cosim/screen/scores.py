@@ -18,7 +18,7 @@ def print_scores(variants: Sequence[VariantSummary], console: Console) -> None:
     """Print each task's scores with their intervals of 95 %, against the unmodified model, by subject, and latency."""
     if not any(variant.scores for variant in variants):
         return
-    table = Table(title="scores [intervals of 95 %]", title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title="scores, with intervals of 95 %", title_justify="left", show_edge=False, pad_edge=False)
     for column in ("", "unmodified", *(f"{variant.policy} ({variant.network})" for variant in variants)):
         table.add_column(column, justify="right" if column else "left", no_wrap=not column)
     names = dict.fromkeys(task.task for variant in variants for task in variant.scores)
@@ -55,7 +55,7 @@ def _add_task(table: Table, name: str, tasks: Sequence[TaskScores | None], netwo
     for subject in there[0].subjects:
         groups = [task.subjects.get(subject) if task else None for task in tasks]
         count = max(group.items for group in groups if group)
-        _add_measure(table, f"{subject}, {count} items", measures[0], groups)
+        _add_measure(table, f"{subject} ({count})", measures[0], groups)
 
 
 def _add_measure(table: Table, title: str, measure: str, groups: Sequence[Group | None]) -> None:
@@ -70,6 +70,8 @@ def _estimate(estimate: Estimate, is_share: bool) -> str:
     if is_share:
         value, low, high = (f"{100 * part:.1f}" for part in estimate)
         return f"{value} % [{low}, {high}]"
+    if estimate.low == estimate.high:  # of one item there is nothing to resample
+        return f"{estimate.value:.2f}"
     value, low, high = (f"{part:.2f}" if part < 1e4 else f"{part:.3g}" for part in estimate)
     return f"{value} [{low}, {high}]"
 

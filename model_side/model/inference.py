@@ -44,9 +44,9 @@ class Pass:
     start_ns: int
     end_ns: int
 
-    def record(self, quality: PassQuality | None = None, item: ItemScore | None = None) -> TokenRecord:
+    def record(self, quality: PassQuality | None = None, items: tuple[ItemScore, ...] = ()) -> TokenRecord:
         """What there is to record of it."""
-        return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, item)
+        return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, items)
 
 
 def routed_by(base_station: BaseStation) -> Route:

@@ -83,7 +83,7 @@ class TaskRun:
                     each = next(asking)
                 except StopIteration as stop:
                     assert last is not None
-                    yield last.record(item=self._score(place, stop.value))
+                    yield last.record(items=(self._score(place, stop.value),))
                     break
                 if last is not None:
                     yield last.record()

@@ -67,7 +67,7 @@ def read_task(asked: str) -> Task:
         raise RequestError(FIELD, f"{path} is a folder; name a file")
     items = reader(path)
     _hold_one_kind(path, items)
-    return Task(name, str(path), _digest(path), tuple(items))
+    return Task(name, str(path), digest(path), tuple(items))
 
 
 def read_tasks(asked: Sequence[str]) -> list[Task]:
@@ -88,9 +88,9 @@ def _hold_one_kind(path: Path, items: Sequence[Item]) -> None:
             raise RequestError(FIELD, f"{path}:{item.line}: is of the kind {kinds}; give each kind a file of its own")
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of the names and digests of its files."""
     if path.is_file():
         return hashlib.sha256(read_bytes(path)).hexdigest()
-    parts = "".join(f"{file.name} {_digest(file)}\n" for file in sorted(path.glob("*.csv")))
+    parts = "".join(f"{file.name} {digest(file)}\n" for file in sorted(path.glob("*.csv")))
     return hashlib.sha256(parts.encode()).hexdigest()
