@@ -79,22 +79,22 @@ def scores_of(journal: Journal, variant: int) -> list[TaskScores]:
 
 
 def _group(scored: list[Scored]) -> Group:
-    first = scored[0]
+    """The measures of items, each of those that have it."""
+    metrics = dict.fromkeys(metric for each in scored for metric in each)
     measures = {
         metric: _measure(*_columns(scored, metric))
-        for metric in first
+        for metric in metrics
         if metric not in _PARTS and not metric.startswith("choice ")
     }
-    if NLL in first:
-        here, there = _columns(scored, NLL)
-        for count, name in PERPLEXITY.items():
-            if count in first:
-                measures[name] = _perplexity(here, there, _columns(scored, count)[0])
+    for count, name in PERPLEXITY.items():
+        having = [each for each in scored if NLL in each and count in each]
+        if having:
+            measures[name] = _perplexity(*_columns(having, NLL), _columns(having, count)[0])
     return Group(len(scored), measures, sum(CUT in each for each in scored))
 
 
 def _columns(scored: list[Scored], metric: str) -> tuple[Values, Values | None]:
-    here, there = zip(*(each[metric] for each in scored), strict=True)
+    here, there = zip(*(each[metric] for each in scored if metric in each), strict=True)
     return np.array(here), None if None in there else np.array(there)
 
 
