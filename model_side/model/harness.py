@@ -136,7 +136,9 @@ class HarnessRun:
         self._element = element
         files = [Path(task).expanduser() for task in tasks if is_file(task)]
         self._names = [_name_in(Path(task).expanduser()) if is_file(task) else task for task in tasks]
-        self._manager = _quiet(TaskManager, include_path=[str(file.parent.resolve()) for file in files] or None)
+        folders = [str(file.parent.resolve()) for file in files]
+        known = len(files) < len(tasks)  # the harness's own, which take it seconds to find
+        self._manager = _quiet(TaskManager, include_path=folders or None, include_defaults=known)
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True

@@ -11,6 +11,7 @@ import torch
 from bridge.network import RequestError
 from model_side.base_station import BaseStation
 from model_side.element import WireFormat
+from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.asking import Answer, Ask, Encoder, asked, number_in
@@ -61,14 +62,21 @@ class Bytes:
         return bytes(each for each in ids if each < 256).decode(errors="replace")
 
 
-def ask_over(split: SplitModel, network: FixedNetwork, policy: str = "top-k", deadline_ns: int = 10**12) -> Ask:
+def base_station_over(
+    split: SplitModel, network: FixedNetwork, deadline_ns: int = 10**12, records: list[LayerExchange] | None = None
+) -> BaseStation:
+    """Top-k over `network`, with the sizes of Mixtral-8x7B on the air."""
     devices = len(network.info.devices)
     shape = wire_shape("mixtral-8x7b", shape_of(split))
     compute = RooflineTimes(shape, PROFILES["nvidia-l4"], [PROFILES["jetson-agx-orin"]] * devices, 16, 4)
     placement = place(len(split.blocks), split.num_experts, devices)
-    wire = WireFormat(shape.token_bytes)
-    base_station = BaseStation(network, placement, compute, make_policy(policy), Line(devices), wire, deadline_ns)
-    return partial(passes, split, base_station=base_station)
+    on_exchange = None if records is None else records.append
+    wire, policy = WireFormat(shape.token_bytes), make_policy("top-k")
+    return BaseStation(network, placement, compute, policy, Line(devices), wire, deadline_ns, on_exchange=on_exchange)
+
+
+def ask_over(split: SplitModel, network: FixedNetwork, deadline_ns: int = 10**12) -> Ask:
+    return partial(passes, split, base_station=base_station_over(split, network, deadline_ns))
 
 
 def score(item: Item, split: SplitModel, encoder: Encoder, ask: Ask | None = None) -> Answer:
