@@ -113,12 +113,12 @@ def test_show_prints_the_scores_too_and_a_replay_finds_all_of_it(whole):
 def test_a_changed_task_file_is_noticed(whole, asked, tmp_path):
     folder, _ = whole
     file = next(word for word in asked if str(word).endswith("quiz.jsonl"))
-    before = file.read_text()
-    file.write_text(before + "\r\n")
+    before = file.read_bytes()
+    file.write_bytes(before + b"\r\n")
     try:
         done = cosim("replay", folder)
     finally:
-        file.write_text(before)
+        file.write_bytes(before)
     assert (done.returncode, "meta, key tasks: recorded was" in done.stderr) == (1, True)
 
 
@@ -140,7 +140,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_journal(whole, a
     assert (again.returncode, "quiz, 3 items" in again.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("exchanges", [1, 4, 40])
+@pytest.mark.parametrize("exchanges", [1, 4, 30])
 def test_cut_anywhere_it_ends_with_the_same_journal(whole, ns3_server, tmp_path, exchanges):
     """What a kill leaves: a beginning of the record, items as far as their tokens came."""
     run = tmp_path / "cut"
