@@ -94,7 +94,9 @@ class PlainDisplay:
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._title, self._total, self._done = title, exchanges, 0
         self._shown_s, self._began_s = 0.0, time.monotonic()
-        self.say(f"{title}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
+        self.say(
+            f"{title}: {exchanges or 'unknown many'} exchanges with {len(info.devices)} devices on {info.scenario}"
+        )
 
     def exchanged(self, record: LayerExchange) -> None:
         self._done += 1
@@ -102,8 +104,8 @@ class PlainDisplay:
         if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
             self._shown_s = now_s
             left = _left((now_s - self._began_s) / self._done * (self._total - self._done))
-            links = _links(record.outcome.links)
-            self.say(f"{self._title}: {self._done}/{self._total}{left}, {_where(record)}, {links}")
+            done = f"{self._done}/{self._total}{left}" if self._total else str(self._done)
+            self.say(f"{self._title}: {done}, {_where(record)}, {_links(record.outcome.links)}")
 
     def end(self) -> None:
         """Lines need no end."""
@@ -132,7 +134,7 @@ class LiveDisplay:
 
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._info = info
-        self._progress.reset(self._task, total=exchanges, description=title, visible=True)
+        self._progress.reset(self._task, total=exchanges or None, description=title, visible=True)
         self._live = Live(self._progress, console=self._console, auto_refresh=False)
         self._live.start()
 

@@ -193,6 +193,34 @@ class HarnessRun:
         return ItemScore(*place, answer, _given(sample), None if there is None else there.given, scores)
 
 
+class HarnessCalls:
+    """What a caller's own function asks of the model at `path`: `ask` gets an `LM` for each call of `serve`.
+
+    `results` are what it returns, in order. How many exchanges it will take is not known.
+    """
+
+    def __init__(self, path: str, dtype: str, threads: int, ask: Callable[[RoutedLM], Any], element: Element):
+        self._threads = threads
+        self._split = load_model(path, dtype)
+        self._tokenizer = load_tokenizer(path)
+        self._ask = ask
+        self._element = element
+        self.results: list[Any] = []
+        self.model = path
+        self.shape = shape_of(self._split)
+        self.probabilities = True
+        self.exchanges = 0
+        self.tasks: dict[str, str] = {}
+
+    def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
+        """See `model_side.serving.Serving`; tokens come when the function has returned."""
+        torch.set_num_threads(self._threads)
+        carry = carried_by(base_station, self._element, self._split.model.dtype)
+        lm = _quiet(RoutedLM, self._split, self._tokenizer, base_station, carry)
+        self.results.append(self._ask(lm))
+        yield from lm.records
+
+
 def is_file(task: str) -> bool:
     """Whether a task is a YAML file, and not a name."""
     return task.endswith((".yaml", ".yml"))

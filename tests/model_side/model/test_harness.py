@@ -143,3 +143,19 @@ def test_an_item_that_is_a_choice_is_encoded_as_the_harness_encodes_it():
     for context, choice in (("Call me ", "Ishmael"), ("Call me", " Ishmael"), ("", "Ishmael"), ("Call\n\n", "  me")):
         theirs = lm._encode_pair(context, choice) if context else ([0], lm.tok_encode(choice, add_special_tokens=False))
         assert encoder.pair(context, choice) == tuple(theirs)
+
+
+def test_a_harness_run_of_one_s_own_is_journaled(tasks, tmp_path, ns3_server):
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    from cosim.evaluation.harness import run_harness
+    from cosim.networks.ns3_side import Ns3Place
+    from cosim.results.summary import summarise
+
+    manager = TaskManager(include_path=tasks[0].rpartition("/")[0], include_defaults=False)
+    ask = partial(simple_evaluate, tasks=["choices"], num_fewshot=0, bootstrap_iters=0, task_manager=manager)
+    config = {"radio": {"scenario": "wired", "devices": 4}, "policies": ["top-k", "weight-to-latency"]}
+    folder, results = run_harness(lambda lm: _quiet(ask, lm), config, out=tmp_path / "run", at=Ns3Place(ns3_server))
+    assert [result["n-samples"]["choices"]["effective"] for result in results] == [3, 3]
+    assert [len(variant.ttft_s) for variant in summarise(folder)] == [6, 6]
