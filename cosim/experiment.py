@@ -52,8 +52,8 @@ def run(
 
     `config`: a `Config`, the same as plain values (what TOML would give), or the path of a TOML file; `policies` and
     `networks` go over what it says. `out`: the run's folder, which is made; without it a dated one under runs/. `at`:
-    where ns-3 is, by default in a process that is started here. Nothing is printed but to `display`. `serve`: what answers, if not what the
-    configuration's workload asks; such a run cannot be resumed or done again from its folder alone.
+    where ns-3 is, by default in a process that is started here. Nothing is printed but to `display`. `serve`: what
+    answers, if not what the configuration's workload says; such a run is not resumed or done again from its folder.
 
     An ns-3 side that is lost is started anew and brought to where it was. Raises `RequestError` for bad input,
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays

@@ -78,8 +78,7 @@ def run_variants(
         calibration = journal.calibration()
         _check_calibration(calibration, serving)
         fleet = fleet_of(config, serving.shape, len(first.info.devices), near, calibration)
-        journal.describe_model(serving.model, serving.shape, serving.probabilities)
-        journal.describe_tasks(serving.tasks)
+        journal.describe_model(serving.model, serving.shape, serving.probabilities, serving.record)
     except BaseException:
         first.close()
         raise

@@ -5,8 +5,9 @@ The recorded gate asks as the model did when it ran, so what the links do to a l
 layers ask, nor the tokens. How much harm was done is told by a proxy alone (`model_side.quality.GateProxy`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class RoutingReplay:
         self.shape = self._trace.shape
         self.probabilities = self._trace.probabilities is not None
         self.exchanges = len(self._trace.begin) - 1
-        self.tasks: dict[str, str] = {}
+        self.record: Mapping[str, Any] = {}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a base station serves: requests, whether a model answers them or a recording of one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from model_side.base_station import BaseStation
 from model_side.quality import GateProxy, PassQuality
@@ -33,14 +33,14 @@ class Serving(Protocol):
     """Requests and what answers them, the same ones again at each call of `serve`.
 
     `model` names it, `shape` has its own sizes, `probabilities` says whether the router's are known.
-    `exchanges`: how many exchanges all requests take, at most. `tasks`: SHA-256 of the file of each task, by its name.
+    `exchanges`: how many exchanges all requests take, at most. `record`: what else a journal's `meta` has to say of it.
     """
 
     model: str
     shape: ModelShape
     probabilities: bool
     exchanges: int
-    tasks: dict[str, str]
+    record: Mapping[str, Any]
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """Serve all requests over `base_station`; yields each token as soon as it is there."""

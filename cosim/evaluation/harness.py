@@ -17,7 +17,7 @@ def run_harness(
 ) -> tuple[Path, list[Any]]:
     """Have `ask` called with an `LM` for each policy on each network; the run's folder, and what `ask` returned.
 
-    `config` and `options`: as of `cosim.run`, whose workload does not count here. Raises as that, and what `ask` raises.
+    `config` and `options`: as of `cosim.run`, but that no workload counts. Raises as that, and what `ask` raises.
     """
     made: list[HarnessCalls] = []
 

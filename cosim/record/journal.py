@@ -156,17 +156,22 @@ class Journal:
                 ],
             )
 
-    def describe_model(self, name: str, shape: ModelShape, probabilities: bool) -> None:
-        """Record whose routing follows, its own sizes, and whether the router's probabilities are known.
+    def describe_model(
+        self, name: str, shape: ModelShape, probabilities: bool, record: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record whose routing follows, its own sizes, whether the router's probabilities are known, and `record`.
 
-        Where that is on record, compares it, and raises `Diverged` if it differs.
+        What is on record already is compared, and raises `Diverged` if it differs.
         """
-        self._hold("model", {"name": name, "shape": asdict(shape), "probabilities": probabilities})
-
-    def describe_tasks(self, tasks: Mapping[str, str]) -> None:
-        """Record, or compare, the SHA-256 of the file of each task; nothing where there is none."""
-        if tasks:
-            self._hold("tasks", dict(tasks))
+        model = {"name": name, "shape": asdict(shape), "probabilities": probabilities}
+        for key, value in {"model": model, **(record or {})}.items():
+            described = json.dumps(value)
+            found = self.rows("SELECT value FROM meta WHERE key = ?", key)
+            if found and json.loads(found[0][0]) != json.loads(described):
+                raise Diverged(f"meta, key {key}: recorded was {found[0][0]:.1000}, now came {described:.1000}")
+            if not found and not self._reads_only:
+                with self._transaction():
+                    self._describe(key, described)
 
     def describe_nearness(self, seconds_a_byte: Sequence[float | None]) -> None:
         """Record how near the devices were when the experts were placed."""
@@ -384,15 +389,6 @@ class Journal:
     def _put(self, table: str, group: tuple[int, ...], rows: Sequence[Sequence[Any]]) -> None:
         """Add all the rows whose key begins with `group`, or compare them with those on record."""
         self._insert(table, rows if self._comparison is None else self._comparison.missing(table, group, rows))
-
-    def _hold(self, key: str, value: dict[str, Any]) -> None:
-        described = json.dumps(value)
-        found = self.rows("SELECT value FROM meta WHERE key = ?", key)
-        if found and json.loads(found[0][0]) != json.loads(described):
-            raise Diverged(f"meta, key {key}: recorded was {found[0][0]}, now came {described}")
-        if not found and not self._reads_only:
-            with self._transaction():
-                self._describe(key, described)
 
     def _describe(self, key: str, value: str) -> None:
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])

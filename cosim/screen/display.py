@@ -94,9 +94,8 @@ class PlainDisplay:
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._title, self._total, self._done = title, exchanges, 0
         self._shown_s, self._began_s = 0.0, time.monotonic()
-        self.say(
-            f"{title}: {exchanges or 'unknown many'} exchanges with {len(info.devices)} devices on {info.scenario}"
-        )
+        count = f"{exchanges} " if exchanges else ""  # 0 where it is not known
+        self.say(f"{title}: {count}exchanges with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:
         self._done += 1

@@ -7,7 +7,7 @@ asks, how it encodes it and how it scores it is the harness's own, to the last d
 
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
@@ -142,10 +142,9 @@ class HarnessRun:
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True
-        self.tasks = {
-            name: digest(Path(task).expanduser()) if is_file(task) else ""
-            for task, name in zip(tasks, self._names, strict=True)
-        }
+        named = zip(tasks, self._names, strict=True)
+        digests = {name: digest(Path(task).expanduser()) if is_file(task) else "" for task, name in named}
+        self.record: Mapping[str, Any] = {"tasks": digests}
         self._reference: list[ItemScore] | None = None
         self.exchanges = 0
         if reference:
@@ -210,7 +209,7 @@ class HarnessCalls:
         self.shape = shape_of(self._split)
         self.probabilities = True
         self.exchanges = 0
-        self.tasks: dict[str, str] = {}
+        self.record: Mapping[str, Any] = {}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`; tokens come when the function has returned."""

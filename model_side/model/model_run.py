@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that a model answers here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 
@@ -46,7 +47,7 @@ class ModelRun:
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True
-        self.tasks: dict[str, str] = {}
+        self.record: Mapping[str, Any] = {}
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:

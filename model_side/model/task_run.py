@@ -2,8 +2,9 @@
 """Tasks that a model answers here, item by item."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ class TaskRun:
         self.model = path
         self.shape = shape_of(self._split)
         self.probabilities = True
-        self.tasks = {task.name: task.sha256 for task in read}
+        self.record: Mapping[str, Any] = {"tasks": {task.name: task.sha256 for task in read}}
         tokens = sum(request.new_tokens for place in self._places for request in place.asked.requests)
         self.exchanges = len(self._split.blocks) * tokens
 

@@ -67,7 +67,7 @@ class Scored:
         self._replay: Serving = serving_of(config)
         self.model, self.shape = self._replay.model, self._replay.shape
         self.probabilities, self.exchanges = self._replay.probabilities, self._replay.exchanges
-        self.tasks = {"task": "0" * 64}
+        self.record = {"tasks": {"task": "0" * 64}}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """As of the replay, with an item for each first token."""

@@ -85,7 +85,7 @@ def test_scores_over_links_are_those_of_the_harness_s_own_model(tasks):
 
 def test_a_run_of_the_harness_has_its_measures_as_items(tasks):
     run = HarnessRun("shipped", "float32", 1, tasks, 2, reference=True)
-    assert list(run.tasks) == list(TASKS)
+    assert list(run.record["tasks"]) == list(TASKS)
     network = FixedNetwork(devices=8, dead=0)
     tokens = list(run.serve(base_station_over(load_model(), network, deadline_ns=10**8)))
     assert len(tokens) * 6 == network.exchanges
