@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bridge.network import RequestError
+from cosim.networks.cli import KeysFolder, PlainTcp
 from cosim.screen.output import console
 
 DEFAULT = ["cloze", "held-out"]
@@ -38,8 +39,8 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
-    keys: Annotated[Path | None, typer.Option(metavar="FOLDER", help="This side's keys, for tcp.")] = None,
-    plain_tcp: Annotated[bool, typer.Option("--plain-tcp", help="tcp without keys.")] = False,
+    keys: KeysFolder = None,
+    plain_tcp: PlainTcp = False,
     or_resume: Annotated[bool, typer.Option("--or-resume", help="Go on with the same one if --out holds it.")] = False,
 ) -> None:
     """Score a model on tasks with its experts behind simulated links (docs/runs/evaluation.md)."""
