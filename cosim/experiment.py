@@ -46,7 +46,7 @@ def run(
     out: Path | str | None = None,
     at: Ns3Place = _HERE,
     display: Display = _SILENCE,
-    serve: Callable[[Config], Serving] = serving_of,
+    serve: Callable[[Config], Serving] | None = None,
 ) -> Path:
     """Run every policy of `config` on each of its networks and journal it; the run's folder.
 
@@ -234,13 +234,13 @@ def _live(
     journal: Journal,
     at: Ns3Place,
     display: Display,
-    serve: Callable[[Config], Serving] = serving_of,
+    serve: Callable[[Config], Serving] | None = None,
 ) -> None:
     """Run with ns-3, what befalls the run in the journal. The model is loaded while ns-3 starts."""
     try:
         side = Ns3Side(config, at, journal.path.resolve().with_name("ns3.log"))
         try:
-            serving = Ahead(partial(serve, config))
+            serving = Ahead(partial(serve or serving_of, config))
             side.check_us = serving.check
             sources: dict[str, Source] = {"live": side, "analytic": AnalyticSource(side)}
             run_variants(config, journal, sources, display, serving.result)
