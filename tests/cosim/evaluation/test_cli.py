@@ -140,7 +140,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_journal(whole, a
     assert (again.returncode, "quiz, 3 items" in again.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("exchanges", [1, 4, 30])
+@pytest.mark.parametrize("exchanges", [4, 30])
 def test_cut_anywhere_it_ends_with_the_same_journal(whole, ns3_server, tmp_path, exchanges):
     """What a kill leaves: a beginning of the record, items as far as their tokens came."""
     run = tmp_path / "cut"

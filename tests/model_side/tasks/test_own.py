@@ -125,7 +125,7 @@ def test_no_bytes_end_in_another_error(tmp_path_factory, data, reader):
         assert read_task(f"{reader}:{file}" if reader else str(file)).items
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.recursive(st.none() | st.booleans() | st.integers(-2, 4) | st.text(max_size=3), st.lists, max_leaves=6))
 def test_no_value_ends_in_another_error(tmp_path_factory, value):
     file = tmp_path_factory.getbasetemp() / "value.jsonl"
