@@ -26,6 +26,7 @@ from model_side.model.model_folder import (
     folder_of,
     token_counter,
 )
+from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
 from model_side.shapes import OWN, WIRE_PROFILES
@@ -138,6 +139,10 @@ def _check_model(config: Config) -> Described:
     count = None if folder is None else token_counter(folder)
     if work.text == SHIPPED:
         _check_shipped_text(work, count)
+    elif is_prompt_file(work.text):
+        there = len(read_prompt_file(Path(work.text).expanduser()))
+        if work.requests > there:
+            raise RequestError("workload.requests", f"{work.requests} is more than the {there} prompts of {work.text}")
     else:
         _check_text(Path(work.text).expanduser(), work, count)
     return described

@@ -208,11 +208,13 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     """Print a run's tables again, from its journal."""
     from cosim.record.journal import UNDELIVERED, Journal
     from cosim.results.summary import summarise
-    from cosim.screen.report import nothing_back, print_report
+    from cosim.screen.report import nothing_back, print_report, unused_weights
 
     with closing(Journal.open(run)) as journal:
         variants = summarise(journal)
         print_report(variants, console(_REPORT_WIDTH))
+        if unused := unused_weights(journal):
+            print(unused)
         mishaps = journal.mishaps()
         for kind, message in mishaps:
             print(f"{kind}: {message}")

@@ -133,20 +133,26 @@ def serving_of(config: Config) -> Serving:
     model, work = config.model, config.workload
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
+    from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+    place = Place(model.device, model.experts)
     if work.tasks:
-        from model_side.model.task_run import TaskRun  # noqa: PLC0415  (recorded routing needs no PyTorch)
+        from model_side.model.task_run import TaskRun  # noqa: PLC0415
 
         drawn = (work.tasks, work.items, seed_of(config, "prompts"))
-        return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element)
+        return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element, place)
     if work.lm_eval:
         from model_side.model.harness import HarnessRun  # noqa: PLC0415
 
-        asked_of = (work.lm_eval, work.items, config.quality, config.exchange.element)
+        asked_of = (work.lm_eval, work.items, config.quality, config.exchange.element, place)
         return HarnessRun(model.path, model.dtype, model.threads, *asked_of)
-    from model_side.model.model_run import ModelRun  # noqa: PLC0415
+    from model_side.model.model_run import Asked, ModelRun  # noqa: PLC0415
+    from model_side.model.sampling import Sampling  # noqa: PLC0415
 
-    asked = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"), work.text)
-    return ModelRun(model.path, model.dtype, model.threads, *asked, config.quality, config.exchange.element)
+    sampling = Sampling(work.temperature, work.top_p, seed_of(config, "sampling"))
+    sizes = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"))
+    asked = Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
+    return ModelRun(model.path, model.dtype, model.threads, asked, config.quality, config.exchange.element, place)
 
 
 class Variant:

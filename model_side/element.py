@@ -62,7 +62,7 @@ def wire_format(element: Element, shape: ModelShape) -> WireFormat:
     """What a model of `shape` sends with elements of this kind."""
     if element is Element.OWN:
         return WireFormat(shape.token_bytes)
-    return WireFormat(packed_bytes(element, shape.hidden), SLOT_BYTES * shape.top_k, TRANSFER_BYTES)
+    return WireFormat(packed_bytes(element, shape.travelling), SLOT_BYTES * shape.top_k, TRANSFER_BYTES)
 
 
 def packed_bytes(element: Element, hidden: int) -> int:

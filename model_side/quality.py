@@ -60,11 +60,27 @@ def compare(logits: "Tensor", reference: "Tensor", tokens: "Tensor") -> PassQual
     return PassQuality(
         positions=len(tokens),
         agreements=int((logits.argmax(dim=-1) == reference.argmax(dim=-1)).sum()),
-        kl_nats=float((log_p.exp() * (log_p - log_q)).sum()),
+        kl_nats=float(divergence(log_p, log_q).sum()),
         scored=len(following),
         nll_nats=-float(log_q[:-1].gather(1, following).sum()),
         reference_nll_nats=-float(log_p[:-1].gather(1, following).sum()),
     )
+
+
+def divergence(log_p: "Tensor", log_q: "Tensor") -> "Tensor":
+    """The terms of D(p || q) in nats, of logarithms of probabilities; those with p = 0 are 0, whatever q is.
+
+    A model may mask tokens: the logit of such a one is -inf.
+    """
+    return (log_p.exp() * (log_p - log_q)).masked_fill(log_p == -math.inf, 0)
+
+
+def perplexity(nll_nats: float, tokens: int) -> float:
+    """Of so many tokens; inf where it is beyond what a float holds."""
+    try:
+        return math.exp(nll_nats / tokens)
+    except OverflowError:
+        return math.inf
 
 
 def pool(passes: Iterable[PassQuality]) -> Quality | None:
@@ -75,8 +91,8 @@ def pool(passes: Iterable[PassQuality]) -> Quality | None:
     positions = sum(part.positions for part in passes)
     scored = sum(part.scored for part in passes)
     return Quality(
-        perplexity=math.exp(sum(part.nll_nats for part in passes) / scored) if scored else None,
-        reference_perplexity=math.exp(sum(part.reference_nll_nats for part in passes) / scored) if scored else None,
+        perplexity=perplexity(sum(part.nll_nats for part in passes), scored) if scored else None,
+        reference_perplexity=(perplexity(sum(part.reference_nll_nats for part in passes), scored) if scored else None),
         agreement=sum(part.agreements for part in passes) / positions,
         mean_kl_nats=sum(part.kl_nats for part in passes) / positions,
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record how a Mixture-of-Experts model routes: `python record_routing.py MODEL PROMPTS OUT.parquet`.
 
-This one file needs transformers (5 or newer), torch, numpy and pyarrow, and nothing else of the package that it
-comes from, so that it can be copied to where the GPUs are. The model runs as it is; hooks on its routers read the gate.
-The file that it writes is described in docs/runs/routing.md.
+This file and `model_sizes.py` beside it need transformers (5 or newer), torch, numpy and pyarrow, and nothing else of
+the package that they come from, so that the two can be copied to where the GPUs are. The model runs as it is; hooks on
+its routers read the gate. The file that it writes is described in docs/runs/routing.md.
 """
 
 import argparse
@@ -18,6 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    from model_side.model_sizes import down_of, sizes
+except ModuleNotFoundError:  # beside a copy of it
+    sys.path.insert(0, str(Path(__file__).parent))
+    from model_sizes import down_of, sizes  # type: ignore[import-not-found, no-redef]
 
 FORMAT = "wdmoe_routing"
 """The key of the file's metadata, whose value is JSON: `version`, `model` and `shape`, `sha256` if it is known."""
@@ -48,41 +54,21 @@ class GateArrays(NamedTuple):
 
 
 def gate_arrays(logits: Any, weights: Any, indices: Any) -> GateArrays:
-    """The tensors that a router returns, as arrays; probabilities are the softmax of its logits."""
+    """The tensors that a router returns, as arrays; probabilities are the softmax of its logits.
+
+    An expert that the router masks, with a logit of -inf, has probability 0. A router that gives probabilities in place
+    of logits, as Gemma 4's, is known by it: logits are never all positive with a sum of 1.
+    """
     powers = logits.detach().float().cpu().numpy()
+    if (powers >= 0).all() and np.allclose(powers.sum(axis=1), 1, atol=1e-2):
+        powers = np.log(np.maximum(powers, np.finfo(np.float32).tiny))
+    if not np.isfinite(powers.max(axis=1)).all():
+        raise Unrecordable("a router does not give finite numbers; take another --dtype, as bfloat16 or float32")
     powers = np.exp(powers - powers.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return GateArrays(
         powers, weights.detach().float().cpu().numpy(), indices.cpu().numpy().astype(np.int64, copy=False)
     )
-
-
-def sizes(model: Any, blocks: Sequence[Any], top_k: int) -> dict[str, Any]:
-    """The sizes that decide a model's bytes on the air and its work; `model_side.shapes.ModelShape` explains them.
-
-    Attention and vocabulary come from the model's configuration, the rest from its weights: an expert has three
-    matrices (gate, up, down); shared experts are whatever a block holds beside router and experts.
-    """
-    config = model.config.get_text_config()
-    block, experts = blocks[0], blocks[0].experts
-    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
-    routed = sum(parameter.numel() for part in (block.router, experts) for parameter in part.parameters())
-    beside = sum(parameter.numel() for parameter in block.block.parameters()) - routed
-    return {
-        "hidden": hidden,
-        "intermediate": experts.down_proj.numel() // (int(experts.num_experts) * hidden),
-        "heads": heads,
-        "kv_heads": int(getattr(config, "num_key_value_heads", None) or heads),
-        "head_dim": int(getattr(config, "head_dim", None) or hidden // heads),
-        "vocab": int(config.vocab_size),
-        "element_bytes": experts.down_proj.element_size(),
-        "decoder_layers": int(config.num_hidden_layers),
-        "moe_layers": tuple(next(int(part) for part in one.name.split(".") if part.isdigit()) for one in blocks),
-        "experts": int(experts.num_experts),
-        "top_k": top_k,
-        "shared_intermediate": beside // (3 * hidden),
-        "dense_intermediate": int(getattr(config, "intermediate_size", 0) or 0),
-    }
 
 
 def model_digest(folder: Path) -> str:
@@ -184,7 +170,7 @@ def find_blocks(model: Any) -> list[Block]:
     for name, module in model.named_modules():
         experts = getattr(module, "experts", None)
         router = next((getattr(module, key) for key in ROUTERS if hasattr(module, key)), None)
-        if router is not None and hasattr(experts, "num_experts") and hasattr(experts, "down_proj"):
+        if router is not None and hasattr(experts, "num_experts") and down_of(experts) is not None:
             blocks.append(Block(name, module, router, experts))
     if not blocks:
         raise Unrecordable(f"{type(model).__name__} has no MoE block of transformers 5 (experts, and a gate or router)")
@@ -199,6 +185,7 @@ def record(
     path: Path,
     probabilities: bool = True,
     sha256: str = "",
+    stored_dtype: str = "",
 ) -> None:
     """Generate greedily `new_tokens` after each prompt, with a KV cache, and write the routing of every pass.
 
@@ -224,7 +211,7 @@ def record(
                 gates.clear()
                 following, cache = _forward(model, tokens, cache)
                 if writer is None:
-                    shape = sizes(model, blocks, gates[0].indices.shape[1])
+                    shape = sizes(model, blocks, gates[0].indices.shape[1], stored_dtype)
                     writer = RoutingWriter(path, name, shape, probabilities, sha256)
                 phase = "decode" if position else "prefill"
                 writer.add(request, phase, position, tokens, [*tokens[1:], following], gates)
@@ -296,23 +283,28 @@ def _record(given: argparse.Namespace) -> None:
     if given.out.is_dir() or not os.access(given.out.parent, os.W_OK):
         raise Unrecordable(f"{given.out} cannot be written; choose another place")
     import torch  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
     from transformers.utils import cached_file  # noqa: PLC0415
 
-    spread = {"device_map": "auto"} if find_spec("accelerate") else {}
+    spread: dict[str, Any] = {"device_map": "auto"} if find_spec("accelerate") else {}
+    alone = not spread
     try:
-        tokenizer = AutoTokenizer.from_pretrained(given.model)
+        spread["trust_remote_code"] = False  # without it, transformers asks on a terminal
+        tokenizer = AutoTokenizer.from_pretrained(given.model, trust_remote_code=False)
+        stored = AutoConfig.from_pretrained(given.model, trust_remote_code=False).get_text_config().dtype
         model = AutoModelForCausalLM.from_pretrained(given.model, dtype=given.dtype, **spread).eval()
     except Exception as error:  # a missing folder, an unknown architecture, no hub: each raises its own kind
-        raise Unrecordable(f"{given.model} does not load: {str(error).strip().splitlines()[0]}") from error
-    if not spread and torch.cuda.is_available():
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise Unrecordable(f"{given.model} does not load: {words}") from error
+    if alone and torch.cuda.is_available():
         model.to("cuda")
     prompts = list(read_prompts(given.prompts, tokenizer, given.prompt_tokens))[: given.requests]
     if not prompts or not all(prompts):
         raise Unrecordable(f"{given.prompts} has no prompt, or an empty one; a text has to fill --prompt-tokens")
     config = cached_file(given.model, "config.json")
     sha256 = model_digest(Path(config).parent)
-    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256)
+    dtype = str(stored or "").removeprefix("torch.")
+    record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256, dtype)
     print(f"{given.out}: {len(prompts)} requests", file=sys.stderr)
 
 

@@ -167,8 +167,12 @@ class _Reader:
         return self._refuse(f"{self._path} has format version {version}; this program reads version {VERSION}")
 
     def _checked(self, shape: ModelShape) -> ModelShape:
-        least = {"shared_intermediate": 0, "dense_intermediate": 0}
-        for name in (field.name for field in fields(shape) if field.name != "moe_layers"):
+        least = dict.fromkeys(("shared_intermediate", "dense_intermediate", "latent"), 0)
+        if shape.layers:  # which say themselves what they are
+            least |= dict.fromkeys(("heads", "kv_heads", "head_dim"), 0)
+            if len(shape.layers) != shape.decoder_layers:
+                self._refuse(f"{self._path}, metadata {FORMAT}: layers are not decoder_layers, {shape.decoder_layers}")
+        for name in (field.name for field in fields(shape) if field.name not in ("moe_layers", "layers")):
             if getattr(shape, name) < least.get(name, 1):
                 self._refuse(f"{self._path}, metadata {FORMAT}: {name} is {getattr(shape, name)}")
         layers = shape.moe_layers

@@ -23,9 +23,10 @@ def run_harness(
 
     def serve(asked: Config) -> "HarnessCalls":
         from model_side.model.harness import HarnessCalls  # noqa: PLC0415  (it takes seconds)
+        from model_side.model.loading import Place  # noqa: PLC0415
 
-        model = asked.model
-        made.append(HarnessCalls(model.path, model.dtype, model.threads, ask, asked.exchange.element))
+        model, place = asked.model, Place(asked.model.device, asked.model.experts)
+        made.append(HarnessCalls(model.path, model.dtype, model.threads, ask, asked.exchange.element, place))
         return made[0]
 
     folder = run(config, serve=serve, **options)

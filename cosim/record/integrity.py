@@ -34,6 +34,12 @@ class _ModelMeta(msgspec.Struct):
     probabilities: bool
 
 
+class _WeightsMeta(msgspec.Struct):
+    sha256: str
+    loaded: list[str]
+    unused: list[str]
+
+
 class _MigratedMeta(msgspec.Struct):
     before: int
     unrecorded: dict[str, list[str]]
@@ -47,6 +53,8 @@ _META: dict[str, Any] = {
     "nearness": list[float | None],
     "made": Made,
     "tasks": dict[str, str],
+    "prompts": list[list[int]],
+    "weights": _WeightsMeta,
     SEAL: dict[str, str],
     "migrated": _MigratedMeta,
 }

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +160,13 @@ class Journal:
     ) -> None:
         """Record whose routing follows, its own sizes, whether the router's probabilities are known, and `record`.
 
-        What is on record already is compared, and raises `Diverged` if it differs.
-        """
-        model = {"name": name, "shape": asdict(shape), "probabilities": probabilities}
+        Compares what is on record already, and raises `Diverged` if it differs."""
+        model = {"name": name, "shape": shape.told(), "probabilities": probabilities}
         for key, value in {"model": model, **(record or {})}.items():
             described = json.dumps(value)
-            found = self.rows("SELECT value FROM meta WHERE key = ?", key)
-            if found and json.loads(found[0][0]) != json.loads(described):
-                raise Diverged(f"meta, key {key}: recorded was {found[0][0]:.1000}, now came {described:.1000}")
+            for (was,) in (found := self.rows("SELECT value FROM meta WHERE key = ?", key)):
+                if json.loads(was) != json.loads(described):
+                    raise Diverged(f"meta, key {key}: recorded was {was:.1000}, now came {described:.1000}")
             if not found and not self._reads_only:
                 with self._transaction():
                     self._describe(key, described)

@@ -67,6 +67,15 @@ def nothing_back(variants: Sequence[VariantSummary], notes: Sequence[str]) -> st
     return f"nothing ever came back: {', '.join(parts)}{why}"
 
 
+def unused_weights(journal: Journal) -> str | None:
+    """One line about stored weights that the model has no use for; None if there are none."""
+    found = journal.rows("SELECT value FROM meta WHERE key = 'weights'")
+    names = json.loads(found[0][0])["unused"] if found else []
+    if not names:
+        return None
+    return f"{len(names)} of the stored weights belong to no part of the model, the first of them {names[0]}"
+
+
 def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
     """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
     from cosim.results.validation import device_errors, mean_layer_s, policy_errors, ranking  # noqa: PLC0415  (SciPy)

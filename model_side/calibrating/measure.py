@@ -13,7 +13,8 @@ from torch import Tensor
 
 from model_side.calibrating.routing import of_routing
 from model_side.calibration import Calibration, Outputs
-from model_side.model.moe import GateOutput, SplitModel
+from model_side.model.moe import GateOutput, ModelError, SplitModel
+from model_side.quality import divergence
 from model_side.routing import Floats
 
 _MOST_FIGURES = 1 << 25
@@ -35,6 +36,8 @@ def measure(
     many times as long as any other's. A sequence takes 1 + 2 L passes of the model, in the first of which each layer
     computes all E experts as well. `tell` hears how many tokens are done, of how many.
     """
+    if any(block.runs_all for block in split.blocks):
+        raise ModelError(f"{split.name} runs all its experts at once; to be measured they have to answer one by one")
     layers = [_Layer(block.experts, split.num_experts) for block in split.blocks]
     costs = np.zeros((len(LEFT), len(layers)))
     total = sum(map(len, sequences)) - len(sequences)
@@ -42,11 +45,11 @@ def measure(
     for sequence in sequences:
         tokens = torch.tensor([sequence], device=split.model.device)
         with _listening(split, layers):
-            log_p = _log_probabilities(split.model, tokens)
+            log_p = _log_probabilities(split, tokens)
         for number, (place, left) in itertools.product(range(len(layers)), enumerate(LEFT)):
             with split.routed(_leaving(number, left)):
-                log_q = _log_probabilities(split.model, tokens)
-            costs[place, number] += float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
+                log_q = _log_probabilities(split, tokens)
+            costs[place, number] += float(divergence(log_p, log_q).sum(dtype=torch.float64))
         done += len(sequence) - 1
         tell(done, total)
     weights, indices = ([np.concatenate(getattr(layer, part)) for layer in layers] for part in ("weights", "indices"))
@@ -138,7 +141,7 @@ def _leaving(number: int, part: float) -> Callable[[GateOutput], tuple[Tensor, T
     return route
 
 
-def _log_probabilities(model: Any, tokens: Tensor) -> Tensor:
+def _log_probabilities(split: SplitModel, tokens: Tensor) -> Tensor:
     """Of the next token [N - 1, V], after each token but the first."""
-    logits: Tensor = model(input_ids=tokens, use_cache=False).logits
-    return logits[0, 1:].float().log_softmax(dim=-1)
+    logits, _ = split.forward(tokens, None, "a sequence to measure", use_cache=False)
+    return logits[1:].float().log_softmax(dim=-1)

@@ -15,9 +15,9 @@ GROUP, SCALE_BITS = 32, 16
 
 
 def expert_bytes(shape: ModelShape, weight_bits: int) -> int:
-    """What one expert of one layer takes: its gate, up and down matrix, and their scales."""
+    """What one expert of one layer takes: its matrices, and their scales."""
     bits = weight_bits + (SCALE_BITS / GROUP if weight_bits < 16 else 0)
-    return int(np.ceil(3 * shape.hidden * shape.intermediate * bits / 8))
+    return int(np.ceil(shape.expert_matrices * shape.travelling * shape.intermediate * bits / 8))
 
 
 def room(hardware: Sequence[Hardware], size_bytes: int) -> Counts:

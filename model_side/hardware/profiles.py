@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bridge.network import NS_PER_S, RequestError
+from model_side.shapes import FeedForward, Mixer, grouped_query
 
 Work = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -69,22 +70,37 @@ def to_ns(seconds: ArrayLike) -> NDArray[np.int64]:
     return np.rint(np.asarray(seconds, np.float64) * NS_PER_S).astype(np.int64)
 
 
-def expert_work(tokens: ArrayLike, hidden: int, intermediate: int, element_bytes: float, weight_bits: float) -> Work:
-    """Work of gated-MLP experts (gate, up and down matrix), one entry for each entry of `tokens`.
+def expert_work(
+    tokens: ArrayLike, hidden: int, intermediate: int, element_bytes: float, weight_bits: float, matrices: int = 3
+) -> Work:
+    """Work of MLP experts of `matrices` matrices (gate, up and down, or up and down), one entry for each of `tokens`.
 
     `tokens` counts the tokens that each expert computes. An expert without tokens is not read; one of
     `intermediate` 0 is none, and does nothing.
 
-    operations = 6 * tokens * hidden * intermediate
-    bytes = 3 * hidden * intermediate * weight_bits / 8 where tokens > 0
+    operations = 2 * matrices * tokens * hidden * intermediate
+    bytes = matrices * hidden * intermediate * weight_bits / 8 where tokens > 0
             + 2 * tokens * (hidden + intermediate) * element_bytes
 
     Each token's hidden state is read and written once, and its intermediate state written and read once.
     """
     tokens = np.asarray(tokens, np.float64) * (intermediate > 0)
-    matrix = hidden * intermediate
-    weight_bytes = np.where(tokens > 0, 3 * matrix * weight_bits / 8, 0.0)
-    return 6 * tokens * matrix, weight_bytes + 2 * tokens * (hidden + intermediate) * element_bytes
+    return feed_forward_work(
+        tokens, FeedForward(matrices * hidden * intermediate, intermediate), hidden, element_bytes, weight_bits
+    )
+
+
+def feed_forward_work(
+    tokens: ArrayLike, network: FeedForward, hidden: int, element_bytes: float, weight_bits: float
+) -> Work:
+    """Work of a feed-forward network, of `w` weights and `inner` elements between its matrices.
+
+    operations = 2 * tokens * w
+    bytes = w * weight_bits / 8 where tokens > 0 + 2 * tokens * (hidden + inner) * element_bytes
+    """
+    tokens = np.asarray(tokens, np.float64)
+    weight_bytes = np.where(tokens > 0, network.weights * weight_bits / 8, 0.0)
+    return 2 * tokens * network.weights, weight_bytes + 2 * tokens * (hidden + network.inner) * element_bytes
 
 
 def attention_work(
@@ -97,25 +113,48 @@ def attention_work(
     element_bytes: float,
     weight_bits: float,
 ) -> Work:
-    """Work of one layer's grouped-query attention over `tokens` new tokens, the last of `context` tokens.
+    """Work of one layer's grouped-query attention over `tokens` new tokens, the last of `context` tokens."""
+    mixer = grouped_query(hidden, heads, kv_heads, head_dim)
+    return mixer_work(tokens, context, mixer, hidden, element_bytes, weight_bits)
 
-    With `w = 2 * hidden * head_dim * (heads + kv_heads)` projection weights (query, key, value, output) and
-    `v = tokens * context - tokens * (tokens - 1) / 2` visible pairs (a token sees itself and those before it):
 
-    operations = 2 * tokens * w + 4 * heads * head_dim * v
-    bytes = w * weight_bits / 8 + 2 * kv_heads * head_dim * context * element_bytes
-            + 2 * tokens * hidden * element_bytes
+def mixer_work(
+    tokens: ArrayLike, context: ArrayLike, mixer: Mixer, hidden: int, element_bytes: float, weight_bits: float
+) -> Work:
+    """Work of what mixes the tokens of a layer, over `tokens` new ones, the last of `context`.
 
-    The KV cache is read or written once; scores stay on the chip (as in FlashAttention).
+    With `w` weights, `v` visible pairs (a token sees itself and those before it, `window` at most), `s` tokens that any
+    of the new ones sees, and the mixer's other sizes:
+
+    operations = 2 * tokens * w + pair_operations * v + state_operations * tokens
+    bytes = w * weight_bits / 8 + cache_elements * s * element_bytes
+            + 2 * state_elements * element_bytes + 2 * tokens * hidden * element_bytes
+
+    The cache is read or written once; scores stay on the chip (as in FlashAttention). Keys and values that are kept as
+    a latent are made again of the tokens before, 2 * latent_weights operations each, or each pair takes
+    `latent_pair_operations` with the latent itself (as DeepSeek-V2 absorbs the matrices): whichever is less.
     """
     tokens, context = np.asarray(tokens, np.float64), np.asarray(context, np.float64)
     if np.any(context < tokens):
         raise RequestError("context", f"{context} is less than the tokens {tokens} that belong to it")
-    weights = 2 * hidden * head_dim * (heads + kv_heads)
-    pairs = tokens * context - tokens * (tokens - 1) / 2
-    cache_bytes = 2 * kv_heads * head_dim * context * element_bytes
-    moved = np.where(tokens > 0, weights * weight_bits / 8 + cache_bytes, 0.0)
-    return 2 * tokens * weights + 4 * heads * head_dim * pairs, moved + 2 * tokens * hidden * element_bytes
+    window = mixer.window or np.inf
+    pairs = _seen_up_to(context, window) - _seen_up_to(context - tokens, window)
+    seen = np.minimum(context, tokens + window - 1)
+    scores = mixer.pair_operations * pairs
+    if mixer.latent_weights:
+        again = scores + 2 * mixer.latent_weights * np.maximum(seen - tokens, 0)
+        scores = np.minimum(again, mixer.latent_pair_operations * pairs)
+    kept_bytes = (mixer.cache_elements * seen + 2 * mixer.state_elements) * element_bytes
+    moved = np.where(tokens > 0, mixer.weights * weight_bits / 8 + kept_bytes, 0.0)
+    operations = 2 * tokens * mixer.weights + scores + mixer.state_operations * tokens
+    return operations, moved + 2 * tokens * hidden * element_bytes
+
+
+def _seen_up_to(tokens: NDArray[np.float64], window: float) -> NDArray[np.float64]:
+    """How many tokens the first `tokens` of a context see together, each itself and those before it."""
+    full = np.minimum(tokens, window)
+    later = np.where(tokens > full, (tokens - full) * full, 0.0)
+    return np.asarray(full * (full + 1) / 2 + later)
 
 
 def lm_head_work(tokens: ArrayLike, hidden: int, vocab: int, element_bytes: float, weight_bits: float) -> Work:
@@ -228,7 +267,7 @@ PROFILES: dict[str, Hardware] = {
             prefill_efficiency=0.23,
             decode_efficiency=0.34,
             overhead_s=ORIN["overhead_s"],
-            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak from third parties",
+            source="Qualcomm product brief: 64-bit LPDDR5X at 4,800 MHz; GPU peak nominal: the maker gives none",
         ),
         Hardware(
             "raspberry-pi-5",

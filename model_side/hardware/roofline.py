@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from model_side.hardware.profiles import Hardware, Work, attention_work, expert_work, lm_head_work
+from model_side.hardware.profiles import Hardware, Work, expert_work, feed_forward_work, lm_head_work, mixer_work
 from model_side.routing import Floats, Indices
 from model_side.shapes import ModelShape
 
@@ -32,7 +32,11 @@ class RooflineTimes:
         self._base_station = base_station
         self._base_station_weight_bits = base_station_weight_bits
         self._device_weight_bits = device_weight_bits
-        self._layer_s = lru_cache(16)(self._uncached_layer_s)  # most layers of a pass take the same time
+        moe_layers = len(shape.moe_layers)
+        parts = [(shape.layers_up_to(layer), layer < moe_layers) for layer in range(moe_layers + 1)]
+        self._kinds_of_layers = list(dict.fromkeys(parts))
+        self._kind_of_layers = [self._kinds_of_layers.index(part) for part in parts]
+        self._layers_s = lru_cache(16)(self._uncached_layers_s)  # most layers of a pass take the same time
         self._devices = len(devices)
         self._kinds = list(dict.fromkeys(devices))
         self._kind_of = np.array([self._kinds.index(device) for device in devices])
@@ -43,21 +47,30 @@ class RooflineTimes:
         `tokens` new tokens, the last of `context`. Shared experts of the layer are counted here too: they
         are done before the hidden states depart.
         """
-        return self._layer_s(self._shape.dense_layers_before(layer), tokens, context)
-
-    def _uncached_layer_s(self, dense_layers: int, tokens: int, context: int) -> float:
-        shape, bits = self._shape, self._base_station_weight_bits
-        router = lm_head_work(tokens, shape.hidden, shape.experts, shape.element_bytes, bits)
-        shared = self._feed_forward(tokens, shape.shared_intermediate)
-        return self._seconds(
-            [*self._dense(dense_layers, tokens, context), self._attention(tokens, context), router, shared]
-        )
+        return self._layers_s(self._kind_of_layers[layer], tokens, context)
 
     def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token: logits of one position."""
-        shape = self._shape
-        head = lm_head_work(1, shape.hidden, shape.vocab, shape.element_bytes, self._base_station_weight_bits)
-        return self._seconds([*self._dense(shape.dense_layers_before(len(shape.moe_layers)), tokens, context), head])
+        return self._layers_s(self._kind_of_layers[-1], tokens, context)
+
+    def _uncached_layers_s(self, kind: int, tokens: int, context: int) -> float:
+        layers, ends_with_experts = self._kinds_of_layers[kind]
+        shape, bits = self._shape, self._base_station_weight_bits
+        work: list[Work] = []
+        for layer in layers:
+            work += [
+                mixer_work(tokens, context, mixer, shape.hidden, shape.element_bytes, bits) for mixer in layer.mixers
+            ]
+            if ends_with_experts and layer is layers[-1]:
+                work.append(lm_head_work(tokens, shape.hidden, shape.experts, shape.element_bytes, bits))
+            work += [
+                feed_forward_work(tokens, network, shape.hidden, shape.element_bytes, bits)
+                for network in layer.feed_forwards
+            ]
+        if not ends_with_experts:
+            work.append(lm_head_work(1, shape.hidden, shape.vocab, shape.element_bytes, bits))
+        operations, memory_bytes = zip(*work, strict=True)
+        return float(self._base_station.latency_s(operations, memory_bytes).sum())
 
     def devices_s(self, tokens: NDArray[np.int64], device: Indices) -> Floats:
         """Seconds [..., D] that each device computes when its seats get `tokens` [..., P] and are on `device` [..., P].
@@ -65,7 +78,8 @@ class RooflineTimes:
         A seat is an expert on a device.
         """
         shape = self._shape
-        work = expert_work(tokens, shape.hidden, shape.intermediate, shape.element_bytes, self._device_weight_bits)
+        sizes = (shape.travelling, shape.intermediate, shape.element_bytes, self._device_weight_bits)
+        work = expert_work(tokens, *sizes, shape.expert_matrices)
         kind = self._kind_of[device]
         seat_s = np.zeros(tokens.shape)
         for number, hardware in enumerate(self._kinds):
@@ -74,29 +88,3 @@ class RooflineTimes:
         bins = np.arange(layers)[:, None] * self._devices + np.broadcast_to(device, tokens.shape).reshape(layers, -1)
         device_s = np.bincount(bins.ravel(), seat_s.ravel(), layers * self._devices)
         return np.asarray(device_s.reshape(*tokens.shape[:-1], self._devices))
-
-    def _dense(self, layers: int, tokens: int, context: int) -> list[Work]:
-        """So many decoder layers without experts."""
-        one = [self._attention(tokens, context), self._feed_forward(tokens, self._shape.dense_intermediate)]
-        return layers * one
-
-    def _attention(self, tokens: int, context: int) -> Work:
-        shape = self._shape
-        return attention_work(
-            tokens,
-            context,
-            shape.hidden,
-            shape.heads,
-            shape.kv_heads,
-            shape.head_dim,
-            shape.element_bytes,
-            self._base_station_weight_bits,
-        )
-
-    def _feed_forward(self, tokens: int, intermediate: int) -> Work:
-        shape = self._shape
-        return expert_work(tokens, shape.hidden, intermediate, shape.element_bytes, self._base_station_weight_bits)
-
-    def _seconds(self, work: list[Work]) -> float:
-        operations, memory_bytes = zip(*work, strict=True)
-        return float(self._base_station.latency_s(operations, memory_bytes).sum())

@@ -23,8 +23,8 @@ from bridge.network import RequestError
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.inference import routed_by
-from model_side.model.loading import load_model, load_tokenizer
-from model_side.model.model_run import shape_of
+from model_side.model.loading import MEMORY, Place, load, load_tokenizer
+from model_side.model.model_run import shape_of, weights_of
 from model_side.model.moe import Carry, SplitModel
 from model_side.model.wire import carried_by
 from model_side.selection import Phase
@@ -127,10 +127,11 @@ class HarnessRun:
         items: int,
         reference: bool,
         element: Element = Element.OWN,
+        place: Place = MEMORY,
     ):
         torch.set_num_threads(threads)
         self._threads = threads
-        self._split = load_model(path, dtype)
+        self._split, checkpoint = load(path, dtype, place)
         self._tokenizer = load_tokenizer(path)
         self._limit = items or None
         self._element = element
@@ -140,11 +141,11 @@ class HarnessRun:
         known = len(files) < len(tasks)  # the harness's own, which take it seconds to find
         self._manager = _quiet(TaskManager, include_path=folders or None, include_defaults=known)
         self.model = path
-        self.shape = shape_of(self._split)
+        self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
         named = zip(tasks, self._names, strict=True)
         digests = {name: digest(Path(task).expanduser()) if is_file(task) else "" for task, name in named}
-        self.record: Mapping[str, Any] = {"tasks": digests}
+        self.record: Mapping[str, Any] = {"tasks": digests, "weights": weights_of(checkpoint)}
         self._reference: list[ItemScore] | None = None
         self.exchanges = 0
         if reference:
@@ -198,18 +199,20 @@ class HarnessCalls:
     `results` are what it returns, in order. How many exchanges it will take is not known.
     """
 
-    def __init__(self, path: str, dtype: str, threads: int, ask: Callable[[RoutedLM], Any], element: Element):
+    def __init__(
+        self, path: str, dtype: str, threads: int, ask: Callable[[RoutedLM], Any], element: Element, place: Place
+    ):
         self._threads = threads
-        self._split = load_model(path, dtype)
+        self._split, checkpoint = load(path, dtype, place)
         self._tokenizer = load_tokenizer(path)
         self._ask = ask
         self._element = element
         self.results: list[Any] = []
         self.model = path
-        self.shape = shape_of(self._split)
+        self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
         self.exchanges = 0
-        self.record: Mapping[str, Any] = {}
+        self.record: Mapping[str, Any] = {"weights": weights_of(checkpoint)}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`; tokens come when the function has returned."""

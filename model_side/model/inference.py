@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Greedy generation over the base station, in lockstep with the unmodified model.
+"""Generation over the base station, in lockstep with the unmodified model.
 
 The reference has the same weights and is fed the same tokens, through a KV cache of its own and outside
 `SplitModel.routed`. What differs between the two is what the links did.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.moe import Carry, GateOutput, Route, SplitModel
+from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.wire import carried_by
 from model_side.quality import PassQuality, compare
 from model_side.record_routing import gate_arrays
@@ -44,6 +44,16 @@ class Pass:
     start_ns: int
     end_ns: int
 
+    @property
+    def begin(self) -> int:
+        """The position of the first of its tokens."""
+        return self.position - self.tokens.shape[1]
+
+    @property
+    def phase(self) -> Phase:
+        """Whether it read a prompt, or a token that was generated."""
+        return Phase.DECODE if self.begin else Phase.PREFILL
+
     def record(self, quality: PassQuality | None = None, items: tuple[ItemScore, ...] = ()) -> TokenRecord:
         """What there is to record of it."""
         return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, items)
@@ -71,15 +81,18 @@ def generate(
     requests: Iterable[Request],
     reference: bool = True,
     element: Element = Element.OWN,
+    sampling: Sampling = GREEDY,
+    ends: Collection[int] = (),
 ) -> Iterator[TokenRecord]:
-    """Generate greedily, request after request, and yield each token as soon as it is there.
+    """Generate, request after request, and yield each token as soon as it is there.
 
-    What devices are sent and send back is rounded to `element`. Always generates `new_tokens`: no token ends a request
-    early, so that every run of a workload has the same number of exchanges.
+    What devices are sent and send back is rounded to `element`. A token of `ends` ends its request; without them every
+    request has its `new_tokens`, so that every run of a workload has the same number of exchanges. Raises as
+    `SplitModel.forward`.
     """
     carry = carried_by(base_station, element, split.model.dtype)
     for number, request in enumerate(requests):
-        yield from _serve(split, base_station, carry, number, request, reference)
+        yield from _serve(split, base_station, carry, number, request, reference, sampling, ends)
 
 
 def passes(
@@ -88,43 +101,48 @@ def passes(
     number: int = 0,
     base_station: BaseStation | None = None,
     carry: Carry | None = None,
+    sampling: Sampling = GREEDY,
 ) -> Iterator[Pass]:
     """The forward passes that answer a request, number `number`: the prefill, then one for each token more.
 
-    Without a base station those of the unmodified model, which take no virtual time.
+    Without a base station those of the unmodified model, which take no virtual time. Raises as `SplitModel.forward`.
     """
     tokens = torch.tensor([request.prompt], device=split.model.device)
     cache = None
     position = start_ns = end_ns = 0
     for _ in range(request.new_tokens):
+        phase = Phase.DECODE if position else Phase.PREFILL
+        what = f"{phase.value} at position {position} of request {number}"
         if base_station is None:
-            logits, cache = _forward(split.model, tokens, cache)
+            logits, cache = split.forward(tokens, cache, f"{what} in the unmodified model")
         else:
-            phase = Phase.DECODE if position else Phase.PREFILL
             start_ns = base_station.begin(phase, number, position)
             with split.routed(routed_by(base_station), carry):
-                logits, cache = _forward(split.model, tokens, cache)
+                logits, cache = split.forward(tokens, cache, what)
             end_ns = base_station.finish()
         position += tokens.shape[1]
-        chosen = logits[-1:].argmax(dim=-1, keepdim=True)
-        yield Pass(tokens, logits, number, position, int(chosen), start_ns, end_ns)
-        tokens = chosen
+        token = sampling.next(logits[-1], number, position)
+        yield Pass(tokens, logits, number, position, token, start_ns, end_ns)
+        tokens = tokens.new_tensor([[token]])
 
 
 def _serve(
-    split: SplitModel, base_station: BaseStation, carry: Carry | None, number: int, request: Request, reference: bool
+    split: SplitModel,
+    base_station: BaseStation,
+    carry: Carry | None,
+    number: int,
+    request: Request,
+    reference: bool,
+    sampling: Sampling,
+    ends: Collection[int],
 ) -> Iterator[TokenRecord]:
     cache = None
-    for each in passes(split, request, number, base_station, carry):
+    for each in passes(split, request, number, base_station, carry, sampling):
         quality = None
         if reference:
-            logits, cache = _forward(split.model, each.tokens, cache)
+            what = f"{each.phase.value} at position {each.begin} of request {number}"
+            logits, cache = split.forward(each.tokens, cache, f"{what} in the unmodified model")
             quality = compare(each.logits, logits, each.tokens[0])
         yield each.record(quality)
-
-
-@torch.inference_mode()
-def _forward(model: Any, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
-    """Logits [N, V] of `tokens` [1, N] after what `cache` holds, and the cache grown by them."""
-    output = model(input_ids=tokens, past_key_values=cache, use_cache=True)
-    return output.logits[0], output.past_key_values
+        if each.token_id in ends:
+            return

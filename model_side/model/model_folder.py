@@ -19,7 +19,11 @@ SHIPPED_FOLDER = Path(__file__).parent.parent / "shipped" / "mixtral-12m"
 SHIPPED_PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.*", "*.tiktoken", "spiece.model")
-_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_TOP_K = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+_WEIGHTS = ("BF16", "F16", "F32", "F64")
+"""Types of elements, in the words of safetensors, that are weights as they stand."""
+_MOST_LETTERS = 400
 
 
 class ModelError(RequestError):
@@ -27,6 +31,15 @@ class ModelError(RequestError):
 
     def __init__(self, reason: str):
         super().__init__("model.path", reason)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line, with its kind where the words alone say nothing."""
+    words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()
+    text = " ".join(words)
+    if len(text) > _MOST_LETTERS:
+        text = text[:_MOST_LETTERS].rsplit(" ", 1)[0] + " …"
+    return text if len(words) > 3 else f"{type(error).__name__} {text}".strip()
 
 
 @dataclass(frozen=True)
@@ -55,10 +68,13 @@ def check_model(folder: Path) -> Described:
         raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name")
     config = _config(folder)
     _check_kind(folder, config)
-    _check_weights(folder)
     text = config.get("text_config")
     sizes = {**config, **text} if isinstance(text, Mapping) else config
-    return Described(_count(sizes, *_EXPERTS), _count(sizes, "max_position_embeddings"))
+    experts, top_k = _count(sizes, *_EXPERTS), _count(sizes, *_TOP_K)
+    if experts is not None and top_k is not None and not 1 <= top_k <= experts:
+        raise ModelError(f"{folder}/config.json: a token goes to {top_k} of {experts} experts; it is 1 to {experts}")
+    _check_weights(folder, "quantization_config" in sizes)
+    return Described(experts, _count(sizes, "max_position_embeddings", "max_seq_len", "n_positions"))
 
 
 def check_tokenizer(folder: Path) -> None:
@@ -81,6 +97,7 @@ def token_counter(folder: Path) -> Callable[[str], int] | None:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises no other
         raise ModelError(f"{file} is no tokenizer: {error}") from None
+    tokenizer.encode_special_tokens = True  # a text is text, however it is spelled
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
@@ -98,7 +115,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
-    kind, known = config["model_type"], causal_models()
+    kind, known = config["model_type"], [*causal_models(), *_models("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")]
     if known and kind not in known:
         own = "; it needs code of its own, which is not run" if "auto_map" in config else meant(kind, known)
         raise ModelError(f"{folder}/config.json: the installed transformers has no language model {kind!r}{own}")
@@ -109,10 +126,14 @@ def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
 
 def causal_models() -> list[str]:
     """The model types that transformers can load for text, out of its source: importing it loads PyTorch."""
+    return _models("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
+
+
+def _models(table: str) -> list[str]:
     for node in ast.parse(_transformers("models", "auto", "modeling_auto.py") or "").body:
         match node:
-            case ast.Assign([ast.Name("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")], ast.Call(args=[pairs])):
-                return [name for name, _ in ast.literal_eval(pairs)]
+            case ast.Assign([ast.Name(name)], ast.Call(args=[pairs])) if name == table:
+                return [kind for kind, _ in ast.literal_eval(pairs)]
     return []
 
 
@@ -125,35 +146,55 @@ def _transformers(*parts: str) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
-def _check_weights(folder: Path) -> None:
+def _check_weights(folder: Path, quantized: bool) -> None:
     files = sorted(folder.glob("*.safetensors"))
     if not files and not any(folder.glob("*.bin")):
         raise ModelError(f"the folder {folder} holds no weights: neither *.safetensors nor *.bin")
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{index} cannot be read: {type(error).__name__} {error}") from None
+            found = json.loads(index.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{index} cannot be read: {error}") from None
+        named_in = found.get("weight_map") if isinstance(found, dict) else None
+        if not isinstance(named_in, dict) or not all(isinstance(name, str) for name in named_in.values()):
+            raise ModelError(f"{index} has no weight_map, which says what file a weight is in; download it again")
+        named = set(named_in.values())
         for name in sorted(named - {file.name for file in files}):
             raise ModelError(f"the folder {folder} lacks {name}, a part of its weights; download it again")
     for file in files:
-        _check_whole(file)
+        _check_whole(file, quantized)
 
 
-def _check_whole(file: Path) -> None:
+def _check_whole(file: Path, quantized: bool) -> None:
     try:
         from safetensors import SafetensorError, safe_open  # noqa: PLC0415  (it comes with transformers)
     except ModuleNotFoundError:
         return
     try:
-        with safe_open(file, framework="numpy"):
-            pass
+        with safe_open(file, framework="numpy") as opened:
+            narrow = "" if quantized else _quantized(opened)
     except (SafetensorError, OSError) as error:
         with file.open("rb") as opened:
             pointer = opened.read(7) == b"version"
         what = "is a pointer of Git LFS, not the weights" if pointer else f"is damaged or cut off ({error})"
         raise ModelError(f"{file} {what}; download it again") from None
+    if narrow:
+        raise ModelError(
+            f"{file} has {narrow}, and config.json no quantization_config that says how to read it: the numbers would "
+            "be taken as they stand; give the configuration that belongs to these weights, or other weights"
+        )
+
+
+def _quantized(opened: Any) -> str:
+    """A weight of a file that is not one as it stands; empty if there is none."""
+    for name in list(opened.keys()):
+        kind = opened.get_slice(name).get_dtype()
+        if name.endswith(("_scale_inv", "weight_scale", "qweight", "_scales")):
+            return f"{name}, the scale of a quantised weight"
+        if name.endswith(("weight", "_proj")) and kind not in _WEIGHTS:
+            return f"{name} as {kind}"
+    return ""
 
 
 def _count(config: Mapping[str, Any], *names: str) -> int | None:

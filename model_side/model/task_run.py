@@ -12,14 +12,18 @@ from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.asking import Answer, Ask, Asked, Encoder, asked
 from model_side.model.inference import Pass, Request, passes
-from model_side.model.loading import load_model, load_tokenizer
-from model_side.model.model_run import shape_of
+from model_side.model.loading import MEMORY, Place, load, load_tokenizer
+from model_side.model.model_run import shape_of, weights_of
 from model_side.model.moe import SplitModel
 from model_side.model.wire import carried_by
+from model_side.model.workload import context_of
 from model_side.serving import TokenRecord
 from model_side.tasks.item import Item, Task
 from model_side.tasks.reading import read_tasks
 from model_side.tasks.score import ItemScore
+
+NO_LIMIT = 1 << 20
+"""Tokens at once of a model that does not say how many it reads."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,23 @@ class TaskRun:
         seed: int,
         reference: bool,
         element: Element = Element.OWN,
+        place: Place = MEMORY,
     ):
         torch.set_num_threads(threads)
         read = read_tasks(tasks)
         self._threads = threads
-        self._split = load_model(path, dtype)
+        self._split, checkpoint = load(path, dtype, place)
         self._reference = reference
         self._element = element
         self._places = _places(read, items, seed, encoder_of(self._split, path))
         self._reference_answers: dict[int, Answer] = {}
         self.model = path
-        self.shape = shape_of(self._split)
+        self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
-        self.record: Mapping[str, Any] = {"tasks": {task.name: task.sha256 for task in read}}
+        self.record: Mapping[str, Any] = {
+            "tasks": {task.name: task.sha256 for task in read},
+            "weights": weights_of(checkpoint),
+        }
         tokens = sum(request.new_tokens for place in self._places for request in place.asked.requests)
         self.exchanges = len(self._split.blocks) * tokens
 
@@ -128,10 +136,10 @@ def answered(one: Asked, ask: Ask) -> Answer:
 
 def encoder_of(split: SplitModel, path: str) -> Encoder:
     """The encoder of a model, with the tokenizer of the folder at `path`."""
-    named = getattr(split.model.generation_config, "eos_token_id", None)
+    tokenizer = load_tokenizer(path)
+    named = getattr(getattr(split.model, "generation_config", None), "eos_token_id", None)
     ends = frozenset(named if isinstance(named, list) else [] if named is None else [named])
-    longest = int(split.model.config.get_text_config().max_position_embeddings)
-    return Encoder(load_tokenizer(path), longest, ends)
+    return Encoder(tokenizer, context_of(split) or NO_LIMIT, ends)
 
 
 def _places(tasks: Sequence[Task], items: int, seed: int, encoder: Encoder) -> list[_Place]:

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the model is asked: prompts cut from the shipped held-out text or from a text file of the user's."""
+"""What the model is asked: prompts cut from the shipped held-out text or from a text file, or given one by one."""
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bridge.network import RequestError
 from model_side.model.inference import Request
-from model_side.model.model_folder import SHIPPED, SHIPPED_PROMPTS
+from model_side.model.model_folder import SHIPPED, SHIPPED_PROMPTS, one_line
 from model_side.model.moe import SplitModel
 from model_side.model.passages import read_prompts
+from model_side.model.prompt_file import FIELD, FilePrompt, is_prompt_file, read_prompt_file
 
 SHIPPED_FILE = SHIPPED_PROMPTS
+
+Begin = Literal["tokenizer", "bos", "none"]
+"""What stands before a text: what the tokenizer puts there, the begin token even if it does not, or nothing."""
 
 
 def make_requests(
@@ -22,30 +26,83 @@ def make_requests(
     new_tokens: int,
     seed: int,
     text: str | Path = SHIPPED,
+    begin: Begin = "tokenizer",
 ) -> list[Request]:
-    """`requests` different prompts of `prompt_tokens` each, drawn by `seed`.
+    """`requests` different prompts, drawn by `seed`.
 
-    From the shipped text each prompt is the beginning of a passage; a file is cut into prompts from end
-    to end. A tokenizer that puts a begin token before a text puts it before each prompt, where it counts
-    as one of the tokens. Raises `RequestError` naming the `workload` field that asks for too much.
+    From the shipped text each prompt is the beginning of a passage; a text file is cut into prompts from end to end.
+    Both have `prompt_tokens` each, among them what `begin` puts before a text. Of a file `.jsonl` each prompt has its
+    own length. What stands in a text is text, also where it is spelled as a control token of the tokenizer is. Raises
+    `RequestError` naming the `workload` field that asks for too much, and `model.path` for a tokenizer that is another
+    model's.
     """
-    longest = int(split.model.config.get_text_config().max_position_embeddings)
-    if prompt_tokens + new_tokens > longest:
-        raise RequestError(
-            "workload.prompt_tokens",
-            f"{prompt_tokens} and {new_tokens} new tokens are more than the model's context of {longest}",
-        )
-    begin = tokenizer("a")["input_ids"][:1]
-    begin = begin if begin == [tokenizer.bos_token_id] else []
-    length = prompt_tokens - len(begin)
-    if length < 1:
-        raise RequestError("workload.prompt_tokens", f"{prompt_tokens} leaves no room after the begin token")
     draw = random.Random(seed)
-    if text == SHIPPED:
-        bodies = _of_shipped(tokenizer, requests, length, draw)
+    before = _before(tokenizer, begin)
+    if is_prompt_file(text):
+        prompts = _of_prompt_file(Path(text).expanduser(), tokenizer, requests, before, draw)
+        field = FIELD
     else:
-        bodies = _of_file(Path(text).expanduser(), tokenizer, requests, length, draw)
-    return [Request((*begin, *body), new_tokens) for body in bodies]
+        length = prompt_tokens - len(before)
+        if length < 1:
+            reason = f"{prompt_tokens} leaves no room after the begin token"
+            raise RequestError("workload.prompt_tokens", reason if len(before) < 2 else reason + f"s, {len(before)}")
+        _check_context(split, prompt_tokens, new_tokens, "workload.prompt_tokens")
+        if text == SHIPPED:
+            bodies = _of_shipped(tokenizer, requests, length, draw)
+        else:
+            bodies = _of_file(Path(text).expanduser(), tokenizer, requests, length, draw)
+        prompts = [[*before, *body] for body in bodies]
+        field = "workload.prompt_tokens"
+    for prompt in prompts:
+        _check_context(split, len(prompt), new_tokens, field)
+    _check_ids(split, prompts)
+    return [Request(tuple(prompt), new_tokens) for prompt in prompts]
+
+
+def end_tokens(split: SplitModel, tokenizer: Any) -> frozenset[int]:
+    """The tokens by which the model ends a text. Raises `RequestError` naming `workload.stop_at_end` if it has none."""
+    generation = getattr(split.model, "generation_config", None)
+    for found in (getattr(generation, "eos_token_id", None), tokenizer.eos_token_id):
+        if found is not None:
+            return frozenset([found] if isinstance(found, int) else found)
+    raise RequestError("workload.stop_at_end", "neither the model nor its tokenizer says which token ends a text")
+
+
+def context_of(split: SplitModel) -> int | None:
+    """How many tokens a model reads at once; None if its configuration does not say."""
+    config = split.model.config.get_text_config()
+    named = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return next((int(limit) for limit in named if limit), None)
+
+
+def _check_context(split: SplitModel, prompt_tokens: int, new_tokens: int, field: str) -> None:
+    longest = context_of(split)
+    if longest is not None and prompt_tokens + new_tokens > longest:
+        raise RequestError(
+            field, f"{prompt_tokens} and {new_tokens} new tokens are more than the model's context of {longest}"
+        )
+
+
+def _check_ids(split: SplitModel, prompts: list[list[int]]) -> None:
+    known = int(split.model.get_input_embeddings().weight.shape[0])
+    largest = max(map(max, prompts))
+    if largest >= known:
+        reason = f"its tokenizer, or the prompt, gives token {largest}, and its embedding has {known}"
+        raise RequestError("model.path", f"{reason}; take the tokenizer that belongs to the model")
+
+
+def _before(tokenizer: Any, begin: Begin) -> list[int]:
+    """The tokens that stand before each text."""
+    if begin == "none":
+        return []
+    if begin == "bos":
+        if tokenizer.bos_token_id is None:
+            raise RequestError("workload.begin", "the tokenizer has no begin token; take tokenizer or none")
+        return [int(tokenizer.bos_token_id)]
+    bare = _encode(tokenizer, "a")
+    whole: list[int] = tokenizer("a", verbose=False)["input_ids"]
+    first = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
+    return whole[:first]
 
 
 def _of_shipped(tokenizer: Any, requests: int, length: int, draw: random.Random) -> list[list[int]]:
@@ -72,6 +129,29 @@ def _of_file(path: Path, tokenizer: Any, requests: int, length: int, draw: rando
     return [tokens[first * length : (first + 1) * length] for first in draw.sample(range(prompts), requests)]
 
 
+def _of_prompt_file(
+    path: Path, tokenizer: Any, requests: int, before: list[int], draw: random.Random
+) -> list[list[int]]:
+    there = read_prompt_file(path)
+    if requests > len(there):
+        raise RequestError("workload.requests", f"{requests} is more than the {len(there)} prompts of {path}")
+    return [_of_line(prompt, tokenizer, before) for prompt in draw.sample(there, requests)]
+
+
+def _of_line(prompt: FilePrompt, tokenizer: Any, before: list[int]) -> list[int]:
+    if prompt.tokens is not None:
+        return list(prompt.tokens)
+    if prompt.text is not None:
+        return [*before, *_encode(tokenizer, prompt.text)]
+    try:
+        asked: list[int] = tokenizer.apply_chat_template(
+            list(prompt.messages or ()), add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+    except Exception as error:  # of the template, which may raise anything
+        raise RequestError(FIELD, f"{prompt.where}: the model's chat template refuses it: {one_line(error)}") from None
+    return list(asked)
+
+
 def _encode(tokenizer: Any, text: str) -> list[int]:
-    tokens: list[int] = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    tokens: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return tokens

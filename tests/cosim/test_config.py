@@ -71,6 +71,8 @@ def test_the_two_names_of_the_section_do_not_contradict_each_other(tmp_path):
         ("exchange.wait=al", "there are all, any, deadline; did you mean all?"),
         ("exchange.element=int", "there are own, fp16, bf16, fp8, int8, int4; did you mean int8?"),
         ("networks=['analytical']", "there are live, analytic; did you mean analytic?"),
+        ("model.device=gpu", "'gpu' is none of cpu, auto, cuda and cuda:N"),
+        ("workload.top_p=0.5", "is for tokens that are drawn; give workload.temperature, too"),
         ("zebra=1", "is not known here, see docs/runs/configuration.md$"),
     ],
 )
@@ -161,3 +163,9 @@ def test_the_documentation_lists_what_holds_for_every_scenario():
 
     text = (ROOT / "docs/runs/configuration.md").read_text()
     assert tuple(re.findall(r"^\| `radio\.(\w+)` \|", text, re.MULTILINE)) == Scenario.__struct_fields__
+
+
+def test_prompts_that_have_their_own_lengths_are_given_none():
+    with pytest.raises(RequestError, match=r"each prompt of p\.jsonl has its own length; leave it out") as caught:
+        config.load(None, ["workload.text=p.jsonl", "workload.prompt_tokens=32"])
+    assert caught.value.field == "workload.prompt_tokens"

@@ -109,8 +109,9 @@ def test_what_is_no_moe_model_is_refused(tmp_path):
 
 
 def recorder(folder, *arguments):
-    """The recorder copied to where nothing else of ours is."""
-    shutil.copy(RECORDER, folder)
+    """The recorder copied to where nothing else of ours is but the file beside it."""
+    for file in (RECORDER, RECORDER.with_name("model_sizes.py")):
+        shutil.copy(file, folder)
     command = [sys.executable, "-P", RECORDER.name, *map(str, arguments)]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "HF_HUB_OFFLINE": "1"}
     blocked = "import sys; sys.modules.update(dict.fromkeys(('bridge', 'cosim', 'model_side')))\n"
@@ -119,7 +120,7 @@ def recorder(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_one_copied_file_records_the_shipped_model_on_its_own(tmp_path):
+def test_two_copied_files_record_the_shipped_model_on_its_own(tmp_path):
     prompts = [{"text": "The river was high that spring, and the ferry did not run."}, {"tokens": [5, 6, 7]}]
     (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, prompts)))
     done = recorder(tmp_path, SHIPPED_FOLDER.absolute(), "prompts.jsonl", "out.parquet", "--new-tokens", 3)

@@ -19,7 +19,7 @@ def test_own_shape_is_that_of_the_configuration():
     assert (shape.experts, shape.top_k, shape.element_bytes) == (16, 4, 4)
     assert (shape.decoder_layers, shape.moe_layers) == (4, (0, 2, 3))
     assert (shape.shared_intermediate, shape.dense_intermediate) == (0, 64)
-    assert [shape.dense_layers_before(layer) for layer in range(4)] == [0, 1, 0, 0]
+    assert [len(shape.layers_up_to(layer)) for layer in range(4)] == [1, 2, 1, 0]
     assert shape.token_bytes == 128
 
 
@@ -27,12 +27,12 @@ def test_shared_experts_and_leading_dense_layers_are_seen():
     assert shape_of(SplitModel(small_model("qwen2_moe"))).shared_intermediate == 40
     deepseek = shape_of(SplitModel(small_model("deepseek_v3", n_shared_experts=2)))
     assert (deepseek.shared_intermediate, deepseek.moe_layers) == (48, (1, 2))
-    assert [deepseek.dense_layers_before(layer) for layer in range(3)] == [1, 0, 0]
+    assert [len(deepseek.layers_up_to(layer)) for layer in range(3)] == [2, 1, 0]
 
 
 def test_trailing_dense_layers_are_seen():
     shape = shape_of(SplitModel(small_model("qwen3_moe", mlp_only_layers=[2])))
-    assert [shape.dense_layers_before(layer) for layer in range(3)] == [0, 0, 1]
+    assert [len(shape.layers_up_to(layer)) for layer in range(3)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("family", ["mixtral", "granitemoe", "gpt_oss", "olmoe"])

@@ -29,6 +29,7 @@ FLOORS = {
         ["catalogue", "__main__"],
     ],
     "model_side": [
+        ["model_sizes"],
         ["quality", "record_routing", "routing", "shapes", "tasks"],
         ["calibration", "element", "energy", "placement", "prediction"],
         ["placing", "selection"],
@@ -40,7 +41,8 @@ FLOORS = {
         ["calibrating", "training"],
     ],
     "cosim": [
-        ["ahead", "config", "errors", "folders"],
+        ["ahead", "errors", "folders", "settings"],
+        ["config"],
         ["importing", "powers", "record", "seeds"],
         ["networks"],
         ["checks", "fleet", "results"],

@@ -13,8 +13,8 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from bridge.network import RequestError
-from model_side.model.loading import load_model, load_tokenizer
-from model_side.model.model_folder import ModelError, causal_models, check_model, is_local
+from model_side.model.loading import load, load_model, load_tokenizer
+from model_side.model.model_folder import ModelError, causal_models, check_model, is_local, one_line
 from model_side.model.moe import SplitModel
 from tests.support.small_models import FAMILIES, SIZES, random_prompt, small_model
 
@@ -79,6 +79,8 @@ def test_damaged_models_are_refused(folder: Path):
     refused(folder, "is a pointer of Git LFS")
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-1.safetensors"}}')
     refused(folder, "lacks model-1.safetensors")
+    (folder / "model.safetensors.index.json").write_text('{"metadata": {}}')
+    refused(folder, "index.json has no weight_map, which says what file a weight is in")
     (folder / "config.json").write_text(json.dumps({"model_type": "gpt9"}), encoding="utf-8")
     refused(folder, "has no language model 'gpt9'")
     (folder / "config.json").write_text(json.dumps({"model_type": "mixtrall"}), encoding="utf-8")
@@ -89,6 +91,84 @@ def test_damaged_models_are_refused(folder: Path):
     refused(folder, "it has no model_type")
     (folder / "config.json").write_text("{", encoding="utf-8")
     refused(folder, "config.json cannot be read")
+
+
+def reconfigured(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("no_internet")
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"num_experts_per_tok": 9}, "a token goes to 9 of 8 experts"),
+        ({"num_experts_per_tok": 0}, "a token goes to 0 of 8 experts"),
+        ({"num_hidden_layers": 2}, r"holds model\.layers\.2\..*, and the model of config.json has 2 layers"),
+        ({"num_hidden_layers": 4}, r"lacks weights, the first of them model\.layers\.3\."),
+        ({"intermediate_size": 48}, r"down_proj is stored as \[8, 32, 64\], and config.json asks for \[8, 32, 48\]"),
+        ({"vocab_size": 200}, r"lm_head.weight is stored as \[160, 32\], and config.json asks for \[200, 32\]"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "GPTQ quantized model requires optimum"),
+        ({"quantization_config": {"quant_method": "my-own"}}, "quantised by 'my-own', which is none of"),
+    ],
+)
+def test_a_configuration_of_another_model_is_refused_by_what_differs(
+    folder: Path, changes: dict[str, Any], reason: str
+):
+    reconfigured(folder, **changes)
+    refused(folder, reason)
+
+
+def test_weights_that_the_model_does_not_have_are_refused_in_its_layers_and_told_elsewhere(folder: Path):
+    weights = load_file(folder / "model.safetensors")
+    more = {"model.layers.0.self_attn.q_proj.bias": torch.zeros(32)}
+    save_file(weights | more, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, r"holds model\.layers\.0\.self_attn\.q_proj\.bias, and the model of config.json has no such weight")
+    save_file(weights | {"mtp.layers.0.w": torch.zeros(3)}, folder / "model.safetensors", metadata={"format": "pt"})
+    split, checkpoint = load(folder, "float32")
+    assert checkpoint.unused == ("mtp.layers.0.w",)
+    assert checkpoint.loaded == tuple(sorted(split.model.state_dict()))
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_quantised_weights_without_their_configuration_are_refused(folder: Path, scaled: bool):
+    weights = load_file(folder / "model.safetensors")
+    experts = [name for name in weights if "experts" in name]
+    weights |= {name: weights[name].to(torch.float8_e4m3fn) for name in experts}
+    if scaled:
+        weights |= {f"{name}_scale_inv": torch.ones(1, 1) for name in experts}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, "config.json no quantization_config that says how to read it")
+
+
+def test_a_folders_own_code_is_not_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not even if whoever sits at the terminal would say yes."""
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    ran = tmp_path / "ran"
+    (folder / "own.py").write_text(f"open({str(ran)!r}, 'w')", encoding="utf-8")
+    own = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model", "AutoTokenizer": ["own.Tok", "own.Tok"]}
+    reconfigured(folder, auto_map=own)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": own, "tokenizer_class": "Own"}))
+    load_model(folder)  # by the code of transformers, which has this kind
+    with pytest.raises(ModelError):
+        load_tokenizer(folder)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("weight_map"), "KeyError 'weight_map'"),
+        (
+            ValueError("Couldn't from one of:\n  (1) a file\n  (2) another"),
+            "Couldn't from one of: (1) a file (2) another",
+        ),
+        (RuntimeError("\x1b[1mBold\x1b[0m words and more words"), "Bold words and more words"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_an_error_is_told_whole_on_one_line(error: Exception, said: str):
+    assert one_line(error) == said
 
 
 def test_a_hub_id_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch):
