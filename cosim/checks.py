@@ -6,6 +6,7 @@ Loading a model and building a network find the rest, and check again what they 
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from model_side.model.model_folder import (
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import make_policy, policy_kinds
+from model_side.tasks.reading import read_tasks
 from model_side.wire_profiles import DENSE_PROFILES, OWN, check_baseline_profile, check_wire_profile, dense_profile
 
 _CHARACTERS_A_TOKEN = 16
@@ -150,6 +152,11 @@ def _check_model(config: Config) -> Described:
     if folder is not None:
         described = check_model(folder)
         check_tokenizer(folder)
+    if work.lm_eval and find_spec("lm_eval") is None:
+        raise RequestError("workload.lm_eval", "needs lm_eval; pip install 'wdmoe-cosim[eval]'")
+    if work.tasks or work.lm_eval:
+        read_tasks(work.tasks)
+        return described
     if described.context_tokens is not None and work.prompt_tokens + work.new_tokens > described.context_tokens:
         asked = f"{work.prompt_tokens} and {work.new_tokens} new tokens"
         reason = f"{asked} are more than the model's context of {described.context_tokens}"

@@ -16,6 +16,7 @@ from cosim.ahead import is_busy
 from cosim.calibration.cli import calibrate
 from cosim.doctor.cli import doctor
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.evaluation.cli import evaluate
 from cosim.importing.cli import app as importing
 from cosim.models.cli import models
 from cosim.networks import cli as ns3_side
@@ -351,6 +352,7 @@ def devices() -> None:
 
 for command in (calibrate, models, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags):
     app.command()(command)
+app.command("eval")(evaluate)
 
 
 def main() -> NoReturn:

@@ -8,7 +8,6 @@ scenario, which checks it on the ns-3 side; only which scenario it is, is read h
 import copy
 import os.path
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
+from cosim.settings import lay_over, merge_names, parsed, read
 from model_side.element import Element
 from model_side.prediction import PREDICTORS
 from model_side.routing import Remainder
@@ -136,6 +136,8 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `text`: the shipped held-out text, a UTF-8 text file, or a file `.jsonl` of prompts that have lengths of their own.
     Of recorded routing the first `requests` are taken. `begin`: what stands before a text. `stop_at_end`: whether the
     model's end token ends an answer. `temperature` and `top_p`: how tokens are drawn, 0 for the likeliest.
+    `tasks`: what it is evaluated on instead (docs/runs/evaluation.md), of each at most `items`, or all if that is 0.
+    `lm_eval`: tasks of lm-evaluation-harness, by name or as a YAML file of one.
     """
 
     text: str = "shipped"
@@ -146,6 +148,9 @@ class Workload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stop_at_end: bool = False
     temperature: Annotated[float, Meta(ge=0, le=100)] = 0.0
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    tasks: list[str] = field(default_factory=list)
+    lm_eval: list[str] = field(default_factory=list)
+    items: Annotated[int, Meta(ge=0)] = 0
 
 
 class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -233,17 +238,17 @@ def load(
     Raises `RequestError` naming the field.
     """
     values = _plain(source)
-    _merge_names(values)
+    merge_names(values)
     for setting in settings:
-        _lay_over(values, *_parse(setting))
+        lay_over(values, *parsed(setting))
     if policies:
         values["policies"] = list(policies)
     if networks:
         values["networks"] = list(networks)
     if scenario is not None:
-        _lay_over(values, "radio.scenario", scenario)
+        lay_over(values, "radio.scenario", scenario)
     if baseline is not None:
-        _lay_over(values, "model.baseline", baseline)
+        lay_over(values, "model.baseline", baseline)
     config = convert(values)
     if WHAT_IF in config.networks:
         raise RequestError("networks", "a what-if is asked of a recorded run: cosim replay RUN --policy …")
@@ -257,14 +262,14 @@ def changed(recorded: dict[str, Any], settings: Sequence[str], policies: Sequenc
     ns-3 does not draw may have another seed.
     """
     values = copy.deepcopy(recorded)
-    parsed = [_parse(setting) for setting in settings]
-    for name, value in parsed:
+    pairs = [parsed(setting) for setting in settings]
+    for name, value in pairs:
         if name.split(".")[0] in ("seed", "radio", "networks"):
             raise RequestError(name, _RECORDED)
-        _lay_over(values, name, value)
+        lay_over(values, name, value)
     if policies:
         values["policies"] = list(policies)
-    asked = {name.split(".")[1] for name, _ in parsed if name.startswith("policy.")}
+    asked = {name.split(".")[1] for name, _ in pairs if name.startswith("policy.")}
     options = values["policy"]
     values["policy"] = {name: options[name] for name in options if name in values["policies"] or name in asked}
     values["networks"] = [WHAT_IF]
@@ -298,11 +303,7 @@ def convert(values: dict[str, Any]) -> Config:
         _check_routing(config)
     if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", config.model.device):
         raise RequestError("model.device", f"{config.model.device!r} is none of cpu, auto, cuda and cuda:N")
-    work = config.workload
-    if work.top_p < 1 and work.temperature == 0:
-        raise RequestError("workload.top_p", "is for tokens that are drawn; give workload.temperature, too")
-    if work.text.endswith(".jsonl") and work.prompt_tokens != Workload().prompt_tokens:
-        raise RequestError("workload.prompt_tokens", f"each prompt of {work.text} has its own length; leave it out")
+    _check_workload(config)
     return config
 
 
@@ -311,22 +312,11 @@ def _plain(source: Config | Mapping[str, Any] | Path | str | None) -> dict[str, 
     if source is None:
         return {}
     if isinstance(source, str | Path):
-        return _read(Path(source))
+        return read(Path(source))
     try:
         return dict(msgspec.to_builtins(source))
     except (TypeError, ValueError) as error:  # a kind of value that TOML does not know
         raise RequestError("CONFIG", f"is no plain values: {error}") from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RequestError("CONFIG", f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError("CONFIG", f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError("CONFIG", f"{path} is not TOML: {error}") from None
 
 
 def _check_placement(config: Config) -> None:
@@ -340,50 +330,43 @@ def _check_placement(config: Config) -> None:
         raise RequestError("placement.routing", 'is for placement.experts = "ranked"; leave it out')
 
 
+def _check_workload(config: Config) -> None:
+    work = config.workload
+    if work.top_p < 1 and work.temperature == 0:
+        raise RequestError("workload.top_p", "is for tokens that are drawn; give workload.temperature, too")
+    if work.text.endswith(".jsonl") and work.prompt_tokens != Workload().prompt_tokens:
+        raise RequestError("workload.prompt_tokens", f"each prompt of {work.text} has its own length; leave it out")
+    if work.tasks or work.lm_eval:
+        _check_tasks(config)
+    elif work.items:
+        raise RequestError("workload.items", "counts the items of tasks, and there are none; give workload.tasks, too")
+
+
 def _check_routing(config: Config) -> None:
-    """Refuse what has no meaning where no model runs; what stands at its default says nothing."""
-    for section, names in (
-        ("model", ("path", "dtype", "threads", "device", "experts", "baseline")),
-        ("workload", ("text", "prompt_tokens", "new_tokens", "begin", "stop_at_end", "temperature", "top_p")),
-    ):
-        given = getattr(config, section)
-        for name in names:
-            if getattr(given, name) != getattr(type(given)(), name):
-                raise RequestError(f"{section}.{name}", "says how a model runs, but model.routing replays one that ran")
+    """Refuse what has no meaning where no model runs."""
+    reason = "says how a model runs, but model.routing replays one that ran"
+    _hold_defaults(config, "model", ("path", "dtype", "threads", "device", "experts", "baseline"), reason)
+    _hold_defaults(config, "workload", ("text", "prompt_tokens", "new_tokens", *_ANSWERED, "tasks", "lm_eval"), reason)
 
 
-def _merge_names(values: dict[str, Any]) -> None:
-    """`[scenario]` is another name of `[radio]`: what a file says in both is one section."""
-    other = values.pop("scenario", {})
-    radio = values.setdefault("radio", {}) if other else values.get("radio", {})
-    for name, section in (("scenario", other), ("radio", radio)):
-        if not isinstance(section, dict):
-            raise RequestError(name, "is a section; the scenario's name goes to --scenario or radio.scenario")
-    for key, value in other.items():
-        if key in radio:
-            raise RequestError(f"radio.{key}", f"is given twice, since scenario.{key} is the same; leave one away")
-        radio[key] = value
+_ANSWERED = ("begin", "stop_at_end", "temperature", "top_p")
+"""How a workload's prompts are begun and answered."""
 
 
-def _parse(setting: str) -> tuple[str, Any]:
-    """Key and value of `KEY=VALUE`; `scenario` is another name of `radio`."""
-    name, separator, text = setting.partition("=")
-    if not separator or not all(name.strip().split(".")):
-        raise RequestError("--set", f"{setting!r} is not of the form section.key=value")
-    name = re.sub(r"^scenario(?=\.|$)", "radio", name.strip())
-    try:
-        return name, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name, text
+def _check_tasks(config: Config) -> None:
+    """Refuse what has no meaning where tasks say what is asked."""
+    if config.workload.tasks and config.workload.lm_eval:
+        raise RequestError("workload.lm_eval", "asks the harness's tasks, workload.tasks others; run them one by one")
+    names = ("text", "requests", "prompt_tokens", "new_tokens", *_ANSWERED)
+    _hold_defaults(config, "workload", names, "says what is asked, as the tasks do; leave one of them out")
 
 
-def _lay_over(values: dict[str, Any], name: str, value: Any) -> None:
-    *sections, last = name.split(".")
-    for key in sections:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
-            raise RequestError("--set", f"{name}: {key} is a value, not a section")
-    values[last] = value
+def _hold_defaults(config: Config, section: str, names: Sequence[str], reason: str) -> None:
+    """Refuse fields of a section that are given; what stands at its default says nothing."""
+    given = getattr(config, section)
+    for name in names:
+        if getattr(given, name) != getattr(type(given)(), name):
+            raise RequestError(f"{section}.{name}", reason)
 
 
 def _named(error: msgspec.ValidationError) -> RequestError:

@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from enum import Enum
@@ -30,8 +30,9 @@ from cosim.record.journal import FILE_NAME, Journal
 from cosim.screen.display import Display, Silence
 from cosim.seeds import seed_of
 from cosim.variant import run_variants, serving_of, variant_count
+from model_side.serving import Serving
 
-_VERSIONED = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
+_VERSIONED: tuple[str, ...] = ("wdmoe-cosim", "numpy", "pyzmq", "msgspec")
 _VERSIONED_MODEL = ("torch", "transformers", "tokenizers")
 _HERE = Ns3Place()
 _SILENCE = Silence()
@@ -45,12 +46,14 @@ def run(
     out: Path | str | None = None,
     at: Ns3Place = _HERE,
     display: Display = _SILENCE,
+    serve: Callable[[Config], Serving] | None = None,
 ) -> Path:
     """Run every policy of `config` on each of its networks and journal it; the run's folder.
 
     `config`: a `Config`, the same as plain values (what TOML would give), or the path of a TOML file; `policies` and
     `networks` go over what it says. `out`: the run's folder, which is made; without it a dated one under runs/. `at`:
-    where ns-3 is, by default in a process that is started here. Nothing is printed but to `display`.
+    where ns-3 is, by default in a process that is started here. Nothing is printed but to `display`. `serve`: what
+    answers, if not what the configuration's workload says; such a run is not resumed or done again from its folder.
 
     An ns-3 side that is lost is started anew and brought to where it was. Raises `RequestError` for bad input,
     `PartnerLost` if the ns-3 side goes again and again, `JournalUnwritable`. What was recorded by then stays
@@ -62,7 +65,7 @@ def run(
         check_scenario(asked)
     check(asked)
     with _new_journal(folder, asked, calibration_of(asked)) as journal:
-        _live(asked, journal, at, display)
+        _live(asked, journal, at, display, serve)
     return folder
 
 
@@ -226,12 +229,18 @@ def _where_it_ran(journal: Journal) -> Iterator[None]:
         os.chdir(before)
 
 
-def _live(config: Config, journal: Journal, at: Ns3Place, display: Display) -> None:
+def _live(
+    config: Config,
+    journal: Journal,
+    at: Ns3Place,
+    display: Display,
+    serve: Callable[[Config], Serving] | None = None,
+) -> None:
     """Run with ns-3, what befalls the run in the journal. The model is loaded while ns-3 starts."""
     try:
         side = Ns3Side(config, at, journal.path.resolve().with_name("ns3.log"))
         try:
-            serving = Ahead(partial(serving_of, config))
+            serving = Ahead(partial(serve or serving_of, config))
             side.check_us = serving.check
             sources: dict[str, Source] = {"live": side, "analytic": AnalyticSource(side)}
             run_variants(config, journal, sources, display, serving.result)
@@ -250,6 +259,7 @@ def _live(config: Config, journal: Journal, at: Ns3Place, display: Display) -> N
 
 def _versions(config: Config) -> dict[str, str]:
     names = _VERSIONED if config.model.routing else _VERSIONED + _VERSIONED_MODEL
+    names = (*names, "lm_eval") if config.workload.lm_eval else names
     try:
         return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:

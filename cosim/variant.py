@@ -171,10 +171,21 @@ def serving_of(config: Config) -> Serving:
     if model.routing:
         return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
     from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+    place = Place(model.device, model.experts)
+    if work.tasks:
+        from model_side.model.task_run import TaskRun  # noqa: PLC0415
+
+        drawn = (work.tasks, work.items, seed_of(config, "prompts"))
+        return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element, place)
+    if work.lm_eval:
+        from model_side.model.harness import HarnessRun  # noqa: PLC0415
+
+        of_harness = (work.lm_eval, work.items, config.quality, config.exchange.element, place)
+        return HarnessRun(model.path, model.dtype, model.threads, *of_harness)
     from model_side.model.model_run import ModelRun  # noqa: PLC0415
 
     asked = asked_of(config)
-    place = Place(model.device, model.experts)
     return ModelRun(model.path, model.dtype, model.threads, asked, config.quality, config.exchange.element, place)
 
 
@@ -249,6 +260,8 @@ class Variant:
                 self._journal.add_token(self._number, token)
                 if token.quality is not None:
                     passes.setdefault(token.request, []).append(token.quality)
+                for item in token.items:
+                    self._journal.add_item(self._number, item)
         for request, compared in passes.items():
             self._journal.add_quality(self._number, request, _metrics(compared))
         self._journal.hold_complete(self._number)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from model_side.base_station import BaseStation
 from model_side.quality import GateProxy, PassQuality, TextQuality
 from model_side.shapes import ModelShape
+from model_side.tasks.score import ItemScore
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class TokenRecord:
 
     It took from `start_ns` to `end_ns` of virtual time; the first of a request includes the prefill.
     `quality` compares the forward pass that gave it with the unmodified model, where that was asked for;
-    where no model ran, it holds a proxy, and where there is none to compare with, what the text alone tells.
+    where no model ran, it holds a proxy, and where there is none to compare with, what the text alone tells. `items`:
+    of tasks, if this token is the last that they take.
     """
 
     request: int
@@ -25,6 +27,7 @@ class TokenRecord:
     start_ns: int
     end_ns: int
     quality: PassQuality | TextQuality | GateProxy | None
+    items: tuple[ItemScore, ...] = ()
 
 
 class Serving(Protocol):

@@ -84,5 +84,10 @@ def shares_of(blob: bytes | None) -> tuple[float, ...] | None:
     return None if blob is None else tuple(np.frombuffer(blob, "<f8").tolist())
 
 
+def known(value: float) -> float | None:
+    """NaN as NULL."""
+    return None if value != value else value  # noqa: PLR0124
+
+
 def _blob(array: NDArray[Any] | None, dtype: str) -> bytes | None:
     return None if array is None else np.ascontiguousarray(array, dtype).tobytes()

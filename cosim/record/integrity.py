@@ -53,6 +53,7 @@ _META: dict[str, Any] = {
     "links": dict[str, Any],
     "nearness": list[float | None],
     "made": Made,
+    "tasks": dict[str, str],
     "prompts": list[list[int]],
     "weights": _WeightsMeta,
     baseline_meta.KEY: baseline_meta.BaselineMeta,
@@ -130,6 +131,14 @@ _FAULTS = {
             )
         },
         "predicted_s has not 8 bytes for each device": _sized("predicted_s", "8 * " + _DEVICES),
+    },
+    "items": {
+        "a number is below 0": "min(item, line, request) < 0 OR requests < 1",
+        "a number is beyond 32 bits": f"max(item, line, request, requests) > {_MOST}",
+    },
+    "scores": {
+        "the variant has no such item": "NOT EXISTS (SELECT 1 FROM items i WHERE "
+        "(i.variant, i.item) = (scores.variant, scores.item))",
     },
     "tokens": {
         "a number is below 0": "min(request, position, token) < 0",

@@ -22,8 +22,9 @@ from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file
 from cosim.record.comparison import Comparison
-from cosim.record.exchange_rows import Asked, RecordedExchange, rows_of, shares_of
+from cosim.record.exchange_rows import Asked, RecordedExchange, known, rows_of, shares_of
 from cosim.record.integrity import damaged
+from cosim.record.item_rows import item_rows
 from cosim.record.journal_file import FILE_NAME
 from cosim.record.provenance import made
 from cosim.record.schema import SCHEMA_VERSION, TABLES, UNREPEATABLE
@@ -32,6 +33,7 @@ from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
+from model_side.tasks.score import ItemScore
 
 __all__ = ["BATCH", "FILE_NAME", "SCHEMA_VERSION", "TABLES", "UNDELIVERED", "UNREPEATABLE", "Journal"]
 
@@ -137,7 +139,7 @@ class Journal:
                 [
                     [
                         *(variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources),
-                        *map(_known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
+                        *map(known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
                     ]
                 ],
             )
@@ -147,7 +149,7 @@ class Journal:
                 [
                     [
                         *(variant, device, name, powers.hardware[device], json.dumps(list(experts[device]))),
-                        *map(_known, powers.of_device(device)),
+                        *map(known, powers.of_device(device)),
                     ]
                     for device, name in enumerate(info.devices)
                 ],
@@ -190,6 +192,13 @@ class Journal:
         row = [variant, token.request, token.position, token.token_id, token.start_ns, token.end_ns]
         with self._transaction():
             self._put("tokens", (variant, token.request, token.position), [row])
+
+    def add_item(self, variant: int, item: ItemScore) -> None:
+        """Record what came of an item of a task."""
+        key = (variant, item.item)
+        with self._transaction():
+            for table, rows in item_rows(item).items():
+                self._put(table, key, [[*key, *row] for row in rows])
 
     def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
         """Record how a request's answer compares with the unmodified model's."""
@@ -389,8 +398,3 @@ class Journal:
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-
-
-def _known(watts: float) -> float | None:
-    """NaN as NULL."""
-    return None if watts != watts else watts  # noqa: PLR0124

@@ -107,6 +107,14 @@ def to_7(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
         _add(db, unrecorded, "devices", f"{column} REAL")
 
 
+def to_8(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """Items of tasks and their scores: there were none."""
+    for table in ("items", "scores"):
+        if not columns_of(db, table):
+            names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
+            db.execute(f"CREATE TABLE {table} ({names})")
+
+
 def _rename(config: dict[str, Any]) -> None:
     """What a configuration of before schema 6 says, in today's words."""
     names = {"wdmoe": "weight-to-latency"}
@@ -126,6 +134,7 @@ STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
     4: to_5,
     5: to_6,
     6: to_7,
+    7: to_8,
 }
 """The step from each older version to the next."""
 

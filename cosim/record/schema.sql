@@ -139,6 +139,30 @@ CREATE TABLE quality (
     PRIMARY KEY (variant, request, metric)
 ) WITHOUT ROWID;
 
+CREATE TABLE items (
+    variant INTEGER NOT NULL REFERENCES variants,
+    item INTEGER NOT NULL,
+    task TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    request INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    answer TEXT NOT NULL,
+    given TEXT NOT NULL,
+    reference TEXT,
+    PRIMARY KEY (variant, item)
+) WITHOUT ROWID;
+
+CREATE TABLE scores (
+    variant INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    metric TEXT NOT NULL,
+    value REAL NOT NULL,
+    reference REAL,
+    PRIMARY KEY (variant, item, metric),
+    FOREIGN KEY (variant, item) REFERENCES items
+) WITHOUT ROWID;
+
 CREATE TABLE costs (
     variant INTEGER NOT NULL REFERENCES variants,
     part TEXT NOT NULL,

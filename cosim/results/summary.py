@@ -18,6 +18,7 @@ from cosim.record.baseline_meta import KEY, BaselineMeta
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
+from cosim.results.scores import TaskScores, scores_of
 from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, TextQuality, pool, pool_text
 
@@ -61,7 +62,8 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
-    `energy`: what was drawn and radiated. `baseline`: of a dense model, which has no exchanges and so no layers here.
+    `energy`: what was drawn and radiated. `scores`: of the tasks that it was asked. `baseline`: of a dense model, which
+    has no exchanges and so no layers here.
     """
 
     policy: str
@@ -79,6 +81,7 @@ class VariantSummary:
     proxy: GateProxy | None
     energy: Energy
     element: str = Element.OWN
+    scores: list[TaskScores] = field(default_factory=list)
     costs_s: dict[str, float] = field(default_factory=dict)
     baseline: BaselineMeta | None = None
 
@@ -150,6 +153,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         proxy=_proxy(journal, variant),
         energy=of_variant(journal, variant, bs_compute_s),
         element=journal.config["exchange"]["element"],
+        scores=scores_of(journal, variant),
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
         baseline=baseline,
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -86,22 +86,25 @@ class PlainDisplay:
         self._console = console
         self._title = ""
         self._total = self._done = 0
-        self._shown_s = 0.0
+        self._shown_s = self._began_s = 0.0
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._title, self._total, self._done = title, exchanges, 0
-        self._shown_s = 0.0
-        self.say(f"{title}: {exchanges} exchanges with {len(info.devices)} devices on {info.scenario}")
+        self._shown_s, self._began_s = 0.0, time.monotonic()
+        count = f"{exchanges} " if exchanges else ""  # 0 where it is not known
+        self.say(f"{title}: {count}exchanges with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:
         self._done += 1
         now_s = time.monotonic()
         if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
             self._shown_s = now_s
-            self.say(f"{self._title}: {self._done}/{self._total}, {_where(record)}, {_links(record.outcome.links)}")
+            left = _left((now_s - self._began_s) / self._done * (self._total - self._done))
+            done = f"{self._done}/{self._total}{left}" if self._total else str(self._done)
+            self.say(f"{self._title}: {done}, {_where(record)}, {_links(record.outcome.links)}")
 
     def end(self) -> None:
         """Lines need no end."""
@@ -114,7 +117,12 @@ class LiveDisplay:
         self._console = console
         self._live: Live | None = None
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
         )
         self._task = self._progress.add_task("", visible=False)
         self._info: NetworkInfo | None = None
@@ -125,7 +133,7 @@ class LiveDisplay:
 
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._info = info
-        self._progress.reset(self._task, total=exchanges, description=title, visible=True)
+        self._progress.reset(self._task, total=exchanges or None, description=title, visible=True)
         self._live = Live(self._progress, console=self._console, auto_refresh=False)
         self._live.start()
 
@@ -167,6 +175,13 @@ def _where(record: LayerExchange) -> str:
         f"virtual time {record.outcome.now_ns / NS_PER_S:.3f} s, request {record.request + 1}, "
         f"{record.phase.value} at token {record.position}, layer {record.layer}, {latency_ms:.1f} ms"
     )
+
+
+def _left(seconds: float) -> str:
+    """How long it may yet take, where that is worth a word."""
+    if seconds < _PLAIN_LINE_S:
+        return ""
+    return f", {seconds:.0f} s left" if seconds < 120 else f", {seconds / 60:.0f} min left"
 
 
 def _links(links: tuple[LinkState, ...]) -> str:

@@ -16,6 +16,7 @@ from cosim.record.baseline_meta import BaselineMeta
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy
 from cosim.results.summary import Series, Slots, VariantSummary
+from cosim.screen.scores import print_scores
 from model_side.element import Element
 from model_side.quality import GateProxy, Quality
 
@@ -51,6 +52,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
             table.add_row(f"  {name}", *(figure(variant) for variant in variants))
     console.print(table)
     console.print(_device_table(variants))
+    print_scores(variants, console)
     for missing in dict.fromkeys(variant.energy.missing for variant in variants):
         if missing:
             lacking = ", ".join(missing)

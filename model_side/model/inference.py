@@ -16,11 +16,12 @@ from model_side.element import Element
 from model_side.model.moe import Carry, GateOutput, Route, SplitModel
 from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.wire import carried_by
-from model_side.quality import compare
+from model_side.quality import PassQuality, compare
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate
 from model_side.selection import Phase
 from model_side.serving import TokenRecord
+from model_side.tasks.score import ItemScore
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,33 @@ class Request:
 
     prompt: tuple[int, ...]
     new_tokens: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass over `tokens` [1, N], whose `logits` [N, V] name `token_id` to stand at `position`."""
+
+    tokens: Tensor
+    logits: Tensor
+    request: int
+    position: int
+    token_id: int
+    start_ns: int
+    end_ns: int
+
+    @property
+    def begin(self) -> int:
+        """The position of the first of its tokens."""
+        return self.position - self.tokens.shape[1]
+
+    @property
+    def phase(self) -> Phase:
+        """Whether it read a prompt, or a token that was generated."""
+        return Phase.DECODE if self.begin else Phase.PREFILL
+
+    def record(self, quality: PassQuality | None = None, items: tuple[ItemScore, ...] = ()) -> TokenRecord:
+        """What there is to record of it."""
+        return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, items)
 
 
 def routed_by(base_station: BaseStation) -> Route:
@@ -67,6 +95,37 @@ def generate(
         yield from _serve(split, base_station, carry, number, request, reference, sampling, ends)
 
 
+def passes(
+    split: SplitModel,
+    request: Request,
+    number: int = 0,
+    base_station: BaseStation | None = None,
+    carry: Carry | None = None,
+    sampling: Sampling = GREEDY,
+) -> Iterator[Pass]:
+    """The forward passes that answer a request, number `number`: the prefill, then one for each token more.
+
+    Without a base station those of the unmodified model, which take no virtual time. Raises as `SplitModel.forward`.
+    """
+    tokens = torch.tensor([request.prompt], device=split.model.device)
+    cache = None
+    position = start_ns = end_ns = 0
+    for _ in range(request.new_tokens):
+        phase = Phase.DECODE if position else Phase.PREFILL
+        what = f"{phase.value} at position {position} of request {number}"
+        if base_station is None:
+            logits, cache = split.forward(tokens, cache, f"{what} in the unmodified model")
+        else:
+            start_ns = base_station.begin(phase, number, position)
+            with split.routed(routed_by(base_station), carry):
+                logits, cache = split.forward(tokens, cache, what)
+            end_ns = base_station.finish()
+        position += tokens.shape[1]
+        token = sampling.next(logits[-1], number, position)
+        yield Pass(tokens, logits, number, position, token, start_ns, end_ns)
+        tokens = tokens.new_tensor([[token]])
+
+
 def _serve(
     split: SplitModel,
     base_station: BaseStation,
@@ -77,25 +136,13 @@ def _serve(
     sampling: Sampling,
     ends: Collection[int],
 ) -> Iterator[TokenRecord]:
-    tokens = torch.tensor([request.prompt], device=split.model.device)
-    cache = reference_cache = None
-    position = 0
-    for _ in range(request.new_tokens):
-        phase = Phase.DECODE if position else Phase.PREFILL
-        what = f"{phase.value} at position {position} of request {number}"
-        start_ns = base_station.begin(phase, number, position)
-        with split.routed(routed_by(base_station), carry):
-            logits, cache = split.forward(tokens, cache, what)
-        end_ns = base_station.finish()
+    cache = None
+    for each in passes(split, request, number, base_station, carry, sampling):
         quality = None
         if reference:
-            reference_logits, reference_cache = split.forward(
-                tokens, reference_cache, f"{what} in the unmodified model"
-            )
-            quality = compare(logits, reference_logits, tokens[0])
-        position += tokens.shape[1]
-        token = sampling.next(logits[-1], number, position)
-        tokens = tokens.new_tensor([[token]])
-        yield TokenRecord(number, position, token, start_ns, end_ns, quality)
-        if token in ends:
+            what = f"{each.phase.value} at position {each.begin} of request {number}"
+            logits, cache = split.forward(each.tokens, cache, f"{what} in the unmodified model")
+            quality = compare(each.logits, logits, each.tokens[0])
+        yield each.record(quality)
+        if each.token_id in ends:
             return

@@ -12,7 +12,7 @@ import torch
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.inference import generate
-from model_side.model.loading import MEMORY, Place, load, load_tokenizer
+from model_side.model.loading import MEMORY, Checkpoint, Place, load, load_tokenizer
 from model_side.model.model_folder import SHIPPED
 from model_side.model.moe import SplitModel
 from model_side.model.sampling import GREEDY, Sampling
@@ -76,14 +76,8 @@ class ModelRun:
         self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
-        self.record: Mapping[str, Any] = {
-            "prompts": [list(request.prompt) for request in self._requests],
-            "weights": {
-                "sha256": model_digest(checkpoint.folder),
-                "loaded": list(checkpoint.loaded),
-                "unused": list(checkpoint.unused),
-            },
-        }
+        prompts = [list(request.prompt) for request in self._requests]
+        self.record: Mapping[str, Any] = {"prompts": prompts, "weights": weights_of(checkpoint)}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""
@@ -91,6 +85,15 @@ class ModelRun:
         return generate(
             self._split, base_station, self._requests, self._reference, self._element, self._sampling, self._ends
         )
+
+
+def weights_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a journal's `meta` says of the weights that were loaded."""
+    return {
+        "sha256": model_digest(checkpoint.folder),
+        "loaded": list(checkpoint.loaded),
+        "unused": list(checkpoint.unused),
+    }
 
 
 def shape_of(split: SplitModel, stored_dtype: str = "") -> ModelShape:

@@ -77,10 +77,15 @@ def end_tokens(model: CausalModel, tokenizer: Any) -> frozenset[int]:
     raise RequestError("workload.stop_at_end", "neither the model nor its tokenizer says which token ends a text")
 
 
-def _check_context(model: CausalModel, prompt_tokens: int, new_tokens: int, field: str) -> None:
+def context_of(model: CausalModel) -> int | None:
+    """How many tokens a model reads at once; None if its configuration does not say."""
     config = model.model.config.get_text_config()
     named = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
-    longest = next((int(limit) for limit in named if limit), None)
+    return next((int(limit) for limit in named if limit), None)
+
+
+def _check_context(model: CausalModel, prompt_tokens: int, new_tokens: int, field: str) -> None:
+    longest = context_of(model)
     if longest is not None and prompt_tokens + new_tokens > longest:
         raise RequestError(
             field, f"{prompt_tokens} and {new_tokens} new tokens are more than the model's context of {longest}"

@@ -30,7 +30,7 @@ FLOORS = {
     ],
     "model_side": [
         ["model_sizes"],
-        ["quality", "record_routing", "routing", "shapes"],
+        ["quality", "record_routing", "routing", "shapes", "tasks"],
         ["calibration", "element", "energy", "placement", "prediction", "wire_profiles"],
         ["placing", "selection"],
         ["exchange", "hardware"],
@@ -41,7 +41,8 @@ FLOORS = {
         ["calibrating", "training"],
     ],
     "cosim": [
-        ["ahead", "config", "errors", "folders"],
+        ["ahead", "errors", "folders", "settings"],
+        ["config"],
         ["importing", "powers", "record", "seeds"],
         ["networks"],
         ["checks", "fleet", "results"],
@@ -49,6 +50,7 @@ FLOORS = {
         ["baseline", "calibration", "doctor", "models", "report"],
         ["variant"],
         ["experiment"],
+        ["evaluation"],
         ["cli"],
     ],
 }

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small run in this process: recorded routing over a network with a closed form, which keeps a channel record."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,12 @@ from msgspec.structs import replace
 
 from bridge.network import CHANNEL_ROW, Outcome
 from cosim import config
+from cosim.config import Config
 from cosim.experiment import run
+from cosim.variant import serving_of
+from model_side.base_station import BaseStation
+from model_side.serving import Serving, TokenRecord
+from model_side.tasks.score import ItemScore
 from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import make_rows, write_rows
 
@@ -50,6 +58,33 @@ class Side:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class Scored:
+    """Recorded routing whose requests count as items of a task, each one answered rightly."""
+
+    def __init__(self, config: Config):
+        self._replay: Serving = serving_of(config)
+        self.model, self.shape = self._replay.model, self._replay.shape
+        self.probabilities, self.exchanges = self._replay.probabilities, self._replay.exchanges
+        self.record = {"tasks": {"task": "0" * 64}}
+
+    def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
+        """As of the replay, with an item for each first token."""
+        seen: set[int] = set()
+        for token in self._replay.serve(base_station):
+            new = token.request not in seen
+            seen.add(token.request)
+            item = ItemScore(token.request, "task", "sums", 1, token.request, 1, "0", "0", "1", {"acc": (1.0, 0.0)})
+            yield with_fields(token, items=(item,)) if new else token
+
+
+@contextmanager
+def scored() -> Iterator[None]:
+    """Inside, runs of recorded routing have items too, so that no table of the journal is empty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cosim.experiment.serving_of", Scored)
+        yield
 
 
 def small_run(folder: Path, *settings: str) -> Path:

@@ -20,7 +20,7 @@ from cosim.experiment import replay
 from cosim.record import fingerprint
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.record.schema import TABLES, columns
-from tests.support.small_run import small_run
+from tests.support.small_run import scored, small_run
 
 HELD = [table for table in TABLES if table not in ("meta", "costs", "events")]
 OTHER = {"INTEGER": 7, "REAL": 0.5, "TEXT": "another", "BLOB": b"another"}
@@ -29,6 +29,12 @@ OTHER = {"INTEGER": 7, "REAL": 0.5, "TEXT": "another", "BLOB": b"another"}
 
 def _name(value: Any) -> str:
     return value if isinstance(value, str) else value.name
+
+
+@pytest.fixture(autouse=True, scope="module")
+def items() -> Iterator[None]:
+    with scored():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, columns
 from tests.support.command import said
-from tests.support.small_run import small_run
+from tests.support.small_run import scored, small_run
 
 COMMANDS: dict[str, list[str]] = {
     "show": ["show", "run"],
@@ -147,10 +147,18 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     },
     **value("UPDATE routing SET tokens = 0", "routing, variant 1, exchange 1: a size is below 1"),
     **value("UPDATE exchanges SET tokens = tokens + 1 WHERE exchange = 4", "exchange 4: .* another number"),
+    **value("UPDATE items SET line = -1", "items, variant 1, item 0: a number is below 0"),
+    **value("DELETE FROM items WHERE item = 1", "scores, variant 1, item 1, metric acc: the variant has no such item"),
     **value("UPDATE tokens SET token = -7", "tokens, variant 1, request 0, position 4: a number is below 0"),
     **value("UPDATE tokens SET end_ns = 0", "tokens, .*begin_ns and end_ns are not in order"),
     **value("DELETE FROM exchanges", "tokens, variant 1, request 0, position 4: the variant has no exchange"),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def items() -> Iterator[None]:
+    with scored():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +233,11 @@ def test_quality_that_is_none_is_named_by_who_reads_it(damaged, monkeypatch, cap
     assert (code, "is damaged: quality, variant 1: the metrics are not " in words) == (2, True)
     code, words = said(["replay", "run"], monkeypatch, capsys)
     assert (code, "cosim: quality, variant 1" in words) == (1, True)
+
+
+def test_scores_that_are_none_are_shown_as_they_are(damaged, monkeypatch, capsys):
+    damaged("UPDATE scores SET metric = 'nll_nats' WHERE item = 1")
+    assert said(["show", "run"], monkeypatch, capsys) == (0, "")
 
 
 def test_rows_without_their_exchange_are_named_by_who_needs_it(damaged, monkeypatch, capsys):

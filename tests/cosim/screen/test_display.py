@@ -87,3 +87,31 @@ def test_a_terminal_shows_every_device_and_how_far_the_run_is():
     for row in (r"device-0 .*100\.0 Mb/s +100\.0 Mb/s +done", r"device-1 .*no link", r"device-2 .*done", "and 4 more"):
         assert re.search(row, text), row
     assert re.search(r"device-4 .*idle", text)
+
+
+def test_how_long_it_will_take_is_told_from_what_is_done(monkeypatch):
+    clock = iter([100.0, 110.0, 110.5, 130.0, 200.0])
+    monkeypatch.setattr("cosim.screen.display.time.monotonic", lambda: next(clock))
+    network = FixedNetwork(devices=4)
+    console = Console(file=io.StringIO(), width=200)
+    display = PlainDisplay(console)
+    display.begin("top-k", network.info, 4, 3)
+    for record in records(network, 4):
+        display.exchanged(record)
+    lines = console.file.getvalue().splitlines()[1:]  # the second comes too soon behind the first
+    assert [line.partition(", virtual")[0] for line in lines] == [
+        "top-k: 1/4, 30 s left",
+        "top-k: 3/4, 10 s left",
+        "top-k: 4/4",
+    ]
+
+
+def test_where_it_is_not_known_how_many_there_will_be_no_number_is_shown():
+    network = FixedNetwork(devices=4)
+    console = Console(file=io.StringIO(), width=200)
+    display = PlainDisplay(console)
+    display.begin("top-k", network.info, 0, 3)
+    display.exchanged(records(network, 1)[0])
+    first, second = console.file.getvalue().splitlines()
+    assert first == "top-k: exchanges with 4 devices on fixed"
+    assert second.startswith("top-k: 1, virtual time")

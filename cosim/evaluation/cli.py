@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`cosim eval`."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.network import RequestError
+from cosim.networks.cli import KeysFolder, PlainTcp
+from cosim.screen.output import console
+
+DEFAULT = ["cloze", "held-out"]
+_WIDTH = 160
+
+Tasks = Annotated[
+    list[str] | None,
+    typer.Option("--tasks", metavar="FILE_OR_NAME", help="cloze, held-out, FILE.jsonl or READER:FILE; repeatable."),
+]
+
+
+def evaluate(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")
+    ] = None,
+    tasks: Tasks = None,
+    lm_eval: Annotated[
+        list[str] | None,
+        typer.Option("--lm-eval", metavar="TASK", help="Of lm-evaluation-harness, or FILE.yaml; repeatable."),
+    ] = None,
+    items: Annotated[int | None, typer.Option(min=0, help="At most so many of each task, drawn; 0: all.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="Expert selection; repeat to compare.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="live or analytic; repeatable.")] = None,
+    scenario: Annotated[str | None, typer.Option(metavar="NAME", help="The radio, as of cosim run.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
+    connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
+    keys: KeysFolder = None,
+    plain_tcp: PlainTcp = False,
+    or_resume: Annotated[bool, typer.Option("--or-resume", help="Go on with the same one if --out holds it.")] = False,
+) -> None:
+    """Score a model on tasks with its experts behind simulated links (docs/runs/evaluation.md)."""
+    from cosim import config as configuration
+    from cosim.experiment import State, dated_folder, resume, run, state
+    from cosim.networks.ns3_side import Ns3Place
+    from cosim.screen.display import telling
+
+    if or_resume and out is None:
+        raise RequestError("--or-resume", "needs --out, the run's folder")
+    laid = list(settings or [])
+    if tasks:
+        laid.append(f"workload.tasks={json.dumps(tasks)}")
+    if lm_eval:
+        laid.append(f"workload.lm_eval={json.dumps(lm_eval)}")
+    if items is not None:
+        laid.append(f"workload.items={items}")
+    experiment = configuration.load(config, _with_tasks(config, laid), policy, scenario, network)
+    folder = out or dated_folder(Path("runs"))
+    at = Ns3Place(connect, None, keys, plain_tcp)
+    begun = state(folder, experiment) if or_resume else State.NEW
+    if begun is not State.FINISHED:
+        with telling(folder, console()) as display:
+            if begun is State.BEGUN:
+                resume(folder, at=at, display=display)
+            else:
+                run(experiment, out=folder, at=at, display=display)
+    _print(folder)
+
+
+def _with_tasks(config: Path | None, settings: list[str]) -> list[str]:
+    """The settings, with the shipped tasks where neither they nor the file name any."""
+    from cosim import config as configuration
+
+    named = any(setting.startswith(("workload.tasks=", "workload.lm_eval=")) for setting in settings)
+    work = configuration.Workload() if config is None else configuration.load(config).workload
+    if named or work.tasks or work.lm_eval:
+        return settings
+    return [*settings, f"workload.tasks={json.dumps(DEFAULT)}"]
+
+
+def _print(folder: Path) -> None:
+    from cosim.record.journal import Journal
+    from cosim.results.summary import summarise
+    from cosim.screen.scores import print_scores
+
+    with closing(Journal.open(folder)) as journal:
+        print_scores(summarise(journal), console(_WIDTH))
+        for kind, message in journal.mishaps():
+            print(f"{kind}: {message}")
+        print(f"journal: {journal.path}, fingerprint {journal.fingerprint()[:16]}")
+    print(f"latency, energy and what the experts did: cosim show {folder}")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks that a model answers here, item by item."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from model_side.base_station import BaseStation
+from model_side.element import Element
+from model_side.model.asking import Answer, Ask, Asked, Encoder, asked
+from model_side.model.inference import Pass, Request, passes
+from model_side.model.loading import MEMORY, Place, load, load_tokenizer
+from model_side.model.model_run import shape_of, weights_of
+from model_side.model.moe import SplitModel
+from model_side.model.wire import carried_by
+from model_side.model.workload import context_of
+from model_side.serving import TokenRecord
+from model_side.tasks.item import Item, Task
+from model_side.tasks.reading import read_tasks
+from model_side.tasks.score import ItemScore
+
+NO_LIMIT = 1 << 20
+"""Tokens at once of a model that does not say how many it reads."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An item's number in the run, its task, and the number of its first request."""
+
+    number: int
+    task: str
+    item: Item
+    request: int
+    asked: Asked
+
+
+class TaskRun:
+    """The model at `path`, computing in `dtype` on `threads` CPU threads, and the tasks that it is asked.
+
+    Of each task `items` are drawn by `seed`, all if that is 0 or there are no more; they stay in their order.
+    `reference`: whether the unmodified model is asked too. `element`: to what the wire rounds. Raises `ModelError`, and
+    `RequestError` naming `workload.tasks` with file and line of what cannot be asked.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        dtype: str,
+        threads: int,
+        tasks: Sequence[str],
+        items: int,
+        seed: int,
+        reference: bool,
+        element: Element = Element.OWN,
+        place: Place = MEMORY,
+    ):
+        torch.set_num_threads(threads)
+        read = read_tasks(tasks)
+        self._threads = threads
+        self._split, checkpoint = load(path, dtype, place)
+        self._reference = reference
+        self._element = element
+        self._places = _places(read, items, seed, encoder_of(self._split, path))
+        self._reference_answers: dict[int, Answer] = {}
+        self.model = path
+        self.shape = shape_of(self._split, checkpoint.dtype)
+        self.probabilities = True
+        self.record: Mapping[str, Any] = {
+            "tasks": {task.name: task.sha256 for task in read},
+            "weights": weights_of(checkpoint),
+        }
+        tokens = sum(request.new_tokens for place in self._places for request in place.asked.requests)
+        self.exchanges = len(self._split.blocks) * tokens
+
+    def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
+        """See `model_side.serving.Serving`; an item's last token has its scores."""
+        torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
+        carry = carried_by(base_station, self._element, self._split.model.dtype)
+        for place in self._places:
+            numbers = iter(range(place.request, place.request + len(place.asked.requests)))
+
+            def ask(request: Request, numbers: Iterator[int] = numbers) -> Iterator[Pass]:
+                return passes(self._split, request, next(numbers), base_station, carry)
+
+            asking = place.asked.ask(ask)
+            last = None
+            while True:
+                try:
+                    each = next(asking)
+                except StopIteration as stop:
+                    assert last is not None
+                    yield last.record(items=(self._score(place, stop.value),))
+                    break
+                if last is not None:
+                    yield last.record()
+                last = each
+
+    def _score(self, place: _Place, answer: Answer) -> ItemScore:
+        unmodified = self._unmodified(place) if self._reference else None
+        return ItemScore(
+            place.number,
+            place.task,
+            place.item.subject,
+            place.item.line,
+            place.request,
+            len(place.asked.requests),
+            place.asked.answer,
+            answer.given,
+            None if unmodified is None else unmodified.given,
+            {
+                name: (value, None if unmodified is None else unmodified.scores[name])
+                for name, value in answer.scores.items()
+            },
+        )
+
+    def _unmodified(self, place: _Place) -> Answer:
+        """What the unmodified model answers, which is the same in each variant."""
+        if place.number not in self._reference_answers:
+            self._reference_answers[place.number] = answered(place.asked, lambda request: passes(self._split, request))
+        return self._reference_answers[place.number]
+
+
+def answered(one: Asked, ask: Ask) -> Answer:
+    """The answer to an item, whatever passes it takes."""
+    asking = one.ask(ask)
+    while True:
+        try:
+            next(asking)
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
+
+
+def encoder_of(split: SplitModel, path: str) -> Encoder:
+    """The encoder of a model, with the tokenizer of the folder at `path`."""
+    tokenizer = load_tokenizer(path)
+    named = getattr(getattr(split.model, "generation_config", None), "eos_token_id", None)
+    ends = frozenset(named if isinstance(named, list) else [] if named is None else [named])
+    return Encoder(tokenizer, context_of(split) or NO_LIMIT, ends)
+
+
+def _places(tasks: Sequence[Task], items: int, seed: int, encoder: Encoder) -> list[_Place]:
+    places: list[_Place] = []
+    request = 0
+    for task in tasks:
+        drawn: Sequence[Item] = task.items
+        if 0 < items < len(drawn):
+            drawn = [drawn[at] for at in sorted(random.Random(f"{seed} {task.name}").sample(range(len(drawn)), items))]
+        for item in drawn:
+            one = asked(task, item, encoder)
+            places.append(_Place(len(places), task.name, item, request, one))
+            request += len(one.requests)
+    return places
