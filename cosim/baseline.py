@@ -6,7 +6,6 @@ beside it counts as deep in proportion: 80 layers beside 6 of the 32 of Mixtral 
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from cosim.powers import powers_of
 from cosim.record.baseline_meta import KEY, BaselineMeta, BaselineWeights
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
+from cosim.seeds import seed_of
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.hardware.whole import WholeMemory, whole_memory
@@ -48,18 +48,24 @@ def baseline_of(config: Config, serving: Serving, asked: "Asked") -> Baseline:
     Raises `RequestError` naming `model.baseline` for what is no dense model, and a field of `base_station` for what
     lacks memory there.
     """
-    from model_side.model.dense_run import DenseRun  # noqa: PLC0415  (PyTorch, which recorded routing does without)
-
     model, base_station = config.model, config.base_station
-    prompts: Sequence[Sequence[int]] = serving.record["prompts"]
-    where = (model.dtype, model.threads, model.device)
-    run = DenseRun(model.baseline, model.path, *where, asked, prompts, config.quality)
+    run = _run_of(config, serving, asked)
     profile = dense_profile(model.baseline_profile, model.wire_profile)
     shape = run.shape if profile == OWN else DENSE_PROFILES[profile]
     layers = shape.decoder_layers if profile == OWN else layers_of(shape, model.wire_profile, serving.shape)
     hardware = PROFILES[base_station.hardware]
     memory = whole_memory(shape, hardware, base_station.weight_bits, run.longest, base_station.boards)
     return Baseline(run, profile, shape, layers, memory)
+
+
+def _run_of(config: Config, serving: Serving, asked: "Asked") -> "DenseRun":
+    from model_side.model.dense_run import DensePrompts, DenseTasks  # noqa: PLC0415  (PyTorch)
+
+    model, work = config.model, config.workload
+    which = (model.baseline, model.path, model.dtype, model.threads, model.device)
+    if work.tasks:
+        return DenseTasks(*which, work.tasks, work.items, seed_of(config, "prompts"))
+    return DensePrompts(*which, asked, serving.record["prompts"], config.quality)
 
 
 def layers_of(shape: ModelShape, wire_profile: str, own: ModelShape) -> int:
@@ -89,6 +95,8 @@ def run_baseline(
     qualities: dict[int, TextQuality] = {}
     for token in baseline.run.serve(model, lambda new, of: round(compute.head_s(new, of) * NS_PER_S)):
         journal.add_token(number, token)
+        for item in token.items:
+            journal.add_item(number, item)
         if isinstance(token.quality, TextQuality) and token.quality.scored:  # of the prompt; an answer is not scored
             qualities[token.request] = token.quality
     for request, quality in qualities.items():
@@ -110,6 +118,6 @@ def _described(config: Config, baseline: Baseline, weights: dict[str, Any]) -> B
         memory.weight_bytes,
         memory.cache_bytes,
         run.own_tokens,
-        [list(request.prompt) for request in run.requests] if run.own_tokens else None,
+        [list(request.prompt) for request in run.requests] if run.own_tokens and not config.workload.tasks else None,
         BaselineWeights(**weights),
     )

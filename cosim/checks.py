@@ -130,7 +130,8 @@ def _check_baseline(config: Config) -> None:
     profile = dense_profile(model.baseline_profile, model.wire_profile)
     if profile != OWN:
         work = config.workload
-        tokens = work.new_tokens + (0 if is_prompt_file(work.text) else work.prompt_tokens)
+        is_known = not (work.tasks or is_prompt_file(work.text))
+        tokens = work.prompt_tokens + work.new_tokens if is_known else 1
         hardware = PROFILES[base_station.hardware]
         whole_memory(DENSE_PROFILES[profile], hardware, base_station.weight_bits, tokens, base_station.boards)
     folder = folder_of(path)

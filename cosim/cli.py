@@ -57,7 +57,6 @@ Networks = Annotated[
     list[str] | None,
     typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
 ]
-Baseline = Annotated[str | None, typer.Option(metavar="PATH", help="A dense model beside it, served whole at the BS.")]
 PolicyName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="One of them, or FILE.py or FILE.py:CLASS of your own.")
 ]
@@ -70,7 +69,7 @@ def run(
     settings: Settings = None,
     policy: Policies = None,
     network: Networks = None,
-    baseline: Baseline = None,
+    baseline: Annotated[str | None, typer.Option(metavar="PATH", help="A dense model, served whole at the BS.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
     listen: Annotated[

@@ -357,6 +357,8 @@ def _check_tasks(config: Config) -> None:
     """Refuse what has no meaning where tasks say what is asked."""
     if config.workload.tasks and config.workload.lm_eval:
         raise RequestError("workload.lm_eval", "asks the harness's tasks, workload.tasks others; run them one by one")
+    if config.workload.lm_eval and config.model.baseline:
+        raise RequestError("model.baseline", "is asked prompts or workload.tasks; the harness asks one model alone")
     names = ("text", "requests", "prompt_tokens", "new_tokens", *_ANSWERED)
     _hold_defaults(config, "workload", names, "says what is asked, as the tasks do; leave one of them out")
 

@@ -33,6 +33,9 @@ def evaluate(
     items: Annotated[int | None, typer.Option(min=0, help="At most so many of each task, drawn; 0: all.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Expert selection; repeat to compare.")] = None,
     network: Annotated[list[str] | None, typer.Option(help="live or analytic; repeatable.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="PATH", help="A dense model, asked the same whole at the BS.")
+    ] = None,
     scenario: Annotated[str | None, typer.Option(metavar="NAME", help="The radio, as of cosim run.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")
@@ -58,7 +61,7 @@ def evaluate(
         laid.append(f"workload.lm_eval={json.dumps(lm_eval)}")
     if items is not None:
         laid.append(f"workload.items={items}")
-    experiment = configuration.load(config, _with_tasks(config, laid), policy, scenario, network)
+    experiment = configuration.load(config, _with_tasks(config, laid), policy, scenario, network, baseline)
     folder = out or dated_folder(Path("runs"))
     at = Ns3Place(connect, None, keys, plain_tcp)
     begun = state(folder, experiment) if or_resume else State.NEW

@@ -19,7 +19,7 @@ def print_scores(variants: Sequence[VariantSummary], console: Console) -> None:
     if not any(variant.scores for variant in variants):
         return
     table = Table(title="scores, with intervals of 95 %", title_justify="left", show_edge=False, pad_edge=False)
-    for column in ("", "unmodified", *(f"{variant.policy} ({variant.network})" for variant in variants)):
+    for column in ("", "unmodified", *(variant.title for variant in variants)):
         table.add_column(column, justify="right" if column else "left", no_wrap=not column)
     names = dict.fromkeys(task.task for variant in variants for task in variant.scores)
     for name in names:

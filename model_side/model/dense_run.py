@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same requests, answered by a dense model that one place holds whole."""
+"""The same prompts or tasks, answered by a dense model that one place holds whole."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,21 @@ import torch
 
 from bridge.network import RequestError
 from model_side.model.causal import CausalModel
-from model_side.model.inference import Request
+from model_side.model.inference import Pass, Request, passes
 from model_side.model.loading import load_dense, load_tokenizer, stored_dtype, without_weights
 from model_side.model.model_folder import ModelError, one_line
 from model_side.model.model_run import Asked
 from model_side.model.prompt_file import FIELD, is_prompt_file, read_prompt_file
 from model_side.model.routers import find_blocks
+from model_side.model.sampling import GREEDY, Sampling
+from model_side.model.task_run import encoder_of, item_records, item_score, places_of
 from model_side.model.workload import end_tokens, make_requests, requests_of
 from model_side.model_sizes import dense_sizes
 from model_side.quality import score
 from model_side.record_routing import model_digest
-from model_side.selection import Phase
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
+from model_side.tasks.reading import read_tasks
 
 BASELINE = "model.baseline"
 
@@ -32,37 +35,23 @@ PassNs = Callable[[int, int], int]
 
 
 class DenseRun:
-    """The dense model at `path`, and what the model at `beside` was asked: `prompts`, as token ids.
+    """The dense model at `path` beside the one at `beside`; `own_tokens`: whether its vocabulary is another.
 
-    Where the tokens of both are the same, so are the prompts. Else the texts of the same draw are put in its own tokens
-    (`own_tokens`), as many of each. The weights are loaded when it serves; what can be told without is told here.
-    Raises `RequestError` naming `model.baseline` for what is no dense model, and the `workload` field that asks too
-    much of it.
+    It answers `requests`, at most these. The weights are loaded by `load`; what can be told without is told here.
+    Raises `RequestError` naming `model.baseline` for what is no dense model.
     """
 
-    def __init__(
-        self,
-        path: str,
-        beside: str,
-        dtype: str,
-        threads: int,
-        device: str,
-        asked: Asked,
-        prompts: Sequence[Sequence[int]],
-        is_scored: bool,
-    ):
+    requests: list[Request]
+
+    def __init__(self, path: str, beside: str, dtype: str, threads: int, device: str):
         self._path, self._dtype, self._device, self._threads = path, dtype, device, threads
-        self._sampling = asked.sampling
-        self._is_scored = is_scored
         with _named():
-            model = CausalModel(without_weights(path))
-            if find_blocks(model.model):
+            self._built = CausalModel(without_weights(path))
+            if find_blocks(self._built.model):
                 raise ModelError(f"{path} has experts; a baseline is a dense model, which is served whole")
-            tokenizer = load_tokenizer(path)
-            self.own_tokens = tokenizer.get_vocab() != load_tokenizer(beside).get_vocab()
-            self.requests = self._asked(model, tokenizer, asked, prompts)
-            self._ends = end_tokens(model, tokenizer) if asked.stop_at_end else frozenset[int]()
-            self.shape = _shape(path, model.model)
+            self._tokenizer = load_tokenizer(path)
+            self.own_tokens = self._tokenizer.get_vocab() != load_tokenizer(beside).get_vocab()
+            self.shape = _shape(path, self._built.model)
 
     @property
     def longest(self) -> int:
@@ -77,44 +66,94 @@ class DenseRun:
             return model, {"sha256": model_digest(checkpoint.folder), "unused": list(checkpoint.unused)}
 
     def serve(self, model: CausalModel, pass_ns: PassNs) -> Iterator[TokenRecord]:
-        """Answer all requests, one after another from virtual time 0; yields each token as soon as it is there."""
-        now_ns = 0
+        """Answer everything, one request after another from virtual time 0; yields each token as it comes."""
+        raise NotImplementedError
+
+
+class DensePrompts(DenseRun):
+    """What the other model was asked: `prompts`, as token ids.
+
+    Where the tokens of both are the same, so are the prompts. Else the texts of the same draw are put in its own
+    tokens, as many of each. Raises as `DenseRun`, and naming the `workload` field that asks too much of it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        beside: str,
+        dtype: str,
+        threads: int,
+        device: str,
+        asked: Asked,
+        prompts: Sequence[Sequence[int]],
+        is_scored: bool,
+    ):
+        super().__init__(path, beside, dtype, threads, device)
+        self._sampling = asked.sampling
+        self._is_scored = is_scored
+        with _named():
+            self.requests = self._asked(asked, prompts)
+            self._ends = end_tokens(self._built, self._tokenizer) if asked.stop_at_end else frozenset[int]()
+
+    def serve(self, model: CausalModel, pass_ns: PassNs) -> Iterator[TokenRecord]:
+        """See `DenseRun.serve`; quality is that of the prompts."""
+        clock = _Clock(model, pass_ns, self._sampling)
         for number, request in enumerate(self.requests):
-            for token in self._serve(model, pass_ns, number, request, now_ns):
-                now_ns = token.end_ns
-                yield token
+            for each in clock.passes(request, number):
+                yield each.record(score(each.logits, each.tokens[0]) if self._is_scored else None)
+                if each.token_id in self._ends:
+                    break
 
-    def _serve(
-        self, model: CausalModel, pass_ns: PassNs, number: int, request: Request, now_ns: int
-    ) -> Iterator[TokenRecord]:
-        tokens, cache, position = torch.tensor([request.prompt], device=model.model.device), None, 0
-        for _ in range(request.new_tokens):
-            phase = Phase.DECODE if position else Phase.PREFILL
-            with _named():
-                logits, cache = model.forward(
-                    tokens, cache, f"{phase.value} at position {position} of request {number}"
-                )
-            quality = score(logits, tokens[0]) if self._is_scored else None
-            position += tokens.shape[1]
-            begin_ns, now_ns = now_ns, now_ns + pass_ns(tokens.shape[1], position)
-            token = self._sampling.next(logits[-1], number, position)
-            tokens = tokens.new_tensor([[token]])
-            yield TokenRecord(number, position, token, begin_ns, now_ns, quality)
-            if token in self._ends:
-                return
-
-    def _asked(
-        self, model: CausalModel, tokenizer: Any, asked: Asked, prompts: Sequence[Sequence[int]]
-    ) -> list[Request]:
+    def _asked(self, asked: Asked, prompts: Sequence[Sequence[int]]) -> list[Request]:
         if not self.own_tokens:
-            return requests_of(model, prompts, asked.new_tokens)
+            return requests_of(self._built, prompts, asked.new_tokens)
         if is_prompt_file(asked.text):
             for prompt in read_prompt_file(Path(asked.text).expanduser()):
                 if prompt.tokens is not None:
                     reason = f"{prompt.where}: gives token ids, which are others in {BASELINE}; give text or messages"
                     raise RequestError(FIELD, reason)
         sizes = (asked.requests, asked.prompt_tokens, asked.new_tokens, asked.seed)
-        return make_requests(model, tokenizer, *sizes, asked.text, asked.begin)
+        return make_requests(self._built, self._tokenizer, *sizes, asked.text, asked.begin)
+
+
+class DenseTasks(DenseRun):
+    """The items that the other model was asked, in its own tokens; `items` of each task, drawn by `seed`.
+
+    Raises as `DenseRun`, and naming `workload.tasks` with file and line of what it cannot be asked.
+    """
+
+    def __init__(
+        self, path: str, beside: str, dtype: str, threads: int, device: str, tasks: Sequence[str], items: int, seed: int
+    ):
+        super().__init__(path, beside, dtype, threads, device)
+        with _named():
+            self._places = places_of(read_tasks(tasks), items, seed, encoder_of(self._built, path))
+        self.requests = [request for place in self._places for request in place.asked.requests]
+
+    def serve(self, model: CausalModel, pass_ns: PassNs) -> Iterator[TokenRecord]:
+        """See `DenseRun.serve`; an item's last token has its scores."""
+        clock = _Clock(model, pass_ns, GREEDY)
+        for place in self._places:
+            yield from item_records(place, clock.passes, lambda place, answer: item_score(place, answer, None))
+
+
+class _Clock:
+    """Forward passes of a model one after another, each as long as `pass_ns` says."""
+
+    def __init__(self, model: CausalModel, pass_ns: PassNs, sampling: Sampling):
+        self._model, self._pass_ns, self._sampling = model, pass_ns, sampling
+        self._now_ns = 0
+
+    def passes(self, request: Request, number: int) -> Iterator[Pass]:
+        """Those that answer a request."""
+        answering = passes(self._model, request, number, sampling=self._sampling)
+        while True:
+            with _named():
+                each = next(answering, None)
+            if each is None:
+                return
+            start_ns, self._now_ns = self._now_ns, self._now_ns + self._pass_ns(each.tokens.shape[1], each.position)
+            yield replace(each, start_ns=start_ns, end_ns=self._now_ns)
 
 
 def _shape(path: str, model: Any) -> ModelShape:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from model_side.base_station import BaseStation
 from model_side.element import Element
+from model_side.model.causal import CausalModel
 from model_side.model.moe import Carry, GateOutput, Route, SplitModel
 from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.wire import carried_by
-from model_side.quality import PassQuality, compare
+from model_side.quality import PassQuality, TextQuality, compare
 from model_side.record_routing import gate_arrays
 from model_side.routing import Gate
 from model_side.selection import Phase
@@ -54,7 +55,9 @@ class Pass:
         """Whether it read a prompt, or a token that was generated."""
         return Phase.DECODE if self.begin else Phase.PREFILL
 
-    def record(self, quality: PassQuality | None = None, items: tuple[ItemScore, ...] = ()) -> TokenRecord:
+    def record(
+        self, quality: PassQuality | TextQuality | None = None, items: tuple[ItemScore, ...] = ()
+    ) -> TokenRecord:
         """What there is to record of it."""
         return TokenRecord(self.request, self.position, self.token_id, self.start_ns, self.end_ns, quality, items)
 
@@ -96,7 +99,7 @@ def generate(
 
 
 def passes(
-    split: SplitModel,
+    model: CausalModel,
     request: Request,
     number: int = 0,
     base_station: BaseStation | None = None,
@@ -107,18 +110,19 @@ def passes(
 
     Without a base station those of the unmodified model, which take no virtual time. Raises as `SplitModel.forward`.
     """
-    tokens = torch.tensor([request.prompt], device=split.model.device)
+    tokens = torch.tensor([request.prompt], device=model.model.device)
     cache = None
     position = start_ns = end_ns = 0
     for _ in range(request.new_tokens):
         phase = Phase.DECODE if position else Phase.PREFILL
         what = f"{phase.value} at position {position} of request {number}"
         if base_station is None:
-            logits, cache = split.forward(tokens, cache, f"{what} in the unmodified model")
+            logits, cache = model.forward(tokens, cache, f"{what} in the unmodified model")
         else:
+            assert isinstance(model, SplitModel)
             start_ns = base_station.begin(phase, number, position)
-            with split.routed(routed_by(base_station), carry):
-                logits, cache = split.forward(tokens, cache, what)
+            with model.routed(routed_by(base_station), carry):
+                logits, cache = model.forward(tokens, cache, what)
             end_ns = base_station.finish()
         position += tokens.shape[1]
         token = sampling.next(logits[-1], number, position)

@@ -5,6 +5,7 @@ import atexit
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+)
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
@@ -136,9 +143,15 @@ def without_weights(path: str | Path) -> Any:
     config = _from_pretrained(AutoConfig, path)
     try:
         with torch.device("meta"):
-            return kind.from_config(config, trust_remote_code=False)
+            model = kind.from_config(config, trust_remote_code=False)
     except Exception as error:  # of whatever a configuration makes go wrong
         raise ModelError(f"{path} cannot be built from its config.json: {one_line(error)}") from error
+    with suppress(OSError):  # there need be none
+        folder = folder_of(path)
+        model.generation_config = GenerationConfig.from_pretrained(
+            str(folder or path), local_files_only=folder is not None
+        )
+    return model
 
 
 def stored_dtype(path: str | Path) -> str:

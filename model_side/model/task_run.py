@@ -2,7 +2,7 @@
 """Tasks that a model answers here, item by item."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ import torch
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.asking import Answer, Ask, Asked, Encoder, asked
+from model_side.model.causal import CausalModel
 from model_side.model.inference import Pass, Request, passes
 from model_side.model.loading import MEMORY, Place, load, load_tokenizer
 from model_side.model.model_run import shape_of, weights_of
-from model_side.model.moe import SplitModel
 from model_side.model.wire import carried_by
 from model_side.model.workload import context_of
 from model_side.serving import TokenRecord
@@ -27,7 +27,7 @@ NO_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
-class _Place:
+class ItemPlace:
     """An item's number in the run, its task, and the number of its first request."""
 
     number: int
@@ -63,7 +63,7 @@ class TaskRun:
         self._split, checkpoint = load(path, dtype, place)
         self._reference = reference
         self._element = element
-        self._places = _places(read, items, seed, encoder_of(self._split, path))
+        self._places = places_of(read, items, seed, encoder_of(self._split, path))
         self._reference_answers: dict[int, Answer] = {}
         self.model = path
         self.shape = shape_of(self._split, checkpoint.dtype)
@@ -80,47 +80,57 @@ class TaskRun:
         torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
         carry = carried_by(base_station, self._element, self._split.model.dtype)
         for place in self._places:
-            numbers = iter(range(place.request, place.request + len(place.asked.requests)))
+            yield from item_records(
+                place,
+                lambda request, number: passes(self._split, request, number, base_station, carry),
+                lambda place, answer: item_score(place, answer, self._unmodified(place) if self._reference else None),
+            )
 
-            def ask(request: Request, numbers: Iterator[int] = numbers) -> Iterator[Pass]:
-                return passes(self._split, request, next(numbers), base_station, carry)
-
-            asking = place.asked.ask(ask)
-            last = None
-            while True:
-                try:
-                    each = next(asking)
-                except StopIteration as stop:
-                    assert last is not None
-                    yield last.record(items=(self._score(place, stop.value),))
-                    break
-                if last is not None:
-                    yield last.record()
-                last = each
-
-    def _score(self, place: _Place, answer: Answer) -> ItemScore:
-        unmodified = self._unmodified(place) if self._reference else None
-        return ItemScore(
-            place.number,
-            place.task,
-            place.item.subject,
-            place.item.line,
-            place.request,
-            len(place.asked.requests),
-            place.asked.answer,
-            answer.given,
-            None if unmodified is None else unmodified.given,
-            {
-                name: (value, None if unmodified is None else unmodified.scores[name])
-                for name, value in answer.scores.items()
-            },
-        )
-
-    def _unmodified(self, place: _Place) -> Answer:
+    def _unmodified(self, place: ItemPlace) -> Answer:
         """What the unmodified model answers, which is the same in each variant."""
         if place.number not in self._reference_answers:
             self._reference_answers[place.number] = answered(place.asked, lambda request: passes(self._split, request))
         return self._reference_answers[place.number]
+
+
+def item_records(
+    place: ItemPlace,
+    answer: Callable[[Request, int], Iterator[Pass]],
+    scored: Callable[[ItemPlace, Answer], ItemScore],
+) -> Iterator[TokenRecord]:
+    """The tokens that an item takes; `answer` gives the passes of a request and its number, the last has the scores."""
+    numbers = iter(range(place.request, place.request + len(place.asked.requests)))
+    asking = place.asked.ask(lambda request: answer(request, next(numbers)))
+    last = None
+    while True:
+        try:
+            each = next(asking)
+        except StopIteration as stop:
+            assert last is not None
+            yield last.record(items=(scored(place, stop.value),))
+            return
+        if last is not None:
+            yield last.record()
+        last = each
+
+
+def item_score(place: ItemPlace, answer: Answer, unmodified: Answer | None) -> ItemScore:
+    """What an item scores by an answer, beside that of the unmodified model if it was asked."""
+    return ItemScore(
+        place.number,
+        place.task,
+        place.item.subject,
+        place.item.line,
+        place.request,
+        len(place.asked.requests),
+        place.asked.answer,
+        answer.given,
+        None if unmodified is None else unmodified.given,
+        {
+            name: (value, None if unmodified is None else unmodified.scores[name])
+            for name, value in answer.scores.items()
+        },
+    )
 
 
 def answered(one: Asked, ask: Ask) -> Answer:
@@ -134,16 +144,17 @@ def answered(one: Asked, ask: Ask) -> Answer:
             return answer
 
 
-def encoder_of(split: SplitModel, path: str) -> Encoder:
+def encoder_of(model: CausalModel, path: str) -> Encoder:
     """The encoder of a model, with the tokenizer of the folder at `path`."""
     tokenizer = load_tokenizer(path)
-    named = getattr(getattr(split.model, "generation_config", None), "eos_token_id", None)
+    named = getattr(getattr(model.model, "generation_config", None), "eos_token_id", None)
     ends = frozenset(named if isinstance(named, list) else [] if named is None else [named])
-    return Encoder(tokenizer, context_of(split) or NO_LIMIT, ends)
+    return Encoder(tokenizer, context_of(model) or NO_LIMIT, ends)
 
 
-def _places(tasks: Sequence[Task], items: int, seed: int, encoder: Encoder) -> list[_Place]:
-    places: list[_Place] = []
+def places_of(tasks: Sequence[Task], items: int, seed: int, encoder: Encoder) -> list[ItemPlace]:
+    """All items that are asked, in their order. Raises `RequestError` naming `workload.tasks`, file and line."""
+    places: list[ItemPlace] = []
     request = 0
     for task in tasks:
         drawn: Sequence[Item] = task.items
@@ -151,6 +162,6 @@ def _places(tasks: Sequence[Task], items: int, seed: int, encoder: Encoder) -> l
             drawn = [drawn[at] for at in sorted(random.Random(f"{seed} {task.name}").sample(range(len(drawn)), items))]
         for item in drawn:
             one = asked(task, item, encoder)
-            places.append(_Place(len(places), task.name, item, request, one))
+            places.append(ItemPlace(len(places), task.name, item, request, one))
             request += len(one.requests)
     return places

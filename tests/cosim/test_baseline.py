@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from bridge.network import RequestError
 from cosim import config
@@ -34,6 +34,7 @@ from tests.support.small_llama import small_llama
 from tests.support.small_run import Side
 
 PROMPT, NEW = 8, 3
+DEFAULT_PROMPTS = ("requests=4", "prompt_tokens=64", "new_tokens=16", "text=shipped")
 Start = Callable[..., Path]
 
 
@@ -235,6 +236,41 @@ def test_another_tokenizer_is_asked_the_same_texts_in_its_own_tokens(
     (tmp_path / "asked.jsonl").write_text('{"tokens": [1, 2]}\n{"text": "a good fortune"}')
     with pytest.raises(RequestError, match=r"line 1: gives token ids, which are others in model\.baseline"):
         start("tokens", *asked, "workload.prompt_tokens=64")
+
+
+def test_tasks_are_scored_as_plain_transformers_scores_them(start: Start, tmp_path: Path, dense: Path):
+    rows: list[dict[str, Any]] = [
+        {"context": "Two and two are", "choices": [" four", " fish", " fur"], "answer": right} for right in (0, 1)
+    ]
+    text = "It was the best of times"
+    (tmp_path / "quiz.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "tale.jsonl").write_text(json.dumps({"context": "Once,", "text": text}))
+    tasks = [str(tmp_path / f"{name}.jsonl") for name in ("quiz", "tale")]
+    asked = [f"workload.tasks={json.dumps(tasks)}", *(f"workload.{key}" for key in DEFAULT_PROMPTS)]
+    journal = Journal.open(start("tasks", *asked))
+    _, whole = summarise(journal)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(dense).eval(), AutoTokenizer.from_pretrained(dense)
+
+    def log_likelihood(before: str, after: str) -> float:
+        first, ids = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (before, before + after))
+        with torch.inference_mode():
+            log_p = model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        return sum(float(log_p[at - 1, ids[at]]) for at in range(len(first), len(ids)))
+
+    likely = [log_likelihood("Two and two are", choice) for choice in rows[0]["choices"]]
+    for item in (0, 1):
+        scores = dict(journal.rows("SELECT metric, value FROM scores WHERE variant = 2 AND item = ?", item))
+        assert [scores[f"choice {number}"] for number in range(3)] == pytest.approx(likely, rel=1e-5)
+        assert scores["acc"] == (max(range(3), key=likely.__getitem__) == item)
+    ((nats,),) = journal.rows("SELECT value FROM scores WHERE variant = 2 AND metric = 'nll_nats'")
+    assert nats == pytest.approx(-log_likelihood("Once,", text), rel=1e-5)
+    assert journal.rows("SELECT count(*) FROM scores WHERE variant = 2 AND reference IS NOT NULL") == [(0,)]
+    assert [task.task for task in whole.scores] == ["quiz", "tale"]
+    assert whole.scores[0].request_s == pytest.approx(whole.token_s[:-1].mean())
+    journal.close()
+    replay(tmp_path / "tasks")
+    with pytest.raises(RequestError, match="the harness asks one model alone"):
+        config.load(None, ['workload.lm_eval=["arc"]', "model.baseline=there"])
 
 
 def test_what_is_no_dense_model_is_refused_before_anything_is_loaded(
