@@ -23,9 +23,9 @@ from model_side.model.task_run import answered, encoder_of
 from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
-from model_side.shapes import wire_shape
 from model_side.tasks.item import Choice, Generation, Item, Task, Text
 from model_side.tasks.reading import read_task
+from model_side.wire_profiles import wire_shape
 from tests.support.fixed_network import FixedNetwork
 from tests.support.small_models import FAMILIES, expert_by_expert, small_model
 
