@@ -9,8 +9,8 @@ air. No model and no ns-3 run here: it is arithmetic.
 
 # %%
 # An expert is read from memory once for all tokens that it gets, so a few tokens cost what one does. From some number
-# on arithmetic lasts longer than reading, and time grows with the tokens (:doc:`/docs/model/devices`). A hidden state takes
-# its bytes down, and as many up; here at a rate that stays as it is.
+# on arithmetic lasts longer than reading, and time grows with the tokens (:doc:`/docs/model/devices`). A hidden state
+# takes its bytes down, and as many up; here at a rate that stays as it is.
 
 import matplotlib.pyplot as plt
 import numpy as np
