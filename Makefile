@@ -31,7 +31,7 @@ bench: $(VENV)/.bench
 
 # Each warning is an error, and each link within the site is followed.
 docs: $(VENV)/.docs
-	$(VENV)/bin/python docs/site/build.py build/docs
+	$(VENV)/bin/python docs/site/make_site.py build/docs
 
 containers: $(RUN)
 	$(VENV)/bin/python docker/containers.py

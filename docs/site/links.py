@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 
 def linked_files(page: Path) -> set[Path]:
-    """The files that a Markdown page links to, pages and pictures left out."""
+    """The files that a Markdown page links to, but pages."""
     targets = re.findall(r"\]\(((?:\.\./)*[\w./-]+\.\w+)\)", page.read_text(encoding="utf-8"))
     found = {(page.parent / target).resolve() for target in targets}
-    return {path for path in found if path.is_file() and path.suffix not in (".md", ".svg")}
+    return {path for path in found if path.is_file() and path.suffix != ".md"}
 
 
 class _Page(HTMLParser):

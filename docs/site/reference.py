@@ -173,7 +173,7 @@ def keys(fields: Iterable[Any], prefix: str, meanings: dict[str, str]) -> str:
             code(prefix + field.name),
             plain(type_in_words(field.type)),
             code(default_value(field)),
-            of_docs_runs(meanings[prefix + field.name]),
+            of_docs_runs(meanings.get(prefix + field.name, "")),
         )
         for field in fields
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build the documentation's site: python docs/site/build.py FOLDER (make docs: build/docs).
+"""Build the documentation's site: python docs/site/make_site.py FOLDER (make docs: build/docs).
 
 The Markdown stays where it is. A copy of it is laid beside pages that are generated from the types, the whole gets its
 sections from sections.toml, and Sphinx makes FOLDER/html of that. Every warning is an error. Then each link within the
@@ -20,6 +20,7 @@ import reference
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(__file__).resolve().parent
 TOP = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT")
+PICTURES = (".gif", ".jpg", ".png", ".svg", ".webp")
 WRITTEN_BY_SPHINX = ("notebooks/index",)
 
 
@@ -63,8 +64,9 @@ def lay_out(source: Path) -> None:
     """Write into `source` all that Sphinx reads: copies, generated pages, and the first page with the sections."""
     for page in pages():
         copy(ROOT / f"{page}.md", source / f"{page}.md")
-    for path in sorted((ROOT / "docs").rglob("*.svg")):
-        copy(path, source / path.relative_to(ROOT))
+    for path in sorted((ROOT / "docs").rglob("*")):
+        if path.suffix in PICTURES:
+            copy(path, source / path.relative_to(ROOT))
     for page in pages():  # of sources that a page links to, copies to download
         for path in links.linked_files(ROOT / f"{page}.md"):
             copy(path, source / path.relative_to(ROOT))
@@ -97,12 +99,21 @@ def sphinx(builder: str, folder: Path) -> int:
     return subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": path}).returncode
 
 
+def forget(source: Path) -> None:
+    """Remove from an earlier build what there are no sources of any more, as Sphinx would make pages of it."""
+    there = {source / f"{page}.md" for page in pages()}
+    for old in [*source.glob("*.md"), *(source / "docs").rglob("*.md")]:
+        if old not in there:
+            old.unlink()
+    for old in (source / "notebooks").glob("plot_*"):
+        if not (ROOT / "examples" / f"{old.name.split('.')[0]}.py").exists():
+            old.unlink()
+
+
 def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     source = folder / "source"
-    for old in source.rglob("*.md"):  # of pages that are no more
-        if str(old.relative_to(source).with_suffix("")) not in pages() and old.parts[-2] != "reference":
-            old.unlink()
+    forget(source)
     try:
         lay_out(source)
     except SiteError as error:
