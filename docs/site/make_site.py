@@ -99,21 +99,21 @@ def sphinx(builder: str, folder: Path) -> int:
     return subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": path}).returncode
 
 
-def forget(source: Path) -> None:
-    """Remove from an earlier build what there are no sources of any more, as Sphinx would make pages of it."""
-    there = {source / f"{page}.md" for page in pages()}
-    for old in [*source.glob("*.md"), *(source / "docs").rglob("*.md")]:
-        if old not in there:
-            old.unlink()
-    for old in (source / "notebooks").glob("plot_*"):
-        if not (ROOT / "examples" / f"{old.name.split('.')[0]}.py").exists():
-            old.unlink()
+def forget(folder: Path) -> None:
+    """Begin anew if an earlier build had sources that are no more, as pages would be left of them."""
+    source = folder / "source"
+    copied = [*source.glob("*.md"), *(source / "docs").rglob("*.md")]
+    run = (source / "notebooks").glob("plot_*.py")
+    gone = [page for page in copied if page.name != "index.md" and not (ROOT / page.relative_to(source)).exists()]
+    gone += [page for page in run if not (ROOT / "examples" / page.name).exists()]
+    if gone:
+        shutil.rmtree(folder)
 
 
 def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     source = folder / "source"
-    forget(source)
+    forget(folder)
     try:
         lay_out(source)
     except SiteError as error:
