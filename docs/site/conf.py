@@ -17,7 +17,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_gallery.gen_gallery"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["**/sg_execution_times.rst", "sg_execution_times.rst"]
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["html_image"]  # <img> with a width, as the Markdown of GitHub has it
 myst_heading_anchors = 5  # as GitHub has them, which the pages link to
 
 # Docstrings are plain words in which backquotes stand for code.

@@ -223,7 +223,7 @@ def policies() -> str:
             (
                 code(f"policy.{name}.{field.name}"),
                 plain(type_in_words(field.type)),
-                code("" if field.default is msgspec.NODEFAULT else str(field.default)),
+                code("" if field.default in (msgspec.NODEFAULT, None) else str(field.default)),
                 plain(meaning(field.name, said)),
             )
             for field in msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]
