@@ -32,22 +32,15 @@ app = typer.Typer(
 app.add_typer(importing, name="import")
 
 
-def _say_version(asked: bool) -> None:
-    if asked:
+@app.callback(no_args_is_help=True, invoke_without_command=True)
+def _start(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
+) -> None:
+    if version:
         from importlib.metadata import version as installed
 
         print(f"wdmoe-cosim {installed('wdmoe-cosim')}")
         raise typer.Exit
-
-
-Version = Annotated[
-    bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and end.")
-]
-
-
-@app.callback(no_args_is_help=True)
-def _start(version: Version = False) -> None:
-    del version
 
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
