@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from msgspec import json
 
 from ns3_scenarios.scenario import Scenario
@@ -109,3 +110,22 @@ def test_every_claim_of_the_validation_page_has_a_command_that_is_there_and_a_da
         files = re.findall(r"`(tests/[\w/]+\.py)`", shown_by)
         files += [module.replace(".", "/") + ".py" for module in re.findall(r"`python -m ([\w.]+)", shown_by)]
         assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+@pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml")), ids=lambda path: path.name)
+def test_an_issue_form_has_what_the_host_of_the_repository_asks_for(form):
+    told = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert all(told[part] for part in ("name", "description", "body"))
+    asked = [field for field in told["body"] if field["type"] != "markdown"]
+    assert all(field["attributes"]["label"] for field in asked)
+    assert len({field["id"] for field in asked}) == len(asked) > 1
+    assert any(field["validations"]["required"] for field in asked)
+
+
+def test_the_citation_has_what_the_citation_file_format_requires():
+    told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    for work in (told, *told["references"]):
+        assert work["title"]
+        assert all(author.get("family-names") or author.get("name") for author in work["authors"])
+    assert told["cff-version"] == "1.2.0"
+    assert told["message"]
