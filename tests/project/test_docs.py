@@ -112,7 +112,10 @@ def test_every_claim_of_the_validation_page_has_a_command_that_is_there_and_a_da
         assert [file for file in files if not (ROOT / file).is_file()] == []
 
 
-@pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml")), ids=lambda path: path.name)
+FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.name)
 def test_an_issue_form_has_what_the_host_of_the_repository_asks_for(form):
     told = yaml.safe_load(form.read_text(encoding="utf-8"))
     assert all(told[part] for part in ("name", "description", "body"))
