@@ -7,7 +7,7 @@ BENCHES := bridge defaults radio scenarios outer_loop handover base_station what
 # Without byte code on disk, each process compiles the sources of PyTorch and transformers anew, for 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint bench containers prerequisites clean
+.PHONY: run test lint bench docs containers prerequisites clean
 
 run: $(RUN)
 	$(VENV)/bin/cosim run --policy top-k --policy wdmoe --policy lookahead
@@ -29,6 +29,10 @@ lint: $(VENV)/.lint build/compile_flags.txt
 bench: $(VENV)/.bench
 	for name in $(BENCHES); do $(VENV)/bin/python -m bench.$$name || exit; done
 
+# Each warning is an error, and each link within the site is followed.
+docs: $(VENV)/.docs
+	$(VENV)/bin/python docs/site/make_site.py build/docs
+
 containers: $(RUN)
 	$(VENV)/bin/python docker/containers.py
 
@@ -37,7 +41,7 @@ $(RUN): pyproject.toml constraints.txt | prerequisites
 	@$(PYTHON) docker/environment.py $(VENV) run
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(RUN)
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: $(RUN)
 	@$(VENV)/bin/python docker/environment.py $(VENV) $*
 	@touch $@
 

@@ -33,7 +33,7 @@ app = typer.Typer(
 app.add_typer(importing, name="import")
 
 
-@app.callback(no_args_is_help=True)
+@app.callback(no_args_is_help=True, invoke_without_command=True)
 def _start(
     version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
 ) -> None:

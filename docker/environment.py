@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set up the virtual environment of `make`: python docker/environment.py .venv run|test|lint|bench.
+"""Set up the virtual environment of `make`: python docker/environment.py .venv run|test|lint|bench|docs.
 
 A run comes first, with what it needs and nothing else; tests, linters and benches add to it. What takes long goes on
 side by side: pip fetches and unpacks while ns-3's C++ interpreter and the native library are compiled. Byte code is

@@ -57,7 +57,7 @@ def _options(kind: type[Policy], said: str) -> Table:
     for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
         default = "" if field.default is msgspec.NODEFAULT else str(field.default)
         table.add_row(
-            f"policy.{kind.name}.{field.name}", _type(field.type), default, escape(_meaning(field.name, said))
+            f"policy.{kind.name}.{field.name}", type_in_words(field.type), default, escape(meaning(field.name, said))
         )
     return table
 
@@ -66,13 +66,14 @@ def _summary(kind: type[Policy]) -> str:
     return (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-def _meaning(option: str, said: str) -> str:
+def meaning(option: str, said: str) -> str:
+    """What the docstring `said` has behind an option's name, "" if nothing."""
     match = re.search(rf"^((?:`\w+`, )*`{option}`(?:, `\w+`)*): (.*?)(?=\n`|\n\n|\Z)", said, re.MULTILINE | re.DOTALL)
     return " ".join(match[2].split()) if match else ""
 
 
-def _type(kind: msgspec.inspect.Type) -> str:
-    """In a user's words."""
+def type_in_words(kind: msgspec.inspect.Type) -> str:
+    """A type in a user's words."""
     words = {
         msgspec.inspect.FloatType: "number",
         msgspec.inspect.IntType: "whole number",
@@ -83,11 +84,15 @@ def _type(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.LiteralType():
             return ", ".join(f'"{value}"' for value in kind.values)
         case msgspec.inspect.UnionType():
-            return " or ".join(_type(part) for part in kind.types if not isinstance(part, msgspec.inspect.NoneType))
+            return " or ".join(
+                type_in_words(part) for part in kind.types if not isinstance(part, msgspec.inspect.NoneType)
+            )
         case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
-            return f"list of {_type(kind.item_type)}"
+            return f"list of {type_in_words(kind.item_type)}"
+        case msgspec.inspect.EnumType():
+            return ", ".join(f'"{value.value}"' for value in kind.cls)
     bounds = [
-        f"{sign} {bound:g}"
+        f"{sign} {bound if isinstance(bound, int) else f'{bound:g}'}"
         for sign, bound in ((">", getattr(kind, "gt", None)), (">=", getattr(kind, "ge", None)),
                             ("<", getattr(kind, "lt", None)), ("<=", getattr(kind, "le", None)))
         if bound is not None

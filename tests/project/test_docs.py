@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from msgspec import json
 
 from ns3_scenarios.scenario import Scenario
 from ns3_scenarios.scenarios import SCENARIOS as KNOWN
 from tests import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT")
+PAGES = [ROOT / f"{name}.md" for name in TOP]
+PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != ROOT / "docs/site"]
+"""Without the site's own first page, whose links the site's build follows."""
 TOLD_BY = {"lte-multicell": "lte"}
 """Scenarios whose page says only what they have of their own, and whose page has the rest."""
 _RANGE = re.compile(r"([\d.]+) to ([\d.]+), (?:geometric|evenly)")
@@ -91,4 +95,40 @@ def test_every_page_is_linked_to():
     linked = {
         (page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page) if link[0] != "#"
     }
-    assert [str(page) for page in PAGES[2:] if page not in linked and page != ROOT / "docs/README.md"] == []
+    assert [str(page) for page in PAGES[len(TOP) :] if page not in linked and page != ROOT / "docs/README.md"] == []
+
+
+def test_every_claim_of_the_validation_page_has_a_command_that_is_there_and_a_date():
+    text = (ROOT / "docs/inside/validation.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| .* \|$", text, re.MULTILINE)]
+    claims = [row for row in rows if row[0] != "claim"]
+    assert len(claims) > 30
+    for _, figure, shown_by, date in claims:
+        assert figure
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", date), date
+        assert "`" in shown_by
+        files = re.findall(r"`(tests/[\w/]+\.py)`", shown_by)
+        files += [module.replace(".", "/") + ".py" for module in re.findall(r"`python -m ([\w.]+)", shown_by)]
+        assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.name)
+def test_an_issue_form_has_what_the_host_of_the_repository_asks_for(form):
+    told = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert all(told[part] for part in ("name", "description", "body"))
+    asked = [field for field in told["body"] if field["type"] != "markdown"]
+    assert all(field["attributes"]["label"] for field in asked)
+    assert len({field["id"] for field in asked}) == len(asked) > 1
+    assert any(field["validations"]["required"] for field in asked)
+
+
+def test_the_citation_has_what_the_citation_file_format_requires():
+    told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    for work in (told, *told["references"]):
+        assert work["title"]
+        assert all(author.get("family-names") or author.get("name") for author in work["authors"])
+    assert told["cff-version"] == "1.2.0"
+    assert told["message"]

@@ -106,7 +106,7 @@ def test_a_failure_ends_make_with_2_and_no_traceback(tmp_path, monkeypatch, capf
     assert "Traceback" not in said.out + said.err
 
 
-@pytest.mark.parametrize("extra", ["test", "lint", "bench"])
+@pytest.mark.parametrize("extra", ["test", "lint", "bench", "docs"])
 def test_an_extra_is_what_the_installed_metadata_says(extra):
     told = [Requirement(each) for each in requires("wdmoe-cosim") or []]
 

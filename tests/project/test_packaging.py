@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a source distribution and a wheel made of it hold, against what git holds."""
+"""What a source distribution and a wheel made of it hold, against what git holds, and that the wheel does its work."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -24,11 +28,9 @@ def tracked() -> set[str]:
 
 
 def build(kind: str, source: Path, place: Path) -> Path:
-    """What the build back end makes of `source`, as pip would ask it to."""
-    code = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
-    place.mkdir()
-    command = [sys.executable, "-c", code, f"build_{kind}", str(place)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    """What `python -m build` makes of `source`, with the back end that is installed here."""
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(place), str(source)]
+    done = subprocess.run(command, cwd=place.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (made,) = place.iterdir()
     return made
@@ -55,11 +57,16 @@ def test_the_sdist_holds_what_git_does(sdist):
     assert names - made == tracked()
 
 
-def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_packages(sdist, tmp_path):
+@pytest.fixture(scope="module")
+def wheel(sdist, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as tar:
-        tar.extractall(tmp_path, filter="data")
-    (unpacked,) = tmp_path.iterdir()
-    wheel = build("wheel", unpacked, tmp_path / "made")
+        tar.extractall(folder, filter="data")
+    (unpacked,) = folder.iterdir()
+    return build("wheel", unpacked, folder / "made")
+
+
+def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_packages(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     ours = {name for name in tracked() if name.partition("/")[0] in PACKAGES}
@@ -68,3 +75,46 @@ def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_packages(sdist, tm
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {
         name.rpartition("/")[2] for name in tracked() if name.startswith("LICENSES/")
     }
+
+
+def test_the_wheel_installs_in_an_environment_of_its_own_and_runs_the_default_job_there(wheel, tmp_path):
+    """Other packages are lent by this environment, whose editable install of the clone does not come with them."""
+    place = tmp_path / "venv"
+    venv.create(place)
+    (own,) = place.glob("lib/python*/site-packages")
+    lent = [path for path in sys.path if path.endswith("-packages")]
+    (own / "lent.pth").write_text("\n".join(lent) + "\n")
+    bare = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")}
+
+    def done(*command: str) -> str:
+        job = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=240, check=False)
+        assert job.returncode == 0, job.stderr
+        return job.stdout
+
+    install = ["-m", "pip", "install", "--no-deps", "--no-index", "--no-compile", "--ignore-installed", str(wheel)]
+    done(str(place / "bin/python"), *install)
+    where = "import cosim, model_side, bridge; print(cosim.__file__, model_side.__file__, bridge.__file__)"
+    assert all(str(own) in file for file in done(str(place / "bin/python"), "-c", where).split())
+    cosim = str(place / "bin/cosim")
+    assert done(cosim, "--version") == f"wdmoe-cosim {version()}\n"
+    small = ["--set", "workload.requests=1", "--set", "workload.prompt_tokens=16", "--set", "workload.new_tokens=1"]
+    said = done(cosim, "run", *small)
+    assert re.search(r"^journal: runs/.*/journal\.sqlite, fingerprint [0-9a-f]{16}$", said, re.MULTILINE)
+    assert [path.name for path in tmp_path.iterdir() if path != place] == ["runs"]
+
+
+def version() -> str:
+    """The one place of the version."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("CITATION.cff", r"^version: (.*)$"),
+        ("CHANGELOG.md", r"^## ([\d.]+)"),
+        ("docs/citing.md", r"^  version = \{(.*)\},$"),
+    ],
+)
+def test_what_repeats_the_version_has_that_of_pyproject(file, told):
+    assert re.search(told, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)[1] == version()
