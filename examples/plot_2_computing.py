@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from model_side.hardware.profiles import PROFILES, expert_work
-from model_side.shapes import WIRE_PROFILES
+from model_side.wire_profiles import WIRE_PROFILES
 
 shape = WIRE_PROFILES["mixtral-8x7b"]
 token_bytes = shape.hidden * shape.element_bytes
