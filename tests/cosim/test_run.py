@@ -93,7 +93,7 @@ def test_the_same_run_twice_gives_the_same_journal_and_show_prints_it_again(fixe
     assert journals[0].fingerprint() == journals[1].fingerprint()
     assert journals[0].fingerprint(1) != journals[0].fingerprint(2)
     shown = cosim("show", folder)
-    assert first.stdout.endswith(shown.stdout)
+    assert first.stdout.endswith(f"{shown.stdout}to look at it: cosim report {folder}\n")
     assert "TPOT" in shown.stdout
 
 
