@@ -47,10 +47,10 @@ FLOORS = {
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],
-        ["baseline", "calibration", "doctor", "models", "report"],
+        ["baseline", "calibration", "doctor", "models", "offered", "report", "runs"],
         ["variant"],
         ["experiment"],
-        ["evaluation"],
+        ["evaluation", "running"],
         ["cli"],
     ],
 }
