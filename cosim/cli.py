@@ -19,7 +19,7 @@ from cosim.importing.cli import app as importing
 from cosim.models.cli import models
 from cosim.networks import cli as ns3_side
 from cosim.offered import cli as offered
-from cosim.report.cli import compare, report, timeline
+from cosim.reporting.cli import compare, report, timeline
 from cosim.running import cli as running
 from cosim.runs import cli as runs
 from cosim.screen.output import CLOSED_PIPE, OutputLost, guard

@@ -9,7 +9,7 @@ import typer
 
 from bridge.network import RequestError
 from cosim.networks.cli import KeysFolder, PlainTcp
-from cosim.report.cli import Watch
+from cosim.reporting.cli import Watch
 from cosim.runs.cli import show
 from cosim.screen.output import console
 
@@ -49,7 +49,7 @@ def run(
     from cosim.experiment import State, dated_folder, state
     from cosim.experiment import run as run_experiment
     from cosim.networks.ns3_side import Ns3Place
-    from cosim.report.live import watched
+    from cosim.reporting.live import watched
     from cosim.screen.display import telling
 
     if connect and listen:

@@ -20,11 +20,11 @@ from cosim.checks import check
 from cosim.errors import Diverged
 from cosim.experiment import replay, resume, run, what_if
 from cosim.record.journal import Journal
-from cosim.report.cases import load
-from cosim.report.comparing import compare
-from cosim.report.making import make
-from cosim.report.page.table import table
-from cosim.report.timeline import write as write_timeline
+from cosim.reporting.cases import load
+from cosim.reporting.comparing import compare
+from cosim.reporting.making import make
+from cosim.reporting.page.table import table
+from cosim.reporting.timeline import write as write_timeline
 from cosim.results.summary import summarise
 from cosim.screen.display import Silence
 from model_side.hardware.profiles import PROFILES, attention_work, expert_work, lm_head_work

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison as a table: in the terminal, as CSV, and as LaTeX that a paper can input."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+
+from cosim.reporting.comparing import FEWEST, LEVEL, Difference
+
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    each: f"\\{each}" for each in "&%$#_{}"
+}
+
+
+def print_table(base: str, differences: Sequence[Difference], console: Console) -> None:
+    """Print it, each label's rows together."""
+    table = Table(title=f"against {base}, pairs of equal seeds", title_justify="left", show_edge=False, pad_edge=False)
+    for column in ("", "", base, "now", "difference", "95 % interval", "", "p", ""):
+        table.add_column(column, justify="left" if column == "" else "right")
+    for label, rows in groupby(differences, key=lambda each: each.label):
+        table.add_section()
+        for number, each in enumerate(rows):
+            table.add_row(
+                label if number == 0 else "",
+                f"{each.measure.name}{f' in {each.measure.unit}' if each.measure.unit else ''}",
+                *_figures(each),
+                _relative(each),
+                f"{each.p:.3f}" if each.pairs >= FEWEST else "-",
+                each.verdict,
+            )
+    console.print(table)
+
+
+def as_csv(base: str, differences: Sequence[Difference]) -> str:
+    """With all digits, one row a measure and label."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["base", "label", "measure", "unit", "pairs", "base_mean", "mean", "difference", "low", "high", "p", "verdict"]
+    )
+    for each in differences:
+        numbers = (each.base, each.value, each.difference, each.low, each.high, each.p)
+        writer.writerow(
+            [base, each.label, each.measure.name, each.measure.unit, each.pairs, *map(repr, numbers), each.verdict]
+        )
+    return out.getvalue()
+
+
+def as_latex(base: str, differences: Sequence[Difference]) -> str:
+    r"""A `tabular` for \input; needs the package booktabs. An asterisk marks what is significant."""
+    lines = [
+        "% cosim compare; needs \\usepackage{booktabs}",
+        r"\begin{tabular}{llrrrr}",
+        r"\toprule",
+        rf" & & {_tex(base)} & now & difference & 95\,\% interval \\",
+    ]
+    for label, rows in groupby(differences, key=lambda each: each.label):
+        lines.append(r"\midrule")
+        for number, each in enumerate(rows):
+            unit = f" ({_tex(each.measure.unit)})" if each.measure.unit else ""
+            star = "$^*$" if each.pairs >= FEWEST and each.p < LEVEL else ""
+            old, new, difference, interval = (_minus(figure) for figure in _figures(each))
+            first = _tex(label) if number == 0 else ""
+            lines.append(
+                f"{first} & {_tex(each.measure.name)}{unit} & {old} & {new} & {difference}{star} & {interval} \\\\"
+            )
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _figures(each: Difference) -> tuple[str, str, str, str]:
+    digits = each.measure.digits
+    interval = f"{each.low:+.{digits}f} to {each.high:+.{digits}f}" if each.pairs > 1 else "-"
+    return f"{each.base:.{digits}f}", f"{each.value:.{digits}f}", f"{each.difference:+.{digits}f}", interval
+
+
+def _relative(each: Difference) -> str:
+    return f"{each.difference / each.base:+.1%}" if each.base else ""
+
+
+def _tex(text: str) -> str:
+    return re.sub(r"[\\~^&%$#_{}]", lambda found: _SPECIAL[found[0]], text)
+
+
+def _minus(figure: str) -> str:
+    """Signs as LaTeX sets them in mathematics."""
+    return re.sub(r"[+-](?=\d)", lambda sign: f"${sign[0]}$", figure)

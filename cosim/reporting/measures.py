@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs are compared by: a figure for each case; lower is better but where it says otherwise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.reporting.cases import Case
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`of` gives the figure of a case, None where it has none; `digits` after the point are shown."""
+
+    name: str
+    unit: str
+    of: Callable[[Case], float | None]
+    digits: int = 1
+
+
+def _mean_ms(values: "np.ndarray") -> float | None:
+    return 1e3 * float(values.mean()) if len(values) else None
+
+
+def _agreement(case: Case) -> float | None:
+    return 100 * case.quality.agreement if case.quality and case.quality.is_compared else None
+
+
+def _divergence(case: Case) -> float | None:
+    return case.quality.mean_kl_nats if case.quality and case.quality.is_compared else None
+
+
+def _megabytes(case: Case) -> float | None:
+    count = len(case.tokens["latency_s"])
+    sent = float(case.transfers["downlink_bytes"].sum() + case.transfers["uplink_bytes"].sum())
+    return sent / 1e6 / count if count else None
+
+
+def _mj(case: Case, joules: float | None) -> float | None:
+    count = len(case.tokens["latency_s"])
+    return 1e3 * joules / count if joules is not None and count else None
+
+
+def _radiated_j(case: Case) -> float | None:
+    device_j, bs_j = case.energy.device_air_j, case.energy.bs_air_j
+    return None if device_j is None or bs_j is None else device_j + bs_j
+
+
+def _lost(case: Case) -> float | None:
+    status = case.transfers["status"]
+    return 100 * float((status > 0).mean()) if len(status) else None
+
+
+MEASURES = (
+    Measure("TTFT, mean", "ms", lambda case: _mean_ms(case.ttft_s)),
+    Measure("TPOT, mean", "ms", lambda case: _mean_ms(case.tpot_s)),
+    Measure("layer, prefill, mean", "ms", lambda case: _mean_ms(case.layer_s(True))),
+    Measure("layer, decode, mean", "ms", lambda case: _mean_ms(case.layer_s(False))),
+    Measure("KL divergence", "nats", _divergence, 4),
+    Measure("same next token (higher is better)", "%", _agreement),
+    Measure("perplexity", "", lambda case: case.quality.perplexity if case.quality else None, 2),
+    Measure("drawn for each token", "mJ", lambda case: _mj(case, case.energy.total_j)),
+    Measure("radiated for each token", "mJ", lambda case: _mj(case, _radiated_j(case))),
+    Measure("on the air for each token", "MB", _megabytes, 3),
+    Measure("transfers not done", "%", _lost),
+)

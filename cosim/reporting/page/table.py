@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The summary of a report: policies side by side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.reporting.cases import Case, Data
+from cosim.reporting.figures.drawn import pooled
+from model_side.routing import Floats
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of figures, one for each label."""
+
+    labels: list[str]
+    rows: list[tuple[str, list[str]]]
+
+
+def table(data: Data) -> Table:
+    """The figures of each label, over all its seeds."""
+    rows = [(name, [_or_dash(of, cases) for cases in data.groups.values()]) for name, of in _ROWS.items()]
+    return Table(list(data.groups), [row for row in rows if set(row[1]) != {"-"}])
+
+
+def _or_dash(of: Callable[[list[Case]], str | None], cases: list[Case]) -> str:
+    return of(cases) or "-"
+
+
+def _layers(prefill: bool) -> Callable[[list[Case]], str | None]:
+    def told(cases: list[Case]) -> str | None:
+        values = pooled([case.layer_s(prefill) for case in cases])
+        return _median_p95(values)
+
+    return told
+
+
+def _tokens(name: str) -> Callable[[list[Case]], str | None]:
+    def told(cases: list[Case]) -> str | None:
+        values = pooled([getattr(case, name) for case in cases])
+        return _median_p95(values)
+
+    return told
+
+
+def _median_p95(values: Floats) -> str | None:
+    if not len(values):
+        return None
+    median, p95 = np.quantile(values * 1e3, [0.5, 0.95])
+    return f"{median:.1f} / {p95:.1f} ms"
+
+
+def _air(cases: list[Case]) -> str | None:
+    tokens = sum(len(case.tokens["latency_s"]) for case in cases)
+    sent = sum(float((case.transfers["downlink_bytes"] + case.transfers["uplink_bytes"]).sum()) for case in cases)
+    return f"{sent / tokens * 1e3 / 1e6:,.0f} MB" if tokens else None
+
+
+def _lost(cases: list[Case]) -> str | None:
+    status = pooled([case.transfers["status"] for case in cases])
+    return f"{int((status > 0).sum())} of {len(status)}" if len(status) else None
+
+
+def _energy(cases: list[Case]) -> str | None:
+    values = [case.millijoules_a_token() for case in cases]
+    if None in values:
+        return None
+    radiated = " radiated" if any(case.energy.total_j is None for case in cases) else ""
+    return f"{np.mean([value for value in values if value is not None]):,.4g} mJ{radiated}"
+
+
+def _divergence(cases: list[Case]) -> str | None:
+    known = [case.quality.mean_kl_nats for case in cases if case.quality and case.quality.is_compared]
+    return f"{np.mean(known):.4f} nats" if known else None
+
+
+def _same(cases: list[Case]) -> str | None:
+    known = [case.quality.agreement for case in cases if case.quality and case.quality.is_compared]
+    return f"{np.mean(known):.1%}" if known else None
+
+
+def _perplexity(cases: list[Case]) -> str | None:
+    known = [case.quality.perplexity for case in cases if case.quality and case.quality.perplexity is not None]
+    return f"{np.mean(known):.2f}" if known else None
+
+
+_ROWS: dict[str, Callable[[list[Case]], str | None]] = {
+    "runs": lambda cases: str(len(cases)),
+    "exchanges": lambda cases: f"{sum(len(case.exchanges['exchange']) for case in cases):,}",
+    "TTFT": _tokens("ttft_s"),
+    "TPOT": _tokens("tpot_s"),
+    "layer, prefill": _layers(True),
+    "layer, decode": _layers(False),
+    "mean KL divergence": _divergence,
+    "same next token": _same,
+    "perplexity of the prompts": _perplexity,
+    "energy for each token": _energy,
+    "on the air for 1000 tokens": _air,
+    "transfers not done": _lost,
+}
