@@ -11,6 +11,16 @@ import msgspec
 from msgspec import inspect
 
 _SIMILAR = 0.6  # difflib's measure: 1 for the same word
+_TOLD = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a section",
+}
+"""What msgspec calls a type, and what a user does who has read no manual of it."""
+_GOT = _TOLD | {"float": "a number with a fraction"}
 
 
 class Misfit(NamedTuple):
@@ -38,12 +48,35 @@ def misfit(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> Misfit
     if unknown:
         fields = [field for table in _tables(_at(kind, place)) for field in _keys(table)]
         return Misfit(place, unknown[1], reason, meant(unknown[1], fields))
-    value = re.fullmatch(r"Invalid (?:enum )?value '(.*)'", reason)
+    value = re.fullmatch(r"Invalid (?:enum )?value ('?)(.*)\1", reason)
     if value:
-        there = _values(kind, place)
-        hint = (f"; there are {', '.join(there)}" if there else "") + meant(value[1], there)
-        return Misfit(place, None, reason, hint)
-    return Misfit(place, None, reason, "")
+        there, others = _values(kind, place), _kinds(kind, place)
+        choices = ", ".join(there) + (f", or {' or '.join(others)}" if others else "")
+        hint = (f"; there are {choices}" if there else "") + meant(value[2], there)
+        return Misfit(place, None, f"nobody knows {value[1]}{value[2]}{value[1]}", hint)
+    return Misfit(place, None, _in_words(reason), "")
+
+
+def _in_words(reason: str) -> str:
+    """Msgspec's "Expected `int | null` >= 1, got `float`" as a user would say it."""
+    found = re.fullmatch(r"Expected `([\w |]+)`( .*?)?(?:, got (?:`(\w+)`|(\d+)))?", reason)
+    if not found:
+        return reason.replace("`", "")
+    names = [name for name in found[1].split(" | ") if name != "null"]
+    bound = re.sub(r"\.0$", "", found[2] or "")
+    if length := re.fullmatch(r" of length (>=|<=)? ?(\d+)", bound):
+        how = {">=": "at least ", "<=": "at most ", None: ""}[length[1]]
+        bound = f" of {how}{length[2]} {'item' if names == ['array'] else 'character'}{'s' * (length[2] != '1')}"
+    brackets = " in [brackets]" if names == ["array"] else ""
+    expected = "expected " + " or ".join(_TOLD.get(name, name) for name in names) + brackets + bound
+    if found[4]:
+        return f"{expected}, got {found[4]}"
+    if not found[3]:
+        return expected
+    if names == ["bool"]:
+        expected += ", in small letters and without quotes"
+    got = _GOT if "int" in names and "float" not in names else _TOLD
+    return f"{expected}, got {got.get(found[3], found[3])}"
 
 
 def _at(kind: type[msgspec.Struct], place: str) -> list[inspect.Type]:
@@ -90,6 +123,13 @@ def _values(kind: type[msgspec.Struct], place: str) -> list[str]:
     owner, _, key = place.rpartition(".")
     tags = [str(table.tag) for table in _tables(_at(kind, owner)) if table.tag_field == key]
     return tags or [word for one in _at(kind, place) for word in _words(one)]
+
+
+def _kinds(kind: type[msgspec.Struct], place: str) -> list[str]:
+    """What else than a word can stand at a place."""
+    names = {inspect.IntType: "int", inspect.FloatType: "float", inspect.BoolType: "bool", inspect.ListType: "array"}
+    parts = [part for one in _at(kind, place) for part in (one.types if isinstance(one, inspect.UnionType) else [one])]
+    return list(dict.fromkeys(_TOLD[names[type(part)]] for part in parts if type(part) in names))
 
 
 def _words(kind: Any) -> list[str]:

@@ -374,10 +374,21 @@ def _hold_defaults(config: Config, section: str, names: Sequence[str], reason: s
 def _named(error: msgspec.ValidationError) -> RequestError:
     """The field in front of what msgspec says is wrong with it."""
     found = misfit(error, Config)
-    place = found.place.lstrip(".")
+    place = found.place.lstrip(".").replace("[...]", ".NAME")
     if place == "radio":
         return RequestError(place, "is a section; the scenario's name goes to --scenario or radio.scenario")
+    if found.reason.startswith("expected a section"):
+        return RequestError(place or "CONFIG", _section(place))
     if found.unknown is not None:
         field = f"{place}.{found.unknown}" if place else found.unknown
         return RequestError(field, f"is not known here, see docs/runs/configuration.md{found.hint}")
-    return RequestError(place or "CONFIG", found.reason[:1].lower() + found.reason[1:] + found.hint)
+    return RequestError(place or "CONFIG", found.reason + found.hint)
+
+
+def _section(name: str) -> str:
+    """What to give where one value was given for a whole section."""
+    kind = {field.name: field.type for field in msgspec.structs.fields(Config)}.get(name)
+    keys = kind.__struct_fields__ if isinstance(kind, type) and issubclass(kind, Struct) else ()
+    there = f", with the keys {', '.join(keys)}" if keys else ""
+    other = {"devices": "; how many there are is radio.devices", "policy": "; which policies run is policies"}
+    return f"is a section{there}{other.get(name, '')}"

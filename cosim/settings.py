@@ -43,7 +43,18 @@ def parsed(setting: str) -> tuple[str, Any]:
     try:
         return name, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        if text.strip()[:1] in ("[", "{", '"', "'"):
+            raise RequestError(name, f"{text} is no TOML: {_quoted(text)}") from None
         return name, text
+
+
+def _quoted(text: str) -> str:
+    """What to do about a list that a shell, or its user, has taken the quotes from."""
+    items = [item.strip() for item in text.strip().strip("[]").split(",")]
+    if text.strip()[0] == "[" and all(re.fullmatch(r"[\w./+-]+", item) for item in items):
+        whole = ", ".join(item if re.fullmatch(r"[\d.]+|true|false", item) else f'"{item}"' for item in items)
+        return f"text in a list has quotes, and the shell wants its own around all of it: '[{whole}]'"
+    return "brackets and quotes come in pairs, text in a list has quotes, and the shell wants its own around all of it"
 
 
 def lay_over(values: dict[str, Any], name: str, value: Any) -> None:

@@ -126,7 +126,7 @@ def _refuse_infinite(field: str, value: Any) -> None:
 
 
 def _named(error: msgspec.ValidationError, kind: type[Scenario]) -> BaseException:
-    """Msgspec's message, with the field in front: "Expected `int` >= 1 - at `$.devices`".
+    """Msgspec's message "Expected `int` >= 1 - at `$.devices`" in a user's words, with the field in front.
 
     What a `__post_init__` raised stays as it is, but a `RequestError` of a table within the parameters, which cannot
     know where it stands, gets its place put before its field.
@@ -144,4 +144,4 @@ def _named(error: msgspec.ValidationError, kind: type[Scenario]) -> BaseExceptio
     missing = re.fullmatch(r"Object missing required field `(.*)`", found.reason)
     if missing:
         return RequestError(f"{place}.{missing[1]}", "is required")
-    return RequestError(place, found.reason.replace("`", "") + found.hint)
+    return RequestError(place, found.reason + found.hint)

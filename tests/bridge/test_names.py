@@ -2,7 +2,7 @@
 """What was probably meant, wherever a name is read."""
 
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -54,6 +54,41 @@ def test_a_misfit_is_placed_and_what_was_meant_is_said(values, place, unknown, h
         msgspec.convert(values, Town)
     found = misfit(caught.value, Town)
     assert (found.place, found.unknown, found.hint) == (place, unknown, hint)
+
+
+class Sizes(msgspec.Struct):
+    count: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    share: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    exact: bool = True
+    names: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["a"])
+    pair: tuple[float, float] = (1, 2)
+    bits: Literal[2, 4] = 2
+    power: Literal["profile"] | float = "profile"
+    town: Town | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"count": 1.5}, "expected a whole number, got a number with a fraction"),
+        ({"count": 0}, "expected a whole number >= 1"),
+        ({"share": -1}, "expected a number > 0"),
+        ({"share": "x"}, "expected a number, got text"),
+        ({"exact": "False"}, "expected true or false, in small letters and without quotes, got text"),
+        ({"names": "a"}, "expected a list in [brackets], got text"),
+        ({"names": []}, "expected a list in [brackets] of at least 1 item"),
+        ({"names": [1]}, "expected text, got a whole number"),
+        ({"pair": [1]}, "expected a list in [brackets] of 2 items, got 1"),
+        ({"bits": 5}, "nobody knows 5; there are 2, 4"),
+        ({"power": "prfile"}, "nobody knows 'prfile'; there are profile, or a number; did you mean profile?"),
+        ({"town": 3}, "expected a section, got a whole number"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_users_words(values, words):
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert(values, Sizes)
+    found = misfit(caught.value, Sizes)
+    assert found.reason + found.hint == words
 
 
 def test_only_what_is_like_it_was_meant():

@@ -81,6 +81,27 @@ def test_what_was_probably_meant_is_said(setting, words):
         config.load(None, [setting])
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("devices.hardware=[a, b-1]", """all of it: '["a", "b-1"]'"""),
+        ("devices.compute_w=[profile,3.5]", """all of it: '["profile", 3.5]'"""),
+        ("devices.hardware=[a", "text in a list has quotes"),
+        ('model.path="shipped', "brackets and quotes come in pairs"),
+        ("devices=4", "is a section, with the keys hardware, "),
+        ("devices=4", "how many there are is radio.devices"),
+        ("policy=wdmoe", "which policies run is policies"),
+        ("quality=False", "expected true or false, in small letters and without quotes"),
+        ("seed=1.5", "expected a whole number, got a number with a fraction"),
+    ],
+)
+def test_what_is_no_toml_is_said_in_a_users_words(setting, words):
+    with pytest.raises(RequestError) as caught:
+        load(None, [setting])
+    assert words in caught.value.reason
+    assert "`" not in caught.value.reason
+
+
 def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for given, meant in (

@@ -35,8 +35,8 @@ def test_each_name_is_there_and_says_what_it_is(name):
 
 
 def test_another_name_is_refused_as_any_module_would():
-    with pytest.raises(AttributeError, match="module 'cosim' has no attribute 'runs'"):
-        _ = cosim.runs
+    with pytest.raises(AttributeError, match="module 'cosim' has no attribute 'rum'"):
+        _ = cosim.rum
 
 
 @pytest.mark.parametrize("module", ["cosim", "cosim.cli"])

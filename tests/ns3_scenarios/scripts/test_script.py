@@ -193,7 +193,7 @@ FAULT = "        raise OSError('no grass')  # here\n"
     ("source", "setting", "message"),
     [
         (changed(SERVER, SERVER + FAULT), "delay_s=1", "{path}:{here}: OSError: no grass"),
-        (STAR, "delay_s=-1", "radio.delay_s: Expected float > 0.0"),
+        (STAR, "delay_s=-1", "radio.delay_s: expected a number > 0"),
         (STAR, "delay=1", "radio.delay: no such parameter of this scenario; did you mean delay_s?"),
     ],
 )
