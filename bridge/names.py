@@ -61,7 +61,7 @@ def _in_words(reason: str) -> str:
     """Msgspec's "Expected `int | null` >= 1, got `float`" as a user would say it."""
     found = re.fullmatch(r"Expected `([\w |]+)`( .*?)?(?:, got (?:`(\w+)`|(\d+)))?", reason)
     if not found:
-        return reason.replace("`", "")
+        return reason
     names = [name for name in found[1].split(" | ") if name != "null"]
     bound = re.sub(r"\.0$", "", found[2] or "")
     if length := re.fullmatch(r" of length (>=|<=)? ?(\d+)", bound):

@@ -97,9 +97,8 @@ def test_what_was_probably_meant_is_said(setting, words):
 )
 def test_what_is_no_toml_is_said_in_a_users_words(setting, words):
     with pytest.raises(RequestError) as caught:
-        load(None, [setting])
+        config.load(None, [setting])
     assert words in caught.value.reason
-    assert "`" not in caught.value.reason
 
 
 def test_a_script_goes_by_its_absolute_path_and_a_name_as_it_is(tmp_path, monkeypatch):
