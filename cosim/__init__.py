@@ -9,21 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosim.config import Config
+    from cosim.evaluation.evaluating import evaluate
     from cosim.experiment import replay, resume, run, what_if
     from cosim.networks.ns3_side import Ns3Place
     from cosim.results.summary import summarise
-    from cosim.results.tables import load
+    from cosim.runs.loaded import load
+    from cosim.runs.looked_at import compare, report, timeline
 
-__all__ = ["Config", "Ns3Place", "load", "replay", "resume", "run", "summarise", "what_if"]
+__all__ = [
+    "Config",
+    "Ns3Place",
+    "compare",
+    "evaluate",
+    "load",
+    "replay",
+    "report",
+    "resume",
+    "run",
+    "summarise",
+    "timeline",
+    "what_if",
+]
 
 _HOMES = {
     "Config": "cosim.config",
     "Ns3Place": "cosim.networks.ns3_side",
-    "load": "cosim.results.tables",
+    "compare": "cosim.runs.looked_at",
+    "evaluate": "cosim.evaluation.evaluating",
+    "load": "cosim.runs.loaded",
     "replay": "cosim.experiment",
+    "report": "cosim.runs.looked_at",
     "resume": "cosim.experiment",
     "run": "cosim.experiment",
     "summarise": "cosim.results.summary",
+    "timeline": "cosim.runs.looked_at",
     "what_if": "cosim.experiment",
 }
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cosim eval`."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,6 @@ from bridge.network import RequestError
 from cosim.networks.cli import KeysFolder, PlainTcp
 from cosim.screen.output import console
 
-DEFAULT = ["cloze", "held-out"]
 _WIDTH = 160
 
 Tasks = Annotated[
@@ -48,20 +46,15 @@ def evaluate(
 ) -> None:
     """Score a model on tasks with its experts behind simulated links (docs/runs/evaluation.md)."""
     from cosim import config as configuration
+    from cosim.evaluation.evaluating import with_tasks
     from cosim.experiment import State, dated_folder, resume, run, state
     from cosim.networks.ns3_side import Ns3Place
     from cosim.screen.display import telling
 
     if or_resume and out is None:
         raise RequestError("--or-resume", "needs --out, the run's folder")
-    laid = list(settings or [])
-    if tasks:
-        laid.append(f"workload.tasks={json.dumps(tasks)}")
-    if lm_eval:
-        laid.append(f"workload.lm_eval={json.dumps(lm_eval)}")
-    if items is not None:
-        laid.append(f"workload.items={items}")
-    experiment = configuration.load(config, _with_tasks(config, laid), policy, scenario, network, baseline)
+    laid = with_tasks(config, tasks or [], lm_eval or [], items, settings or [])
+    experiment = configuration.load(config, laid, policy, scenario, network, baseline)
     folder = out or dated_folder(Path("runs"))
     at = Ns3Place(connect, None, keys, plain_tcp)
     begun = state(folder, experiment) if or_resume else State.NEW
@@ -72,17 +65,6 @@ def evaluate(
             else:
                 run(experiment, out=folder, at=at, display=display)
     _print(folder)
-
-
-def _with_tasks(config: Path | None, settings: list[str]) -> list[str]:
-    """The settings, with the shipped tasks where neither they nor the file name any."""
-    from cosim import config as configuration
-
-    named = any(setting.startswith(("workload.tasks=", "workload.lm_eval=")) for setting in settings)
-    work = configuration.Workload() if config is None else configuration.load(config).workload
-    if named or work.tasks or work.lm_eval:
-        return settings
-    return [*settings, f"workload.tasks={json.dumps(DEFAULT)}"]
 
 
 def _print(folder: Path) -> None:

@@ -15,7 +15,8 @@ from cosim.record.journal import Journal
 from tests import ROOT
 from tests.support.routing_traces import make_rows, write_rows
 
-NAMES = ["Config", "Ns3Place", "load", "replay", "resume", "run", "summarise", "what_if"]
+NAMES = ["Config", "Ns3Place", "compare", "evaluate", "load", "replay", "report", "resume", "run", "summarise"]
+NAMES += ["timeline", "what_if"]
 HEAVY = ("numpy", "torch", "pandas", "ns3_scenarios", "model_side", "cosim.experiment")
 
 
@@ -120,7 +121,7 @@ def test_what_cannot_be_is_refused_by_name_and_leaves_nothing(tmp_path, monkeypa
 
 
 def test_the_documentation_lists_every_name():
-    page = (ROOT / "docs/runs/configuration.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/runs/python.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `cosim\.(\w+)\(", page, re.MULTILINE)
     assert sorted([*listed, "Config"]) == NAMES
     assert "`cosim.Config`" in page

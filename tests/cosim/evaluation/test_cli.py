@@ -210,13 +210,13 @@ def test_a_wrong_item_is_refused_before_anything_is_loaded(monkeypatch, capsys, 
 
 
 def test_without_tasks_the_shipped_ones_are_asked(tmp_path):
-    from cosim.evaluation.cli import _with_tasks
+    from cosim.evaluation.evaluating import with_tasks
 
-    shipped = load(None, _with_tasks(None, [])).workload.tasks
+    shipped = load(None, with_tasks(None, (), (), None)).workload.tasks
     assert shipped == ["cloze", "held-out"]
     (tmp_path / "c.toml").write_text('workload.tasks = ["cloze"]')
-    assert load(tmp_path / "c.toml", _with_tasks(tmp_path / "c.toml", [])).workload.tasks == ["cloze"]
+    assert load(tmp_path / "c.toml", with_tasks(tmp_path / "c.toml", (), (), None)).workload.tasks == ["cloze"]
     (tmp_path / "c.toml").write_text("seed = 3")
-    assert load(tmp_path / "c.toml", _with_tasks(tmp_path / "c.toml", [])).workload.tasks == shipped
+    assert load(tmp_path / "c.toml", with_tasks(tmp_path / "c.toml", (), (), None)).workload.tasks == shipped
     with pytest.raises(RequestError, match="counts the items"):
         load(None, ["workload.items=3"])

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-import cosim
 from bridge.network import CHANNEL_ROW, Transfer, Wait
 from cosim.config import Config
 from cosim.record.journal import FILE_NAME, TABLES, Journal
 from cosim.results.energy import PARTS
+from cosim.results.tables import load
 from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
@@ -77,7 +77,7 @@ def run(tmp_path):
 
 def test_frames_hold_what_sqlite_holds(run):
     folder, record = run
-    tables = cosim.load(folder)
+    tables = load(folder)
     assert tuple(tables) == TABLES
     with closing(sqlite3.connect(folder / FILE_NAME)) as db:
         for name, frame in tables.items():
@@ -112,7 +112,7 @@ def test_frames_hold_what_sqlite_holds(run):
 
 def test_the_channel_has_a_line_for_each_row_of_the_record(run):
     folder, _ = run
-    channel = cosim.load(folder)["channel"]
+    channel = load(folder)["channel"]
     names = ["time_ns", "device", "direction", "others", "pool", "capacity_bps", "sinr_db"]
     assert list(channel) == ["variant", "exchange", *names]
     expected = [
@@ -145,7 +145,7 @@ def test_parquet_holds_the_same_with_units(run, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(done.stdout.split()) == sorted(str(tmp_path / "out" / f"{name}.parquet") for name in TABLES)
-    tables = cosim.load(folder)
+    tables = load(folder)
     for name, frame in tables.items():
         read = pq.read_table(tmp_path / "out" / f"{name}.parquet")
         assert read.column_names == list(frame)
