@@ -43,6 +43,9 @@ def run(
         bool, typer.Option("--or-resume", help="Go on with the same run if --out holds it; a finished one is shown.")
     ] = False,
     watch: Watch = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be run, with every default, as a CONFIG.toml.")
+    ] = False,
 ) -> None:
     """Run a model over simulated radio links and print what came of it."""
     from cosim import config as configuration
@@ -58,6 +61,11 @@ def run(
         raise RequestError("--or-resume", "needs --out, the run's folder" if out is None else "leave --listen away")
     terminal = console()
     experiment = configuration.load(config, settings or [], policy, scenario, network, baseline)
+    if dry_run:
+        from cosim.running.dry_run import lines
+
+        print("\n".join(lines(experiment)))
+        return
     folder = out or dated_folder(Path("runs"))
     if or_resume:
         match state(folder, experiment):

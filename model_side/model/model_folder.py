@@ -44,10 +44,12 @@ def one_line(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Described:
-    """What a folder's `config.json` says: experts of a MoE layer, and the context in tokens; None where it does not."""
+    """What a folder's `config.json` says, None where it does not: experts of a MoE layer, the context in tokens, layers
+    of the decoder, with experts and without."""
 
     experts: int | None = None
     context_tokens: int | None = None
+    layers: int | None = None
 
 
 def is_local(path: str | Path) -> bool:
@@ -77,7 +79,8 @@ def check_model(folder: Path, dense: bool = False) -> Described:
     if experts is not None and top_k is not None and not 1 <= top_k <= experts:
         raise ModelError(f"{folder}/config.json: a token goes to {top_k} of {experts} experts; it is 1 to {experts}")
     _check_weights(folder, "quantization_config" in sizes)
-    return Described(experts, _count(sizes, "max_position_embeddings", "max_seq_len", "n_positions"))
+    context_tokens = _count(sizes, "max_position_embeddings", "max_seq_len", "n_positions")
+    return Described(experts, context_tokens, _count(sizes, "num_hidden_layers", "n_layers", "num_layers"))
 
 
 def check_tokenizer(folder: Path) -> None:
