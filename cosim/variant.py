@@ -240,7 +240,9 @@ class Variant:
             sources["calibration"] = calibration.sha256
         journal.add_variant(number, policy_name, kind, network.info, powers, held, sources)
         self._number = number
-        self._title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
+        count = len(config.networks) * len(config.policies)
+        title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
+        self._title = title if count == 1 else f"{title}, {number} of {count}"
         self._config = config
         self._journal = journal
         self._network = network

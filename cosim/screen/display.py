@@ -2,14 +2,22 @@
 """What a run shows while it goes: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +29,9 @@ from model_side.exchange import LayerExchange
 _PLAIN_LINE_S = 2.0
 _LIVE_S = 0.2
 _LIVE_DEVICES = 16
+_NARROW = 80
+_REDRAWN = 4
+"""Times a second."""
 
 
 class Display(Protocol):
@@ -111,16 +122,21 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A progress bar, where the run is, and the quality of every device's link; redrawn a few times a second."""
+    """A progress bar, where the run is, and the quality of every device's link; redrawn a few times a second.
+
+    What turns does so while nothing else happens, so that one sees it live while ns-3 is at a long exchange, or starts.
+    """
 
     def __init__(self, console: Console):
         self._console = console
         self._live: Live | None = None
+        self._is_narrow = console.width < _NARROW
+        bar = [] if self._is_narrow else [BarColumn(), TimeElapsedColumn()]
         self._progress = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            *bar,
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
         )
@@ -130,12 +146,16 @@ class LiveDisplay:
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False)
+        if self._live is None:
+            waiting = Progress(SpinnerColumn(), TimeElapsedColumn(), console=self._console, refresh_per_second=_REDRAWN)
+            waiting.add_task("", total=None)
+            self._show(waiting, transient=True)
 
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._info = info
         self._progress.reset(self._task, total=exchanges or None, description=title, visible=True)
-        self._live = Live(self._progress, console=self._console, auto_refresh=False)
-        self._live.start()
+        self._waited()
+        self._show(self._progress)
 
     def exchanged(self, record: LayerExchange) -> None:
         self._progress.advance(self._task)
@@ -145,17 +165,31 @@ class LiveDisplay:
             self._live.update(Group(self._progress, Text(_where(record)), self._link_table(record)), refresh=True)
 
     def end(self) -> None:
+        if self._live is not None and not self._live.transient:
+            self._live.update(self._progress)
+        self._waited()
+
+    def _show(self, what: Progress, *, transient: bool = False) -> None:
+        self._live = Live(what, console=self._console, refresh_per_second=_REDRAWN, transient=transient)
+        self._live.start()
+
+    def _waited(self) -> None:
+        """Leave what is shown live as it is, or take it away if that was only a sign of life."""
         if self._live is not None:
-            self._live.update(self._progress, refresh=True)
             self._live.stop()
             self._live = None
 
+    def _columns(self) -> Sequence[int]:
+        """Those of the table of links that there is room for."""
+        return (0, 1, 6) if self._is_narrow else range(7)
+
     def _link_table(self, record: LayerExchange) -> Table:
         assert self._info is not None
-        table = Table("device", "SINR down", "SINR up", "CQI", "rate down", "rate up", "status", box=None)
+        headings = ("device", "SINR down", "SINR up", "CQI", "rate down", "rate up", "status")
+        table = Table(*(headings[at] for at in self._columns()), box=None, pad_edge=False)
         statuses = {transfer.device: transfer.status.value for transfer in record.outcome.transfers}
         for link in record.outcome.links[:_LIVE_DEVICES]:
-            table.add_row(
+            row = (
                 self._info.devices[link.device],
                 _unit(link.downlink_sinr_db, "dB"),
                 _unit(link.uplink_sinr_db, "dB"),
@@ -164,6 +198,7 @@ class LiveDisplay:
                 _unit(link.uplink_rate_bps, "Mb/s", 1e-6),
                 statuses.get(link.device, "idle") if link.connected else "no link",
             )
+            table.add_row(*(row[at] for at in self._columns()))
         if len(record.outcome.links) > _LIVE_DEVICES:
             table.add_row(f"and {len(record.outcome.links) - _LIVE_DEVICES} more")
         return table

@@ -3,8 +3,10 @@
 
 import io
 import re
+import time
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from bridge.network import Transfer
@@ -115,3 +117,37 @@ def test_where_it_is_not_known_how_many_there_will_be_no_number_is_shown():
     first, second = console.file.getvalue().splitlines()
     assert first == "top-k: exchanges with 4 devices on fixed"
     assert second.startswith("top-k: 1, virtual time")
+
+
+def seen(output: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+
+
+def test_while_nothing_happens_a_terminal_shows_that_the_run_lives():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    display = make_display(console)
+    network = FixedNetwork(devices=2)
+    for begin in (lambda: display.say("starting"), lambda: display.begin("top-k", network.info, 4, 3)):
+        begin()
+        shown = len(console.file.getvalue())
+        deadline_s = time.monotonic() + 5
+        while len(set(re.findall("[\u2800-\u28ff]", console.file.getvalue()[shown:]))) < 2:  # it turns
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+    display.end()
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_a_narrow_terminal_cuts_nothing_that_it_shows(width):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    display = make_display(console)
+    network = FixedNetwork(devices=3)
+    display.begin("top-k, 1 of 2", network.info, 4, 3)
+    for record in records(network, 4):
+        display.exchanged(record)
+    display.end()
+    text = seen(console.file.getvalue())
+    assert re.search(r"device-0 .* done", text)
+    assert "4/4" in text
+    assert "1 of 2" in text
+    assert "…" not in text
