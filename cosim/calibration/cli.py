@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.network import RequestError
+from cosim.screen.output import AsJson
 
 if TYPE_CHECKING:
     from model_side.calibration import Calibration
@@ -22,6 +23,7 @@ def calibrate(
     tokens: Annotated[int | None, typer.Option(min=1, help="How many of it; else as many as of the shipped.")] = None,
     dtype: Annotated[str, typer.Option(help="Element type to compute in: float32, bfloat16, float16.")] = "float32",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; another number may change last bits.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Measure once what policies want to know of a model before it runs (docs/model/calibration.md)."""
     from model_side.calibrating import store
@@ -37,9 +39,17 @@ def calibrate(
         on = _name_of(text)
         count = tokens or TOKENS
         table = _kept(model, on, count)
+        if table is not None and not as_json:
+            print("measured before")
         if table is None:
             table = _measured(model, text, on, count, dtype, threads)
     file = store.save(table)
+    if as_json:
+        from cosim.screen.as_json import print_json
+
+        about = {"model": table.model, "layers": table.layers, "experts": table.experts, "tokens": table.tokens}
+        print_json({**about, "outputs": table.outputs is not None, "sha256": table.sha256, "file": file})
+        return
     told = "routing alone" if table.outputs is None else "routing and outputs"
     print(f"{table.layers} MoE layers of {table.experts} experts, {table.tokens} tokens: {told}")
     print(f"table {table.sha256[:16]} of model {table.model[:16]}: {file}")
@@ -62,7 +72,6 @@ def _kept(model: str, on: str, tokens: int) -> "Calibration | None":
 
     for table in store.tables(store.digest_of(model)):
         if (table.text, table.tokens) == (on, tokens):
-            print("measured before")
             return table
     return None
 

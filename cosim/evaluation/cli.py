@@ -9,7 +9,7 @@ import typer
 
 from bridge.network import RequestError
 from cosim.networks.cli import KeysFolder, PlainTcp
-from cosim.screen.output import console
+from cosim.screen.output import AsJson, console
 
 _WIDTH = 160
 
@@ -43,8 +43,11 @@ def evaluate(
     keys: KeysFolder = None,
     plain_tcp: PlainTcp = False,
     or_resume: Annotated[bool, typer.Option("--or-resume", help="Go on with the same one if --out holds it.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a model on tasks with its experts behind simulated links (docs/runs/evaluation.md)."""
+    from rich.console import Console
+
     from cosim import config as configuration
     from cosim.evaluation.evaluating import with_tasks
     from cosim.experiment import State, dated_folder, resume, run, state
@@ -59,19 +62,24 @@ def evaluate(
     at = Ns3Place(connect, None, keys, plain_tcp)
     begun = state(folder, experiment) if or_resume else State.NEW
     if begun is not State.FINISHED:
-        with telling(folder, console()) as display:
+        with telling(folder, Console(stderr=True) if as_json else console()) as display:
             if begun is State.BEGUN:
                 resume(folder, at=at, display=display)
             else:
                 run(experiment, out=folder, at=at, display=display)
-    _print(folder)
+    _print(folder, as_json)
 
 
-def _print(folder: Path) -> None:
+def _print(folder: Path, as_json: bool) -> None:
     from cosim.record.journal import Journal
     from cosim.results.summary import summarise
+    from cosim.screen.as_json import print_json
     from cosim.screen.scores import print_scores
 
+    if as_json:
+        scores = [{"policy": each.policy, "network": each.network, "tasks": each.scores} for each in summarise(folder)]
+        print_json({"run": folder, "scores": scores})
+        return
     with closing(Journal.open(folder)) as journal:
         print_scores(summarise(journal), console(_WIDTH))
         for kind, message in journal.mishaps():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bridge.network import RequestError
+from cosim.screen.output import AsJson, console
 
 Watch = Annotated[
     bool, typer.Option("--watch", help="Show it in the browser while it goes on; the address is printed.")
@@ -60,17 +61,21 @@ def compare(
     latex: Annotated[
         Path | None, typer.Option("--latex", metavar="FILE", help="Write it as LaTeX too, for a paper to input.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print what each policy or configuration changes against the first, in pairs of equal seeds."""
     from cosim.folders import written
     from cosim.reporting.cases import load
     from cosim.reporting.comparing import compare as compare_cases
-    from cosim.reporting.comparison_tables import as_csv, as_latex, print_table
-    from cosim.screen.output import console
+    from cosim.reporting.comparison_tables import as_csv, as_latex, print_table, rows
+    from cosim.screen.as_json import print_json
 
     data = load(runs)
     base, differences = next(iter(data.groups)), compare_cases(data)
     for field, path, text in (("--csv", csv, as_csv), ("--latex", latex, as_latex)):
         if path is not None:
             written(path, text(base, differences), field)
-    print_table(base, differences, console(160))
+    if as_json:
+        print_json(rows(base, differences))
+    else:
+        print_table(base, differences, console(160))

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -22,9 +23,9 @@ def print_table(base: str, differences: Sequence[Difference], console: Console) 
     table = Table(title=f"against {base}, pairs of equal seeds", title_justify="left", show_edge=False, pad_edge=False)
     for column in ("", "", base, "now", "difference", "95 % interval", "", "p", ""):
         table.add_column(column, justify="left" if column == "" else "right")
-    for label, rows in groupby(differences, key=lambda each: each.label):
+    for label, group in groupby(differences, key=lambda each: each.label):
         table.add_section()
-        for number, each in enumerate(rows):
+        for number, each in enumerate(group):
             table.add_row(
                 label if number == 0 else "",
                 f"{each.measure.name}{f' in {each.measure.unit}' if each.measure.unit else ''}",
@@ -36,18 +37,35 @@ def print_table(base: str, differences: Sequence[Difference], console: Console) 
     console.print(table)
 
 
+def rows(base: str, differences: Sequence[Difference]) -> list[dict[str, Any]]:
+    """One for each measure and label, with all digits."""
+    return [
+        {
+            "base": base,
+            "label": each.label,
+            "measure": each.measure.name,
+            "unit": each.measure.unit,
+            "pairs": each.pairs,
+            "base_mean": each.base,
+            "mean": each.value,
+            "difference": each.difference,
+            "low": each.low,
+            "high": each.high,
+            "p": each.p,
+            "verdict": each.verdict,
+        }
+        for each in differences
+    ]
+
+
 def as_csv(base: str, differences: Sequence[Difference]) -> str:
     """With all digits, one row a measure and label."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["base", "label", "measure", "unit", "pairs", "base_mean", "mean", "difference", "low", "high", "p", "verdict"]
-    )
-    for each in differences:
-        numbers = (each.base, each.value, each.difference, each.low, each.high, each.p)
-        writer.writerow(
-            [base, each.label, each.measure.name, each.measure.unit, each.pairs, *map(repr, numbers), each.verdict]
-        )
+    table = rows(base, differences)
+    writer.writerow(table[0])
+    for row in table:
+        writer.writerow(repr(value) if isinstance(value, float) else value for value in row.values())
     return out.getvalue()
 
 
@@ -59,9 +77,9 @@ def as_latex(base: str, differences: Sequence[Difference]) -> str:
         r"\toprule",
         rf" & & {_tex(base)} & now & difference & 95\,\% interval \\",
     ]
-    for label, rows in groupby(differences, key=lambda each: each.label):
+    for label, group in groupby(differences, key=lambda each: each.label):
         lines.append(r"\midrule")
-        for number, each in enumerate(rows):
+        for number, each in enumerate(group):
             unit = f" ({_tex(each.measure.unit)})" if each.measure.unit else ""
             star = "$^*$" if each.pairs >= FEWEST and each.p < LEVEL else ""
             old, new, difference, interval = (_minus(figure) for figure in _figures(each))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cosim show`, `cosim list`, and what writes a run as other files: migrate, export, traces, routing."""
 
-import json
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,19 +9,35 @@ from typing import Annotated
 import typer
 
 from bridge.network import RequestError
-from cosim.screen.output import console
+from cosim.screen.output import AsJson, console
 
 _REPORT_WIDTH = 160  # for every policy on a few networks side by side
 
 
-def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    as_json: AsJson = False,
+) -> None:
     """Print a run's tables again, from its journal."""
     from cosim.record.journal import UNDELIVERED, Journal
     from cosim.results.summary import summarise
+    from cosim.screen.as_json import print_json
     from cosim.screen.report import nothing_back, print_report, unused_weights
 
     with closing(Journal.open(run)) as journal:
         variants = summarise(journal)
+        if as_json:
+            print_json(
+                {
+                    "run": run,
+                    "finished": journal.is_finished(),
+                    "fingerprint": journal.fingerprint(),
+                    "changed_since_its_end": journal.changed_since_its_end(),
+                    "mishaps": [{"kind": kind, "message": message} for kind, message in journal.mishaps()],
+                    "variants": variants,
+                }
+            )
+            return
         print_report(variants, console(_REPORT_WIDTH))
         if unused := unused_weights(journal):
             print(unused)
@@ -38,7 +53,7 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 
 def list_runs(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to look, at any depth.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs in a folder, and which of them can be gone on with."""
     from cosim.results.runs import runs_in
@@ -46,7 +61,9 @@ def list_runs(
 
     runs = list(runs_in(folder))
     if as_json:
-        print(json.dumps([run._asdict() for run in runs], indent=1))
+        from cosim.screen.as_json import print_json
+
+        print_json([run._asdict() for run in runs])
     elif runs:
         print_runs(runs, console(_REPORT_WIDTH))
     else:

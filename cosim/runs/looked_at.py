@@ -2,7 +2,6 @@
 """What `cosim report`, `cosim timeline` and `cosim compare` do, for Python."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +9,10 @@ from cosim.reporting import making
 from cosim.reporting import timeline as traces
 from cosim.reporting.cases import load
 from cosim.reporting.comparing import compare as compared
+from cosim.reporting.comparison_tables import rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_COLUMNS = ["base", "label", "measure", "unit", "pairs", "base_mean", "mean", "difference", "low", "high", "p"]
-_COLUMNS += ["verdict"]
 
 Paths = Path | str | Sequence[Path | str]
 
@@ -51,26 +48,7 @@ def compare(runs: Paths) -> "pd.DataFrame":
 
     data = load(_paths(runs))
     base = next(iter(data.groups))
-    rows = []
-    for each in compared(data):
-        row = asdict(each)
-        row |= {"base": base, "measure": each.measure.name, "unit": each.measure.unit}
-        rows.append(row | {"base_mean": each.base, "mean": each.value, "verdict": each.verdict})
-    columns = [
-        "base",
-        "label",
-        "measure",
-        "unit",
-        "pairs",
-        "base_mean",
-        "mean",
-        "difference",
-        "low",
-        "high",
-        "p",
-        "verdict",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows(base, compared(data)))
 
 
 def _paths(runs: Paths) -> list[Path]:

@@ -4,11 +4,14 @@
 import io
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 WIDTH = 120
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+"""The option of every command that prints a table."""
 CLOSED_PIPE = 141
 """What a shell says of a program that wrote into a pipe without a reader: 128 and the number of SIGPIPE."""
 

@@ -4,7 +4,9 @@
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -16,28 +18,45 @@ from model_side.policies import COMPOSITIONS, POLICIES, Policy, policy_kinds
 from model_side.policies.files import installed
 
 
+def listed() -> list[dict[str, str]]:
+    """The policies that there are, each with a summary."""
+    known = {name: _summary(kind) for name, kind in POLICIES.items()}
+    known |= {name: f"{steps}: one step after another." for name, steps in COMPOSITIONS.items()}
+    known |= {name: f"of {point.value}" for name, point in installed().items()}
+    return [{"name": name, "summary": summary} for name, summary in known.items()]
+
+
 def print_list(console: Console) -> None:
     """Print the policies that there are, one line each."""
     table = Table(show_edge=False, pad_edge=False, box=None, show_header=False)
-    for name, kind in POLICIES.items():
-        table.add_row(name, escape(_summary(kind)))
-    for name, steps in COMPOSITIONS.items():
-        table.add_row(name, f"{steps}: one step after another.")
-    for name, point in installed().items():
-        table.add_row(name, escape(f"of {point.value}"))
+    for policy in listed():
+        table.add_row(policy["name"], escape(policy["summary"]))
     console.print(table)
+
+
+def described(name: str) -> list[dict[str, Any]]:
+    """Each step of a policy, as `print_policy` prints it. Raises `RequestError` likewise."""
+    return [
+        {
+            "name": kind.name,
+            "summary": _summary(kind),
+            "formula": kind.formula,
+            "source": kind.source,
+            "options": list(_options(kind)),
+        }
+        for kind in policy_kinds(name)
+    ]
 
 
 def print_policy(name: str, console: Console) -> None:
     """Print each step's rule, source and options. Raises `RequestError` for a policy that nobody knows."""
     for kind in policy_kinds(name):
-        said = inspect.getdoc(kind) or ""
         console.print(f"{kind.name}: {_summary(kind)}", highlight=False, markup=False, soft_wrap=True)
         for what in ("formula", "source"):
             if words := getattr(kind, what):
                 console.print(f"{what}: {words}", highlight=False, markup=False, soft_wrap=True)
         if kind.__struct_fields__:
-            console.print(_options(kind, said))
+            console.print(_option_table(kind))
 
 
 def template_of(name: str) -> str:
@@ -50,15 +69,23 @@ def template_of(name: str) -> str:
     return re.sub(r"^    name: ClassVar\[str\] = .*\n", "", source, flags=re.MULTILINE)  # the class's own name does
 
 
-def _options(kind: type[Policy], said: str) -> Table:
+def _options(kind: type[Policy]) -> Iterator[dict[str, str]]:
+    said = inspect.getdoc(kind) or ""
+    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
+        yield {
+            "option": f"policy.{kind.name}.{field.name}",
+            "type": type_in_words(field.type),
+            "default": "" if field.default is msgspec.NODEFAULT else str(field.default),
+            "meaning": meaning(field.name, said),
+        }
+
+
+def _option_table(kind: type[Policy]) -> Table:
     table = Table(title_justify="left", show_edge=False, pad_edge=False)
     for heading in ("option", "type", "default", "meaning"):
         table.add_column(heading, overflow="fold")
-    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
-        default = "" if field.default is msgspec.NODEFAULT else str(field.default)
-        table.add_row(
-            f"policy.{kind.name}.{field.name}", type_in_words(field.type), default, escape(meaning(field.name, said))
-        )
+    for option in _options(kind):
+        table.add_row(option["option"], option["type"], option["default"], escape(option["meaning"]))
     return table
 
 

@@ -35,6 +35,17 @@ def print_list(console: Console) -> None:
     console.print(table)
 
 
+def parameters(scenario: str, parameter: str | None, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A scenario's `summary` and `parameters`, or one of these. Raises `RequestError` as `print_parameters`."""
+    told: dict[str, Any] = described(scenario, values) if values else catalogue(scenario)
+    known = {each["name"]: each for each in told["parameters"]}
+    if parameter is None:
+        return told
+    if parameter not in known:
+        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(known)}{meant(parameter, known)}")
+    return told | {"parameters": [known[parameter]]}
+
+
 def print_parameters(
     scenario: str, parameter: str | None, console: Console, values: dict[str, Any] | None = None
 ) -> None:
@@ -42,33 +53,29 @@ def print_parameters(
 
     Raises `RequestError` for what the scenario refuses, also of `values`, and for a parameter that it does not have.
     """
-    told = described(scenario, values) if values else catalogue(scenario)
-    parameters = {each["name"]: each for each in told["parameters"]}
+    told = parameters(scenario, parameter, values)
     if parameter is None:
-        console.print(_parameter_table(list(parameters.values()), escape(told["summary"])))
-        tables = [name for name, each in parameters.items() if each["tables"]]
+        console.print(_parameter_table(told["parameters"], escape(told["summary"])))
+        tables = [each["name"] for each in told["parameters"] if each["tables"]]
         if tables:
             more = f"What the tables hold: cosim scenarios {Path(scenario).name} {' or '.join(tables)}"
             console.print(f"\n{more}", highlight=False, markup=False, soft_wrap=True)
         return
-    if parameter not in parameters:
-        hint = meant(parameter, parameters)
-        raise RequestError("PARAMETER", f"{parameter} is none of {', '.join(parameters)}{hint}")
-    console.print(_parameter_table([parameters[parameter]]))
-    _print_nested([parameters[parameter]], "", console)
+    console.print(_parameter_table(told["parameters"]))
+    _print_nested(told["parameters"], "", console)
 
 
-def _parameter_table(parameters: list[dict[str, Any]], title: str | None = None) -> Table:
+def _parameter_table(shown: list[dict[str, Any]], title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for heading in ("parameter", "type", "unit", "default", "meaning"):
         table.add_column(heading, overflow="fold")
-    for parameter in parameters:
+    for parameter in shown:
         table.add_row(*(escape(parameter[part]) for part in ("name", "type", "unit", "default", "meaning")))
     return table
 
 
-def _print_nested(parameters: list[dict[str, Any]], prefix: str, console: Console) -> None:
-    for parameter in parameters:
+def _print_nested(shown: list[dict[str, Any]], prefix: str, console: Console) -> None:
+    for parameter in shown:
         name = prefix + parameter["name"] + ("[]" if parameter["type"].startswith("list") else "")
         for table in parameter["tables"]:
             heading = f"{name} with {table['choice']}" if table["choice"] else name
