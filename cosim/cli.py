@@ -46,13 +46,45 @@ def _start(
 
 _INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
-for command in (
-    *(running.run, offered.policies, running.resume, running.replay, runs.show, runs.list_runs, runs.migrate),
-    *(runs.export, runs.traces, runs.routing, offered.scenarios, offered.devices),
-    *(calibrate, models, doctor, report, timeline, compare, ns3_side.serve, ns3_side.keys, ns3_side.flags),
+EXAMPLES = {
+    "run": (
+        "cosim run --scenario lte --set radio.devices=8 --policy top-k --policy weight-to-latency",
+        "cosim run my.toml --network live --network analytic --out runs/first",
+        "cosim run my.toml --dry-run",
+    ),
+    "replay": (
+        "cosim replay runs/first",
+        "cosim replay runs/first --policy wdmoe --set devices.weight_bits=8",
+        "cosim replay runs/first --policy wdmoe --validate",
+    ),
+    "report": (
+        "cosim report runs/first",
+        "cosim report runs/seed-1 runs/seed-2 --out report",
+        "cosim report runs/first --figure latency-cdf",
+    ),
+    "eval": (
+        "cosim eval --items 20 --policy top-k --policy weight-to-latency",
+        "cosim eval --tasks arc:ARC-Easy-Test.jsonl --out runs/arc",
+    ),
+}
+"""What each of these commands shows below its help."""
+
+for name, command in (
+    *(("run", running.run), ("policies", offered.policies), ("resume", running.resume), ("replay", running.replay)),
+    *(("show", runs.show), ("list", runs.list_runs), ("migrate", runs.migrate), ("export", runs.export)),
+    *(("traces", runs.traces), ("routing", runs.routing), ("scenarios", offered.scenarios)),
+    *(("devices", offered.devices), ("calibrate", calibrate), ("models", models), ("doctor", doctor)),
+    *(
+        ("report", report),
+        ("timeline", timeline),
+        ("compare", compare),
+        ("serve", ns3_side.serve),
+        ("keys", ns3_side.keys),
+    ),
+    *(("flags", ns3_side.flags), ("eval", evaluate)),
 ):
-    app.command(command.__name__.removesuffix("_runs"))(command)
-app.command("eval")(evaluate)
+    examples = "\n\n".join(EXAMPLES.get(name, ()))
+    app.command(name, epilog=f"For example:\n\n{examples}" if examples else None)(command)
 
 
 def main() -> NoReturn:

@@ -29,8 +29,10 @@ def evaluate(
         typer.Option("--lm-eval", metavar="TASK", help="Of lm-evaluation-harness, or FILE.yaml; repeatable."),
     ] = None,
     items: Annotated[int | None, typer.Option(min=0, help="At most so many of each task, drawn; 0: all.")] = None,
-    policy: Annotated[list[str] | None, typer.Option(help="Expert selection; repeat to compare.")] = None,
-    network: Annotated[list[str] | None, typer.Option(help="live or analytic; repeatable.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Expert selection; repeat to compare.")
+    ] = None,
+    network: Annotated[list[str] | None, typer.Option(metavar="NAME", help="live or analytic; repeatable.")] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="PATH", help="A dense model, asked the same whole at the BS.")
     ] = None,
@@ -38,7 +40,9 @@ def evaluate(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run folder; else a dated one under runs/.")
+    ] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
     keys: KeysFolder = None,
     plain_tcp: PlainTcp = False,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim.reporting.comparing import FEWEST, LEVEL, Difference
+from cosim.screen import fitting
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     each: f"\\{each}" for each in "&%$#_{}"
@@ -34,7 +35,7 @@ def print_table(base: str, differences: Sequence[Difference], console: Console) 
                 f"{each.p:.3f}" if each.pairs >= FEWEST else "-",
                 each.verdict,
             )
-    console.print(table)
+    fitting.print_table(table, console)
 
 
 def rows(base: str, differences: Sequence[Difference]) -> list[dict[str, Any]]:

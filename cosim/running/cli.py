@@ -16,12 +16,24 @@ from cosim.screen.output import console
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Configuration; defaults without it.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one value over it.")]
 Scenario = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A built-in scenario, or FILE.py or FILE.py:CLASS of your own.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="A built-in scenario, nr if none (cosim scenarios), or FILE.py or FILE.py:CLASS."
+    ),
 ]
-Policies = Annotated[list[str] | None, typer.Option("--policy", help="Expert selection; repeat to compare.")]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy", metavar="NAME", help="Expert selection, top-k if none; repeat to compare (cosim policies)."
+    ),
+]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", help="live: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable."),
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="live, which is the default: packets in ns-3; analytic: Shannon's formula on its channel. Repeatable.",
+    ),
 ]
 
 
@@ -32,7 +44,9 @@ def run(
     policy: Policies = None,
     network: Networks = None,
     baseline: Annotated[str | None, typer.Option(metavar="PATH", help="A dense model, served whole at the BS.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; else a dated one under runs/.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run folder; else a dated one under runs/.")
+    ] = None,
     connect: Annotated[str | None, typer.Option(metavar="ENDPOINT", help="Use a running `cosim serve`.")] = None,
     listen: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="Where the ns-3 side started here listens.")
@@ -101,11 +115,13 @@ def resume(
 
 def replay(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    policy: Annotated[list[str] | None, typer.Option(help="What if this policy ran? (repeatable)")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="What if this policy ran? (repeatable)")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="What if this were so? (repeatable)")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A what-if's run folder; else runs/DATE.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="A what-if's run folder; else runs/DATE.")] = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Run the what-if live as well, in its folder, and print its error.")
     ] = False,

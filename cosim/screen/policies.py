@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bridge.network import RequestError
+from cosim.screen.fitting import print_table
 from model_side.policies import COMPOSITIONS, POLICIES, Policy, policy_kinds
 from model_side.policies.files import installed
 
@@ -56,7 +57,7 @@ def print_policy(name: str, console: Console) -> None:
             if words := getattr(kind, what):
                 console.print(f"{what}: {words}", highlight=False, markup=False, soft_wrap=True)
         if kind.__struct_fields__:
-            console.print(_option_table(kind))
+            print_table(_option_table(kind), console)
 
 
 def template_of(name: str) -> str:

@@ -16,6 +16,7 @@ from cosim.record.baseline_meta import BaselineMeta
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy
 from cosim.results.summary import Series, Slots, VariantSummary
+from cosim.screen.fitting import print_table
 from cosim.screen.scores import print_scores
 from model_side.element import Element
 from model_side.quality import GateProxy, Quality
@@ -50,8 +51,8 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         table.add_row(f"[bold]{title}[/bold]")
         for name, figure in rows:
             table.add_row(f"  {name}", *(figure(variant) for variant in variants))
-    console.print(table)
-    console.print(_device_table(variants))
+    print_table(table, console, by_column=True)
+    print_table(_device_table(variants), console)
     print_scores(variants, console)
     for missing in dict.fromkeys(variant.energy.missing for variant in variants):
         if missing:
@@ -93,7 +94,7 @@ def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
             table.add_row(policy, error.what, *_error(error))
     for error in device_errors(predicted, live):
         table.add_row("all policies", f"transfers of {error.what}", *_error(error))
-    console.print(table)
+    print_table(table, console)
     what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
     if len(what_if) > 1:
         tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])

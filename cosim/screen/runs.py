@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cosim.results.runs import RunLine
+from cosim.screen import fitting
 
 
 def print_runs(lines: Iterable[RunLine], console: Console) -> None:
@@ -27,7 +28,7 @@ def print_runs(lines: Iterable[RunLine], console: Console) -> None:
             *(escape(", ".join(names)) for names in (line.policies, line.networks)),
             *map(_figure, (line.exchanges, line.tokens)),
         )
-    console.print(table)
+    fitting.print_table(table, console)
 
 
 def _figure(value: int | None) -> str:

@@ -22,6 +22,7 @@ from cosim.config import Config
 from cosim.networks.catalogue import catalogue, described
 from cosim.networks.ns3_process import ns3_process
 from cosim.networks.probe import PROBE_BYTES, Probe, probe_all
+from cosim.screen.fitting import print_table
 
 SAID_BY_SCRIPT = "script: "
 """What the ns-3 side puts before each line that a script prints."""
@@ -55,13 +56,13 @@ def print_parameters(
     """
     told = parameters(scenario, parameter, values)
     if parameter is None:
-        console.print(_parameter_table(told["parameters"], escape(told["summary"])))
+        print_table(_parameter_table(told["parameters"], escape(told["summary"])), console)
         tables = [each["name"] for each in told["parameters"] if each["tables"]]
         if tables:
             more = f"What the tables hold: cosim scenarios {Path(scenario).name} {' or '.join(tables)}"
             console.print(f"\n{more}", highlight=False, markup=False, soft_wrap=True)
         return
-    console.print(_parameter_table(told["parameters"]))
+    print_table(_parameter_table(told["parameters"]), console)
     _print_nested(told["parameters"], "", console)
 
 
@@ -82,7 +83,7 @@ def _print_nested(shown: list[dict[str, Any]], prefix: str, console: Console) ->
             text = f"\n{heading}: {table['summary']}"
             console.print(text, highlight=False, markup=False, soft_wrap=True)
             if table["parameters"]:
-                console.print(_parameter_table(table["parameters"]))
+                print_table(_parameter_table(table["parameters"]), console)
             _print_nested(table["parameters"], f"{name}.", console)
 
 
@@ -113,7 +114,7 @@ def check(config: Config, console: Console) -> bool:
         )
         stack.callback(network.close)
         probes = list(probe_all(network))
-    console.print(_check_table(network.info, probes))
+    print_table(_check_table(network.info, probes), console)
     problems = [probe.problem for probe in probes if probe.problem]
     for problem in problems:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)

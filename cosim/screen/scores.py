@@ -9,6 +9,7 @@ from rich.table import Table
 from cosim.results.intervals import Estimate
 from cosim.results.scores import Group, Measure, TaskScores
 from cosim.results.summary import VariantSummary
+from cosim.screen.fitting import print_table
 
 _NAMES = {"acc": "accuracy", "acc_norm": "accuracy, by length", "exact_match": "exact match"}
 _NOTHING = "-"
@@ -26,7 +27,7 @@ def print_scores(variants: Sequence[VariantSummary], console: Console) -> None:
         tasks = [next((task for task in variant.scores if task.task == name), None) for variant in variants]
         table.add_section()
         _add_task(table, name, tasks, [variant.network for variant in variants])
-    console.print(table)
+    print_table(table, console, by_column=True)
     for name in names:
         cut = {task.whole.cut for variant in variants for task in variant.scores if task.task == name}
         if any(cut):

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a whole: the page on it, examples in its help, its exit codes."""
+
+import re
+import shlex
+import signal
+import sys
+
+import pytest
+import typer
+
+from bridge.network import PartnerLost, RequestError
+from cosim import cli
+from cosim.errors import Diverged, JournalUnwritable
+from cosim.screen.output import CLOSED_PIPE
+from tests import ROOT
+
+PAGE = (ROOT / "docs/runs/commands.md").read_text(encoding="utf-8")
+GROUP = typer.main.get_command(cli.app)
+
+
+def test_the_page_lists_the_exit_codes():
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert codes == {0, 1, 2, 128 + signal.SIGINT, CLOSED_PIPE}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RequestError("seed", "is wrong"), 2),
+        (PartnerLost("gone"), 1),
+        (Diverged("another"), 1),
+        (JournalUnwritable("full"), 1),
+        (KeyboardInterrupt(), 130),
+        (FileNotFoundError(2, "not there", "x"), 2),
+    ],
+)
+def test_each_failure_has_its_code(error, code, monkeypatch, capsys):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("cosim.results.runs.runs_in", fail)
+    monkeypatch.setattr(sys, "argv", ["cosim", "list"])
+    assert cli.run_command() == code
+    assert capsys.readouterr().err.startswith("cosim: ")
+
+
+def test_the_page_lists_the_commands_with_json():
+    (listed,) = re.findall(r"`--json` has (.*?) print what", PAGE, re.DOTALL)
+    having = {name for name, command in GROUP.commands.items() if "--json" in str([p.opts for p in command.params])}
+    assert set(re.findall(r"`(\w+)`", listed)) == having
+
+
+@pytest.mark.parametrize("name", cli.EXAMPLES)
+def test_the_examples_of_a_command_are_ones_it_takes(name):
+    command = GROUP.commands[name]
+    for example in cli.EXAMPLES[name]:
+        program, asked, *words = shlex.split(example)
+        assert (program, asked) == ("cosim", name)
+        command.make_context(name, words)
+
+
+def test_the_help_shows_examples_in_a_line_each(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cosim", "report", "-h"])
+    assert cli.run_command() == 0
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert set(cli.EXAMPLES["report"]) <= set(shown)
