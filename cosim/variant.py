@@ -240,7 +240,7 @@ class Variant:
             sources["calibration"] = calibration.sha256
         journal.add_variant(number, policy_name, kind, network.info, powers, held, sources)
         self._number = number
-        count = len(config.networks) * len(config.policies)
+        count = variant_count(config)
         title = policy_name if config.networks == ["live"] else f"{policy_name} ({kind})"
         self._title = title if count == 1 else f"{title}, {number} of {count}"
         self._config = config

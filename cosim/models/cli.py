@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bridge.network import RequestError
-from cosim.screen.output import console
+from cosim.screen.output import AsJson, console
 
 _WIDTH = 140
 
@@ -20,7 +20,7 @@ def models(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Devices, placement and so on, as in a run.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List shipped models and published sizes, or load a model: can it be split exactly? Exit code 1 if not."""
     from cosim import config as configuration

@@ -27,6 +27,7 @@ def lines(config: Config) -> Iterator[str]:
     check_scenario(config)
     check(config)
     variants = [f"{policy} ({network})" for network, policy in itertools.product(config.networks, config.policies)]
+    variants += [f"{config.model.baseline}, dense (baseline)"] * bool(config.model.baseline)
     yield f"# {len(variants)} variant{'s' * (len(variants) > 1)}: {', '.join(variants)}"
     yield f"# each of them {_amount(config)}"
     yield ""

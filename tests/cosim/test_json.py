@@ -14,7 +14,7 @@ from cosim import cli
 from cosim.record.journal import Journal
 from tests.support.small_run import small_run
 
-TABLES = ["show", "list", "policies", "scenarios", "devices", "calibrate", "doctor", "compare", "eval"]
+TABLES = ["show", "list", "models", "policies", "scenarios", "devices", "calibrate", "doctor", "compare", "eval"]
 
 
 @pytest.fixture(scope="module")
