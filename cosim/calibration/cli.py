@@ -39,10 +39,10 @@ def calibrate(
         on = _name_of(text)
         count = tokens or TOKENS
         table = _kept(model, on, count)
-        if table is not None and not as_json:
-            print("measured before")
         if table is None:
             table = _measured(model, text, on, count, dtype, threads)
+        elif not as_json:
+            print("measured before")
     file = store.save(table)
     if as_json:
         from cosim.screen.as_json import print_json

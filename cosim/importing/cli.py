@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.csv_rows import FileRefused
+from bridge.names import meant
 from bridge.network import RequestError
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _columns(
     from .datasets import BITS, DATASETS, Columns
 
     if dataset is not None and dataset not in DATASETS:
-        raise RequestError("--dataset", f"{dataset} is none of {', '.join(DATASETS)}")
+        raise RequestError("--dataset", f"{dataset} is none of {', '.join(DATASETS)}{meant(dataset, DATASETS)}")
     chosen = dict(word.partition("=")[::2] for word in only or [])
     if any("=" not in word for word in only or []):
         raise RequestError("--only", "takes COLUMN=VALUE")

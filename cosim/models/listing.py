@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cosim.screen.fitting import print_table
 from model_side.hardware.memory import expert_bytes, stored_bytes
 from model_side.model.model_folder import SHIPPED, SHIPPED_FOLDER
 from model_side.wire_profiles import DENSE_PROFILES, PUBLISHED, WIRE_PROFILES
@@ -94,7 +95,7 @@ def print_list(console: Console) -> None:
             taken = (f"{each.bytes_16 / 1e9:.1f} GB", f"{each.bytes_4 / 1e9:.1f} GB")
             dense.add_row(each.name, each.source, *sizes, *taken)
     for table in (models, wire, dense):
-        console.print(table)
+        print_table(table, console)
         console.print()
     console.print("cosim models PATH --check loads a model and says whether it can be split exactly", highlight=False)
 

@@ -19,7 +19,8 @@ from model_side.policies import COMPOSITIONS, POLICIES
 ROOT = Path(__file__).resolve().parents[2]
 API: dict[str, dict[str, str]] = {
     "Running and reading": {
-        "cosim": "run resume replay what_if summarise load Ns3Place",
+        "cosim": "run resume replay what_if evaluate load compare report timeline summarise Ns3Place",
+        "cosim.runs.loaded": "Runs",
         "cosim.results.summary": "VariantSummary DeviceSummary Slots",
         "cosim.errors": "Diverged JournalUnwritable",
     },

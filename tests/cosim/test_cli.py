@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command as a whole: the page on it, examples in its help, its exit codes."""
 
+import os
+import pty
 import re
 import shlex
 import signal
+import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import typer
@@ -65,3 +69,25 @@ def test_the_help_shows_examples_in_a_line_each(monkeypatch, capsys):
     assert cli.run_command() == 0
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert set(cli.EXAMPLES["report"]) <= set(shown)
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colours_are_for_terminals_and_go_with_no_color(no_color):
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "100"} | ({"NO_COLOR": "1"} if no_color else {})
+    command = [sys.executable, "-m", "cosim.cli", "report", "-h"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # Linux tells the end of a terminal so
+            while some := os.read(ours, 1 << 16):
+                shown += some
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"--figure" in re.sub(rb"\x1b\[[\d;]*m", b"", shown)
+    coloured = re.search(rb"\x1b\[(?:[\d;]*;)?(?:3[0-7]|9[0-7]|38;[\d;]*)m", shown)
+    assert bool(coloured) is not no_color
+    if no_color:
+        piped = subprocess.run(command, capture_output=True, env=environment, check=True).stdout
+        assert b"\x1b" not in piped
