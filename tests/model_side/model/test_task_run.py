@@ -6,7 +6,7 @@ import pytest
 from bridge.network import RequestError
 from model_side.model.asking import Encoder
 from model_side.model.loading import load_model
-from model_side.model.task_run import TaskRun, _places
+from model_side.model.task_run import TaskRun, places_of
 from model_side.tasks.item import Choice, Task
 from tests.model_side.model.test_asking import Bytes, base_station_over
 from tests.support.fixed_network import FixedNetwork
@@ -22,18 +22,18 @@ def task(name: str, items: int) -> Task:
 
 def test_items_are_drawn_by_the_seed_for_each_task_and_stay_in_order():
     tasks = [task("first", 40), task("second", 5)]
-    places = _places(tasks, 8, 1, ENCODER)
+    places = places_of(tasks, 8, 1, ENCODER)
     lines = [place.item.line for place in places if place.task == "first"]
     assert len(lines) == 8
     assert lines == sorted(set(lines))
     assert [place.item.line for place in places if place.task == "second"] == [1, 2, 3, 4, 5]
-    assert lines == [place.item.line for place in _places(tasks[:1], 8, 1, ENCODER)]
-    assert lines != [place.item.line for place in _places(tasks[:1], 8, 2, ENCODER)]
-    assert len(_places(tasks, 0, 1, ENCODER)) == 45
+    assert lines == [place.item.line for place in places_of(tasks[:1], 8, 1, ENCODER)]
+    assert lines != [place.item.line for place in places_of(tasks[:1], 8, 2, ENCODER)]
+    assert len(places_of(tasks, 0, 1, ENCODER)) == 45
 
 
 def test_items_and_their_requests_are_numbered_through():
-    places = _places([task("first", 3), task("second", 2)], 0, 1, ENCODER)
+    places = places_of([task("first", 3), task("second", 2)], 0, 1, ENCODER)
     assert [place.number for place in places] == [0, 1, 2, 3, 4]
     assert [place.request for place in places] == [0, 2, 4, 6, 8]
 
@@ -69,4 +69,4 @@ def test_another_variant_has_the_same_reference_and_scores_of_its_own(run):
 def test_an_item_that_cannot_be_asked_is_refused_by_file_and_line():
     long = Choice(line=9, context="a", choices=("b" * 80, "c"), answer=0)
     with pytest.raises(RequestError, match=r"workload.tasks: t.jsonl:9: choices\[0\]: 80 tokens"):
-        _places([Task("t", "t.jsonl", "", (long,))], 0, 1, ENCODER)
+        places_of([Task("t", "t.jsonl", "", (long,))], 0, 1, ENCODER)
