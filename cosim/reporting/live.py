@@ -99,8 +99,8 @@ class Showing:
         self.run = run
         self.data: Data = Data([], [])
         self.version = 0
-        self.live: dict[str, Any] = _told(self.data, over=False)
-        self.body = b""
+        self.latest: tuple[dict[str, Any], bytes] = _told(self.data, over=False), b""
+        """What is told of how far the run is, and the answer that has it: one thing, since others read it meanwhile."""
         self.asked_s = -_LAST_S
         """When somebody last asked for it."""
         self.seen = threading.Event()
@@ -114,15 +114,15 @@ class Showing:
         with suppress(RequestError):  # no journal yet, or nothing in it
             self.data = load([self.run], fingerprints=False)
         self.version += 1
-        self.live = _told(self.data, over=over) | {"version": self.version}
-        body = packed(self.data, live=True) | {"live": self.live}
-        self.body = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        told = _told(self.data, over=over) | {"version": self.version}
+        body = packed(self.data, live=True) | {"live": told}
+        self.latest = told, json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
     def page(self) -> bytes:
         """The page, which asks for the rest."""
         from cosim.reporting.page.rendered import rendered  # noqa: PLC0415
 
-        return rendered(self.data, [], self.live).encode()
+        return rendered(self.data, [], self.latest[0]).encode()
 
 
 def serve(run: Path, listening: socket.socket, token: str, is_over: Callable[[], bool]) -> None:
@@ -162,7 +162,7 @@ def _handler(showing: Showing, token: str) -> type[BaseHTTPRequestHandler]:
             elif path == f"/{token}/":
                 self._send("text/html; charset=utf-8", showing.page())
             elif path == f"/{token}/data":
-                live, body = showing.live, showing.body
+                live, body = showing.latest
                 if not body or query == f"seen={live.get('version')}":
                     self._send("application/json", b"", 204)
                 else:

@@ -147,11 +147,16 @@ def test_a_run_is_shown_from_before_its_first_exchange_to_its_end(tmp_path, caps
         assert (first["said"], first["done"]) == ("Waiting for the first exchange.", 0)
         assert ask(address, path)[0] == 200
         small_run(tmp_path)
-        asked = threading.Thread(
-            target=until, args=(lambda: json.loads(ask(address, f"{path}data")[1])["live"]["over"],)
-        )
-        asked.start()
-    asked.join(60)
+        told = [first]
+
+        def look() -> None:
+            while not told[-1]["over"]:
+                told.append(json.loads(ask(address, f"{path}data")[1])["live"])
+
+        looking = threading.Thread(target=look)
+        looking.start()
+    looking.join(60)
+    assert told[-1]["over"], "the page ended before anybody had seen the end"
     with pytest.raises(ConnectionRefusedError):
         ask(address, path)
 
