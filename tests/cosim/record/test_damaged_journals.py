@@ -98,9 +98,9 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         f"no {key}": (f"DELETE FROM meta WHERE key = '{key}'", f"meta has no {key}")
         for key in ("config", "versions", "folder", "seal")
     },
-    **value(CONFIG.format("$.seed", "'x'"), "meta, key config .*expected a whole number, got text"),
+    **value(CONFIG.format("$.seed", "'x'"), "meta, key config .*expected `int`, got `str`"),
     **value(CONFIG.format("$.radoi", "1"), "meta, key config .*unknown field `radoi`"),
-    **value(CONFIG.format("$.exchange.wait", "'x'"), "meta, key config .*nobody knows 'x'"),
+    **value(CONFIG.format("$.exchange.wait", "'x'"), "meta, key config .*invalid enum value 'x'"),
     **value(
         "UPDATE meta SET value = json_remove(value, '$.shape.top_k') WHERE key = 'model'", "required field `top_k`"
     ),

@@ -74,7 +74,7 @@ def test_every_policy_says_what_it_is_and_explains_its_options(kind: type[Policy
         ("weight-to-latency", {"treshold": 0.5}, "policy.weight-to-latency.treshold", "did you mean threshold\\?"),
         ("weigth-to-latency", {}, "policies", "did you mean weight-to-latency\\?"),
         ("weight-to-latency", {"threshold": 1.5}, "policy.weight-to-latency.threshold", "<= 1"),
-        ("weight-to-latency", {"threshold": "high"}, "policy.weight-to-latency.threshold", "float"),
+        ("weight-to-latency", {"threshold": "high"}, "policy.weight-to-latency.threshold", "a number"),
         ("top-k", {"threshold": 0.5}, "policy.top-k.threshold", "no such option; there are none"),
     ],
 )
