@@ -26,7 +26,7 @@ from model_side.model.moe import GateOutput, Route, SplitModel
 from model_side.quality import PassQuality, compare
 from model_side.routing import Gate, Mask, Missing, Remainder
 
-TOKENS = 4096
+TOKENS = 2048
 DRAWS = 4
 PROBABILITIES = (0.01, 0.03, 0.1, 0.3)
 SEED = 1
@@ -146,9 +146,12 @@ def draw(found: dict[str, list[Row]], path: Path) -> None:
         axes.plot(PROBABILITIES, kl_nats, "o-", color=f"C{number}", label=name)
         for row in rows[1 + len(PROBABILITIES) :]:
             axes.axhline(row.kl_nats, color=f"C{number}", linestyle=":", linewidth=0.8)
-            axes.annotate(row.case, (PROBABILITIES[0], row.kl_nats), fontsize=6, va="bottom")
+            if not number:
+                axes.annotate(row.case, (PROBABILITIES[0], row.kl_nats), fontsize=6, va="bottom")
     axes.set(xscale="log", yscale="log", xlabel="probability that an answer is lost", ylabel="KL in nats a token")
-    axes.legend(fontsize=7)
+    axes.set_xticks(PROBABILITIES, [f"{probability:g}" for probability in PROBABILITIES])
+    axes.minorticks_off()
+    axes.legend(fontsize=7, loc="lower right")
     figure.savefig(path)
 
 
