@@ -17,12 +17,12 @@ from msgspec import Meta, Struct
 from bridge.network import NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 MAX_TO_SERVER_BYTES = 64 << 10
 """On the data channel. 128 transfers take about 4 KiB; a scenario's parameters are rarely larger."""
 MAX_TO_CLIENT_BYTES = 8 << 20
 """On the data channel. 128 transfers take about 4 KiB; the rest is room for the channel record: 24 bytes a row, so some
-340,000 rows, or eight devices that change each millisecond for 20 s."""
+340,000 rows, or eight devices that change each millisecond for 20 s; and for tracks, at most 2 MiB an exchange."""
 MAX_CONTROL_BYTES = 1 << 10
 """On the control channel, both ways."""
 

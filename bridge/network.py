@@ -39,6 +39,27 @@ It holds from virtual time `time_ns` until the next row of the same device and d
 - `sinr_db`: over the whole band; NaN where there is none.
 """
 
+TRACK_FIELDS = (
+    ("time_ns", "q"),
+    ("user", "q"),
+    ("x_m", "d"),
+    ("y_m", "d"),
+    ("z_m", "d"),
+    ("x_mps", "d"),
+    ("y_mps", "d"),
+    ("z_mps", "d"),
+)
+"""The fields of a track's row, as `CHANNEL_FIELDS`."""
+
+TRACK_ROW = struct.Struct("<" + "".join(code for _, code in TRACK_FIELDS))
+"""One row of a track: where a user is at virtual time `time_ns`, and with which velocity it goes straight on from there
+until its next row; a velocity of zeros where it stays.
+
+- `user`: an index into `NetworkInfo.devices`, and behind them into `NetworkInfo.others`.
+- `x_m`, `y_m`, `z_m`: in the scenario's own metres.
+- `x_mps`, `y_mps`, `z_mps`: velocity, in m/s.
+"""
+
 
 class Wait(StrEnum):
     """What ends an exchange: every transfer done, the first one done, or only its deadline."""
@@ -139,6 +160,8 @@ class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     `channel`: rows of `CHANNEL_ROW`, in order of time, since the outcome before. The first outcome's begin with one
     for every device and direction at `NetworkInfo.now_ns`; later ones are of what has changed (SINR by 0.5 dB or
     more). Empty in a network that keeps no such record.
+    `tracks`: rows of `TRACK_ROW`, in order of time and then of users, since the outcome before. The first outcome's
+    begin with one for each user that has a place, at `NetworkInfo.now_ns`; later ones are of changes of course.
     `notes`: in words, what a user can mend of why transfers did not come to their end, as a node without a route. Each
     is told once.
     """
@@ -148,6 +171,21 @@ class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     links: tuple[LinkState, ...]
     channel: bytes = b""
     notes: tuple[str, ...] = ()
+    tracks: bytes = b""
+
+
+class Site(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where base stations or access points stand: x, y, z in m.
+
+    `azimuths_deg`: where its sectors look, counted from the x axis towards the y axis; none where it looks everywhere
+    alike. `is_neighbour`: it serves others than the devices, who only hear it.
+    """
+
+    x_m: float
+    y_m: float
+    z_m: float
+    azimuths_deg: tuple[float, ...] = ()
+    is_neighbour: bool = False
 
 
 class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,6 +195,8 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     software whose change could change an outcome. `bandwidth_hz`: of a radio that all devices share, down and up;
     None where there is none. `takes_shares`: whether `Network.exchange` takes shares of the band. `air_w`: for each
     device the power in W that the BS radiates to it at most, and the device itself; None where that is not known.
+    `others` are the names of users that carry no experts; `sites` say where base stations stand, as far as the scenario
+    tells.
     """
 
     scenario: str
@@ -167,6 +207,8 @@ class NetworkInfo(Struct, frozen=True, forbid_unknown_fields=True):
     bandwidth_hz: tuple[float, float] | None = None
     takes_shares: bool = False
     air_w: tuple[tuple[float, float] | None, ...] | None = None
+    others: tuple[str, ...] = ()
+    sites: tuple[Site, ...] = ()
 
 
 class Network(Protocol):

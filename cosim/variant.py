@@ -7,6 +7,7 @@ They are numbered so: network after network in the order given, and on each poli
 import itertools
 import re
 import time
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -22,6 +23,7 @@ from cosim.networks.analytic import band_of
 from cosim.networks.journaled import JournaledNetwork
 from cosim.networks.source import Source
 from cosim.powers import powers_in
+from cosim.record.decisions import Decisions
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
@@ -127,7 +129,9 @@ def _run_policies(
             )
             costs = variant.run(time.perf_counter() - began_s)
         if sources:
-            journal.add_costs(number, costs)
+            journal.add_costs(number, costs, variant.decisions())
+        if number < variant_count(config):
+            display.follow()
         began_s = time.perf_counter()
 
 
@@ -249,6 +253,7 @@ class Variant:
         self._serving = serving
         self._display = display
         self._exchanges = 0
+        self._decided_s = array("d")
         self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "policy", "model", "journal and display"), 0.0)
 
     def run(self, set_up_s: float) -> dict[str, float]:
@@ -275,11 +280,16 @@ class Variant:
         )
         return self._costs
 
+    def decisions(self) -> Decisions | None:
+        """How long the policy's decisions took; None where there was none."""
+        return Decisions.of(self._decided_s) if self._decided_s else None
+
     def _exchanged(self, record: LayerExchange) -> None:
         busy_s = self._network.busy_ns / NS_PER_S
         self._costs["ns-3"] += busy_s
         self._costs["bridge"] += record.network_wall_s - busy_s
         self._costs["policy"] += record.policy_wall_s
+        self._decided_s.append(record.policy_wall_s)
         with self._cost("journal and display"):
             self._exchanges += 1
             self._journal.add_exchange(self._number, self._exchanges, record, self._config.exchange.wait.value)

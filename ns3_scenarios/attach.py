@@ -29,7 +29,7 @@ def attach(engine: Any, scenario: Scenario, topology: Topology, limit_s: float |
         with bounded(limit_s):
             if engine.Attach(until_ns):
                 break
-    engine.RecordChannel()
+    engine.BeginRecords()
 
 
 def _limit_ns(scenario: Scenario, topology: Topology) -> int:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import msgspec
 
 from bridge.names import misfit
-from bridge.network import RequestError
+from bridge.network import RequestError, Site
 
 from .outputs import Output
 from .topology import Device, Topology
@@ -24,7 +24,7 @@ from .world.background import Load
 from .world.life import Life
 from .world.movement import Movement, Point
 
-__all__ = ["Contrib", "Device", "Positive", "Scenario", "Topology", "create", "fill"]
+__all__ = ["Contrib", "Device", "Positive", "Scenario", "Site", "Topology", "create", "fill"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 

@@ -129,6 +129,8 @@ class Simulation:
             bandwidth_hz=self._topology.bandwidth_hz,
             takes_shares=self._topology.apply_shares is not None,
             air_w=_air_w(self._topology),
+            others=tuple(user.name for user in self._topology.others),
+            sites=tuple(self._topology.sites),
         )
 
     def _move(self, topology: Topology) -> None:
@@ -146,6 +148,8 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
+        for user in (*topology.devices, *topology.others):
+            engine.FollowTrack(user.node)
         with streams.drawn_by(ns, self._seeds["life"]):
             life.begin(engine, self._scenario.life, topology.devices)
 
@@ -205,13 +209,19 @@ class Simulation:
             radiated = map(_measured, air[2 * i : 2 * i + 2])
             outcomes.append(TransferOutcome(transfer.device, STATUSES[status], *map(_counted, times), *radiated))
         links = tuple(map(self._link, range(len(self.info.devices))))
-        return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes())
+        return Outcome(self.now_ns, tuple(outcomes), links, self._channel(), self._notes(), self._tracks())
 
     def _channel(self) -> bytes:
         sampler = self._engine.GetChannelSampler()
         rows = bytearray(sampler.GetBytes())
         if rows:  # cppyy takes no empty buffer
             sampler.Take(rows)
+        return bytes(rows)
+
+    def _tracks(self) -> bytes:
+        rows = bytearray(self._engine.GetTrackBytes())
+        if rows:
+            self._engine.TakeTracks(rows)
         return bytes(rows)
 
     def _notes(self) -> tuple[str, ...]:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import inf
+from math import inf, isfinite
 from typing import Any
+
+from bridge.network import Site
 
 Powers = tuple[float, float]
 
@@ -50,7 +52,8 @@ class Topology:
     `bandwidth_hz` is that of a radio which all devices share, down and up. `keep` is whatever else must live as
     long as the network: helpers, and Python callables that C++ will call. `ready` is asked every 10 ms of virtual time,
     for `Scenario.attach_s` at most, whether the network has settled, say whether its routes are there. `nodes`
-    are further ones, by the names that `outputs` call them.
+    are further ones, by the names that `outputs` call them. `sites` say where base stations stand, those of the network
+    first, in the order of its cells, for maps alone.
 
     Raises `ScriptError` for what cannot be a network: no devices, two that share a name, a node or an address, or a
     node that has no such address.
@@ -66,6 +69,7 @@ class Topology:
     keep: Any = None
     ready: Callable[[], bool] | None = None
     nodes: Mapping[str, Any] = field(default_factory=dict)
+    sites: Sequence[Site] = ()
 
     def __post_init__(self) -> None:
         _check_node("the edge server", self.edge_server)
@@ -85,12 +89,22 @@ class Topology:
                 raise ScriptError(f"a Topology's {what} is a function, not {getattr(self, what)!r}")
         for name, node in self.nodes.items():
             _check_node(name, node)
+        for site in self.sites:
+            _check_site(site)
         _check_names([*(user.name for user in users), *self.nodes])
 
 
 def _check_node(whose: str, node: Any) -> None:
     if not hasattr(node, "GetNDevices") or not node:
         raise ScriptError(f"the node of {whose} is an ns.Node, not {_described(node)}; NodeContainer.Get(i) gives one")
+
+
+def _check_site(site: Any) -> None:
+    if not isinstance(site, Site):
+        raise ScriptError(f"a Topology's sites are Site(x_m, y_m, z_m), not {site!r}")
+    figures = (site.x_m, site.y_m, site.z_m, *site.azimuths_deg)
+    if not all(isinstance(figure, (int, float)) and isfinite(figure) for figure in figures):
+        raise ScriptError(f"{site!r} has a place or an azimuth that is no finite number")
 
 
 def _check_address(what: str, address: Any) -> None:

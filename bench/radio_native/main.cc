@@ -206,7 +206,7 @@ main(int argc, char** argv)
                           protocol);
     }
     engine->Attach(ATTACH_NS);
-    engine->RecordChannel();
+    engine->BeginRecords();
     auto began = std::clock();
     for (std::string line; std::getline(std::cin, line);)
     {

@@ -109,7 +109,8 @@ class AnalyticNetwork:
             _outcome(transfer.device, depart_ns, course, self.now_ns)
             for transfer, course in zip(transfers, courses, strict=True)
         )
-        return Outcome(self.now_ns, outcomes, tuple(map(self._state, range(len(self.info.devices)))), channel)
+        links = tuple(map(self._state, range(len(self.info.devices))))
+        return Outcome(self.now_ns, outcomes, links, channel, tracks=self._channel.tracks_to(self.now_ns))
 
     def close(self) -> None:
         """End the session. Closing twice does nothing."""

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.networks.source import TimedNetwork
+from cosim.record import track_row
 from cosim.record.channel_row import ROW
 
 STEP_NS = 20_000_000
@@ -26,6 +27,7 @@ class IdleChannel:
         self._session = session
         self._links = 2 * len(session.info.devices)
         self._rows: Rows = np.empty(0, ROW)
+        self._tracks: Rows = np.empty(0, track_row.ROW)
         self._passed = 0
 
     @property
@@ -35,13 +37,14 @@ class IdleChannel:
 
     def read_to(self, time_ns: int) -> None:
         """Know the channel up to `time_ns` and at it."""
-        read = [self._rows]
+        read, tracks = [self._rows], [self._tracks]
         while self.known_ns <= time_ns:
             step_ns = self.known_ns + STEP_NS
             outcome = self._session.exchange((), step_ns, step_ns)
             self.busy_ns += self._session.busy_ns
             read.append(np.frombuffer(outcome.channel, ROW))
-        self._rows = np.concatenate(read)
+            tracks.append(np.frombuffer(outcome.tracks, track_row.ROW))
+        self._rows, self._tracks = np.concatenate(read), np.concatenate(tracks)
 
     def link(self, device: int, direction: int) -> Rows:
         """The rows of one link that are known: the one that held at the latest `pass_to`, and all since."""
@@ -57,6 +60,13 @@ class IdleChannel:
         held = np.sort(latest[latest >= 0])
         record = past[self._passed :].tobytes()
         self._rows, self._passed = np.concatenate([past[held], ahead]), len(held)
+        return record
+
+    def tracks_to(self, time_ns: int) -> bytes:
+        """The tracks up to `time_ns`, which were read by then, since the last time."""
+        count = np.searchsorted(self._tracks["time_ns"], time_ns, side="right")
+        record = self._tracks[:count].tobytes()
+        self._tracks = self._tracks[count:]
         return record
 
     def close(self) -> None:

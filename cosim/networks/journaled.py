@@ -9,11 +9,12 @@ them to a new one. Each outcome that ns-3 gives again is compared with the recor
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import zip_longest
+from struct import Struct
 from typing import Any, TypeVar
 
 from msgspec.structs import asdict, replace
 
-from bridge.network import CHANNEL_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.network import CHANNEL_ROW, TRACK_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
 from cosim.errors import Diverged
 from cosim.networks.source import Foreseeing, Source, TimedNetwork
 from cosim.record.exchange_rows import Asked
@@ -21,6 +22,8 @@ from cosim.record.journal import UNDELIVERED, Journal
 from model_side.routing import Floats
 
 Answer = TypeVar("Answer")
+
+_ROWS = {"channel": CHANNEL_ROW, "tracks": TRACK_ROW}
 
 MOST_DEATHS = 3
 """An ns-3 side that is lost so often at one exchange would be lost there for ever."""
@@ -165,13 +168,14 @@ def _changes(recorded: dict[str, Any], now: dict[str, Any]) -> str:
             pairs = [(f"{name}.{key}", was.get(key), is_.get(key)) for key in sorted({*was, *is_})]
         elif isinstance(was, tuple) and len(was) == len(is_):
             pairs = [(name, old, new) for old, new in zip(was, is_, strict=True) if old != new][:1]
-        elif isinstance(was, bytes):  # a channel record
-            pairs = [(name, *rows) for rows in zip_longest(_rows(was), _rows(is_)) if rows[0] != rows[1]][:1]
+        elif isinstance(was, bytes):  # rows of a record
+            told = zip_longest(*(_rows(_ROWS[name], record) for record in (was, is_)))
+            pairs = [(name, *rows) for rows in told if rows[0] != rows[1]][:1]
         else:
             pairs = [(name, was, is_)]
         changes += [f"{field} was {old!r}, is {new!r}" for field, old, new in pairs if old != new]
     return ", ".join(changes)
 
 
-def _rows(channel: bytes) -> list[str]:
-    return [str(row) for row in CHANNEL_ROW.iter_unpack(channel)]  # as text, since no NaN equals itself
+def _rows(kind: Struct, record: bytes) -> list[str]:
+    return [str(row) for row in kind.iter_unpack(record)]  # as text, since no NaN equals itself

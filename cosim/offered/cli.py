@@ -86,7 +86,13 @@ def devices(as_json: AsJson = False) -> None:
     from model_side.hardware import check
 
     if not as_json:
-        check.main()
+        from cosim.screen.fitting import print_table
+
+        terminal = console(check.WIDTH)
+        for table in check.tables():
+            print_table(table, terminal)
+        for remark in check.remarks():
+            terminal.print(f"- {remark}", highlight=False, soft_wrap=not terminal.is_terminal)
         return
     from cosim.screen.as_json import print_json
     from model_side.hardware.profiles import PROFILES

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import Outcome, Transfer, Wait
+from bridge.network import TRACK_ROW, Outcome, Transfer, Wait
 from model_side.exchange import LayerExchange
 
 
@@ -75,6 +75,7 @@ def rows_of(record: LayerExchange, wait: str) -> dict[str, list[list[Any]]]:
         "transfers": transfers,
         "links": [list(msgspec.structs.astuple(link)) for link in outcome.links],
         "channel": [[outcome.channel]],
+        "tracks": list(map(list, TRACK_ROW.iter_unpack(outcome.tracks))),
         "routing": [routing],
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bridge.network import RequestError, Status, Wait
+from bridge.network import RequestError, Site, Status, Wait
 from cosim.config import NETWORKS, NO_NETWORK, WHAT_IF, Config
 from cosim.record import baseline_meta
 from cosim.record.channel_row import ROW
@@ -68,6 +68,8 @@ _VARIANTS: dict[str, Any] = {
     "versions": dict[str, str],
     "bandwidth_hz": tuple[float, float],
     "policy_sources": dict[str, str],
+    "others": tuple[str, ...],
+    "sites": tuple[Site, ...],
 }
 
 
@@ -114,6 +116,13 @@ _FAULTS = {
         "connected is neither 0 nor 1": "connected NOT IN (0, 1)",
     },
     "channel": {"rows has no whole rows": f"length(rows) % {ROW.itemsize} <> 0"},
+    "tracks": {
+        "the variant has no such user": f"user < 0 OR user >= {_DEVICES} + "
+        "(SELECT json_array_length(others) FROM variants v WHERE v.variant = tracks.variant)",
+        "time_ns is outside the exchange": "time_ns > (SELECT end_ns FROM exchanges e WHERE "
+        "(e.variant, e.exchange) = (tracks.variant, tracks.exchange)) "
+        "OR time_ns < (SELECT begin_ns FROM variants v WHERE v.variant = tracks.variant)",
+    },
     "routing": {
         "a size is below 1": "min(tokens, experts, top_k, chosen_k) < 1",
         "the exchange has another number of tokens": "tokens <> (SELECT e.tokens FROM exchanges e WHERE "
@@ -131,6 +140,10 @@ _FAULTS = {
             )
         },
         "predicted_s has not 8 bytes for each device": _sized("predicted_s", "8 * " + _DEVICES),
+    },
+    "decisions": {
+        "count is below 1": "count < 1",
+        "a time is below 0": "min(mean_s, p50_s, p95_s, max_s) < 0",
     },
     "items": {
         "a number is below 0": "min(item, line, request) < 0 OR requests < 1",

@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
-from bridge.network import LinkState, NetworkInfo, Outcome, RequestError, Status, Transfer, TransferOutcome, Wait
+from bridge.network import NetworkInfo, RequestError
 from cosim.config import Config
 from cosim.errors import Diverged, JournalUnwritable
-from cosim.record import fingerprint, journal_file
+from cosim.record import fingerprint, journal_file, recorded
 from cosim.record.comparison import Comparison
-from cosim.record.exchange_rows import Asked, RecordedExchange, known, rows_of, shares_of
+from cosim.record.decisions import Decisions
+from cosim.record.exchange_rows import RecordedExchange, known, rows_of
 from cosim.record.integrity import damaged
 from cosim.record.item_rows import item_rows
 from cosim.record.journal_file import FILE_NAME
@@ -140,6 +141,7 @@ class Journal:
                     [
                         *(variant, policy, network, info.scenario, parameters, versions, info.now_ns, band, sources),
                         *map(known, (powers.bs_compute_w, powers.bs_transmit_w, powers.bs_efficiency)),
+                        *(msgspec.json.encode(part).decode() for part in (info.others, info.sites)),
                     ]
                 ],
             )
@@ -206,10 +208,11 @@ class Journal:
             rows = [[variant, request, metric, value] for metric, value in metrics.items()]
             self._put("quality", (variant, request), rows)
 
-    def add_costs(self, variant: int, costs: dict[str, float]) -> None:
-        """Record the wall-clock seconds that the parts of the program took; the variant is finished."""
+    def add_costs(self, variant: int, costs: dict[str, float], decisions: Decisions | None = None) -> None:
+        """Record the wall-clock seconds that the parts of the program, and decisions, took; the variant is finished."""
         with self._transaction():
             self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
+            self._insert("decisions", [[variant, *decisions]] if decisions else [])
 
     def add_event(self, variant: int | None, kind: str, message: str) -> None:
         """Record a mishap."""
@@ -264,61 +267,14 @@ class Journal:
             raise damaged(self.path, f"meta, key calibration: {error}") from None
 
     def network_info(self, variant: int) -> NetworkInfo | None:
-        """The network of a variant as it was recorded; None if it never began.
-
-        Whether it takes shares is not kept: a policy that gives some was refused if not, before anything was recorded.
-        """
-        found = self.rows(
-            "SELECT scenario, begin_ns, parameters, versions, bandwidth_hz FROM variants WHERE variant = ?", variant
-        )
-        if not found:
-            return None
-        scenario, begin_ns, parameters, versions, band = found[0]
-        devices = self.rows(
-            "SELECT name, downlink_air_w, uplink_air_w FROM devices WHERE variant = ? ORDER BY device", variant
-        )
-        air_w = tuple(None if down is None else (down, up) for _, down, up in devices)
-        return NetworkInfo(
-            scenario,
-            tuple(name for name, *_ in devices),
-            begin_ns,
-            json.loads(parameters),
-            json.loads(versions),
-            None if band is None else tuple(json.loads(band)),
-            takes_shares=True,
-            air_w=air_w if any(air_w) else None,
-        )
+        """As `cosim.record.recorded.network_info`."""
+        with journal_file.reading(self.path):
+            return recorded.network_info(self.db, variant)
 
     def recorded(self, variant: int, number: int) -> RecordedExchange | None:
-        """Exchange `number` (from 1) of a variant; None if it was not recorded."""
-        key = (variant, number)
-        found = self.rows(
-            "SELECT depart_ns, deadline_ns, wait, end_ns, shares FROM exchanges WHERE variant = ? AND exchange = ?",
-            *key,
-        )
-        if not found:
-            return None
-        depart_ns, deadline_ns, wait, end_ns, shares = found[0]
-        transfers, outcomes = [], []
-        for device, down, compute_ns, up, status, *times in self.rows(
-            "SELECT device, downlink_bytes, compute_ns, uplink_bytes, status, downlink_begin_ns, downlink_end_ns, "
-            "compute_end_ns, uplink_end_ns, downlink_air_j, uplink_air_j "
-            "FROM transfers WHERE variant = ? AND exchange = ? ORDER BY device",
-            *key,
-        ):
-            transfers.append(Transfer(device, down, compute_ns, up))
-            outcomes.append(TransferOutcome(device, Status(status), *times))
-        links = tuple(
-            LinkState(device, bool(connected), *measured)
-            for _, _, device, connected, *measured in self.rows(
-                "SELECT * FROM links WHERE variant = ? AND exchange = ? ORDER BY device", *key
-            )
-        )
-        channel = self.rows("SELECT rows FROM channel WHERE variant = ? AND exchange = ?", *key)
-        if not channel:
-            raise damaged(self.path, f"channel has no row of variant {variant}, exchange {number}")
-        asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait), shares_of(shares))
-        return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0][0]))
+        """As `cosim.record.recorded.exchange`."""
+        with journal_file.reading(self.path):
+            return recorded.exchange(self.db, self.path, variant, number)
 
     def nearness(self) -> list[float | None] | None:
         """The seconds that a byte took to each device and back when the experts were placed; None if not recorded."""

@@ -111,8 +111,17 @@ def to_8(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """Items of tasks and their scores: there were none."""
     for table in ("items", "scores"):
         if not columns_of(db, table):
-            names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
-            db.execute(f"CREATE TABLE {table} ({names})")
+            _create(db, table)
+
+
+def to_9(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """Where users and base stations were, and how long decisions took: nobody kept it."""
+    _add(db, unrecorded, "variants", "others TEXT")
+    _add(db, unrecorded, "variants", "sites TEXT")
+    for table in ("tracks", "decisions"):
+        if not columns_of(db, table):
+            _create(db, table)
+            unrecorded[table] = [column.name for column in columns()[table]]
 
 
 def _rename(config: dict[str, Any]) -> None:
@@ -135,6 +144,7 @@ STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
     5: to_6,
     6: to_7,
     7: to_8,
+    8: to_9,
 }
 """The step from each older version to the next."""
 
@@ -244,6 +254,12 @@ def _copy(old: Path, new: Path, path: Path) -> None:
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [fingerprint.SEAL, json.dumps(fingerprint.parts(db))]
             )
         integrity.check(db, path)
+
+
+def _create(db: sqlite3.Connection, table: str) -> None:
+    """A table of today's without rows."""
+    names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
+    db.execute(f"CREATE TABLE {table} ({names})")
 
 
 def _add(db: sqlite3.Connection, unrecorded: Unrecorded, table: str, column: str) -> None:

@@ -16,7 +16,9 @@ CREATE TABLE variants (
     policy_sources TEXT,
     bs_compute_w REAL,
     bs_transmit_w REAL,
-    bs_amplifier_efficiency REAL
+    bs_amplifier_efficiency REAL,
+    others TEXT,
+    sites TEXT
 );
 
 CREATE TABLE devices (
@@ -102,6 +104,21 @@ CREATE TABLE channel (
     FOREIGN KEY (variant, exchange) REFERENCES exchanges
 ) WITHOUT ROWID;
 
+CREATE TABLE tracks (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    x_m REAL NOT NULL,
+    y_m REAL NOT NULL,
+    z_m REAL NOT NULL,
+    x_mps REAL NOT NULL,
+    y_mps REAL NOT NULL,
+    z_mps REAL NOT NULL,
+    PRIMARY KEY (variant, exchange, time_ns, user),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
 CREATE TABLE routing (
     variant INTEGER NOT NULL,
     exchange INTEGER NOT NULL,
@@ -169,6 +186,15 @@ CREATE TABLE costs (
     wall_s REAL NOT NULL,
     PRIMARY KEY (variant, part)
 ) WITHOUT ROWID;
+
+CREATE TABLE decisions (
+    variant INTEGER PRIMARY KEY REFERENCES variants,
+    count INTEGER NOT NULL,
+    mean_s REAL NOT NULL,
+    p50_s REAL NOT NULL,
+    p95_s REAL NOT NULL,
+    max_s REAL NOT NULL
+);
 
 CREATE TABLE events (
     event INTEGER PRIMARY KEY,

@@ -19,12 +19,14 @@ import numpy as np
 
 from bridge.network import RequestError
 from cosim.config import NO_NETWORK
+from cosim.record.decisions import Decisions
 from cosim.record.fingerprint import SEAL, combined
 from cosim.record.journal import UNDELIVERED, Journal
 from cosim.reporting import columns as read
+from cosim.reporting.cell_map import CellMap, cell_map
 from cosim.reporting.columns import STATUSES, Accuracy, Columns, Routing
 from cosim.results.energy import Energy, TransferEnergy, of_transfers, summed
-from cosim.results.summary import quality_of, time_split
+from cosim.results.summary import decisions_of, quality_of, time_split
 from model_side.policies import COMPOSITIONS, POLICIES
 from model_side.quality import Quality
 from model_side.routing import Floats
@@ -67,6 +69,7 @@ class Run:
 class Case:
     """One policy on one network in one run. Times are virtual seconds; `token` arrays have one entry a token.
 
+    `cell`: where everybody was, None where nobody has a place. `decisions`: how long these took, in wall-clock time.
     `transfers`, `links`, `exchanges`, `tokens`: columns as `cosim.reporting.columns` reads them; `at` of transfers and
     links is the index of their exchange.
     """
@@ -83,6 +86,8 @@ class Case:
     links: Columns
     tokens: Columns
     routing: Routing | None
+    cell: CellMap | None
+    decisions: Decisions | None
     prediction_errors: Floats
     time_s: dict[str, float]
     quality: Quality | None
@@ -242,6 +247,8 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
             links=links,
             tokens=tokens,
             routing=read.routing(journal, variant),
+            cell=cell_map(journal, variant, exchanges, links),
+            decisions=decisions_of(journal, variant),
             prediction_errors=read.prediction_errors(journal, variant, exchanges, transfers),
             time_s={**time_split(journal, variant), "BS compute": bs_s},
             quality=quality_of(journal, variant),

@@ -15,7 +15,10 @@ from cosim.record.schema import SCHEMA_VERSION
 
 
 class RunLine(NamedTuple):
-    """One run. `state`: finished, begun, or why its journal cannot be read; `when`: of its last change, local time."""
+    """One run. `state`: finished, begun, or why its journal cannot be read.
+
+    `when` it was made, in local time; of a journal that does not say it, when it was last changed.
+    """
 
     run: str
     when: str
@@ -38,15 +41,26 @@ def runs_in(folder: Path) -> Iterator[RunLine]:
 
 def _line(path: Path) -> RunLine:
     run = str(path.parent)
-    when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    when = _told(datetime.fromtimestamp(path.stat().st_mtime))
     try:
         connection, version = any_reader(path)
         with closing(connection), reading(path):
+            when = _made(connection) or when
             if version != SCHEMA_VERSION:
                 return RunLine(run, when, f"schema {version}; cosim migrate" if version < SCHEMA_VERSION else "newer")
             return _read(connection, run, when)
-    except (RequestError, KeyError, ValueError) as error:
+    except (RequestError, KeyError, TypeError, ValueError) as error:
         return RunLine(run, when, error.reason if isinstance(error, RequestError) else "damaged")
+
+
+def _made(db: sqlite3.Connection) -> str | None:
+    """When a run was made; None where that was not recorded."""
+    found = db.execute("SELECT value FROM meta WHERE key = 'made'").fetchone()
+    return _told(datetime.fromisoformat(json.loads(found[0])["when"]).astimezone()) if found else None
+
+
+def _told(when: datetime) -> str:
+    return when.strftime("%Y-%m-%d %H:%M")
 
 
 def _read(db: sqlite3.Connection, run: str, when: str) -> RunLine:

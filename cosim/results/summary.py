@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bridge.network import NS_PER_S, Status
 from cosim.config import NO_NETWORK
 from cosim.record.baseline_meta import KEY, BaselineMeta
+from cosim.record.decisions import Decisions
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
@@ -62,8 +63,9 @@ class VariantSummary:
     splits the virtual time: the downlink, computing and uplink of the average transfer, `waiting` for the
     slowest after that, and the BS. They sum to the whole but for exchanges that were cut short.
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
-    `energy`: what was drawn and radiated. `scores`: of the tasks that it was asked. `baseline`: of a dense model, which
-    has no exchanges and so no layers here.
+    `energy`: what was drawn and radiated. `costs_s`, `decisions`: wall-clock time, of the program's parts and of the
+    policy's decisions, on the machine that ran it. `scores`: of the tasks that it was asked. `baseline`: of a dense
+    model, which has no exchanges and so no layers here.
     """
 
     policy: str
@@ -83,6 +85,7 @@ class VariantSummary:
     element: str = Element.OWN
     scores: list[TaskScores] = field(default_factory=list)
     costs_s: dict[str, float] = field(default_factory=dict)
+    decisions: Decisions | None = None
     baseline: BaselineMeta | None = None
 
     @property
@@ -155,8 +158,14 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         element=journal.config["exchange"]["element"],
         scores=scores_of(journal, variant),
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
+        decisions=decisions_of(journal, variant),
         baseline=baseline,
     )
+
+
+def decisions_of(journal: Journal, variant: int) -> Decisions | None:
+    found = journal.rows("SELECT count, mean_s, p50_s, p95_s, max_s FROM decisions WHERE variant = ?", variant)
+    return Decisions(*found[0]) if found else None
 
 
 def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], token_ends_ns: Sequence[int]) -> float:

@@ -19,7 +19,7 @@ from cosim.record.journal import Journal
 from cosim.record.schema import TABLES
 from cosim.results.energy import PARTS, of_transfers
 
-UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s", "j": "J", "w": "W"}
+UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s", "j": "J", "w": "W", "m": "m", "mps": "m/s"}
 """What the end of a column's name says of its unit."""
 
 # Of `routing`: element type, and whether a row of the array has an item for each expert or for each slot.

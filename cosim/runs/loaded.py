@@ -8,6 +8,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import numpy as np
 import pandas as pd
 
 from bridge.network import NS_PER_S, RequestError
+from cosim.record.journal import Journal
 from cosim.record.journal_file import FILE_NAME
 from cosim.reporting import cases
 from cosim.reporting.figures import FIGURES
 from cosim.reporting.figures.drawn import Lacking
 from cosim.reporting.style import paper
 from cosim.results import tables
+from cosim.results.places import Tracks, tracks_of
 from cosim.results.summary import VariantSummary, summarise
 
 SHOWN = ("latency-cdf", "time-split")
@@ -34,7 +37,8 @@ class Runs(dict[str, pd.DataFrame]):
     """The journal's tables by name (docs/runs/journal.md), NULL as NA; of several runs with `run` as first column.
 
     `folders`: where the runs lie. In `routing` blobs are NumPy arrays; in `devices`, `experts` are lists, and `x_m`,
-    `y_m`, `z_m` or `distance_m` say where a device began, if the scenario's parameters do.
+    `y_m`, `z_m` say where a device began, if it has a place (of a run without tracks, as the scenario's parameters say
+    it, by `distance_m` where these have no more).
     """
 
     def __init__(self, folders: Sequence[Path]):
@@ -58,8 +62,9 @@ class Runs(dict[str, pd.DataFrame]):
         `run`, `seed`, `policy`, `network`, `scenario`: of its run and variant. `request`, `position`, `phase`, `layer`:
         of its exchange, as `layer_tokens`, `depart_s`, `end_s`, and `layer_s`, the layer's latency with the BS's
         computing before it. `device`, `name`, `hardware`, `experts` (those it holds in this layer, a list of numbers),
-        `x_m` to `distance_m`: of its device. `tokens`, `downlink_bytes`, `uplink_bytes`, `status`, `downlink_s`,
-        `compute_s`, `uplink_s`, and what was drawn in J: of the transfer. `connected` to `cell`: its link at the end.
+        of its device. `x_m`, `y_m`, `z_m`: where that was when the exchange ended. `tokens`, `downlink_bytes`,
+        `uplink_bytes`, `status`, `downlink_s`, `compute_s`, `uplink_s`, and what was drawn in J: of the transfer.
+        `connected` to `cell`: its link at the end.
         """
         variants, exchanges, transfers, devices, links = (
             self._keyed(name) for name in ("variants", "exchanges", "transfers", "devices", "links")
@@ -90,14 +95,40 @@ class Runs(dict[str, pd.DataFrame]):
             frame[name] = (end - begin) / NS_PER_S
         for name in ("depart", "end"):
             frame[f"{name}_s"] = frame[f"{name}_ns"] / NS_PER_S
+        self._place(frame)
         joules = [name for name in frame if name.endswith("_j")]
         order = [*about, "exchange", "request", "position", "phase", "layer", "layer_tokens", "depart_s", "end_s"]
         order += ["layer_s", "device", "name", "hardware", "experts", *_PLACE, "tokens", "downlink_bytes"]
         order += ["uplink_bytes", "status", "downlink_s", "compute_s", "uplink_s", *joules, *_LINK]
         return frame[_there(frame, order)]
 
+    def positions(self, every_s: float = 1.0) -> pd.DataFrame:
+        """Where everybody was, each so many virtual seconds from when the network was ready to the last exchange's end.
+
+        A row for each time and user of each variant: `run`, `variant`, `user` (devices, then others), `name`,
+        `is_device`, `time_s`, `x_m`, `y_m`, `z_m`. Nobody is left out but who has no place. Raises `RequestError`.
+        """
+        if not every_s > 0:
+            raise RequestError("every_s", f"{every_s!r} is not above 0")
+        ends_ns = self._keyed("exchanges").groupby(["run", "variant"])["end_ns"].max()
+        found = [pd.DataFrame(columns=["run", "variant", "user", "name", "is_device", "time_s", *_PLACE[:3]])]
+        for (run, variant), tracks in self._tracks.items():
+            begin_ns = int(tracks.rows["time_ns"][0])
+            span_ns = int(ends_ns[run, variant]) - begin_ns
+            time_ns = begin_ns + (np.arange(span_ns / NS_PER_S // every_s + 1) * every_s * NS_PER_S).round().astype(
+                "i8"
+            )
+            for user, name in enumerate(tracks.users):
+                about = {"run": run, "variant": variant, "user": user, "name": name}
+                about |= {"is_device": user < len(tracks.devices), "time_s": time_ns / NS_PER_S}
+                found.append(pd.DataFrame(about | dict(zip(_PLACE, tracks.at(user, time_ns).T, strict=False))))
+        return pd.concat(found[len(found) > 1 :], ignore_index=True).dropna(subset="x_m", ignore_index=True)
+
     def summary(self) -> pd.DataFrame:
-        """A row for each variant of each run: medians in ms of virtual time, the experts' fate in %, energy in mJ."""
+        """A row for each variant of each run: medians in ms of virtual time, the experts' fate in %, energy in mJ.
+
+        `decision_ms` alone is wall-clock time, of the machine that ran it: the median of the policy's decisions.
+        """
         rows = [
             {"run": folder.name, "seed": _seed(self, folder), **_line(variant)}
             for folder in self.folders
@@ -110,6 +141,24 @@ class Runs(dict[str, pd.DataFrame]):
         table = self.summary().to_html(index=False, float_format="{:.1f}".format, na_rep="", border=0)
         more = "Tables: " + ", ".join(f"<code>{name}</code>" for name in self) + "; all in one: <code>.frame</code>."
         return f"{table}<p>{more}</p>{''.join(_images(self.folders))}"
+
+    @cached_property
+    def _tracks(self) -> dict[tuple[str, int], Tracks]:
+        """The tracks of each run's variants that have some."""
+        found: dict[tuple[str, int], Tracks] = {}
+        for folder in self.folders:
+            with closing(Journal.open(folder)) as journal:
+                for (variant,) in journal.rows("SELECT variant FROM variants ORDER BY variant"):
+                    if (tracks := tracks_of(journal, variant)) is not None:
+                        found[str(folder), variant] = tracks
+        return found
+
+    def _place(self, frame: pd.DataFrame) -> None:
+        """Put devices where they were when the exchange ended, as far as there are tracks."""
+        for (run, variant, device), rows in frame.groupby(["run", "variant", "device"]).indices.items():
+            if (tracks := self._tracks.get((run, variant))) is not None:
+                places_m = tracks.at(device, frame["end_ns"].iloc[rows].to_numpy("i8"))
+                frame.loc[frame.index[rows], list(_PLACE[:3])] = places_m
 
     def _keyed(self, name: str) -> pd.DataFrame:
         frame = self[name]
@@ -138,8 +187,13 @@ def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     parameters = dict(
         zip(loaded["variants"]["variant"], map(json.loads, loaded["variants"]["parameters"]), strict=True)
     )
+    began = loaded["tracks"].drop_duplicates(["variant", "user"]).set_index(["variant", "user"])[list(_PLACE[:3])]
+    tracked = set(began.index.get_level_values("variant"))
     places = [
-        _place(parameters[each], device) for each, device in zip(devices["variant"], devices["device"], strict=True)
+        (began.loc[key].to_dict() if key in began.index else {})
+        if key[0] in tracked
+        else _given(parameters[key[0]], key[1])
+        for key in zip(devices["variant"], devices["device"], strict=True)
     ]
     for name in _PLACE:
         if any(name in place for place in places):
@@ -147,8 +201,8 @@ def _tables(folder: Path) -> dict[str, pd.DataFrame]:
     return loaded
 
 
-def _place(parameters: dict[str, Any], device: int) -> dict[str, float]:
-    """Where a device began, as far as a scenario's parameters tell."""
+def _given(parameters: dict[str, Any], device: int) -> dict[str, float]:
+    """Where a device of a run without tracks began, as far as a scenario's parameters tell."""
     found: dict[str, float] = {}
     for name, axes in (("positions_m", _PLACE[:3]), ("distances_m", _PLACE[3:])):
         given = parameters.get(name)
@@ -178,6 +232,7 @@ def _line(variant: VariantSummary) -> dict[str, Any]:
         "left_out_%": 100 * variant.slots.left_out / own if own else None,
         "late_%": 100 * variant.slots.late / own if own else None,
         "token_mj": None if joules is None or not tokens else 1e3 * joules / tokens,
+        "decision_ms": None if variant.decisions is None else 1e3 * variant.decisions.p50_s,
     }
 
 

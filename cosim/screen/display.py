@@ -49,6 +49,9 @@ class Display(Protocol):
     def end(self) -> None:
         """The variant, or the run, is over. Ending twice does nothing."""
 
+    def follow(self) -> None:
+        """Another variant follows the one that has ended."""
+
 
 def make_display(console: Console) -> Display:
     """The display that fits where `console` writes."""
@@ -89,6 +92,9 @@ class Silence:
     def end(self) -> None:
         """Nothing needs an end."""
 
+    def follow(self) -> None:
+        """Show nothing."""
+
 
 class PlainDisplay:
     """A line every few seconds."""
@@ -120,6 +126,9 @@ class PlainDisplay:
     def end(self) -> None:
         """Lines need no end."""
 
+    def follow(self) -> None:
+        """Its first line will say so."""
+
 
 class LiveDisplay:
     """A progress bar, where the run is, and the quality of every device's link; redrawn a few times a second.
@@ -146,10 +155,7 @@ class LiveDisplay:
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False)
-        if self._live is None:
-            waiting = Progress(SpinnerColumn(), TimeElapsedColumn(), console=self._console, refresh_per_second=_REDRAWN)
-            waiting.add_task("", total=None)
-            self._show(waiting, transient=True)
+        self._wait()
 
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
         self._info = info
@@ -168,6 +174,16 @@ class LiveDisplay:
         if self._live is not None and not self._live.transient:
             self._live.update(self._progress)
         self._waited()
+
+    def follow(self) -> None:
+        self._wait()
+
+    def _wait(self) -> None:
+        """Show a sign of life until something else is shown."""
+        if self._live is None:
+            waiting = Progress(SpinnerColumn(), TimeElapsedColumn(), console=self._console, refresh_per_second=_REDRAWN)
+            waiting.add_task("", total=None)
+            self._show(waiting, transient=True)
 
     def _show(self, what: Progress, *, transient: bool = False) -> None:
         self._live = Live(what, console=self._console, refresh_per_second=_REDRAWN, transient=transient)

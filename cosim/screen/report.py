@@ -185,7 +185,12 @@ def _cost_rows(variants: Sequence[VariantSummary]) -> list[Row]:
         return part, lambda variant: _share(variant.costs_s.get(part, 0.0), sum(variant.costs_s.values()))
 
     parts = dict.fromkeys(part for variant in variants for part in variant.costs_s)
-    return [row(part) for part in parts]
+    return [*map(row, parts), ("decision (median / 95th percentile)", _decision)]
+
+
+def _decision(variant: VariantSummary) -> str:
+    took = variant.decisions
+    return "-" if took is None else f"{1e3 * took.p50_s:.3g} / {1e3 * took.p95_s:.3g} ms"
 
 
 def _of_own(figure: Callable[[Slots], int]) -> Callable[[VariantSummary], str]:

@@ -14,7 +14,7 @@ from cosim.screen import fitting
 def print_runs(lines: Iterable[RunLine], console: Console) -> None:
     """Print a table of runs."""
     table = Table(show_edge=False, pad_edge=False)
-    for heading in ("run", "last change", "state", "scenario"):
+    for heading in ("run", "made", "state", "scenario"):
         table.add_column(heading, overflow="fold")
     table.add_column("seed", justify="right")
     for heading in ("policies", "networks"):

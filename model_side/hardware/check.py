@@ -63,6 +63,11 @@ def measurement_table() -> Table:
     return table
 
 
+def tables() -> list[Table]:
+    """All three."""
+    return [profile_table(), power_table(), measurement_table()]
+
+
 def remarks() -> list[str]:
     """What explains the rows that are far off, how many tests are near, and what has no row."""
     lines = [
@@ -82,9 +87,8 @@ def remarks() -> list[str]:
 def main() -> None:
     """Print the profiles, the comparison and the remarks."""
     console = Console(width=WIDTH, highlight=False)
-    console.print(profile_table())
-    console.print(power_table())
-    console.print(measurement_table())
+    for table in tables():
+        console.print(table)
     for remark in remarks():
         console.print(f"- {remark}", soft_wrap=True)
 

@@ -55,7 +55,8 @@ class Lte(OneCell, LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.neighbours or neighbour_sites.around(self.path_loss)
 
     def build(self, ns: Any) -> Topology:
-        return self.connect(ns, [(0.0, 0.0)], self.places(), self.other_places())
+        sites = neighbour_sites.standing(self.around(), self.path_loss, self.height_m)
+        return self.connect(ns, sites, self.places(), self.other_places())
 
     def set_antennas(self, ns: Any, lte: Any) -> None:
         if self.around().sites:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from bridge.network import RequestError
+from bridge.network import RequestError, Site
 
 from ..scenario import Topology, fill
 from ..world.movement import ConstantVelocity, Point
@@ -77,7 +77,8 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
             fill(self, movement=ConstantVelocity(velocities_mps=tuple(map(self._towards_next_site, places_m))))
 
     def build(self, ns: Any) -> Topology:
-        return self.connect(ns, self.sites(), self.positions_m or (), self._spread(self.other_users, math.pi))
+        sites = [Site(x, y, self.height_m) for x, y in self.sites()]
+        return self.connect(ns, sites, self.positions_m or (), self._spread(self.other_users, math.pi))
 
     def hand_over(self, ns: Any, lte: Any) -> None:
         lte.SetHandoverAlgorithmType("ns3::A3RsrpHandoverAlgorithm")

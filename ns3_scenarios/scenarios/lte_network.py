@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from bridge.network import RequestError
+from bridge.network import RequestError, Site
 
 from ..scenario import Device, Scenario, Topology
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
@@ -123,17 +123,18 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
     def connect(
         self,
         ns: Any,
-        sites_m: Sequence[tuple[float, float]],
+        sites: Sequence[Site],
         places_m: Sequence[Point],
         others_m: Sequence[Point],
     ) -> Topology:
-        """For `build`: a cell at each site, x and y in m, devices where they are or begin, and other users."""
+        """For `build`: a cell at each site but the neighbours, devices where they are or begin, and other users."""
         profile = PROFILES[self.profile]
         self._configure(ns, profile, len(places_m) + len(others_m))
-        cells = ns.NodeContainer(len(sites_m))
+        own = [site for site in sites if not site.is_neighbour]
+        cells = ns.NodeContainer(len(own))
         nodes = ns.NodeContainer(len(places_m))
         others = ns.NodeContainer(len(others_m))
-        stand(ns, cells, [(x, y, self.height_m) for x, y in sites_m])
+        stand(ns, cells, [(site.x_m, site.y_m, site.z_m) for site in own])
         if self.movement is None:
             stand_in_fading(ns, nodes, places_m, self.fading_speed_mps)
         else:
@@ -192,6 +193,7 @@ class LteNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True
             partial(_apply_shares, radio),
             bandwidth_hz=(band_hz, band_hz),
             keep=(lte, epc, channel, around),
+            sites=sites,
         )
 
     def hand_over(self, ns: Any, lte: Any) -> None:

@@ -75,7 +75,8 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for device in local.devices:  # the edge server's address is on LTE's side of it
             routing.GetStaticRouting(device.node.GetObject[ns.Ipv4]()).SetDefaultRoute(local.edge_address, 1)
         devices = [*cellular.devices, *local.devices]
-        return Topology(cellular.edge_server, cellular.edge_address, devices, radio, keep=(cellular, local))
+        keep, sites = (cellular, local), [*cellular.sites, *local.sites]
+        return Topology(cellular.edge_server, cellular.edge_address, devices, radio, keep=keep, sites=sites)
 
     def _part(self, kind: type[Part]) -> Part:
         """The scenario of one kind alone, with the parameters that have its name in front."""

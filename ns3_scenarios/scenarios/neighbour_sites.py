@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from bridge.network import RequestError
+from bridge.network import RequestError, Site
 
 from ..world.movement import Point, stand
 
 INTER_SITE_DISTANCE_M = {"umi": 200.0, "uma": 500.0, "rma": 1732.0}  # TR 38.901 tables 7.2-1 and 7.2-3
+AZIMUTHS_DEG = (30.0, 150.0, 270.0)
 Share = Annotated[float, Meta(ge=0, le=1)]
 Period = Annotated[float, Meta(ge=0.001, le=1e6)]
 Dbm = Annotated[float, Meta(ge=-30, le=60)]
@@ -74,6 +75,15 @@ def grid(sites: int, distance_m: float, height_m: float) -> list[Point]:
                 found.append(turned)
     found.sort(key=lambda at: (round(math.hypot(*at), 6), math.atan2(at[1], at[0]) % (2 * math.pi)))
     return [(x, y, height_m) for x, y in found[:sites]]
+
+
+def standing(neighbours: Neighbours, path_loss: str, height_m: float) -> list[Site]:
+    """The one site of a cell, and its neighbours."""
+    if not neighbours.sites:
+        return [Site(0.0, 0.0, height_m)]
+    around_m = grid(neighbours.sites, distance_m(neighbours, path_loss), height_m)
+    own = Site(0.0, 0.0, height_m, AZIMUTHS_DEG)
+    return [own, *(Site(*place, AZIMUTHS_DEG, is_neighbour=True) for place in around_m)]
 
 
 def around(path_loss: str) -> Neighbours:

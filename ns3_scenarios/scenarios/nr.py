@@ -222,6 +222,7 @@ class Nr(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             apply_shares,
             bandwidth_hz=(band_hz, band_hz),
             keep=(cell, kept),
+            sites=neighbour_sites.standing(self.around(), self.path_loss, self._height_m()),
         )
 
     def times(self) -> nr_timing.Timing:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from ..scenario import Device, Positive, Scenario, Topology
+from ..scenario import Device, Positive, Scenario, Site, Topology
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand
 from .one_cell import OneCell
@@ -127,7 +127,15 @@ class Wifi(OneCell, Scenario, frozen=True, kw_only=True, forbid_unknown_fields=T
         made = [Device(f"sta{i}", users.Get(i), interfaces.GetAddress(1 + i), air_w) for i in range(users.GetN())]
         devices, beside = made[: nodes.GetN()], made[nodes.GetN() :]
         width_hz = self.channel_width_mhz * 1e6
-        return Topology(server, interfaces.GetAddress(0), devices, radio, beside, bandwidth_hz=(width_hz, width_hz))
+        return Topology(
+            server,
+            interfaces.GetAddress(0),
+            devices,
+            radio,
+            beside,
+            bandwidth_hz=(width_hz, width_hz),
+            sites=[Site(0.0, 0.0, HEIGHT_M)],
+        )
 
     def _helper(self, ns: Any) -> Any:
         wifi = ns.WifiHelper()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small run in this process: recorded routing over a network with a closed form, which keeps a channel record."""
+"""A small run in this process: recorded routing over a network with a closed form, which keeps records of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bridge.network import CHANNEL_ROW, Outcome
+from bridge.network import CHANNEL_ROW, NS_PER_S, TRACK_ROW, Outcome, Site
 from cosim import config
 from cosim.config import Config
 from cosim.experiment import run
@@ -25,23 +25,42 @@ REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
 
 
 class ChannelNetwork(FixedNetwork):
-    """A `FixedNetwork` that says what its links can carry, and by how wide a band."""
+    """A `FixedNetwork` that says what its links can carry, by how wide a band, and where users are.
+
+    User u begins at x = 10 (u + 1), y = 0 and goes along y with u m/s; the last one is no device. In its second exchange
+    the network says so again of device 1, from where that is at the end.
+    """
 
     busy_ns = 0
 
     def __init__(self) -> None:
         super().__init__(devices=DEVICES)
-        self.info = replace(self.info, bandwidth_hz=(1e7, 2e7))
+        sites = (Site(0.0, 0.0, 10.0, (30.0, 150.0, 270.0)), Site(200.0, 0.0, 10.0, is_neighbour=True))
+        self.info = replace(self.info, bandwidth_hz=(1e7, 2e7), others=("walker",), sites=sites)
 
     def exchange(self, *asked: Any) -> Outcome:
-        """As `FixedNetwork.exchange`, with the first outcome's rows of the channel record."""
+        """As `FixedNetwork.exchange`, with the first outcome's rows of the channel record, and tracks."""
+        number = self.exchanges
         rows = [
             CHANNEL_ROW.pack(0, device, direction, 0, 2 * device + direction, self.rate_bps(device), 20.0)
             for device in range(DEVICES)
             for direction in (0, 1)
         ]
         channel = b"" if self.exchanges else b"".join(rows)
-        return replace(super().exchange(*asked), channel=channel)
+        outcome = super().exchange(*asked)
+        tracks = [track(user, 0) for user in range(DEVICES + 1)] if number == 0 else []
+        tracks += [track(1, outcome.now_ns)] if number == 1 else []
+        return replace(outcome, channel=channel, tracks=b"".join(tracks))
+
+
+def track(user: int, time_ns: int) -> bytes:
+    """The row of a user's track at a time."""
+    return TRACK_ROW.pack(time_ns, user, *place_m(user, time_ns / NS_PER_S), 0.0, float(user), 0.0)
+
+
+def place_m(user: int, time_s: float) -> tuple[float, float, float]:
+    """Where a user is."""
+    return 10.0 * (user + 1), user * time_s, 1.5
 
 
 class Side:

@@ -8,6 +8,7 @@ from cosim.reporting.figures import (
     accuracy,
     bottleneck,
     cell,
+    decisions,
     energy,
     exchange,
     experts,
@@ -52,6 +53,7 @@ FIGURES: dict[str, Plot] = {
         sweep,
         energy,
         prediction,
+        decisions,
     )
 }
 """By their names, in the order of the page."""

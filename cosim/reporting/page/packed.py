@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.reporting.cases import Case, Data
+from cosim.reporting.cell_map import CellMap
+from cosim.reporting.figures.cell import view
 from cosim.reporting.figures.drawn import names
 from cosim.reporting.figures.exchange import parts_ms, typical
 from cosim.reporting.figures.links import chosen_shares, marks
@@ -29,6 +31,7 @@ QUANTITIES = {
     "uplink_bler": "BLER, up",
 }
 _BINS = 60
+_MAP_PLACES = 60_000
 
 
 def packed(data: Data, *, live: bool = False) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def packed(data: Data, *, live: bool = False) -> dict[str, Any]:
                 "links": _links(case, link_step),
                 "marks": [[time_s, case.devices[device], kind] for time_s, device, kind in marks(case)[:500]],
                 "shares": _shares(case),
+                "map": None if case.cell is None else _map(case.cell, _MAP_PLACES // len(cases)),
             }
             for case, title in zip(cases, titles, strict=True)
         ],
@@ -123,6 +127,25 @@ def _links(case: Case, step: int) -> dict[str, Any]:
 def _shares(case: Case) -> dict[str, Any]:
     edges, shares = chosen_shares(case, _BINS)
     return {"edges": array(edges, "<f4"), "shares": array(shares.ravel(), "<f4")}
+
+
+def _map(cell: CellMap, most: int) -> dict[str, Any]:
+    """Places of all users at each so-many-th of the times, one place of who stays, and the devices' SINR."""
+    step = _step(len(cell.time_s) * len(cell.moves), most)
+    times = slice(None, None, step)
+    low, high = view(cell)
+    return {
+        "users": [*cell.devices, *cell.others],
+        "time_s": array(cell.time_s[times], "<f4"),
+        "places": [
+            [array(track[times if moves else slice(1), axis], "<f4") for axis in range(2)]
+            for track, moves in zip(cell.place_m, cell.moves, strict=True)
+        ],
+        "sinr_db": [array(each[times], "<f4") for each in cell.sinr_db],
+        "sites": [[site.x_m, site.y_m, list(site.azimuths_deg), site.is_neighbour] for site in cell.sites],
+        "low": low.tolist(),
+        "high": high.tolist(),
+    }
 
 
 def array(values: NDArray[Any], dtype: str) -> dict[str, str]:

@@ -23,6 +23,7 @@
 
   let data = parse(element("data").textContent), cases = data.cases;
   let model, following = true;
+  const map = cellMap({ element, fill, model: (name) => model(name), cases: () => cases, live: () => data.live, most: DRAWN });
 
   function fill(name, columns) { model(name).data = columns; }
 
@@ -196,7 +197,7 @@
   function paint() {
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue("--ink").trim(), faint = style.getPropertyValue("--rule").trim();
-    for (const name of ["layers", "spread", "step", "links", "shares"]) {
+    for (const name of ["layers", "spread", "step", "links", "shares", "map"]) {
       const plot = model(`${name}-plot`);
       for (const axis of [...plot.left, ...plot.below]) {
         axis.axis_label_text_color = axis.major_label_text_color = ink;
@@ -206,6 +207,7 @@
       }
       for (const grid of plot.center) grid.grid_line_color = faint;
     }
+    model("map-bar").major_label_text_color = model("map-bar").title_text_color = ink;
   }
 
   function theme(choice) {
@@ -229,6 +231,8 @@
     options("layers-device", [...devices, ["no device", "none"]], "ended by any device");
     options("step-case", titles);
     options("links-case", titles);
+    options("map-case", titles);
+    options("map-device", devices, "everybody");
     const told = Object.entries(data.quantities).filter(([name]) => cases.some((each) => each.links[name]));
     options("links-quantity", told.map(([name, text]) => [text, name]));
     options("links-device", devices, "all devices");
@@ -240,10 +244,11 @@
     offer();
     filterLayers();
     if (following) {
-      if (data.live) element("step-case").value = element("links-case").value = String(cases.length - 1);
+      if (data.live) for (const name of ["step", "links", "map"]) element(`${name}-case`).value = String(cases.length - 1);
       showExchange(cases[+element("step-case").value].stepped.first);
     }
     showLinks();
+    map.show(following);
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -260,6 +265,7 @@
     element("step-back").addEventListener("click", () => step(-1));
     element("step-on").addEventListener("click", () => step(1));
     for (const name of ["case", "quantity", "device"]) element(`links-${name}`).addEventListener("change", showLinks);
+    map.listen(() => { following = false; });
     paint();
     if (cases.length) show();
     if (data.live) follow();
@@ -302,7 +308,7 @@
   element("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   (function wait() {
     const doc = window.Bokeh && Bokeh.documents[0];
-    if (doc && doc.get_model_by_name("shares-plot") && document.querySelector("#shares *")) begin(doc);
+    if (doc && doc.get_model_by_name("map-plot") && document.querySelector("#map *")) begin(doc);
     else setTimeout(wait, 20);
   })();
 })();

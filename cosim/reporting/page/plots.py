@@ -2,7 +2,8 @@
 """The page's own plots, for hover, zoom and filter: Bokeh figures that are empty until the page's script fills them."""
 
 from bokeh.embed import components
-from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper
+from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
 _TOOLS = "xpan,xwheel_zoom,box_zoom,reset"
@@ -12,6 +13,7 @@ def plots() -> tuple[str, dict[str, str]]:
     """The script that makes them, and for each name the element in which it appears."""
     made = {"layers": _layers(), "spread": _spread(), "step": _step()}
     made["links"], made["shares"] = _links()
+    made["map"] = _map()
     for plot in made.values():
         plot.toolbar.logo = None
         plot.background_fill_alpha = plot.border_fill_alpha = 0
@@ -81,3 +83,30 @@ def _links() -> tuple[figure, figure]:
     parts = lower.quad("left", "right", "top", "bottom", color="colour", line_color=None, source=shares)
     lower.add_tools(HoverTool(renderers=[parts], tooltips=[("", "@device"), ("share", "@share{0.0}%")]))
     return upper, lower
+
+
+def _map() -> figure:
+    plot = _new("map-plot", "x in m", "y in m", 420, match_aspect=True)
+    colours = LinearColorMapper(name="map-colours", palette=Cividis256, low=0, high=1, nan_color="#9A9A9A")
+    ways = _source("map-tracks", "xs", "ys", "dash")
+    plot.multi_line("xs", "ys", color="#9A9A9A", line_width=1, line_dash="dash", source=ways)
+    sectors = _source("map-sectors", "x0", "y0", "x1", "y1")
+    plot.segment("x0", "y0", "x1", "y1", color="#D55E00", line_width=1.5, source=sectors)
+    sites = _source("map-sites", "x", "y", "name", "fill")
+    towers = plot.scatter("x", "y", marker="triangle", size=12, color="#D55E00", fill_alpha="fill", source=sites)
+    had = _source("map-had", "x", "y", "device", "sinr", "time")
+    points = plot.scatter("x", "y", size=6, line_color=None, source=had, color={"field": "sinr", "transform": colours})
+    now = _source("map-now", "x", "y", "user", "sinr", "marker", "size")
+    users = plot.scatter("x", "y", marker="marker", size="size", line_color="#7F7F7F", line_width=1.5, source=now,
+                         fill_color={"field": "sinr", "transform": colours})  # fmt: skip
+    plot.text("x", "y", "user", x_offset=8, y_offset=-4, text_font_size="11px", text_color="#7F7F7F", source=now)
+    place = ("at", "(@x{0.0}, @y{0.0}) m")
+    plot.add_tools(
+        HoverTool(renderers=[points], tooltips=[("", "@device, @time{0.000} s"), place, ("SINR", "@sinr{0.0} dB")]),
+        HoverTool(renderers=[users], tooltips=[("", "@user, now"), place, ("SINR", "@sinr{0.0} dB")]),
+        HoverTool(renderers=[towers], tooltips=[("", "@name"), place]),
+    )
+    plot.add_layout(
+        ColorBar(name="map-bar", color_mapper=colours, title="dB", width=10, background_fill_alpha=0), "right"
+    )
+    return plot

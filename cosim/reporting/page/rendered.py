@@ -44,7 +44,7 @@ def rendered(data: Data, written: Sequence[Written], live: dict[str, Any] | None
         kinds=KINDS,
         version=version("wdmoe-cosim"),
         style=Markup(there.joinpath("page.css").read_text(encoding="utf-8")),
-        script=Markup(there.joinpath("page.js").read_text(encoding="utf-8")),
+        script=Markup("".join(there.joinpath(name).read_text(encoding="utf-8") for name in ("map.js", "page.js"))),
         data=Markup(_json(packed(data, live=bool(live)) | {"live": live})),
         bokeh=Markup("\n".join(Resources(mode="inline", components=["bokeh"], log_level="error").js_raw)),
         bokeh_figures=Markup(script),

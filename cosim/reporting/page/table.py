@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosim.reporting.cases import Case, Data
+from cosim.reporting.figures import decisions
 from cosim.reporting.figures.drawn import pooled
 from model_side.routing import Floats
 
@@ -86,6 +87,16 @@ def _perplexity(cases: list[Case]) -> str | None:
     return f"{np.mean(known):.2f}" if known else None
 
 
+def _off(cases: list[Case]) -> str | None:
+    off = np.abs(pooled([case.prediction_errors for case in cases]))
+    return f"{np.median(off):.0%} / {np.quantile(off, 0.95):.0%}" if len(off) else None
+
+
+def _decision(cases: list[Case]) -> str | None:
+    known = [case.decisions for case in cases if case.decisions]
+    return decisions.told(known) if known else None
+
+
 _ROWS: dict[str, Callable[[list[Case]], str | None]] = {
     "runs": lambda cases: str(len(cases)),
     "exchanges": lambda cases: f"{sum(len(case.exchanges['exchange']) for case in cases):,}",
@@ -99,4 +110,6 @@ _ROWS: dict[str, Callable[[list[Case]], str | None]] = {
     "energy for each token": _energy,
     "on the air for 1000 tokens": _air,
     "transfers not done": _lost,
+    "off the BS's prediction": _off,
+    "decision, wall clock": _decision,
 }

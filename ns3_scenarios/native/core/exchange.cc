@@ -164,8 +164,15 @@ ExchangeEngine::IsAttached() const
 }
 
 void
-ExchangeEngine::RecordChannel()
+ExchangeEngine::FollowTrack(Ptr<Node> user)
 {
+    m_tracks.Follow(user);
+}
+
+void
+ExchangeEngine::BeginRecords()
+{
+    m_tracks.Begin();
     auto devices = static_cast<uint32_t>(m_ends.size());
     m_sampler->Begin(m_radio, devices, [this](uint32_t device) { return GetAccess(device); });
 }
@@ -203,6 +210,18 @@ Ptr<ChannelSampler>
 ExchangeEngine::GetChannelSampler() const
 {
     return m_sampler;
+}
+
+uint32_t
+ExchangeEngine::GetTrackBytes() const
+{
+    return m_tracks.GetCount() * sizeof(TrackRecord::Row);
+}
+
+void
+ExchangeEngine::TakeTracks(uint8_t* rows)
+{
+    m_tracks.Take(rows);
 }
 
 uint32_t
@@ -516,6 +535,7 @@ ExchangeEngine::DoDispose()
 {
     m_radio = nullptr;
     m_sampler->Dispose();
+    m_tracks.Clear();
     m_obstruction = nullptr;
     m_server = nullptr;
     m_ends.clear();

@@ -7,6 +7,7 @@
 #include "drop-log.h"
 #include "obstruction.h"
 #include "radio.h"
+#include "track-record.h"
 #include "transfer-application.h"
 
 #include "ns3/event-id.h"
@@ -72,8 +73,11 @@ class ExchangeEngine : public Object
     /// True if the radio of every device is connected, also of those that are absent.
     bool IsAttached() const;
 
-    /// Begin the channel record: once, after `Attach`.
-    void RecordChannel();
+    /// Follow where one more user is, whose index is the count of those before; before anybody has moved.
+    void FollowTrack(Ptr<Node> user);
+
+    /// Begin the records of channel and tracks: once, after `Attach`.
+    void BeginRecords();
 
     /**
      * Run one exchange and return when it has ended.
@@ -99,6 +103,12 @@ class ExchangeEngine : public Object
 
     /// What looks at all links, and has the channel record.
     Ptr<ChannelSampler> GetChannelSampler() const;
+
+    /// The bytes of the track record since the latest `TakeTracks`, 64 a row.
+    uint32_t GetTrackBytes() const;
+
+    /// Copy them, and forget them.
+    void TakeTracks(uint8_t* rows);
 
     /// How many rows `TakeDrops` has.
     uint32_t GetDropCount() const;
@@ -168,6 +178,7 @@ class ExchangeEngine : public Object
 
     Ptr<Radio> m_radio;
     Ptr<ChannelSampler> m_sampler{CreateObject<ChannelSampler>()};
+    TrackRecord m_tracks;
     DropLog m_drops;
     Ptr<Obstruction> m_obstruction;
     Ptr<Node> m_server;

@@ -136,6 +136,13 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     **value(CHANNEL.format(16, "0000c07f", 21), "channel, variant 1, exchange 1: a capacity that is none"),
     **value(CHANNEL.format(0, "ffffffffffffff00", 9), "channel, variant 1, exchange 1: rows that are not in order"),
     **value("UPDATE channel SET rows = x'" + "ff" * 7 + "00" * 17 + "' WHERE exchange = 1", "channel, variant 1"),
+    **value("UPDATE variants SET others = '[1]'", "variant 1: others is not"),
+    **value("UPDATE variants SET sites = '[{}]'", "variant 1: sites is not"),
+    **value("UPDATE tracks SET user = 4 WHERE user = 3", "tracks, .*user 4: the variant has no such user"),
+    **value("UPDATE tracks SET time_ns = 1 << 60 WHERE user = 3", "tracks, .*user 3: time_ns is outside the exchange"),
+    **value("UPDATE tracks SET time_ns = -1 WHERE user = 3", "tracks, .*user 3: time_ns is outside the exchange"),
+    **value("UPDATE decisions SET count = 0", "decisions, variant 1: count is below 1"),
+    **value("UPDATE decisions SET p50_s = -1.0", "decisions, variant 1: a time is below 0"),
     **{
         name: damage
         for column in columns()["routing"]
