@@ -170,7 +170,7 @@ def _changes(recorded: dict[str, Any], now: dict[str, Any]) -> str:
             pairs = [(name, old, new) for old, new in zip(was, is_, strict=True) if old != new][:1]
         elif isinstance(was, bytes):  # rows of a record
             told = zip_longest(*(_rows(_ROWS[name], record) for record in (was, is_)))
-            pairs = [(name, *rows) for rows in told if rows[0] != rows[1]][:1]
+            pairs = [(name, old, new) for old, new in told if old != new][:1]
         else:
             pairs = [(name, was, is_)]
         changes += [f"{field} was {old!r}, is {new!r}" for field, old, new in pairs if old != new]

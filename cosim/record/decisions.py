@@ -2,12 +2,13 @@
 """How long a policy's decisions took on the machine that ran it: wall-clock time, in which no two runs are equal."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 
-class Decisions(NamedTuple):
+@dataclass(frozen=True)
+class Decisions:
     """Of `count` decisions the mean, the median, the 95th percentile and the longest, in wall-clock seconds."""
 
     count: int

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ class Journal:
         """Record the wall-clock seconds that the parts of the program, and decisions, took; the variant is finished."""
         with self._transaction():
             self._insert("costs", [[variant, part, wall_s] for part, wall_s in costs.items()])
-            self._insert("decisions", [[variant, *decisions]] if decisions else [])
+            self._insert("decisions", [[variant, *astuple(decisions)]] if decisions else [])
 
     def add_event(self, variant: int | None, kind: str, message: str) -> None:
         """Record a mishap."""

@@ -190,7 +190,7 @@ def _cost_rows(variants: Sequence[VariantSummary]) -> list[Row]:
 
 def _decision(variant: VariantSummary) -> str:
     took = variant.decisions
-    return "-" if took is None else f"{1e3 * took.p50_s:.3g} / {1e3 * took.p95_s:.3g} ms"
+    return "-" if took is None else f"{1e6 * took.p50_s:,.0f} / {1e6 * took.p95_s:,.0f} µs"
 
 
 def _of_own(figure: Callable[[Slots], int]) -> Callable[[VariantSummary], str]:

@@ -32,7 +32,7 @@ def draw(data: Data) -> Drawn:
     _tracks(panel, cell)
     places, mean_db, _ = by_place(cell, float((high - low).max()) / _SQUARES)
     if len(mean_db):
-        shown = panel.scatter(*places.T, c=mean_db, s=13, edgecolors="none", zorder=3)
+        shown = panel.scatter(places[:, 0], places[:, 1], c=mean_db, s=13, edgecolors="none", zorder=3)
         figure.colorbar(shown, ax=panel, label="SINR, down, in dB")
     panel.set(xlabel="x in m", ylabel="y in m", xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     for name, (x, y, _) in zip(_names(cell.devices), _begins(cell), strict=True):
@@ -41,12 +41,12 @@ def draw(data: Data) -> Drawn:
 
 
 def view(cell: CellMap) -> tuple[Floats, Floats]:
-    """The corners of the map, x and y: of all users and the network's own base stations, with a margin."""
+    """The corners of the map, x and y, a square: all users and the network's own base stations, with a margin."""
     own = [(site.x_m, site.y_m) for site in cell.sites if not site.is_neighbour]
     there = np.concatenate([cell.place_m[..., :2].reshape(-1, 2), np.array(own).reshape(-1, 2)])
     low, high = np.nanmin(there, axis=0), np.nanmax(there, axis=0)
-    margin = _MARGIN * max(float((high - low).max()), 1.0)
-    return low - margin, high + margin
+    half = max((0.5 + _MARGIN) * float((high - low).max()), 1.0)
+    return (low + high) / 2 - half, (low + high) / 2 + half
 
 
 def _begins(cell: CellMap) -> Floats:
@@ -84,7 +84,8 @@ def _said(case: Case, cell: CellMap, measured: bool) -> str:
     if own:
         sectors = ", lines where its sectors look" if any(site.azimuths_deg for site in cell.sites) else ""
         parts.append(f"{own} base station{'s' * (own > 1)} (triangles{sectors})")
-    if any(site.is_neighbour for site in cell.sites):
+    low, high = view(cell)
+    if any(site.is_neighbour and (low < (at := (site.x_m, site.y_m))).all() and (at < high).all() for site in cell.sites):
         parts.append("hollow triangles for neighbours, which only interfere")
     told = f"{listed(parts)}, in {case.label}."
     if not measured:

@@ -3,9 +3,10 @@
 "use strict";
 function cellMap({ element, fill, model, cases, live, most }) {
   let playing;
+  const shown = () => cases()[+element("map-case").value]?.map;
 
   function show(following) {
-    const each = cases()[+element("map-case").value], from = each.map, only = element("map-device").value;
+    const from = shown(), only = element("map-device").value;
     const tracks = { xs: [], ys: [], dash: [] }, had = { x: [], y: [], device: [], sinr: [], time: [] };
     const sites = { x: [], y: [], name: [], fill: [] }, sectors = { x0: [], y0: [], x1: [], y1: [] };
     element("map-play").disabled = element("map-at").disabled = !from;
@@ -43,9 +44,7 @@ function cellMap({ element, fill, model, cases, live, most }) {
       const all = from.sinr_db.flatMap((sinr) => [...sinr]).filter((value) => !isNaN(value));
       model("map-colours").low = all.reduce((least, value) => Math.min(least, value), Infinity);
       model("map-colours").high = all.reduce((most, value) => Math.max(most, value), -Infinity);
-      const plot = model("map-plot");
-      [plot.x_range.start, plot.x_range.end] = [from.low[0], from.high[0]];
-      [plot.y_range.start, plot.y_range.end] = [from.low[1], from.high[1]];
+      fit(from);
       element("map-at").max = from.time_s.length - 1;
       if (following) element("map-at").value = live() ? from.time_s.length - 1 : 0;
     }
@@ -54,6 +53,19 @@ function cellMap({ element, fill, model, cases, live, most }) {
     fill("map-sites", sites);
     fill("map-sectors", sectors);
     moment();
+  }
+
+  // One metre is as long along both axes.
+  function fit({ low, high }) {
+    const plot = model("map-plot");
+    const wide = plot.inner_width || element("map").clientWidth - 190, tall = plot.inner_height || plot.height - 60;
+    const metres = Math.max((high[0] - low[0]) / wide, (high[1] - low[1]) / tall);
+    [[plot.x_range, wide], [plot.y_range, tall]].forEach(([range, pixels], axis) => {
+      const middle = (low[axis] + high[axis]) / 2;
+      [range.start, range.end] = [middle - (metres * pixels) / 2, middle + (metres * pixels) / 2];
+      range.reset_start = range.start;
+      range.reset_end = range.end;
+    });
   }
 
   function moment() {
@@ -80,7 +92,7 @@ function cellMap({ element, fill, model, cases, live, most }) {
     fill("map-now", now);
     const told = said.length > 16 ? `${said.length} devices` : said.join(", ");
     element("map-said").textContent = `At ${from.time_s[at].toFixed(3)} s of virtual time in ${each.title}: ${told}. ` +
-      "Small points: what SINR a device had on its way; triangles: base stations; crosses: other users.";
+      "Small points: what SINR a device had on its way; triangles: base stations, hollow ones neighbours; crosses: other users.";
   }
 
   function play() {
@@ -104,6 +116,7 @@ function cellMap({ element, fill, model, cases, live, most }) {
   function listen(heard) {
     for (const name of ["case", "device"]) element(`map-${name}`).addEventListener("change", () => { pause(); show(); });
     element("map-at").addEventListener("input", () => { heard(); pause(); moment(); });
+    addEventListener("resize", () => setTimeout(() => shown() && fit(shown()), 300));
     element("map-play").addEventListener("click", () => { heard(); play(); });
   }
 

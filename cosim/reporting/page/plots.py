@@ -86,7 +86,7 @@ def _links() -> tuple[figure, figure]:
 
 
 def _map() -> figure:
-    plot = _new("map-plot", "x in m", "y in m", 420, match_aspect=True)
+    plot = _new("map-plot", "x in m", "y in m", 460, x_range=(0, 1), y_range=(0, 1))
     colours = LinearColorMapper(name="map-colours", palette=Cividis256, low=0, high=1, nan_color="#9A9A9A")
     ways = _source("map-tracks", "xs", "ys", "dash")
     plot.multi_line("xs", "ys", color="#9A9A9A", line_width=1, line_dash="dash", source=ways)
