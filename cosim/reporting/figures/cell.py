@@ -85,7 +85,9 @@ def _said(case: Case, cell: CellMap, measured: bool) -> str:
         sectors = ", lines where its sectors look" if any(site.azimuths_deg for site in cell.sites) else ""
         parts.append(f"{own} base station{'s' * (own > 1)} (triangles{sectors})")
     low, high = view(cell)
-    if any(site.is_neighbour and (low < (at := (site.x_m, site.y_m))).all() and (at < high).all() for site in cell.sites):
+    if any(
+        site.is_neighbour and (low < (at := (site.x_m, site.y_m))).all() and (at < high).all() for site in cell.sites
+    ):
         parts.append("hollow triangles for neighbours, which only interfere")
     told = f"{listed(parts)}, in {case.label}."
     if not measured:

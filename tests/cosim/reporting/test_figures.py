@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME
 from cosim.reporting.cases import load
-from cosim.reporting.figures import FIGURES, accuracy, experts, latency_cdf, time_split
+from cosim.reporting.figures import FIGURES, accuracy, cell, experts, latency_cdf, time_split
 from cosim.reporting.figures.drawn import Lacking
 from cosim.reporting.intervals import mean_interval
 from cosim.reporting.making import make
@@ -28,7 +28,7 @@ from tests.support.small_run import small_run
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_as_wide_as_a_column_or_the_text_and_says_its_numbers(name, run, other):
     with paper():
-        if name in ("formula", "pareto", "energy", "cell", "accuracy"):  # recorded routing over links of closed form
+        if name in ("formula", "pareto", "energy", "accuracy"):  # recorded routing over links of closed form
             with pytest.raises(Lacking):
                 FIGURES[name].draw(load([run, other]))
             return
@@ -66,6 +66,44 @@ def test_bars_of_time_are_as_long_as_the_virtual_time_of_a_token(run):
     ends = np.array([patch.get_x() + patch.get_width() for patch in panel.patches]).reshape(-1, len(data.cases))
     each_ms = [1e3 * sum(case.time_s.values()) / len(case.tokens["latency_s"]) for case in data.cases]
     assert ends[-1] == pytest.approx(each_ms)
+
+
+def test_the_map_has_tracks_sites_and_others_where_they_were(run):
+    data = load([run])
+    with paper():
+        drawn = cell.draw(data)
+    (panel, _) = drawn.figure.axes
+    end_s = data.cases[0].exchanges["end_s"][-1]
+    for user in (1, 2, 3):
+        lines = [line for line in panel.get_lines() if list(line.get_xdata()[:1]) == [10.0 * (user + 1)]]
+        assert max(line.get_ydata()[-1] for line in lines) == pytest.approx(user * end_s)
+    way_m = np.mean([1, 2]) * end_s
+    assert (
+        f"3 devices (circles where they began) over {end_s:.3g} s of virtual time, 2 of which went {way_m:.3g} m"
+        in (drawn.text)
+    )
+    assert "1 other user (crosses) and 1 base station (triangles, lines where its sectors look)" in drawn.text
+    assert "device-0 20 dB, device-1 20 dB, device-2 20 dB" in drawn.text
+
+
+def test_the_map_of_a_run_without_tracks_is_by_distance_or_says_what_is_missing(run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / FILE_NAME).write_bytes((run / FILE_NAME).read_bytes())
+    with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
+        db.execute("DELETE FROM tracks")
+        db.execute("UPDATE links SET downlink_sinr_db = 7.0 + device")
+    with paper(), pytest.raises(Lacking, match="nobody has a place"):
+        cell.draw(load([tmp_path / "run"]))
+    with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
+        db.execute("UPDATE variants SET parameters = '{\"distances_m\": [10, 20, 30]}'")
+    with paper():
+        assert "device-0 7 dB, device-1 8 dB" in cell.draw(load([tmp_path / "run"])).text
+    with closing(sqlite3.connect(tmp_path / "run" / FILE_NAME)) as db, db:
+        db.execute("UPDATE variants SET parameters = '{\"positions_m\": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}'")
+    with paper():
+        drawn = cell.draw(load([tmp_path / "run"]))
+    assert "3 devices (circles where they began)" in drawn.text
+    assert " of which went" not in drawn.text
 
 
 def test_the_gate_s_shares_of_a_layer_are_one(run):

@@ -108,6 +108,8 @@ def test_the_page_grows_with_the_run_survives_a_reload_and_ends_with_it(growing,
         last = tab.value("document.getElementById('step-said').textContent")
         number, count = re.match(r"Exchange (\d+) of (\d+)", last).groups()
         assert number == count
+        assert tab.value("document.getElementById('map-case').value") == "1"
+        assert tab.value("document.getElementById('map-at').value === document.getElementById('map-at').max")
         tab.open(address, 390)
         assert tab.value("document.documentElement.scrollWidth") <= 390
         assert tab.value("document.getElementById('links-case').options.length") == 2

@@ -90,6 +90,20 @@ def test_a_browser_shows_it_without_error_or_request(page, run, other):
         case = cases[0]
         bars = tab.value("Bokeh.documents[0].get_model_by_name('step').data.device.length")
         assert bars == 3 * int((case.transfers["at"] == first).sum())
+        tab.value(
+            "(at => { at.value = at.max; at.dispatchEvent(new Event('input')); })(document.getElementById('map-at'))"
+        )
+        now = "Bokeh.documents[0].get_model_by_name('map-now').data"
+        end_s = case.exchanges["end_s"][-1]
+        assert tab.value(f"[...{now}.user]") == ["device-0", "device-1", "device-2", "walker"]
+        assert tab.value(f"[...{now}.y]") == pytest.approx([0, end_s, 2 * end_s, 3 * end_s], rel=1e-5)
+        assert f"At {end_s:.3f} s" in tab.value("document.getElementById('map-said').textContent")
+        assert "device-1 20.0 dB" in tab.value("document.getElementById('map-said').textContent")
+        tab.value(f"({choose})('map-device', 'device-2')")
+        assert tab.value(f"[...{now}.user]") == ["device-2"]
+        tab.value("document.getElementById('map-play').click()")
+        tab.until("document.getElementById('map-play').textContent === 'Play'")
+        assert tab.value("document.getElementById('map-at').value === document.getElementById('map-at').max")
         tab.value("document.getElementById('theme').click()")
         assert tab.value("document.documentElement.dataset.theme") == "light"
         assert tab.errors == []

@@ -13,14 +13,14 @@ import pytest
 
 import cosim
 from bridge.network import RequestError
-from tests.support.small_run import small_run
+from tests.support.small_run import place_m, small_run
 
 PLACES = [[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder with two runs: the first says where its devices are, the second how far."""
+    """A folder with two runs without tracks: the first says where its devices are, the second how far."""
     folder = tmp_path_factory.mktemp("runs")
     for name, parameters, seed in (("a", {"positions_m": PLACES}, 1), ("b/c", {"distances_m": [10.0, 20.0, 30.0]}, 2)):
         place = folder.parent / f"{folder.name}-{seed}"
@@ -28,6 +28,7 @@ def runs(tmp_path_factory):
         shutil.copytree(small_run(place, f"seed={seed}"), folder / name)
         with closing(sqlite3.connect(folder / name / "journal.sqlite")) as db, db:
             db.execute("UPDATE variants SET parameters = ?", [json.dumps(parameters)])
+            db.execute("DELETE FROM tracks")
     return folder
 
 
@@ -50,6 +51,25 @@ def test_the_frame_of_a_run_holds_what_sqlite_holds(runs):
     assert set(zip(frame["run"], frame["seed"], strict=True)) == {(str(runs / "a"), 1)}
     assert frame[["x_m", "y_m"]].to_numpy().tolist() == [PLACES[device] for device in frame["device"]]
     assert "distance_m" not in frame
+
+
+def test_positions_are_those_of_the_network(tmp_path):
+    runs = cosim.load(small_run(tmp_path))
+    frame = runs.frame
+    expected = [place_m(device, end_s) for device, end_s in zip(frame["device"], frame["end_s"], strict=True)]
+    np.testing.assert_allclose(frame[["x_m", "y_m", "z_m"]].to_numpy(float), expected, rtol=1e-9)
+    begun = runs["devices"].query("variant == 2")[["x_m", "y_m", "z_m"]].to_numpy(float)
+    np.testing.assert_allclose(begun, [place_m(device, 0.0) for device in range(3)])
+    positions = runs.positions(0.01)
+    assert positions["name"].unique().tolist() == ["device-0", "device-1", "device-2", "walker"]
+    assert positions.groupby("name")["is_device"].all().tolist() == [True, True, True, False]
+    expected = [place_m(user, time_s) for user, time_s in zip(positions["user"], positions["time_s"], strict=True)]
+    np.testing.assert_allclose(positions[["x_m", "y_m", "z_m"]].to_numpy(float), expected, atol=1e-9)
+    ends_s = frame.groupby("variant")["end_s"].max()
+    for variant, times_s in positions.query("user == 0").groupby("variant")["time_s"]:
+        np.testing.assert_allclose(times_s, np.arange(0, ends_s[variant], 0.01), atol=1e-9)
+    with pytest.raises(RequestError, match="every_s: 0 is not above 0"):
+        runs.positions(0)
 
 
 def test_a_folder_of_runs_is_one_frame(runs):

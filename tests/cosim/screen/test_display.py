@@ -127,7 +127,11 @@ def test_while_nothing_happens_a_terminal_shows_that_the_run_lives():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     display = make_display(console)
     network = FixedNetwork(devices=2)
-    for begin in (lambda: display.say("starting"), lambda: display.begin("top-k", network.info, 4, 3)):
+    for begin in (
+        lambda: display.say("starting"),
+        lambda: display.begin("top-k", network.info, 4, 3),
+        lambda: (display.end(), display.follow()),
+    ):
         begin()
         shown = len(console.file.getvalue())
         deadline_s = time.monotonic() + 5

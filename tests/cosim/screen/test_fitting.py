@@ -12,9 +12,11 @@ from cosim.reporting.comparing import compare
 from cosim.reporting.comparison_tables import print_table as print_comparison
 from cosim.results.runs import runs_in
 from cosim.results.summary import summarise
+from cosim.screen.fitting import print_table
 from cosim.screen.policies import print_policy
 from cosim.screen.report import print_report
 from cosim.screen.runs import print_runs
+from model_side.hardware import check
 from tests.support.small_run import small_run
 
 
@@ -32,6 +34,7 @@ PRINTED = {
     "show": lambda run, console: print_report(summarise(run), console),
     "compare": comparison,
     "list": lambda run, console: print_runs(runs_in(run.parent), console),
+    "devices": lambda run, console: [print_table(table, console) for table in check.tables()],
     "policies": lambda run, console: print_policy("wdmoe", console),
 }
 
