@@ -64,7 +64,7 @@ def _as_given(info: NetworkInfo) -> Tracks | None:
     places = info.parameters.get("positions_m")
     if not isinstance(places, list) or len(places) != len(info.devices) or info.parameters.get("movement"):
         return None
-    rows = [(info.now_ns, user, *place, 0.0, 0.0, 0.0) for user, place in enumerate(places)]
+    rows = [(info.now_ns, user, *(*place, 0.0)[:3], 0.0, 0.0, 0.0) for user, place in enumerate(places)]
     return Tracks(info.devices, (), (Site(0.0, 0.0, 0.0),), np.array(rows, ROW))
 
 

@@ -27,8 +27,8 @@ REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
 class ChannelNetwork(FixedNetwork):
     """A `FixedNetwork` that says what its links can carry, by how wide a band, and where users are.
 
-    User u begins at x = 10 (u + 1), y = 0 and goes along y with u m/s; the last one is no device. In the second exchange
-    the network says so again of device 1, from where that is at its end.
+    User u begins at x = 10 (u + 1), y = 0 and goes along y with u m/s; the last one is no device. In the second
+    exchange the network says so again of device 1, from where that is at its end.
     """
 
     busy_ns = 0

@@ -103,7 +103,7 @@ def _by_distance(data: Data) -> Drawn:
     """Of runs from before there were tracks, whose scenario was told distances alone."""
     case = next((each for each in data.cases if _distances(each) is not None), None)
     if case is None:
-        raise Lacking("nobody has a place in this scenario")
+        raise Lacking("nobody has a place in this scenario, or the run is from before places were recorded")
     low, mean, high = np.array([_range(case, device) for device in range(len(case.devices))]).T
     if np.isnan(mean).all():
         raise Lacking("no SINR was measured")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.network import CHANNEL_ROW, NS_PER_S
 from cosim.record.journal import Journal
-from cosim.reporting.cell_map import by_place
 from cosim.reporting.cases import load
+from cosim.reporting.cell_map import by_place
 from cosim.results.places import downlink_sinr_db, tracks_of
 from tests.support.small_run import DEVICES, place_m, small_run
 
