@@ -14,7 +14,7 @@ def test_the_listings_of_the_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs/runs/python.md").read_text(encoding="utf-8")
     listings = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(listings) == 2
+    assert len(listings) == 3
     names: dict[str, object] = {}
     for listing in listings:
         exec(listing, names)
