@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.network import CHANNEL_ROW, NS_PER_S, NetworkInfo, Outcome, RequestError, Status, Transfer, Wait
+from bridge.network import CHANNEL_ROW, NS_PER_S, TRACK_ROW, NetworkInfo, Outcome, RequestError, Status, Transfer, Wait
 from cosim.networks.analytic import AnalyticNetwork, AnalyticSource
 from cosim.networks.idle_channel import STEP_NS
 
@@ -18,6 +18,9 @@ BEGIN_NS = 33 * MS
 BAND_HZ = (20e6, 10e6)
 LATE_NS = 1_000_000 * MS
 NAN = math.nan
+
+TRACKS = [(BEGIN_NS + at * 7_000_000, 0, at, 2.0, 3.0, 4.0, 5.0, 6.0) for at in range(300)]
+"""Rows of the device's track that an idle session shows."""
 
 Steps = list[tuple[int, float, float]]
 """Of one link: from when, SINR in dB, capacity in bit/s; the first from `BEGIN_NS`."""
@@ -44,8 +47,9 @@ class IdleSession:
         assert self.now_ns < depart_ns == deadline_ns
         seen = [row for row in self._rows if row[0] < depart_ns]
         self._rows = self._rows[len(seen) :]
-        self.now_ns = depart_ns
-        return Outcome(depart_ns, (), (), b"".join(CHANNEL_ROW.pack(*row) for row in seen))
+        before_ns, self.now_ns = self.now_ns, depart_ns
+        tracks = [TRACK_ROW.pack(*row) for row in TRACKS if before_ns <= row[0] < depart_ns]
+        return Outcome(depart_ns, (), (), b"".join(CHANNEL_ROW.pack(*row) for row in seen), tracks=b"".join(tracks))
 
     def close(self) -> None:
         self.closed += 1
@@ -275,7 +279,7 @@ def test_several_exchanges_are_those_of_one_clock_however_far_the_channel_was_re
     """Each exchange comes out as on a network that was moved there without a transfer, in strides of its own."""
     links = fading(1)
     network = AnalyticNetwork(IdleSession(links))
-    record = b""
+    record = tracks = b""
     for number in range(12):
         depart_ns = network.now_ns + number * 2 * MS
         deadline_ns = depart_ns + (25 * MS if number % 3 else 400 * MS)
@@ -283,6 +287,8 @@ def test_several_exchanges_are_those_of_one_clock_however_far_the_channel_was_re
         wait = list(Wait)[number % 3]
         outcome = network.exchange(transfers, depart_ns, deadline_ns, wait)
         record += outcome.channel
+        tracks += outcome.tracks
+        assert all(row[0] <= outcome.now_ns for row in TRACK_ROW.iter_unpack(outcome.tracks))
         other = AnalyticNetwork(IdleSession(links))
         for time_ns in range(BEGIN_NS, depart_ns, 17 * MS):
             other.exchange([], time_ns, time_ns)
@@ -290,6 +296,9 @@ def test_several_exchanges_are_those_of_one_clock_however_far_the_channel_was_re
         assert (alone.now_ns, alone.transfers, alone.links) == (outcome.now_ns, outcome.transfers, outcome.links)
     rows = [row for row in IdleSession(links)._rows if row[0] <= network.now_ns]
     assert record == b"".join(CHANNEL_ROW.pack(*row) for row in rows)
+    went = [row for row in TRACKS if row[0] <= network.now_ns]
+    assert len(went) < len(TRACKS)
+    assert tracks == b"".join(TRACK_ROW.pack(*row) for row in went)
     assert network.now_ns > BEGIN_NS + 5 * STEP_NS
 
 
