@@ -52,6 +52,7 @@ FLOORS = {
         ["experiment"],
         ["runs"],
         ["evaluation", "running"],
+        ["studies"],
         ["cli"],
     ],
 }
