@@ -41,7 +41,7 @@ FLOORS = {
         ["calibrating", "training"],
     ],
     "cosim": [
-        ["ahead", "errors", "folders", "settings"],
+        ["ahead", "cluster_keys", "errors", "folders", "settings"],
         ["config"],
         ["importing", "powers", "record", "seeds"],
         ["networks"],
