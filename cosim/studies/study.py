@@ -82,6 +82,19 @@ class Study:
     tune: dict[str, Any]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this study and no other, as plain values: all but its name and what it keeps."""
+        sections: dict[str, Any] = {
+            "base": self.base,
+            "record": list(self.records),
+            "grid": msgspec.to_builtins(self.grid),
+            "list": list(self.entries),
+            "sample": msgspec.to_builtins(self.sample),
+            "tune": self.tune,
+        }
+        return dict(msgspec.to_builtins(sections))
+
+    @property
     def axes(self) -> dict[str, Axis]:
         """What each key of `[grid]` and `[sample]` can be."""
         return self.grid | self.sample_axes

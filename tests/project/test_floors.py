@@ -47,7 +47,7 @@ FLOORS = {
         ["networks"],
         ["checks", "fleet", "results"],
         ["screen"],
-        ["baseline", "calibration", "doctor", "models", "offered", "reporting"],
+        ["baseline", "calibration", "doctor", "fitted", "models", "offered", "reporting"],
         ["variant"],
         ["experiment"],
         ["runs"],
