@@ -25,10 +25,13 @@ import msgspec
 
 from bridge.network import RequestError
 from cosim.folders import made, told
+from cosim.reporting.place import RESULTS
 from cosim.studies.study import Study
 
+__all__ = ["CLAIMS", "COSTS", "LOGS", "RESULTS", "ROWS", "RUNS", "STUDY", "Row"]
+
 STUDY, ROWS, LOGS, RUNS, CLAIMS = "study.json", "rows", "logs", "runs", "claims"
-RESULTS, COSTS = "results.parquet", "costs.parquet"
+COSTS = "costs.parquet"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
