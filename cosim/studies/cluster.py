@@ -124,7 +124,8 @@ def _own(place: ClusterPlace) -> Iterator[Any]:
         processes=True,
         memory_limit=_bytes(place.memory or MEMORY),
         security=Security.temporary(),
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
     ) as own:
         yield own
