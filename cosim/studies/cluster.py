@@ -19,7 +19,7 @@ from cosim.cluster_keys import security_of
 if TYPE_CHECKING:
     from distributed import Client
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 """How long a scheduler, or its first worker, is waited for."""
 MEMORY = "3GiB"
 _SETTINGS = {
