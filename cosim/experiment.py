@@ -91,7 +91,7 @@ def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILE
         ]
         if differing:
             raise RequestError("RUN", f"{folder} was made with {', '.join(differing)}; go on with the same versions")
-        with _where_it_ran(journal):
+        with where_it_ran(journal):
             check(config)
             _live(config, journal, at, display)
     finally:
@@ -126,7 +126,7 @@ def replay(folder: Path | str, *, display: Display = _SILENCE) -> None:
         parts = journal.changed_since_its_end()
         if described := [part for part in parts if part.startswith("meta.")]:
             raise Diverged(f"{folder}: changed since the run came to its end: {', '.join(described)}")
-        with _where_it_ran(journal):
+        with where_it_ran(journal):
             config = convert(journal.config)
             check(config)
             run_variants(config, journal, {}, display, partial(serving_of, config))
@@ -160,7 +160,7 @@ def what_if(
         can_be_made(answer, "--out")
         display.say("fitting the links to the record")
         model = fit(recorded)
-        with _where_it_ran(recorded):
+        with where_it_ran(recorded):
             check(config)
             table = calibration_of(config, recorded.calibration())
         info = recorded.network_info(model.variant)
@@ -174,7 +174,7 @@ def what_if(
         if (near := recorded.nearness()) is not None:
             record["nearness"] = json.dumps(near)
         check_devices(config, len(info.devices))
-        with _where_it_ran(recorded), _new_journal(answer, config, record) as journal:
+        with where_it_ran(recorded), _new_journal(answer, config, record) as journal:
             with journal.batched():
                 sources = {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}
                 run_variants(config, journal, sources, display, partial(serving_of, config))
@@ -218,7 +218,7 @@ def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None 
 
 
 @contextmanager
-def _where_it_ran(journal: Journal) -> Iterator[None]:
+def where_it_ran(journal: Journal) -> Iterator[None]:
     """The configuration's relative paths hold where the run was made, if that is still there."""
     before = Path.cwd()
     with suppress(OSError, ValueError):

@@ -21,7 +21,7 @@ from rich.console import Console
 from bridge.network import PartnerLost, RequestError
 
 PROJECT = "wdmoe-cosim"
-EXTRAS = ("tables", "import", "eval", "checkpoints")
+EXTRAS = ("tables", "import", "eval", "checkpoints", "learn")
 """What a user may leave out, and which commands want."""
 
 
