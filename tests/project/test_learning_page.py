@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on learning does what it says, its table is that of the view, and the example's agent is what was trained."""
+"""The page on learning does what it says, its table is the view's, and the example writes what it trained."""
 
 import re
 import runpy
