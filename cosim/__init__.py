@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from cosim.results.summary import summarise
     from cosim.runs.loaded import load
     from cosim.runs.looked_at import compare, report, timeline
+    from cosim.studies.cluster import ClusterPlace
+    from cosim.studies.sweeping import sweep
 
 __all__ = [
+    "ClusterPlace",
     "Config",
     "Ns3Place",
     "compare",
@@ -27,11 +30,13 @@ __all__ = [
     "resume",
     "run",
     "summarise",
+    "sweep",
     "timeline",
     "what_if",
 ]
 
 _HOMES = {
+    "ClusterPlace": "cosim.studies.cluster",
     "Config": "cosim.config",
     "Ns3Place": "cosim.networks.ns3_side",
     "compare": "cosim.runs.looked_at",
@@ -42,6 +47,7 @@ _HOMES = {
     "resume": "cosim.experiment",
     "run": "cosim.experiment",
     "summarise": "cosim.results.summary",
+    "sweep": "cosim.studies.sweeping",
     "timeline": "cosim.runs.looked_at",
     "what_if": "cosim.experiment",
 }

@@ -30,7 +30,7 @@ from model_side.model.model_folder import (
 )
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
-from model_side.policies import make_policy, policy_kinds
+from model_side.policies import Steps, make_policy, policy_kinds
 from model_side.tasks.reading import read_tasks
 from model_side.wire_profiles import DENSE_PROFILES, OWN, check_baseline_profile, check_wire_profile, dense_profile
 
@@ -44,11 +44,7 @@ _COUNTED = 500_000
 
 def check(config: Config) -> None:
     """Raise `RequestError` naming the field that cannot be: of policies, hardware, model or routing, and workload."""
-    steps = {kind.name: kind for policy in config.policies for kind in policy_kinds(policy)}
-    for name in config.policy:
-        if name not in steps:
-            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
-    made = [make_policy(policy, config.policy) for policy in config.policies]
+    made = check_policies(config)
     check_hardware(config)
     for step in (step for policy in made for step in policy.steps if step.needs_joules):
         _check_powers(config, step.name)
@@ -60,6 +56,15 @@ def check(config: Config) -> None:
         _check_baseline(config)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
+
+
+def check_policies(config: Config) -> list[Steps]:
+    """The policies that run. Raises `RequestError` naming one, or an option, that cannot be."""
+    steps = {kind.name: kind for policy in config.policies for kind in policy_kinds(policy)}
+    for name in config.policy:
+        if name not in steps:
+            raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
+    return [make_policy(policy, config.policy) for policy in config.policies]
 
 
 def check_scenario(config: Config) -> None:

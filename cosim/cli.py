@@ -23,6 +23,7 @@ from cosim.reporting.cli import compare, report, timeline
 from cosim.running import cli as running
 from cosim.runs import cli as runs
 from cosim.screen.output import CLOSED_PIPE, OutputLost, guard
+from cosim.studies.cli import sweep
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -62,6 +63,11 @@ EXAMPLES = {
         "cosim report runs/seed-1 runs/seed-2 --out report",
         "cosim report runs/first --figure latency-cdf",
     ),
+    "sweep": (
+        "cosim sweep power.toml --plan",
+        "cosim sweep power.toml --workers 4 --budget 8",
+        "cosim sweep power.toml --scheduler tls://head:8786 --keys keys",
+    ),
     "eval": (
         "cosim eval --items 20 --policy top-k --policy weight-to-latency",
         "cosim eval --tasks arc:ARC-Easy-Test.jsonl --out runs/arc",
@@ -81,7 +87,7 @@ for name, command in (
         ("serve", ns3_side.serve),
         ("keys", ns3_side.keys),
     ),
-    *(("flags", ns3_side.flags), ("eval", evaluate)),
+    *(("flags", ns3_side.flags), ("eval", evaluate), ("sweep", sweep)),
 ):
     examples = "\n\n".join(EXAMPLES.get(name, ()))
     app.command(name, epilog=f"For example:\n\n{examples}" if examples else None)(command)

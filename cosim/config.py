@@ -255,14 +255,13 @@ def load(
     return config
 
 
-def changed(recorded: dict[str, Any], settings: Sequence[str], policies: Sequence[str] | None) -> Config:
-    """A recorded configuration as a what-if: with `--set` settings and policies laid over it.
+def changed(recorded: dict[str, Any], pairs: Sequence[tuple[str, Any]], policies: Sequence[str] | None) -> Config:
+    """A recorded configuration as a what-if: with values, by their whole names, and policies laid over it.
 
     Raises `RequestError` naming the field, also for what the record is the answer of: seed, radio and networks. What
     ns-3 does not draw may have another seed.
     """
     values = copy.deepcopy(recorded)
-    pairs = [parsed(setting) for setting in settings]
     for name, value in pairs:
         if name.split(".")[0] in ("seed", "radio", "networks"):
             raise RequestError(name, _RECORDED)

@@ -11,7 +11,7 @@ through all MoE layers, a step each. docs/scripts/learning.md goes through it.
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import chdir, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -25,6 +25,7 @@ from cosim.config import Config, load
 from cosim.episodes.episode import Episode, Passed
 from cosim.episodes.servings import Servings
 from cosim.episodes.worlds import POLICIES, Ns3World, RecordedWorld, Stage, World, with_routing
+from cosim.fitted import working_in
 from cosim.fleet import fleet_of
 from cosim.networks.ns3_side import Ns3Place
 from cosim.powers import powers_in
@@ -152,14 +153,14 @@ class ExpertSelection(gymnasium.Env[Array, Array]):
         self._leave()
         self._world.close()
 
-    def _serving(self, config: Config, folder: Path) -> Serving:
-        with chdir(folder):
+    def _serving(self, config: Config, folder: str) -> Serving:
+        with working_in(folder):
             return self._servings.of(config)
 
     def _begin(self, stage: Stage) -> Episode:
         config, network = stage.config, stage.network
         serving = self._serving(config, stage.folder)
-        with chdir(stage.folder):
+        with working_in(stage.folder):
             fleet = fleet_of(config, serving.shape, len(network.info.devices), stage.near, stage.calibration)
         powers = powers_in(config, network.info)
         return Episode(

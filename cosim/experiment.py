@@ -6,10 +6,9 @@ The model, or its recorded routing, is in this process, ns-3 in one of its own.
 
 import importlib.metadata
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import datetime
 from enum import Enum
 from functools import partial
@@ -22,6 +21,7 @@ from cosim.calibration.needed import calibration_of
 from cosim.checks import check, check_devices, check_scenario
 from cosim.config import WHAT_IF, Config, changed, convert, load
 from cosim.errors import Diverged, JournalUnwritable
+from cosim.fitted import Fitted, fitted, working_in
 from cosim.folders import can_be_made, clear, made, told
 from cosim.networks.analytic import AnalyticSource
 from cosim.networks.ns3_side import Ns3Place, Ns3Side
@@ -29,6 +29,7 @@ from cosim.networks.source import Source
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.screen.display import Display, Silence
 from cosim.seeds import seed_of
+from cosim.settings import parsed
 from cosim.variant import run_variants, serving_of, variant_count
 from model_side.serving import Serving
 
@@ -64,9 +65,21 @@ def run(
     if at.connect is None:
         check_scenario(asked)
     check(asked)
-    with _new_journal(folder, asked, calibration_of(asked)) as journal:
-        _live(asked, journal, at, display, serve)
+    journaled(asked, folder, at=at, display=display, serve=serve)
     return folder
+
+
+def journaled(
+    config: Config,
+    folder: Path,
+    *,
+    at: Ns3Place = _HERE,
+    display: Display = _SILENCE,
+    serve: Callable[[Config], Serving] | None = None,
+) -> None:
+    """Run a configuration that was checked, as `run`, and journal it in `folder`."""
+    with _new_journal(folder, config, calibration_of(config)) as journal:
+        _live(config, journal, at, display, serve)
 
 
 def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILENCE) -> None:
@@ -83,7 +96,7 @@ def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILE
         config = convert(journal.config)
         if WHAT_IF in config.networks:
             raise RequestError("RUN", f"{folder} is a what-if, which takes seconds; ask again with cosim replay")
-        written, here = json.loads(journal.meta("versions")), _versions(config)
+        written, here = json.loads(journal.meta("versions")), versions_of(config)
         differing = [
             f"{name} {written.get(name, 'unknown')} (here {here[name]})"
             for name in here
@@ -91,7 +104,7 @@ def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILE
         ]
         if differing:
             raise RequestError("RUN", f"{folder} was made with {', '.join(differing)}; go on with the same versions")
-        with where_it_ran(journal):
+        with working_in(journal.meta("folder")):
             check(config)
             _live(config, journal, at, display)
     finally:
@@ -126,7 +139,7 @@ def replay(folder: Path | str, *, display: Display = _SILENCE) -> None:
         parts = journal.changed_since_its_end()
         if described := [part for part in parts if part.startswith("meta.")]:
             raise Diverged(f"{folder}: changed since the run came to its end: {', '.join(described)}")
-        with where_it_ran(journal):
+        with working_in(journal.meta("folder")):
             config = convert(journal.config)
             check(config)
             run_variants(config, journal, {}, display, partial(serving_of, config))
@@ -150,38 +163,40 @@ def what_if(
     its seeds stay as they are. Raises `RequestError` for bad input, and naming RUN for a run that cannot answer; a new
     folder in which nothing was recorded is removed.
     """
-    from cosim.networks.link_model import fit  # noqa: PLC0415  (numba and SciPy take a second to load)
-    from cosim.networks.what_if import WhatIfSource  # noqa: PLC0415
-
     answer = (dated_folder(Path("runs")) if out is None else Path(out)).resolve()
-    recorded = Journal.open(Path(folder))
-    try:
-        config = changed(recorded.config, settings, policies)
-        can_be_made(answer, "--out")
-        display.say("fitting the links to the record")
-        model = fit(recorded)
-        with where_it_ran(recorded):
-            check(config)
-            table = calibration_of(config, recorded.calibration())
-        info = recorded.network_info(model.variant)
-        assert info is not None
-        record = {
-            "record": str(Path(folder).resolve()),
-            "record_fingerprint": recorded.fingerprint(),
-            "links": json.dumps(model.describe()),
-            **table,
-        }
-        if (near := recorded.nearness()) is not None:
-            record["nearness"] = json.dumps(near)
-        check_devices(config, len(info.devices))
-        with where_it_ran(recorded), _new_journal(answer, config, record) as journal:
-            with journal.batched():
-                sources = {WHAT_IF: WhatIfSource(model, info, seed_of(config, "losses"))}
-                run_variants(config, journal, sources, display, partial(serving_of, config))
-            journal.finish()
-    finally:
-        recorded.close()
+    with closing(Journal.open(Path(folder))) as recorded:
+        config = changed(recorded.config, [parsed(setting) for setting in settings], policies)
+    can_be_made(answer, "--out")
+    display.say("fitting the links to the record")
+    record = fitted(Path(folder))
+    with working_in(record.ran_in):
+        check(config)
+    answered(record, config, answer, display=display)
     return answer
+
+
+def answered(
+    record: Fitted,
+    config: Config,
+    folder: Path,
+    *,
+    display: Display = _SILENCE,
+    serve: Callable[[Config], Serving] | None = None,
+) -> None:
+    """Journal in `folder`, an absolute path, what a record answers to a configuration that was checked.
+
+    `serve`: what answers requests, if another does than for any run of that configuration. Raises as `what_if`.
+    """
+    from cosim.networks.what_if import WhatIfSource  # noqa: PLC0415  (numba takes a second to load)
+
+    check_devices(config, len(record.info.devices))
+    with working_in(record.ran_in):
+        meta = {**record.meta, **calibration_of(config, record.calibration)}
+        with _new_journal(folder, config, meta) as journal:
+            with journal.batched():
+                source = WhatIfSource(record.links, record.info, seed_of(config, "losses"))
+                run_variants(config, journal, {WHAT_IF: source}, display, partial(serve or serving_of, config))
+            journal.finish()
 
 
 def dated_folder(parent: Path) -> Path:
@@ -199,7 +214,7 @@ def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None 
         there = list(folder.iterdir())
         try:
             with told(folder, "--out"):
-                journal = Journal.create(folder, config, _versions(config), record)
+                journal = Journal.create(folder, config, versions_of(config), record)
         except sqlite3.OperationalError as error:
             clear(folder, but=there)
             raise RequestError("--out", f"{folder} cannot be written: {error}; choose another folder") from None
@@ -215,18 +230,6 @@ def _new_journal(folder: Path, config: Config, record: Mapping[str, str] | None 
             journal.close()
     if failure is not None:
         raise failure
-
-
-@contextmanager
-def where_it_ran(journal: Journal) -> Iterator[None]:
-    """The configuration's relative paths hold where the run was made, if that is still there."""
-    before = Path.cwd()
-    with suppress(OSError, ValueError):
-        os.chdir(journal.meta("folder"))
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _live(
@@ -257,7 +260,8 @@ def _live(
         raise
 
 
-def _versions(config: Config) -> dict[str, str]:
+def versions_of(config: Config) -> dict[str, str]:
+    """The versions of the packages by which a run of `config` comes out as it does, ns-3's own not among them."""
     names = _VERSIONED if config.model.routing else _VERSIONED + _VERSIONED_MODEL
     names = (*names, "lm_eval") if config.workload.lm_eval else names
     try:

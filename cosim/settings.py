@@ -65,3 +65,14 @@ def lay_over(values: dict[str, Any], name: str, value: Any) -> None:
         if not isinstance(values, dict):
             raise RequestError("--set", f"{name}: {key} is a value, not a section")
     values[last] = value
+
+
+def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration's values by their whole names."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            found |= flattened(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found

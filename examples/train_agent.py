@@ -117,7 +117,7 @@ def main(folder: Path) -> None:
     write_routing(records[0], folder / "own.parquet")
     env = ExpertSelection(records=records, routing=folder / "own.parquet", settings=["workload.requests=1"])
     agent = train(env)
-    for name, act in (("top-k", np.zeros_like), ("agent", lambda seen: thresholds(agent, seen))):
+    for name, act in (("top-k", lambda seen: np.zeros(len(seen))), ("agent", lambda seen: thresholds(agent, seen))):
         print(f"{name}: return a layer {play(env, act, range(1, 9)):.4f} on what-ifs")
     write_policy(agent, folder / "agent.py")
 

@@ -3,8 +3,8 @@
 
 Without an argument a list of the built-in scenarios; with NAME, FILE.py or FILE.py:CLASS its parameters; with
 `--template` behind it its source, fit to stand in a file of its own; with `--values`, and these as msgpack on standard
-input, also how many devices it has with them ("devices", null where only building it tells). A refusal, also of the
-values, is JSON too, with exit code 2.
+input, also how many devices it has with them ("devices", null where only building it tells), or a list of that for a
+list of values. A refusal, also of the values, is JSON too, with exit code 2; of a list's, with the "number" in it.
 """
 
 import argparse
@@ -64,23 +64,49 @@ def main() -> int:
     return code
 
 
-def _answer_or_refusal(scenario: str | None, template: bool, values: dict[str, Any] | None) -> tuple[Any, int]:
+Values = dict[str, Any] | list[dict[str, Any]] | None
+
+
+def _answer_or_refusal(scenario: str | None, template: bool, values: Values) -> tuple[Any, int]:
     try:
         return _answer(scenario, template, values), 0
+    except _Refused as refused:
+        return {"field": refused.error.field, "reason": refused.error.reason, "number": refused.number}, 2
     except RequestError as error:
         return {"field": error.field, "reason": error.reason}, 2
 
 
-def _answer(scenario: str | None, template: bool, values: dict[str, Any] | None) -> Any:
+class _Refused(Exception):
+    """Which of a list's values were refused."""
+
+    def __init__(self, number: int, error: RequestError):
+        self.number, self.error = number, error
+
+
+def _answer(scenario: str | None, template: bool, values: Values) -> Any:
     if scenario is None:
         return {name: summary(kind) for name, kind in sorted(SCENARIOS.items())}
     kind = scenario_class(scenario)
     if template:
         return source(kind)
     with told_by_line(scenario):
-        devices = None if values is None else getattr(kind.parse(values), "devices", None)
-        told = devices if isinstance(devices, int) else None
-        return {"summary": summary(kind), "parameters": parameters(kind), "devices": told}
+        devices = _each(kind, values) if isinstance(values, list) else _devices(kind, values)
+        return {"summary": summary(kind), "parameters": parameters(kind), "devices": devices}
+
+
+def _each(kind: type[Scenario], values: list[dict[str, Any]]) -> list[int | None]:
+    found = []
+    for number, each in enumerate(values):
+        try:
+            found.append(_devices(kind, each))
+        except RequestError as error:
+            raise _Refused(number, error) from None
+    return found
+
+
+def _devices(kind: type[Scenario], values: dict[str, Any] | None) -> int | None:
+    devices = None if values is None else getattr(kind.parse(values), "devices", None)
+    return devices if isinstance(devices, int) else None
 
 
 def summary(kind: type[msgspec.Struct]) -> str:

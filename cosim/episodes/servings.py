@@ -14,14 +14,13 @@ from model_side.serving import Serving
 
 
 class Servings:
-    """Keeps what takes long to load: a recording, or a model as long as it is asked the same.
+    """Keeps what takes long to load: a recording, or a model.
 
     Of recorded routing an episode has `workload.requests` requests, drawn without replacement by the seed of prompts;
     all of them, in their order, if there are no more.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[tuple[object, ...], Serving] | None = None
         self._traces: dict[str, RoutingTrace] = {}
 
     def of(self, config: Config) -> Serving:
@@ -32,12 +31,10 @@ class Servings:
             chance = np.random.default_rng(seed_of(config, "prompts"))
             drawn = chance.choice(there, min(config.workload.requests, there), replace=False)
             return RoutingReplay(trace.only(drawn), proxy=False)
-        seeds = (seed_of(config, "prompts"), seed_of(config, "sampling"))
-        asked = (config.model, config.workload, config.quality, config.exchange.element, *seeds)
-        if self._kept is None or self._kept[0] != asked:
-            self._kept = None  # two models may be more than there is room for
-            self._kept = (asked, serving_of(config))
-        return self._kept[1]
+        from model_side.model.loading import keep_loaded  # noqa: PLC0415  (recorded routing needs no PyTorch)
+
+        keep_loaded()
+        return serving_of(config)
 
     def _trace(self, routing: str) -> RoutingTrace:
         path = str(Path(routing).expanduser().resolve())

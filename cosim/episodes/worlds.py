@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where episodes take place: on ns-3, or on the links of recorded runs. The seed of an episode is that of a run."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,19 +13,17 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from bridge.network import NetworkInfo
 from cosim.calibration.needed import calibration_of
 from cosim.checks import check, check_devices, check_scenario
 from cosim.config import Config, Model, Workload, changed, convert
-from cosim.experiment import where_it_ran
+from cosim.fitted import Fitted, fitted, working_in
 from cosim.fleet import Nearness, measured
 from cosim.networks.analytic import AnalyticSource, band_of
-from cosim.networks.link_model import LinkModel, fit
 from cosim.networks.ns3_side import Ns3Place, Ns3Side
 from cosim.networks.source import Source, TimedNetwork
 from cosim.networks.what_if import WhatIfSource
-from cosim.record.journal import Journal
 from cosim.seeds import seed_of
+from cosim.settings import parsed
 from model_side.calibration import Calibration, decoded
 
 POLICIES = ["top-k"]
@@ -39,7 +38,7 @@ class Stage:
     """
 
     config: Config
-    folder: Path
+    folder: str
     network: TimedNetwork
     near: Nearness | None
     calibration: Calibration | None
@@ -50,7 +49,7 @@ class World(Protocol):
 
     config: Config
     """Of its episodes, but for what their seed changes."""
-    folder: Path
+    folder: str
     """Where its relative paths hold."""
 
     def stage(self, seed: int) -> Stage:
@@ -75,7 +74,7 @@ class Ns3World:
             check_scenario(config)
         check(config)
         self.config = config
-        self.folder = Path.cwd()
+        self.folder = os.getcwd()
         self._calibration = _calibration(config)
         self._stack = ExitStack()
         log = Path(self._stack.enter_context(tempfile.TemporaryDirectory())) / "ns3.log"
@@ -105,16 +104,6 @@ class Ns3World:
         self._stack.close()
 
 
-@dataclass(frozen=True)
-class _Recorded:
-    config: Config
-    folder: Path
-    model: LinkModel
-    info: NetworkInfo
-    near: Nearness | None
-    calibration: Calibration | None
-
-
 class RecordedWorld:
     """The links of recorded runs, on which `settings` are otherwise; each episode is on one of them, by its seed.
 
@@ -123,17 +112,18 @@ class RecordedWorld:
     """
 
     def __init__(self, records: Sequence[Path], settings: Sequence[str], routing: Path | None = None):
-        self._recorded = [_recorded(folder, settings, routing) for folder in records]
-        self.config, self.folder = self._recorded[0].config, self._recorded[0].folder
+        self._records = [fitted(folder) for folder in records]
+        self._configs = [_config_on(record, settings, routing) for record in self._records]
+        self.config, self.folder = self._configs[0], self._records[0].ran_in
 
     def stage(self, seed: int) -> Stage:
         """See `World.stage`."""
-        recorded = self._recorded[int(np.random.default_rng(seed).integers(len(self._recorded)))]
-        own = recorded.config.seeds
-        drawn = {name: getattr(own, name) or seed for name in ("prompts", "sampling", "losses")}
-        config = replace(recorded.config, seeds=replace(own, **drawn))
-        network = WhatIfSource(recorded.model, recorded.info, seed_of(config, "losses")).open("agent")
-        return Stage(config, recorded.folder, network, recorded.near, recorded.calibration)
+        number = int(np.random.default_rng(seed).integers(len(self._records)))
+        record, config = self._records[number], self._configs[number]
+        drawn = {name: getattr(config.seeds, name) or seed for name in ("prompts", "sampling", "losses")}
+        config = replace(config, seeds=replace(config.seeds, **drawn))
+        network = WhatIfSource(record.links, record.info, seed_of(config, "losses")).open("agent")
+        return Stage(config, record.ran_in, network, record.nearness, _calibration(config, record.calibration))
 
     def abandon(self) -> None:
         """See `World.abandon`; nothing can be lost."""
@@ -154,18 +144,14 @@ def with_routing(config: Config, routing: Path | None) -> Config:
     return convert(msgspec.to_builtins(swapped))
 
 
-def _recorded(folder: Path, settings: Sequence[str], routing: Path | None) -> _Recorded:
-    with closing(Journal.open(folder)) as journal:
-        config = with_routing(changed(journal.config, settings, POLICIES), routing)
-        model = fit(journal)
-        info = journal.network_info(model.variant)
-        assert info is not None
-        with where_it_ran(journal):
-            where = Path.cwd()
-            check(config)
-            calibration = _calibration(config, journal.calibration())
-        check_devices(config, len(info.devices))
-        return _Recorded(config, where, model, info, journal.nearness(), calibration)
+def _config_on(record: Fitted, settings: Sequence[str], routing: Path | None) -> Config:
+    """What a record is asked, checked."""
+    asked = changed(record.config, [parsed(setting) for setting in settings], POLICIES)
+    config = with_routing(asked, routing)
+    with working_in(record.ran_in):
+        check(config)
+    check_devices(config, len(record.info.devices))
+    return config
 
 
 def _calibration(config: Config, recorded: Calibration | None = None) -> Calibration | None:

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,26 @@ def device_count(config: Config) -> int | None:
     return devices
 
 
+def device_counts(scenario: str, values: Sequence[dict[str, Any]]) -> list[int | None]:
+    """Likewise for many parameters of one scenario at once. Raises `RefusedAt` for the first that it refuses."""
+    devices: list[int | None] = catalogue(scenario, "--values", values=list(values))["devices"]
+    return devices
+
+
+class RefusedAt(RequestError):
+    """What a scenario refuses of many: `number` is the place of those parameters."""
+
+    def __init__(self, field: str, reason: str, number: int):
+        super().__init__(field, reason)
+        self.number = number
+
+
 def described(scenario: str, values: dict[str, Any]) -> Any:
     """A scenario and its parameters, as they are with these values. Raises `RequestError` for what it refuses."""
     return catalogue(scenario, "--values", values=values)
 
 
-def catalogue(*arguments: str, values: dict[str, Any] | None = None) -> Any:
+def catalogue(*arguments: str, values: dict[str, Any] | list[dict[str, Any]] | None = None) -> Any:
     """What the ns-3 side's catalogue says; raises `RequestError` for what it refuses."""
     command = [sys.executable, "-m", "ns3_scenarios.catalogue", *arguments]
     given = None if values is None else msgspec.msgpack.encode(values)
@@ -43,5 +58,7 @@ def catalogue(*arguments: str, values: dict[str, Any] | None = None) -> Any:
     sys.stderr.write(said)
     answer = json.loads(done.stdout)
     if done.returncode == 2:
+        if "number" in answer:
+            raise RefusedAt(answer["field"], answer["reason"], answer["number"])
         raise RequestError(answer["field"], answer["reason"])
     return answer

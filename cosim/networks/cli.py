@@ -36,11 +36,17 @@ def serve(
     os.execv(sys.executable, command)
 
 
-def keys(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")]) -> None:
+def keys(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write them.")],
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Those of a study's scheduler and workers instead (docs/runs/cluster.md).")
+    ] = False,
+) -> None:
     """Make the keys with which the two sides know each other over tcp (docs/inside/security.md)."""
     from bridge.keys import make_keys
+    from cosim.cluster_keys import make_cluster_keys
 
-    for path in make_keys(folder):
+    for path in make_cluster_keys(folder) if cluster else make_keys(folder):
         print(path)
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ def made() -> Made:
     return Made(datetime.now(UTC).isoformat(timespec="seconds"), command, _commit())
 
 
+@cache
 def _commit() -> str | None:
     git = shutil.which("git")
     if git is None or not (_ROOT / ".git").exists():

@@ -25,6 +25,7 @@ from cosim.reporting import columns as read
 from cosim.reporting.columns import STATUSES, Accuracy, Columns, Routing
 from cosim.results.energy import Energy, TransferEnergy, of_transfers, summed
 from cosim.results.summary import quality_of, time_split
+from cosim.settings import flattened
 from model_side.policies import COMPOSITIONS, POLICIES
 from model_side.quality import Quality
 from model_side.routing import Floats
@@ -191,17 +192,6 @@ def load(paths: Sequence[Path], *, fingerprints: bool = True) -> Data:
             runs.append(run)
             cases += found
     return Data(runs, _labelled(cases))
-
-
-def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration's values by their whole names."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            found |= flattened(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
 
 
 def _run(path: Path, journal: Journal, fingerprints: bool) -> Run:

@@ -78,7 +78,7 @@ def _arrow(name: str, frame: pd.DataFrame) -> pa.Table:
     nested = {column: _lists(frame[column]) for column in frame if _is_array(name, str(column))}
     plain = pa.Table.from_pandas(frame.drop(columns=list(nested)), preserve_index=False)
     columns = {column: nested.get(column) or plain[column] for column in frame}
-    fields = [pa.field(column, array.type, metadata=_unit(column)) for column, array in columns.items()]
+    fields = [pa.field(column, array.type, metadata=unit_of(column)) for column, array in columns.items()]
     return pa.table(list(columns.values()), pa.schema(fields))
 
 
@@ -133,6 +133,7 @@ def _offsets(lengths: Any) -> pa.Array:
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype("int32"))
 
 
-def _unit(column: str) -> dict[str, str] | None:
+def unit_of(column: str) -> dict[str, str] | None:
+    """The unit that the end of a column's name says, as the metadata of a Parquet column; None for none."""
     _, separator, end = column.rpartition("_")
     return {"unit": UNITS[end]} if separator and end in UNITS else None

@@ -126,9 +126,25 @@ def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel
 
 
 def load(path: str | Path, dtype: str, place: Place = MEMORY) -> tuple[SplitModel, Checkpoint]:
-    """As `load_model`, with its weights in a place, and with where it came from."""
-    model, checkpoint = loaded(path, dtype, place)
-    return SplitModel(model), checkpoint
+    """As `load_model`, with its weights in a place and where it came from; the one that is kept, if that is it."""
+    if _kept is None:
+        model, checkpoint = loaded(path, dtype, place)
+        return SplitModel(model), checkpoint
+    key = (str(folder_of(path) or path), dtype, place)
+    if key not in _kept:
+        _kept.clear()  # there may be memory for one
+        model, checkpoint = loaded(path, dtype, place)
+        _kept[key] = SplitModel(model), checkpoint
+    return _kept[key]
+
+
+def keep_loaded() -> None:
+    """From now on keep the model that was loaded last, for a process that runs the same one again and again."""
+    global _kept  # noqa: PLW0603  (of the process, as PyTorch's own number of threads is)
+    _kept = {} if _kept is None else _kept
+
+
+_kept: dict[tuple[str, str, Place], tuple[SplitModel, Checkpoint]] | None = None
 
 
 def load_dense(path: str | Path, dtype: str, device: str) -> tuple[CausalModel, Checkpoint]:

@@ -72,9 +72,9 @@ def test_a_what_if_may_draw_anew_what_ns3_did_not(name):
     recorded = to_builtins(convert({"seed": 3, "seeds": {"radio": 4}}))
     if name in NS3_SEEDS:
         with pytest.raises(RequestError, match=f"seeds.{name}: is the recorded channel's"):
-            changed(recorded, [f"seeds.{name}=9"], None)
+            changed(recorded, [(f"seeds.{name}", 9)], None)
     else:
-        assert changed(recorded, [f"seeds.{name}=9"], None).seed_for(name) == 9
+        assert changed(recorded, [(f"seeds.{name}", 9)], None).seed_for(name) == 9
 
 
 def test_every_choice_stands_in_the_configuration():

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of a study as two Parquet files: what came of each run, the same whoever ran it, and what each cost."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cosim.config import NS3_SEEDS, Config
+from cosim.results.tables import unit_of
+from cosim.settings import flattened
+from cosim.studies.place import COSTS, RESULTS, Row
+from cosim.studies.runs import StudyRun
+
+_COSTS = ("wall_s", "cpu_s", "journal_bytes", "host")
+_SEEDS = (*NS3_SEEDS, "prompts", "sampling", "losses")
+
+
+def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failures: Mapping[str, str]) -> None:
+    """Write `results.parquet`, a row for each run in the order of the points, and `costs.parquet`, for those done.
+
+    `rows` and `failures`: by the runs' names. A run that is in neither has no row yet.
+    """
+    there = [run for run in runs if run.name in rows or run.name in failures]
+    results = [_result(run, rows.get(run.name), failures.get(run.name)) for run in there]
+    _write(folder / RESULTS, results)
+    costs = [
+        {
+            "run": run.name,
+            "wall_s": row.wall_s,
+            "cpu_s": row.cpu_s,
+            "journal_bytes": row.journal_bytes,
+            "host": row.host,
+        }
+        for run in there
+        if (row := rows.get(run.name)) is not None
+    ]
+    _write(folder / COSTS, costs)
+
+
+def _result(run: StudyRun, row: Row | None, failure: str | None) -> dict[str, Any]:
+    """One row: what the run was, then what came of it."""
+    versions = run.versions | ({} if row is None else row.network)
+    return {
+        "run": run.name,
+        "status": "done" if row else "failed",
+        "error": None if row else failure,
+        "policy": run.config.policies[0],
+        "network": run.config.networks[0],
+        "record": run.record,
+        **_configuration(run.config),
+        "versions": json.dumps(versions, sort_keys=True),
+        "fingerprint": row.fingerprint if row else None,
+        "mishaps": row.mishaps if row else None,
+        **(row.figures if row else {}),
+    }
+
+
+def _configuration(config: Config) -> dict[str, Any]:
+    """All values by their whole names, seeds as those that were drawn by; policy and network have columns before."""
+    values = flattened(msgspec.to_builtins(config))
+    values |= {f"seeds.{name}": config.seed_for(name) for name in _SEEDS}
+    return {name: value for name, value in values.items() if name not in ("policies", "networks", "policy", "radio")}
+
+
+def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    fields = [pa.field(name, column.type, metadata=unit_of(name)) for name, column in columns.items()]
+    partial = file.with_name(f".{file.name}")
+    pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), partial, compression="zstd")
+    os.replace(partial, file)
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    """Values of one kind as they are; of several, or lists, as JSON."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return pa.array(values, pa.float64())
+    if not kinds:
+        return pa.nulls(len(values), pa.float64())
+    if len(kinds) == 1 and kinds <= {bool, int, float, str}:
+        return pa.array(values)
+    return pa.array([None if value is None else json.dumps(value) for value in values], pa.string())
