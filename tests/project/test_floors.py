@@ -53,6 +53,7 @@ FLOORS = {
         ["episodes", "runs"],
         ["env", "evaluation", "running"],
         ["studies"],
+        ["tuning"],
         ["cli"],
     ],
 }
