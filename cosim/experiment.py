@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +265,10 @@ def versions_of(config: Config) -> dict[str, str]:
     names = _VERSIONED if config.model.routing else _VERSIONED + _VERSIONED_MODEL
     names = (*names, "lm_eval") if config.workload.lm_eval else names
     try:
-        return {name: importlib.metadata.version(name) for name in names}
+        return {name: _installed(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
         reason = f"a model needs the package {error.name}, which is not installed; recorded routing does not"
         raise RequestError("model.path", f"{reason} (docs/runs/routing.md)") from None
+
+
+_installed = cache(importlib.metadata.version)

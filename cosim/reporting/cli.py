@@ -12,7 +12,7 @@ from cosim.screen.output import AsJson, console
 Watch = Annotated[
     bool, typer.Option("--watch", help="Show it in the browser while it goes on; the address is printed.")
 ]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; more than one are compared.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several are compared. Or a study's.")]
 
 
 def report(
@@ -65,13 +65,11 @@ def compare(
 ) -> None:
     """Print what each policy or configuration changes against the first, in pairs of equal seeds."""
     from cosim.folders import written
-    from cosim.reporting.cases import load
-    from cosim.reporting.comparing import compare as compare_cases
+    from cosim.reporting.comparing import compared
     from cosim.reporting.comparison_tables import as_csv, as_latex, print_table, rows
     from cosim.screen.as_json import print_json
 
-    data = load(runs)
-    base, differences = next(iter(data.groups)), compare_cases(data)
+    base, differences = compared(runs)
     for field, path, text in (("--csv", csv, as_csv), ("--latex", latex, as_latex)):
         if path is not None:
             written(path, text(base, differences), field)

@@ -8,16 +8,19 @@ share of all ways to swap the two of each pair that give a mean difference at le
 below 2 / 2^n, so that fewer than 6 never tell anything at 5 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bridge.network import RequestError
-from cosim.reporting.cases import Case, Data
+from cosim.reporting.cases import Data, load
 from cosim.reporting.intervals import mean_interval
 from cosim.reporting.measures import MEASURES, Measure
+from cosim.reporting.place import is_study
 from model_side.routing import Floats
 
 LEVEL = 0.05
@@ -51,22 +54,49 @@ class Difference:
         return "significant" if self.p < LEVEL else "not significant"
 
 
+def compared(paths: Sequence[Path]) -> tuple[str, list[Difference]]:
+    """The runs in these folders, or the rows of a study in one: the first label, and the others against it.
+
+    Raises `RequestError` naming RUN or STUDY.
+    """
+    if any(map(is_study, paths)):
+        from cosim.reporting.studies.rows import study_rows  # noqa: PLC0415  (pyarrow is only for who has studies)
+
+        if len(paths) > 1:
+            raise RequestError("STUDY", "is compared by itself; leave the others away")
+        study = study_rows(paths[0])
+        return next(iter(study.groups)), compare_groups(study.groups, study.measures, "STUDY")
+    data = load(paths)
+    return next(iter(data.groups)), compare(data)
+
+
 def compare(data: Data) -> list[Difference]:
     """Every label against the first, measure by measure.
 
     Raises `RequestError` naming RUN where there is nothing to compare: one label alone, or no seed in common.
     """
-    first, *others = data.groups.items()
+    groups = {label: {case.run.seeds: case for case in cases} for label, cases in data.groups.items()}
+    return compare_groups(groups, MEASURES)
+
+
+def compare_groups(
+    groups: Mapping[str, Mapping[Any, Any]], measures: Sequence[Measure], field: str = "RUN"
+) -> list[Difference]:
+    """The same of anything that `measures` can be taken of: by label, and there by what makes its chance.
+
+    Raises `RequestError` naming `field` as `compare`.
+    """
+    first, *others = groups.items()
     if not others:
         raise RequestError(
-            "RUN", f"only {first[0]} is in these runs; give those of another policy or configuration too"
+            field, f"only {first[0]} is in these runs; give those of another policy or configuration too"
         )
     found = []
     for label, cases in others:
-        pairs = _pairs(first[1], cases)
+        pairs = [(first[1][seeds], case) for seeds, case in cases.items() if seeds in first[1]]
         if not pairs:
-            raise RequestError("RUN", f"{label} and {first[0]} have no seed in common, and cannot be compared in pairs")
-        found += [each for measure in MEASURES if (each := _difference(label, measure, pairs)) is not None]
+            raise RequestError(field, f"{label} and {first[0]} have no seed in common, and cannot be compared in pairs")
+        found += [each for measure in measures if (each := _difference(label, measure, pairs)) is not None]
     return found
 
 
@@ -84,12 +114,7 @@ def p_value(differences: Floats) -> float:
     return float(((means >= seen * (1 - 1e-12)).sum() + own) / (len(signs) + own))
 
 
-def _pairs(base: Sequence[Case], cases: Sequence[Case]) -> list[tuple[Case, Case]]:
-    by_seed = {case.run.seeds: case for case in base}
-    return [(by_seed[case.run.seeds], case) for case in cases if case.run.seeds in by_seed]
-
-
-def _difference(label: str, measure: Measure, pairs: Sequence[tuple[Case, Case]]) -> Difference | None:
+def _difference(label: str, measure: Measure, pairs: Sequence[tuple[Any, Any]]) -> Difference | None:
     known = [(old, new) for old, new in ((measure.of(a), measure.of(b)) for a, b in pairs) if None not in (old, new)]
     if not known:
         return None

@@ -10,6 +10,7 @@ from cosim.folders import made, told
 from cosim.reporting.cases import load
 from cosim.reporting.figures import FIGURES
 from cosim.reporting.page.rendered import rendered
+from cosim.reporting.place import is_study
 from cosim.reporting.written import KINDS, PAGE, replaced, write
 
 
@@ -19,6 +20,12 @@ def make(runs: Sequence[Path], out: Path | None = None, figures: Sequence[str] =
     Of `figures` only those are written, by name, and no page; what else is in the folder stays. Raises `RequestError`
     naming RUN, --figure or --out; an earlier report stays as it was then.
     """
+    if any(map(is_study, runs)):
+        from cosim.reporting.studies import page  # noqa: PLC0415  (pyarrow is only for who has studies)
+
+        if len(runs) > 1:
+            raise RequestError("STUDY", "is reported by itself; leave the others away")
+        return page.make(runs[0], out, figures)
     for name in figures:
         if name not in FIGURES:
             there = f"there are {', '.join(FIGURES)}{meant(name, FIGURES)}"

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,11 @@ from cosim.reporting.cases import Case
 
 @dataclass(frozen=True)
 class Measure:
-    """`of` gives the figure of a case, None where it has none; `digits` after the point are shown."""
+    """`of` gives the figure of a case, or of a study's row, None if it has none; `digits` after the point are shown."""
 
     name: str
     unit: str
-    of: Callable[[Case], float | None]
+    of: Callable[[Any], float | None]
     digits: int = 1
 
 

@@ -13,7 +13,7 @@ from bridge.network import RequestError
 from cosim.folders import made, told
 from cosim.reporting.cases import Data
 from cosim.reporting.figures import FIGURES, OF_TOKENS
-from cosim.reporting.figures.drawn import Lacking
+from cosim.reporting.figures.drawn import Drawn, Lacking
 from cosim.reporting.style import paper
 
 PAGE = "report.html"
@@ -43,13 +43,18 @@ def write(data: Data, folder: Path, names: Sequence[str] = ()) -> list[Written]:
             except Lacking as reason:
                 found.append(Written(name, plot.TITLE, lacking=str(reason)))
                 continue
-            drawn.figure.draw_without_rendering()
-            drawn.figure.set_layout_engine("none")  # what was laid out once stays so for each kind of file
-            for kind in KINDS:
-                ground = "white" if kind == "png" else "none"
-                drawn.figure.savefig(folder / f"{name}.{kind}", metadata=_UNDATED[kind], facecolor=ground)
-        found.append(Written(name, plot.TITLE, drawn.text, (folder / f"{name}.svg").read_text(encoding="utf-8")))
+            found.append(saved(drawn, name, plot.TITLE, folder))
     return found
+
+
+def saved(drawn: Drawn, name: str, title: str, folder: Path) -> Written:
+    """Write a figure in each of its kinds."""
+    drawn.figure.draw_without_rendering()
+    drawn.figure.set_layout_engine("none")  # what was laid out once stays so for each kind of file
+    for kind in KINDS:
+        ground = "white" if kind == "png" else "none"
+        drawn.figure.savefig(folder / f"{name}.{kind}", metadata=_UNDATED[kind], facecolor=ground)
+    return Written(name, title, drawn.text, (folder / f"{name}.svg").read_text(encoding="utf-8"))
 
 
 @contextmanager

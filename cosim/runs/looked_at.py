@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from cosim.reporting import making
 from cosim.reporting import timeline as traces
-from cosim.reporting.cases import load
-from cosim.reporting.comparing import compare as compared
+from cosim.reporting.comparing import compared
 from cosim.reporting.comparison_tables import rows
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ def compare(runs: Paths) -> "pd.DataFrame":
     """
     import pandas as pd  # noqa: PLC0415  (of the extra `tables`)
 
-    data = load(_paths(runs))
-    base = next(iter(data.groups))
-    return pd.DataFrame(rows(base, compared(data)))
+    return pd.DataFrame(rows(*compared(_paths(runs))))
 
 
 def _paths(runs: Paths) -> list[Path]:

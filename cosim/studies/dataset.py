@@ -43,22 +43,22 @@ def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failu
     _write(folder / COSTS, costs)
 
 
-def _result(run: StudyRun, row: Row | None, failure: str | None) -> dict[str, Any]:
-    """One row: what the run was, then what came of it."""
-    versions = run.versions | ({} if row is None else row.network)
-    return {
+def _result(run: StudyRun, row: Row | None, failure: str | None) -> list[dict[str, Any]]:
+    """One row, in parts: what the run was, how it was configured, how it was made, and what came of it."""
+    about = {
         "run": run.name,
         "status": "done" if row else "failed",
         "error": None if row else failure,
         "policy": run.config.policies[0],
         "network": run.config.networks[0],
         "record": run.record,
-        **_configuration(run.config),
-        "versions": json.dumps(versions, sort_keys=True),
+    }
+    made = {
+        "versions": json.dumps(run.versions | (row.network if row else {}), sort_keys=True),
         "fingerprint": row.fingerprint if row else None,
         "mishaps": row.mishaps if row else None,
-        **(row.figures if row else {}),
     }
+    return [about, _configuration(run.config), made, dict(row.figures) if row else {}]
 
 
 def _configuration(config: Config) -> dict[str, Any]:
@@ -68,9 +68,11 @@ def _configuration(config: Config) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in ("policies", "networks", "policy", "radio")}
 
 
-def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+def _write(file: Path, rows: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    """Write rows in parts: all columns of the first parts, of whichever row, then those of the second, and so on."""
+    names = dict.fromkeys(name for parts in zip(*rows, strict=True) for part in parts for name in part)
+    whole = [{name: value for part in row for name, value in part.items()} for row in rows]
+    columns = {name: _column([row.get(name) for row in whole]) for name in names}
     fields = [pa.field(name, column.type, metadata=unit_of(name)) for name, column in columns.items()]
     partial = file.with_name(f".{file.name}")
     pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), partial, compression="zstd")

@@ -25,10 +25,13 @@ import msgspec
 
 from bridge.network import RequestError
 from cosim.folders import made, told
+from cosim.reporting.place import RESULTS
 from cosim.studies.study import Study
 
+__all__ = ["CLAIMS", "COSTS", "LOGS", "RESULTS", "ROWS", "RUNS", "STUDY", "Row"]
+
 STUDY, ROWS, LOGS, RUNS, CLAIMS = "study.json", "rows", "logs", "runs", "claims"
-RESULTS, COSTS = "results.parquet", "costs.parquet"
+COSTS = "costs.parquet"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,17 +57,21 @@ def held(folder: Path, study: Study) -> Iterator[None]:
     with made(folder, "--out"), told(folder, "--out"):
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RequestError("--out", f"another `cosim sweep` is at work in {folder}; wait for it") from None
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _enter(folder, study)
             for name in (ROWS, LOGS):
                 (folder / name).mkdir(exist_ok=True)
             (folder / CLAIMS).touch()
-            yield
-        finally:
+        except BlockingIOError:
             os.close(lock)
+            raise RequestError("--out", f"another `cosim sweep` is at work in {folder}; wait for it") from None
+        except BaseException:
+            os.close(lock)
+            raise
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _enter(folder: Path, study: Study) -> None:
@@ -121,7 +128,7 @@ def read_row(folder: Path, name: str) -> Row | None:
 
 def write_row(folder: Path, name: str, row: Row) -> None:
     """Write the row of a run, which is done by that."""
-    write_whole(row_file(folder, name), msgspec.json.encode(row, order="deterministic").decode())
+    write_whole(row_file(folder, name), msgspec.json.encode(row).decode())
 
 
 @contextmanager

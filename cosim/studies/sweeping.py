@@ -31,6 +31,7 @@ _WRITTEN_S = 60.0
 """So often the data set is brought up to date."""
 _TICK_S = 1.0
 _TIMED_A_WORKER = 3
+_LATEST = 100
 
 
 @dataclass(frozen=True)
@@ -222,11 +223,13 @@ class Work:
         self._back: queue.Queue[Future] = queue.Queue()
         self._away: dict[str, tuple[StudyRun, Future]] = {}
         self._took_s: list[float] = []
+        self._threads = 1
+        self._counted_s = -_TICK_S
 
     def carry_out(self, runs: Sequence[StudyRun], total: int, tell: Sequence[Tell]) -> None:
         """Have these done, as far as the budget goes. Raises `PartnerLost` if the scheduler goes."""
         waiting = iter(runs)
-        began_s, done = time.monotonic(), 0
+        done = 0
         for each in tell:
             each(self._progress(total, None))
         self._send(waiting)
@@ -236,18 +239,25 @@ class Work:
             self._take(run, future)
             done += 1
             self._send(waiting)
-            spent_s = time.monotonic() - began_s
             for each in tell:
-                each(self._progress(total, spent_s / done * (len(runs) - done)))
+                each(self._progress(total, self._left_s(len(runs) - done)))
+
+    def _left_s(self, runs: int) -> float | None:
+        """How long so many take, by what the latest took; the first of each worker is slow, and says nothing."""
+        if len(self._took_s) <= self._threads:
+            return None
+        return median(self._took_s[-_LATEST:]) * runs / self._threads
 
     def _progress(self, total: int, left_s: float | None) -> Progress:
         return Progress(len(self._rows), len(self._failures), total, left_s)
 
     def _send(self, waiting: Iterator[StudyRun]) -> None:
         """Keep as many runs away as workers need never to wait; with a budget, no more than are under way."""
-        threads = sum(self._client.nthreads().values())
-        most = threads if self._end_s is not None else 2 * threads + 2
-        while len(self._away) < max(most, 1) and self._has_time():
+        if time.monotonic() - self._counted_s > _TICK_S:  # workers come and go
+            self._counted_s = time.monotonic()
+            self._threads = max(sum(self._client.nthreads().values()), 1)
+        most = self._threads if self._end_s is not None else 2 * self._threads + 2
+        while len(self._away) < most and self._has_time():
             run = next(waiting, None)
             if run is None:
                 return

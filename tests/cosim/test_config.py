@@ -9,6 +9,7 @@ import pytest
 from bridge.network import RequestError
 from cosim import config
 from cosim.config import Config
+from cosim.settings import parsed
 from tests import ROOT
 
 
@@ -40,7 +41,7 @@ def test_scenario_is_another_name_of_the_section_radio(tmp_path):
         assert config.load(None, [f"{first}.rows=1", f"{second}.rows=2", f"{first}.a=3"]).radio == {"rows": 2, "a": 3}
         recorded = {"policies": ["top-k"], "policy": {}}
         with pytest.raises(RequestError, match="which a what-if cannot change"):
-            config.changed(recorded, [(f"{first}.rows", 2)], None)
+            config.changed(recorded, [parsed(f"{first}.rows=2")], None)
     file.write_text("[radio]\nrows = 3\n[scenario]\nseats = 4\n")
     assert config.load(file, []).radio == {"rows": 3, "seats": 4}
 

@@ -37,7 +37,7 @@ def rendered(data: Data, written: Sequence[Written], live: dict[str, Any] | None
         runs=[_described(run, data) for run in data.runs],
         table=table(data),
         figures=[
-            {"name": each.name, "title": each.title, "text": each.text, "svg": _inlined(each), "wide": _is_wide(each)}
+            {"name": each.name, "title": each.title, "text": each.text, "svg": inlined(each), "wide": is_wide(each)}
             for each in drawn
         ],
         lacking=[each for each in written if each.lacking],
@@ -103,12 +103,13 @@ def _toml(value: Any) -> Any:
     return [_toml(item) for item in value] if isinstance(value, list) else value
 
 
-def _is_wide(figure: Written) -> bool:
+def is_wide(figure: Written) -> bool:
+    """Whether a figure is as wide as the text."""
     width = re.search(r'<svg[^>]*\bwidth="([\d.]+)pt"', figure.svg)
     return width is not None and float(width[1]) > _POINTS_AN_INCH * TEXT_IN * 0.75
 
 
-def _inlined(figure: Written) -> Markup:
+def inlined(figure: Written) -> Markup:
     """An SVG for the page: with names of its own, letters and axes in the page's colour, labelled with what it says."""
     svg = figure.svg[figure.svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
