@@ -30,13 +30,7 @@ def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failu
     results = [_result(run, rows.get(run.name), failures.get(run.name)) for run in there]
     _write(folder / RESULTS, results)
     costs = [
-        {
-            "run": run.name,
-            "wall_s": row.wall_s,
-            "cpu_s": row.cpu_s,
-            "journal_bytes": row.journal_bytes,
-            "host": row.host,
-        }
+        [{"run": run.name, **{name: getattr(row, name) for name in _COSTS}}]
         for run in there
         if (row := rows.get(run.name)) is not None
     ]
