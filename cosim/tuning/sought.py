@@ -163,7 +163,7 @@ def columns() -> tuple[str, ...]:
     """The figures of a run whatever it is asked."""
     none = np.empty(0)
     energy = Energy(dict.fromkeys(PARTS), None, None, None, ())
-    slots, statuses = Slots(0, 0, 0, 0, 0), dict.fromkeys(Status, 0)
+    slots, statuses = Slots(0, 0, 0, 0, 0), {status.value: 0 for status in Status}
     return tuple(
         figures_of(VariantSummary("", "", 0.0, {}, none, none, {}, [], slots, none, statuses, None, None, energy))
     )

@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bridge.network import RequestError
@@ -34,7 +35,8 @@ class Trials:
     def __init__(self, folder: Path, search: Search):
         self._search = search
         self._distributions = {name: distribution(axis) for name, axis in search.axes.items()}
-        self._directions = ["minimize" if is_small else "maximize" for is_small in search.objectives.values()]
+        minimise, maximise = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+        self._directions = [minimise if is_small else maximise for is_small in search.objectives.values()]
         file = (folder / FILE).resolve()
         self._stored = optuna.create_study(
             storage=f"sqlite:///{file}", study_name=_NAME, directions=self._directions, load_if_exists=True
