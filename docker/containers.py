@@ -24,6 +24,7 @@ from typing import Any
 from commands import Failed, attempt, beside, run
 from engine import Engine, engine
 from layers import problems
+from studied import forget, studied
 
 from cosim.record.journal import FILE_NAME, TABLES, UNREPEATABLE, Journal
 
@@ -54,16 +55,16 @@ class Composed:
 
     def docker(self, *words: str, limit_s: float = CALL_S) -> str:
         """What `docker WORDS` says."""
-        return run(["docker", *words], limit_s, environment=self._environment(), folder=self.clone)
+        return run(["docker", *words], limit_s, environment=self.environment(), folder=self.clone)
 
     def compose(self, *words: str, run_name: str = "default", arguments: str = "", limit_s: float = CALL_S) -> str:
         """What `docker compose WORDS` says; `run_name` is the run's folder, `arguments` are the model's side's."""
         chosen = {"RUN": run_name, "ARGUMENTS": arguments}
-        return run([*COMPOSE, *words], limit_s, environment=self._environment() | chosen, folder=self.clone)
+        return run([*COMPOSE, *words], limit_s, environment=self.environment() | chosen, folder=self.clone)
 
     def building(self, service: str) -> AbstractContextManager[Callable[[], None]]:
         """The building of a service's image, which goes on meanwhile, as `beside` says."""
-        return beside([*COMPOSE, "build", service], BUILD_S, environment=self._environment(), folder=self.clone)
+        return beside([*COMPOSE, "build", service], BUILD_S, environment=self.environment(), folder=self.clone)
 
     def container(self, service: str) -> str:
         """A container's name."""
@@ -110,7 +111,7 @@ class Composed:
         if (code := self.state("model", "State.ExitCode")) != 0:
             raise Failed(f"the model's side ended with exit code {code}; it printed:\n{self.log('model')}")
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return self.engine.environment | {"COSIM_UID": str(self.uid), "COSIM_GID": str(self.gid)}
 
 
@@ -168,6 +169,7 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
         for image in IMAGES:
             inspect_layers(composed, image, scratch, secrets)
         say(began_s, "no key, cache, package list or static library in any layer")
+        say(began_s, f"a study on two workers: {studied(composed.environment(), composed.clone, scratch)}")
 
 
 def run_here(scratch: Path, name: str, arguments: str) -> AbstractContextManager[Callable[[], None]]:
@@ -200,6 +202,7 @@ def cleaned(composed: Composed) -> Iterator[None]:
     finally:
         with suppress(Failed):
             composed.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "2")
+        forget(composed.environment(), composed.clone)
         for image in IMAGES:
             attempt(["docker", "image", "rm", "--force", image], CALL_S, environment=composed.engine.environment)
 
@@ -250,15 +253,8 @@ def keys_of(composed: Composed) -> list[bytes]:
 
 def aside(composed: Composed, *command: str, options: Sequence[str] = (), limit_s: float = CALL_S) -> str:
     """What a command says in a third container of the network's image, locked down like the others."""
-    locked = [
-        "--read-only",
-        "--cap-drop",
-        "ALL",
-        "--security-opt",
-        "no-new-privileges",
-        "--user",
-        f"{composed.uid}:{composed.gid}",
-    ]
+    locked = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    locked += ["--user", f"{composed.uid}:{composed.gid}"]
     name = f"{PROJECT}-aside"
     try:
         return composed.docker(

@@ -19,7 +19,7 @@ from cosim.cluster_keys import security_of
 if TYPE_CHECKING:
     from distributed import Client
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 """How long a scheduler, or its first worker, is waited for."""
 MEMORY = "3GiB"
 _SETTINGS = {
@@ -124,7 +124,8 @@ def _own(place: ClusterPlace) -> Iterator[Any]:
         processes=True,
         memory_limit=_bytes(place.memory or MEMORY),
         security=Security.temporary(),
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
     ) as own:
         yield own

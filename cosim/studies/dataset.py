@@ -17,6 +17,8 @@ from cosim.settings import flattened
 from cosim.studies.place import COSTS, RESULTS, Row
 from cosim.studies.runs import StudyRun
 
+Parts = list[dict[str, Any]]
+
 _COSTS = ("wall_s", "cpu_s", "journal_bytes", "host")
 _SEEDS = (*NS3_SEEDS, "prompts", "sampling", "losses")
 
@@ -29,17 +31,14 @@ def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failu
     there = [run for run in runs if run.name in rows or run.name in failures]
     results = [_result(run, rows.get(run.name), failures.get(run.name)) for run in there]
     _write(folder / RESULTS, results)
-    costs = [
-        [{"run": run.name, **{name: getattr(row, name) for name in _COSTS}}]
-        for run in there
-        if (row := rows.get(run.name)) is not None
-    ]
+    done = [(run.name, rows[run.name]) for run in there if run.name in rows]
+    costs = [[{"run": name, **{each: getattr(row, each) for each in _COSTS}}] for name, row in done]
     _write(folder / COSTS, costs)
 
 
-def _result(run: StudyRun, row: Row | None, failure: str | None) -> list[dict[str, Any]]:
+def _result(run: StudyRun, row: Row | None, failure: str | None) -> Parts:
     """One row, in parts: what the run was, how it was configured, how it was made, and what came of it."""
-    about = {
+    about: dict[str, Any] = {
         "run": run.name,
         "status": "done" if row else "failed",
         "error": None if row else failure,
@@ -47,7 +46,7 @@ def _result(run: StudyRun, row: Row | None, failure: str | None) -> list[dict[st
         "network": run.config.networks[0],
         "record": run.record,
     }
-    made = {
+    made: dict[str, Any] = {
         "versions": json.dumps(run.versions | (row.network if row else {}), sort_keys=True),
         "fingerprint": row.fingerprint if row else None,
         "mishaps": row.mishaps if row else None,
@@ -62,7 +61,7 @@ def _configuration(config: Config) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in ("policies", "networks", "policy", "radio")}
 
 
-def _write(file: Path, rows: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+def _write(file: Path, rows: Sequence[Parts]) -> None:
     """Write rows in parts: all columns of the first parts, of whichever row, then those of the second, and so on."""
     names = dict.fromkeys(name for parts in zip(*rows, strict=True) for part in parts for name in part)
     whole = [{name: value for part in row for name, value in part.items()} for row in rows]

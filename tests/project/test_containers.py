@@ -31,24 +31,28 @@ TEXT = (DOCKER / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load(TEXT)
 
 
-@pytest.mark.parametrize("name", ["keys", "network", "model"])
-def test_every_service_is_locked_down(name):
-    service = COMPOSE["services"][name]
+OF_STUDIES = (DOCKER / "study.yaml").read_text(encoding="utf-8")
+SERVICES = [*COMPOSE["services"].items(), *yaml.safe_load(OF_STUDIES)["services"].items()]
+
+
+@pytest.mark.parametrize(("name", "service"), SERVICES, ids=lambda part: part if isinstance(part, str) else "")
+def test_every_service_is_locked_down(name, service):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["pids_limit"] <= 64
-    assert service["ulimits"]["nofile"] <= 2048
+    assert service["pids_limit"] <= (128 if name == "worker" else 64)
+    assert service["ulimits"]["nofile"] <= 8192
     assert service["mem_limit"] == service["memswap_limit"]
     assert {"cpus", "user"} <= service.keys()
     assert not {"ports", "privileged", "cap_add", "devices", "pid", "ipc"} & service.keys()
-    assert service.get("network_mode") == "none" or service["networks"] == ["bridge"]
+    assert service.get("network_mode") == "none" or service["networks"] in (["bridge"], ["cluster"])
     assert "docker.sock" not in str(service)
 
 
 def test_nobody_else_is_composed_and_the_network_has_no_way_out():
     assert COMPOSE["services"].keys() == {"keys", "network", "model"}
     assert COMPOSE["networks"] == {"bridge": {"internal": True}}
+    assert yaml.safe_load(OF_STUDIES)["networks"] == {"cluster": {"internal": True}}
 
 
 def test_each_side_sees_its_own_keys_alone_and_cannot_write_them():
@@ -58,16 +62,17 @@ def test_each_side_sees_its_own_keys_alone_and_cannot_write_them():
         assert not any(volume.startswith(f"{other}-keys") for volume in volumes)
 
 
-def test_the_table_of_variables_is_that_of_the_composition():
-    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT))
-    page = (ROOT / "docs/inside/containers.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("text", "page"), [(TEXT, "docs/inside/containers.md"), (OF_STUDIES, "docs/runs/cluster.md")])
+def test_the_table_of_variables_is_that_of_the_composition(text, page):
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    page = (ROOT / page).read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`|none) \|", page, re.MULTILINE))
     folders = {name: default for name, default in used.items() if default.startswith(".")}
     as_told = {name: str(Path("docker") / default).replace("docker/../", "") for name, default in folders.items()}
     assert table == used | as_told
 
 
-@pytest.mark.parametrize("default", re.findall(r":-(\.[^}]*)\}", TEXT))
+@pytest.mark.parametrize("default", sorted({*re.findall(r":-(\.[^}]*)\}", TEXT + OF_STUDIES)}))
 def test_what_is_mounted_by_default_is_in_a_fresh_clone(default):
     """Docker would make a missing folder as root."""
     place = os.path.relpath((DOCKER / default).resolve(), ROOT)
@@ -91,7 +96,8 @@ def test_an_image_is_made_of_pinned_packages_for_a_user_who_is_not_root(path):
 def test_each_image_lacks_the_other_sides_packages():
     project = ROOT / "pyproject.toml"
     left_out = {
-        path.stem: re.search(r"requirements.py pyproject.toml ([\w -]+) >", path.read_text()) for path in DOCKERFILES
+        side: re.search(r"requirements.py pyproject.toml ([\w -]+) >", (DOCKER / f"{side}.Dockerfile").read_text())
+        for side in ("network", "model")
     }
     installed = {
         side: [re.split(r"[^\w-]", each)[0] for each in requirements(project, set(match[1].split()))]
@@ -114,6 +120,25 @@ def test_the_network_side_imports_nothing_that_its_image_lacks():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_manifest_of_a_study_is_valid_and_locked_down():
+    (manifest,) = yaml.safe_load_all((DOCKER / "study-kubernetes.yaml").read_text(encoding="utf-8"))
+    assert [item["kind"] for item in manifest["items"]] == ["Service", "Deployment", "Deployment", "Job"]
+    for item in manifest["items"]:
+        kubernetes_validate.validate(item, "1.33", strict=True)
+    for item in manifest["items"][1:]:
+        pod = item["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted <= {volume["name"] for volume in pod["volumes"]}
+        words = [*container.get("command", []), *container["args"]]
+        assert words[0] == "sweep" or {"--tls-ca-file", "--tls-cert", "--tls-key"} <= set(words)
 
 
 def test_the_manifest_is_valid_and_locked_down():

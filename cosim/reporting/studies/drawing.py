@@ -15,6 +15,7 @@ from cosim.reporting.style import MARKERS, colour, dash, legend, panels
 
 _SHOWN = ("tpot_mean_s", "ttft_mean_s", "kl_nats", "gate_weight_kept", "drawn_j", "device_radiated_j")
 _MOST_MEASURES = 3
+_MOST_NAMED = 4
 _MOST_VALUES = 12
 """Of more than these each row is a point; of fewer, rows of one value are put together."""
 
@@ -77,7 +78,8 @@ def front(study: StudyRows) -> Drawn:
     lost_name = "KL divergence in nats" if quality == "kl_nats" else "gate weight lost in %"
     panel.set(xlabel=f"mean {name} in ms", ylabel=lost_name)
     legend(figure, panel, 2)
-    names = [f"{found[number][1]} ({found[number][2]:.3g} ms, {found[number][3]:.3g})" for number in best]
+    names = [f"{found[number][1]} ({found[number][2]:.3g} ms, {found[number][3]:.3g})" for number in best[:_MOST_NAMED]]
+    names += [f"{len(best) - _MOST_NAMED} more"] * (len(best) > _MOST_NAMED)
     return Drawn(figure, f"Each point is a label, averaged over its seeds; no other beats in both: {listed(names)}.")
 
 

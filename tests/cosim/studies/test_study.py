@@ -2,6 +2,8 @@
 """What a study's file asks for."""
 
 import math
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from scipy.stats import qmc
 
 from bridge.network import RequestError
 from cosim.studies.axes import Range
+from cosim.studies.runs import check_runs, runs_of
 from cosim.studies.study import Point, read_study, study_of
+from tests import ROOT
 
 
 def values(**tables: Any) -> list[dict[str, Any]]:
@@ -137,3 +141,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text):
     with pytest.raises(RequestError, match=r"study\.toml") as refused:
         read_study(file)
     assert refused.value.field == "STUDY"
+
+
+def test_the_studies_of_the_page_are_such():
+    page = (ROOT / "docs/runs/study.md").read_text(encoding="utf-8")
+    listings = [tomllib.loads(text) for text in re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    asked = [study_of(each, "study") for each in listings]
+    assert [len(study.points) for study in asked] == [80, 128, 12]
+    grid = runs_of(asked[0])
+    assert len(grid) == 60  # as the page says, which is less than the points: top-k has no threshold
+    check_runs(grid + runs_of(asked[1]))
