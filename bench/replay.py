@@ -48,6 +48,7 @@ from model_side.policies import POLICIES, make_policy
 from model_side.prediction.line import Line
 from model_side.record_routing import GateArrays, RoutingWriter
 from model_side.routing_replay import RoutingReplay
+from model_side.routing_trace import RoutingTrace
 from model_side.wire_profiles import WIRE_PROFILES
 
 DEVICES = 8
@@ -168,7 +169,7 @@ def serve(replay: RoutingReplay, policy: str, folder: Path | None) -> None:
 
 def _work(path: Path, policies: Sequence[str], folder: Path | None, go: Any, done: Any) -> None:
     """In a process of its own: load, wait for the word, serve."""
-    replay = RoutingReplay(path, 10**6, proxy=True)
+    replay = RoutingReplay(RoutingTrace.read(path), proxy=True)
     go.wait()
     for policy in policies:
         serve(replay, policy, None if folder is None else folder / policy)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cosim.runs.looked_at import compare, report, timeline
     from cosim.studies.cluster import ClusterPlace
     from cosim.studies.sweeping import sweep
+    from cosim.tuning.tuning import tune
 
 __all__ = [
     "ClusterPlace",
@@ -32,6 +33,7 @@ __all__ = [
     "summarise",
     "sweep",
     "timeline",
+    "tune",
     "what_if",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "summarise": "cosim.results.summary",
     "sweep": "cosim.studies.sweeping",
     "timeline": "cosim.runs.looked_at",
+    "tune": "cosim.tuning.tuning",
     "what_if": "cosim.experiment",
 }
 

@@ -24,6 +24,7 @@ from cosim.running import cli as running
 from cosim.runs import cli as runs
 from cosim.screen.output import CLOSED_PIPE, OutputLost, guard
 from cosim.studies.cli import sweep
+from cosim.tuning.cli import tune
 
 app = typer.Typer(
     help="Co-simulation of a Mixture-of-Experts model whose experts live on devices behind an ns-3 radio.",
@@ -68,6 +69,7 @@ EXAMPLES = {
         "cosim sweep power.toml --workers 4 --budget 8",
         "cosim sweep power.toml --scheduler tls://head:8786 --keys keys",
     ),
+    "tune": ("cosim tune front.toml", "cosim tune front.toml --scheduler tls://head:8786 --keys keys"),
     "eval": (
         "cosim eval --items 20 --policy top-k --policy weight-to-latency",
         "cosim eval --tasks arc:ARC-Easy-Test.jsonl --out runs/arc",
@@ -87,7 +89,7 @@ for name, command in (
         ("serve", ns3_side.serve),
         ("keys", ns3_side.keys),
     ),
-    *(("flags", ns3_side.flags), ("eval", evaluate), ("sweep", sweep)),
+    *(("flags", ns3_side.flags), ("eval", evaluate), ("sweep", sweep), ("tune", tune)),
 ):
     examples = "\n\n".join(EXAMPLES.get(name, ()))
     app.command(name, epilog=f"For example:\n\n{examples}" if examples else None)(command)

@@ -59,10 +59,15 @@ def nearness(config: Config, journal: Journal, source: Source | None) -> Nearnes
     if found is None:
         if source is None:
             raise Diverged("how near the devices are was never recorded")
-        with closing(source.open("nearness")) as network:
-            found = [_seconds_a_byte(probe) for probe in probe_all(network)]
+        found = measured(source)
         journal.describe_nearness(found)
     return found
+
+
+def measured(source: Source) -> list[float | None]:
+    """How near the devices are, by a transfer to each after the other, on a network of its own."""
+    with closing(source.open("nearness")) as network:
+        return [_seconds_a_byte(probe) for probe in probe_all(network)]
 
 
 def fleet_of(

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.network import NS_PER_S, NetworkInfo, RequestError
+from bridge.network import NS_PER_S, Network, NetworkInfo, RequestError
 from cosim.baseline import Baseline, baseline_of, run_baseline
 from cosim.checks import check_devices
 from cosim.config import WHAT_IF, Config
@@ -27,14 +27,16 @@ from cosim.record.decisions import Decisions
 from cosim.record.journal import Journal
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
-from model_side.base_station import BaseStation
+from model_side.base_station import BaseStation, Foresee
 from model_side.calibration import Calibration, NoTable
+from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
 from model_side.quality import GateProxy, PassQuality, TextQuality
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
+from model_side.routing_trace import RoutingTrace
 from model_side.serving import Serving
 
 if TYPE_CHECKING:
@@ -173,7 +175,7 @@ def serving_of(config: Config) -> Serving:
     """What answers the requests: recorded routing, or a model that runs here."""
     model, work = config.model, config.workload
     if model.routing:
-        return RoutingReplay(Path(model.routing).expanduser(), work.requests, config.quality)
+        return RoutingReplay(RoutingTrace.read(Path(model.routing).expanduser()).first(work.requests), config.quality)
     from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
 
     place = Place(model.device, model.experts)
@@ -204,6 +206,36 @@ def asked_of(config: Config) -> "Asked":
     return Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
 
 
+def base_station_of(
+    config: Config,
+    network: Network,
+    policy: Steps,
+    fleet: Fleet,
+    powers: Powers,
+    on_exchange: Callable[[LayerExchange], None],
+    calibration: Calibration | None = None,
+    foresee: Foresee | None = None,
+) -> BaseStation:
+    """The base station of an experiment on `network`."""
+    exchange = config.exchange
+    return BaseStation(
+        network,
+        fleet.placement,
+        fleet.compute,
+        policy,
+        PREDICTORS[config.prediction](len(network.info.devices)),
+        fleet.wire,
+        round(exchange.deadline_s * NS_PER_S),
+        exchange.wait,
+        Missing(exchange.missing, exchange.missing_top_n),
+        round(exchange.decision_s * NS_PER_S),
+        on_exchange,
+        calibration,
+        foresee,
+        powers,
+    )
+
+
 class Variant:
     """One policy's pass over the workload, on a network of one kind."""
 
@@ -221,23 +253,10 @@ class Variant:
         display: Display,
         calibration: Calibration | None,
     ):
-        exchange = config.exchange
         powers = powers_in(config, network.info)
-        self.base_station = BaseStation(
-            network,
-            fleet.placement,
-            fleet.compute,
-            policy,
-            PREDICTORS[config.prediction](len(network.info.devices)),
-            fleet.wire,
-            round(exchange.deadline_s * NS_PER_S),
-            exchange.wait,
-            Missing(exchange.missing, exchange.missing_top_n),
-            round(exchange.decision_s * NS_PER_S),
-            self._exchanged,
-            calibration,
-            network.foresee if kind == WHAT_IF else None,
-            powers,
+        foresee = network.foresee if kind == WHAT_IF else None
+        self.base_station = base_station_of(
+            config, network, policy, fleet, powers, self._exchanged, calibration, foresee
         )
         held, sources = fleet.placement.held(), policy_sources(policy_name)
         if calibration is not None and any(step.needs_calibration for step in policy.steps):

@@ -96,3 +96,10 @@ def known(probabilities: Probabilities | None) -> Probabilities:
     if probabilities is None:
         raise RequestError("model.routing", "has no column probabilities, which are needed here; record them")
     return probabilities
+
+
+def kept_of(gate: Gate, came: Indices) -> tuple[float, int]:
+    """The gate's weight of the experts in `came` [N, k'], and how many tokens miss the best of their own."""
+    there: Mask = (gate.indices[:, :, None] == came[:, None, :]).any(axis=2)
+    best = gate.weights.argmax(axis=1)
+    return float(gate.weights.sum(where=there, dtype=np.float64)), int((~there[np.arange(len(best)), best]).sum())

@@ -6,15 +6,13 @@ layers ask, nor the tokens. How much harm was done is told by a proxy alone (`mo
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_side.base_station import BaseStation
 from model_side.quality import GateProxy
-from model_side.routing import Gate, Indices
+from model_side.routing import Gate, kept_of
 from model_side.routing_trace import RoutingTrace
 from model_side.selection import DeviceWork
 from model_side.serving import TokenRecord
@@ -23,18 +21,15 @@ _BLOCK_ROWS = 1 << 15
 
 
 class RoutingReplay:
-    """The first `requests` requests of the trace at `path`, or all if it has no more; `proxy`: whether to keep that.
+    """The requests of `trace`; `proxy`: whether to keep that."""
 
-    Raises `RequestError` as `RoutingTrace.read`.
-    """
-
-    def __init__(self, path: Path, requests: int, proxy: bool):
-        self._trace = RoutingTrace.read(path).first(requests)
+    def __init__(self, trace: RoutingTrace, proxy: bool):
+        self._trace = trace
         self._proxy = proxy
-        self.model = self._trace.model
-        self.shape = self._trace.shape
-        self.probabilities = self._trace.probabilities is not None
-        self.exchanges = len(self._trace.begin) - 1
+        self.model = trace.model
+        self.shape = trace.shape
+        self.probabilities = trace.probabilities is not None
+        self.exchanges = len(trace.begin) - 1
         self.record: Mapping[str, Any] = {}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
@@ -75,16 +70,9 @@ class RoutingReplay:
                 if came is gate.indices:
                     kept += totals[exchange]
                 elif self._proxy:
-                    kept_here, lost_here = _kept(gate, came)
+                    kept_here, lost_here = kept_of(gate, came)
                     kept, lost = kept + kept_here, lost + lost_here
                 exchange += 1
             end_ns = base_station.finish()
             proxy = GateProxy(count * layers, sum(totals[whole:exchange]), kept, lost) if self._proxy else None
             yield TokenRecord(request, position + count, next_token, start_ns, end_ns, proxy)
-
-
-def _kept(gate: Gate, came: Indices) -> tuple[float, int]:
-    """The gate's weight of the experts that came back, and how many tokens miss their best expert."""
-    there: NDArray[np.bool_] = (gate.indices[:, :, None] == came[:, None, :]).any(axis=2)
-    best = gate.weights.argmax(axis=1)
-    return float(gate.weights.sum(where=there, dtype=np.float64)), int((~there[np.arange(len(best)), best]).sum())

@@ -90,6 +90,22 @@ class RoutingTrace:
             probabilities=None if self.probabilities is None else self.probabilities[:rows],
         )
 
+    def only(self, requests: NDArray[np.int64]) -> "RoutingTrace":
+        """The trace of these requests, which keep their numbers and their order in the file."""
+        passes = np.isin(self.request, requests)
+        exchanges = passes.repeat(len(self.shape.moe_layers))
+        rows_each = np.diff(self.begin)
+        rows = exchanges.repeat(rows_each)
+        return replace(
+            self,
+            **{name: getattr(self, name)[passes] for name in ("request", "position", "decode", "tokens")},
+            next_token=self.next_token[passes],
+            begin=np.append(0, rows_each[exchanges].cumsum()),
+            weights=self.weights[rows],
+            experts=self.experts[rows],
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+        )
+
 
 class _Reader:
     """Reads one file column by column; every check is over a whole column."""

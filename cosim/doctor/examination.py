@@ -21,7 +21,7 @@ from rich.console import Console
 from bridge.network import PartnerLost, RequestError
 
 PROJECT = "wdmoe-cosim"
-EXTRAS = ("tables", "import", "eval", "checkpoints", "study")
+EXTRAS = ("tables", "import", "eval", "checkpoints", "study", "tune", "learn")
 """What a user may leave out, and which commands want."""
 
 

@@ -44,7 +44,8 @@ class Ns3Side:
         if endpoint is None and (at.keys or at.plain_tcp):
             raise RequestError("--keys" if at.keys else "--plain-tcp", "is for tcp; give --connect with it")
         self._keys = None if endpoint is None else keys_for(endpoint, "model", at.keys, at.plain_tcp)
-        self._config = config
+        self.config = config
+        """Of the sessions that are opened from now on; another one may have another seed."""
         self._at = at
         self._log = log
         self.check_us: Callable[[], None] = lambda: None
@@ -65,10 +66,10 @@ class Ns3Side:
             self._endpoint = self._start()
         return RemoteNetwork(
             self._endpoint,
-            self._config.scenario,
-            self._config.radio_parameters,
-            self._config.seed_for("radio"),
-            self._config.seeds_apart,
+            self.config.scenario,
+            self.config.radio_parameters,
+            self.config.seed_for("radio"),
+            self.config.seeds_apart,
             folder=self._free_folder(name),
             keys=self._keys,
             patience_s=self._patience_s,
@@ -103,5 +104,5 @@ class Ns3Side:
         endpoint = self._at.listen or self._stack.enter_context(private_ipc())
         security = ["--plain-tcp"] * self._at.plain_tcp
         security += [] if self._at.keys is None else ["--keys", str(self._at.keys)]
-        self._process = self._stack.enter_context(ns3_process(endpoint, self._log, self._config.script, security))
+        self._process = self._stack.enter_context(ns3_process(endpoint, self._log, self.config.script, security))
         return endpoint

@@ -56,7 +56,7 @@ def sweep(
     from cosim.studies import sweeping
 
     asked, at = read_study(study), ClusterPlace(scheduler, workers, memory, keys, plain_tcp)
-    with _progress() as tell:
+    with progressing() as tell:
         if plan:
             planned = sweeping.plan(asked, out, at=at, tell=tell)
         else:
@@ -86,7 +86,7 @@ def _print_plan(plan: "Plan") -> None:
 
 
 @contextmanager
-def _progress() -> "Iterator[Tell]":
+def progressing() -> "Iterator[Tell]":
     """A bar on a terminal; elsewhere a line for each tenth of the runs."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import Any
 
@@ -60,27 +61,53 @@ class _Record:
 
 def runs_of(study: Study) -> list[StudyRun]:
     """All runs of a study, in the order of its points. Raises `RequestError` naming the key, and in which run."""
-    records = {name: _read(name) for name in study.records}
-    base_pairs = leaves(study.base, lambda value: not isinstance(value, dict) or not value)
-    steps = _steps(study, records)
-    known: dict[str, int] = {}
-    found: list[StudyRun] = []
-    versions: dict[tuple[Any, ...], dict[str, str]] = {}
+    maker = RunMaker(study)
+    known: dict[str, StudyRun] = {}
     for point in study.points:
-        record = records[point.record] if point.record is not None else None
+        for run in maker.of(point):
+            known.setdefault(run.digest, with_fields(run, number=len(known)))
+    return list(known.values())
+
+
+class RunMaker:
+    """Makes the runs of points; `policies`: those that points may name beside the study's own.
+
+    Raises `RequestError` naming the key for a record that cannot be asked.
+    """
+
+    def __init__(self, study: Study, policies: Sequence[Any] = ()):
+        self._study = study
+        self._records = {name: _read(name) for name in study.records}
+        self._base = leaves(study.base, lambda value: not isinstance(value, dict) or not value)
+        self._steps = _steps(study, self._records, policies)
+        self._versions: dict[tuple[Any, ...], dict[str, str]] = {}
+
+    def of(self, point: Point) -> list[StudyRun]:
+        """Those of a point, all with number 0. Raises `RequestError` naming the key, and in which run."""
+        found = []
+        record = self._records[point.record] if point.record is not None else None
         with _saying(point):
-            for config in _configs(study, base_pairs, point, record, steps):
-                kind = (record is None, bool(config.model.routing), bool(config.workload.lm_eval))
-                if kind not in versions:
-                    versions[kind] = versions_of(config) | (installed(["ns3"]) if record is None else {})
+            for config in _configs(self._study, self._base, point, record, self._steps):
                 ran_in = record.ran_in if record else str(Path.cwd())
+                versions = self._versions_of(config, is_answer=record is not None)
                 with working_in(ran_in):
-                    digest = _digest(config, record, versions[kind])
-                if digest not in known:
-                    known[digest] = len(found)
-                    run = StudyRun(len(found), point.record, point.values, config, versions[kind], ran_in, digest)
-                    found.append(run)
-    return found
+                    digest = _digest(config, record, versions)
+                found.append(StudyRun(0, point.record, point.values, config, versions, ran_in, digest))
+        return found
+
+    def live(self, run: StudyRun) -> StudyRun:
+        """The same on the live network."""
+        config = replace(run.config, networks=["live"])
+        versions = self._versions_of(config, is_answer=False)
+        with working_in(run.ran_in):
+            digest = _digest(config, None, versions)
+        return with_fields(run, record=None, config=config, versions=versions, digest=digest)
+
+    def _versions_of(self, config: Config, *, is_answer: bool) -> dict[str, str]:
+        kind = (is_answer, bool(config.model.routing), bool(config.workload.lm_eval))
+        if kind not in self._versions:
+            self._versions[kind] = versions_of(config) | ({} if is_answer else installed(["ns3"]))
+        return self._versions[kind]
 
 
 def check_runs(runs: Sequence[StudyRun]) -> None:
@@ -139,10 +166,10 @@ def _read(folder: str) -> _Record:
     return record
 
 
-def _steps(study: Study, records: Mapping[str, _Record]) -> set[str]:
+def _steps(study: Study, records: Mapping[str, _Record], more: Sequence[Any]) -> set[str]:
     """The steps of all policies of a study: what one run does not have, another may."""
     named = [point.values.get("policies", study.base.get("policies")) for point in study.points]
-    named += [record.config["policies"] for record in records.values()]
+    named += [*(record.config["policies"] for record in records.values()), *more]
     found: set[str] = set()
     for names in {tuple(_listed(each)) for each in named if each is not None}:
         for name in names:

@@ -109,10 +109,10 @@ def sweep(
         failures: dict[str, str] = {}
         pending = [run for run in runs if run.name not in rows]
         end_s = None if budget_hours is None else time.monotonic() + 3600 * budget_hours
-        with _written(folder, runs, rows, failures) as refresh:
+        with written(folder, runs, rows, failures) as refresh:
             if pending:
-                with _workers(at, folder, pending) as client:
-                    work = _Work(client, at, folder, own.keep, rows, failures, end_s)
+                with gathered(at, folder, pending) as client:
+                    work = Work(client, at, folder, own.keep, rows, failures, end_s)
                     work.carry_out(pending, len(runs), [refresh, tell])
     return Swept(folder, len(runs), len(rows), earlier, failures)
 
@@ -132,12 +132,12 @@ def plan(
         failures: dict[str, str] = {}
         pending = [run for run in runs if run.name not in rows]
         workers = 0
-        with _written(folder, runs, rows, failures) as refresh:
+        with written(folder, runs, rows, failures) as refresh:
             if pending:
-                with _workers(at, folder, pending) as client:
+                with gathered(at, folder, pending) as client:
                     workers = len(client.nthreads())
                     chosen = _spread(pending, _TIMED_A_WORKER * workers)
-                    work = _Work(client, at, folder, own.keep, rows, failures, None)
+                    work = Work(client, at, folder, own.keep, rows, failures, None)
                     work.carry_out(chosen, len(rows) + len(chosen), [refresh, tell])
         if failures:
             name, reason = next(iter(failures.items()))
@@ -169,7 +169,7 @@ def _spread(runs: Sequence[StudyRun], count: int) -> list[StudyRun]:
 
 
 @contextmanager
-def _written(
+def written(
     folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failures: Mapping[str, str]
 ) -> Iterator[Tell]:
     """Have the data set up to date at the end, however that comes; what is yielded brings it so now and then."""
@@ -188,7 +188,7 @@ def _written(
 
 
 @contextmanager
-def _workers(at: ClusterPlace, folder: Path, runs: Sequence[StudyRun]) -> "Iterator[Client]":
+def gathered(at: ClusterPlace, folder: Path, runs: Sequence[StudyRun]) -> "Iterator[Client]":
     """The workers, which have been held against what they need."""
     with cluster(at) as client:
         if at.scheduler is not None:
@@ -200,7 +200,7 @@ def _workers(at: ClusterPlace, folder: Path, runs: Sequence[StudyRun]) -> "Itera
         yield client
 
 
-class _Work:
+class Work:
     """Runs on their way to workers and back; rows and failures are added where they are kept."""
 
     def __init__(

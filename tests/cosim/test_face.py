@@ -16,7 +16,7 @@ from tests import ROOT
 from tests.support.routing_traces import make_rows, write_rows
 
 NAMES = ["ClusterPlace", "Config", "Ns3Place", "compare", "evaluate", "load", "replay", "report", "resume", "run"]
-NAMES += ["summarise", "sweep", "timeline", "what_if"]
+NAMES += ["summarise", "sweep", "timeline", "tune", "what_if"]
 HEAVY = ("numpy", "torch", "pandas", "ns3_scenarios", "model_side", "cosim.experiment")
 
 

@@ -25,6 +25,7 @@ from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.line import Line
 from model_side.routing_replay import RoutingReplay
+from model_side.routing_trace import RoutingTrace
 from model_side.wire_profiles import WIRE_PROFILES
 from tests.support.cosim_process import cosim
 from tests.support.fixed_network import FixedNetwork
@@ -196,7 +197,7 @@ def served(path: Path, policy: str, network: FixedNetwork, requests: int = 9, pr
     station = BaseStation(
         network, placement, compute, make_policy(policy), line, WireFormat(8192), 10**10, on_exchange=records.append
     )
-    return records, list(RoutingReplay(path, requests, proxy).serve(station)), station
+    return records, list(RoutingReplay(RoutingTrace.read(path).first(requests), proxy).serve(station)), station
 
 
 @pytest.mark.parametrize("policy", ["top-k", "weight-to-latency"])
