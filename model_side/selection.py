@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,31 @@ from model_side.routing import Floats, Gate, Indices, Mask, Missing, Probabiliti
 
 
 class Phase(StrEnum):
-    """Prefill runs all tokens of a prompt at once, decode one token after the other."""
+    """Prefill runs all tokens of a prompt at once, decode one token after the other; a mixed pass has rows of both."""
 
     PREFILL = "prefill"
     DECODE = "decode"
+    MIXED = "mixed"
+
+
+class Part(NamedTuple):
+    """The rows of one request in a forward pass: `tokens` of them, the first of which stands at `position`."""
+
+    phase: Phase
+    request: int
+    position: int
+    tokens: int
+
+    @property
+    def context(self) -> int:
+        """The tokens that its last row sees, itself among them."""
+        return self.position + self.tokens
+
+
+def phase_of(parts: Sequence[Part]) -> Phase:
+    """The phase of a pass with these rows."""
+    first, *others = {part.phase for part in parts}
+    return Phase.MIXED if others else first
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ FLOORS = {
         ["policies"],
         ["base_station"],
         ["routing_trace", "serving"],
+        ["service"],
         ["model", "routing_replay"],
         ["calibrating", "training"],
     ],
