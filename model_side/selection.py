@@ -97,10 +97,11 @@ class Layer:
     """One MoE layer of one forward pass of N tokens, as a policy sees it: E experts on D devices.
 
     `layers`: how many MoE layers there are; `gate.layer` says which this is. `request`, `position`: of the pass's first
-    token. An exchange ends `deadline_s` after its departure. `links`: the latest that the BS knows of each device.
-    `selection`: what was chosen so far, at first the model's own choice. `missing`: what becomes of the weight of
-    experts that are left out. `own_work`: what the model's own choice asks of the devices, for who knows it already.
-    `table`: the model's calibration, where a policy of the run needs it.
+    token; `parts`: whose rows there are, one request after the other. An exchange ends `deadline_s` after its
+    departure. `links`: the latest that the BS knows of each device. `selection`: what was chosen so far, at first the
+    model's own choice. `missing`: what becomes of the weight of experts that are left out. `own_work`: what the model's
+    own choice asks of the devices, for who knows it already. `table`: the model's calibration, where a policy of the
+    run needs it.
     """
 
     gate: Gate
@@ -116,6 +117,7 @@ class Layer:
     selection: Selection
     own_work: DeviceWork | None = None
     table: Calibration | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def number(self) -> int:
@@ -126,6 +128,16 @@ class Layer:
     def tokens(self) -> int:
         """N."""
         return len(self.gate.indices)
+
+    @cached_property
+    def rows(self) -> tuple[Part, ...]:
+        """Whose rows there are, also where they are all of one request."""
+        return self.parts or (Part(self.phase, self.request, self.position, self.tokens),)
+
+    @cached_property
+    def requests(self) -> NDArray[np.int64]:
+        """The request [N] that each row belongs to."""
+        return np.repeat([part.request for part in self.rows], [part.tokens for part in self.rows])
 
     @property
     def experts(self) -> int:
