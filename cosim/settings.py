@@ -3,6 +3,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,10 @@ def lay_over(values: dict[str, Any], name: str, value: Any) -> None:
         if not isinstance(values, dict):
             raise RequestError("--set", f"{name}: {key} is a value, not a section")
     values[last] = value
+
+
+def hold_defaults(given: Any, section: str, names: Sequence[str], reason: str) -> None:
+    """Refuse fields of a section that are given; what stands at its default says nothing."""
+    for name in names:
+        if getattr(given, name) != getattr(type(given)(), name):
+            raise RequestError(f"{section}.{name}", reason)

@@ -20,6 +20,7 @@ from cosim.record.channel_row import ROW
 from cosim.record.fingerprint import SEAL
 from cosim.record.provenance import Made
 from cosim.record.schema import Column, columns, columns_of
+from cosim.record.service_faults import SERVICE_FAULTS
 from model_side.selection import Phase
 from model_side.shapes import ModelShape
 
@@ -132,6 +133,7 @@ _FAULTS = {
         },
         "predicted_s has not 8 bytes for each device": _sized("predicted_s", "8 * " + _DEVICES),
     },
+    **SERVICE_FAULTS,
     "items": {
         "a number is below 0": "min(item, line, request) < 0 OR requests < 1",
         "a number is beyond 32 bits": f"max(item, line, request, requests) > {_MOST}",

@@ -109,10 +109,12 @@ def to_7(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
 
 def to_8(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """Items of tasks and their scores: there were none."""
-    for table in ("items", "scores"):
-        if not columns_of(db, table):
-            names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
-            db.execute(f"CREATE TABLE {table} ({names})")
+    _make(db, "items", "scores")
+
+
+def to_9(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """Requests that arrive, and the passes that they share: there were none."""
+    _make(db, "requests", "passes", "pass_rows")
 
 
 def _rename(config: dict[str, Any]) -> None:
@@ -135,6 +137,7 @@ STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
     5: to_6,
     6: to_7,
     7: to_8,
+    8: to_9,
 }
 """The step from each older version to the next."""
 
@@ -244,6 +247,14 @@ def _copy(old: Path, new: Path, path: Path) -> None:
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", [fingerprint.SEAL, json.dumps(fingerprint.parts(db))]
             )
         integrity.check(db, path)
+
+
+def _make(db: sqlite3.Connection, *tables: str) -> None:
+    """Tables of today's that there were not yet."""
+    for table in tables:
+        if not columns_of(db, table):
+            names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
+            db.execute(f"CREATE TABLE {table} ({names})")
 
 
 def _add(db: sqlite3.Connection, unrecorded: Unrecorded, table: str, column: str) -> None:

@@ -55,6 +55,6 @@ def patience(mean_s: float, seed: int) -> Iterator[int | None]:
     """How long each user waits for the whole answer before he leaves, in ns: exponential, or None, for ever, if 0."""
     if not mean_s:
         yield from repeat(None)
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng((seed, 1))  # not those of the arrivals
     while True:
         yield from np.rint(chance.exponential(mean_s, _BLOCK) * NS_PER_S).astype(np.int64).tolist()

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from model_side.base_station import BaseStation
 from model_side.selection import Part
 from model_side.service.scheduler import Arrival, RequestRecord, Scheduler
 from model_side.serving import TokenRecord
@@ -43,6 +44,15 @@ class Answers(Protocol):
 
     def drop(self, request: int) -> None:
         """Forget a request, which will not be asked for again."""
+
+
+class Batched(Protocol):
+    """Requests, and what answers many of them at once. `sizes`: of each its prompt's tokens and its new ones."""
+
+    sizes: Sequence[tuple[int, int]]
+
+    def answers(self, base_station: BaseStation) -> Answers:
+        """What computes the passes over `base_station`; anew at each call."""
 
 
 def serve(

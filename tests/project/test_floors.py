@@ -43,9 +43,11 @@ FLOORS = {
     ],
     "cosim": [
         ["ahead", "errors", "folders", "settings"],
+        ["service_settings"],
         ["config"],
         ["importing", "powers", "record", "seeds"],
         ["networks"],
+        ["service"],
         ["checks", "fleet", "results"],
         ["screen"],
         ["baseline", "calibration", "doctor", "models", "offered", "reporting"],
