@@ -55,6 +55,14 @@ class Compute:
         """Nothing."""
         return 0.0
 
+    def batch_layer_s(self, layer: int, rows: tuple[tuple[int, int], ...]) -> float:
+        """Nothing."""
+        return 0.0
+
+    def batch_head_s(self, rows: tuple[tuple[int, int], ...], given: int) -> float:
+        """Nothing."""
+        return 0.0
+
     def devices_s(self, tokens: NDArray[np.int64], device: Indices) -> Floats:
         """See `model_side.base_station.ComputeTimes`."""
         return np.asarray((tokens * self.token_s[device]) @ np.eye(len(self.token_s))[device])

@@ -16,6 +16,7 @@ from bridge.network import RequestError
 from cosim.config import Config, Workload
 from cosim.networks.catalogue import device_count
 from cosim.powers import powers_of
+from cosim.service import recorded
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.whole import whole_memory
 from model_side.model.model_folder import (
@@ -31,6 +32,7 @@ from model_side.model.model_folder import (
 from model_side.model.prompt_file import is_prompt_file, read_prompt_file
 from model_side.placement import place, place_layers
 from model_side.policies import Steps, make_policy, policy_kinds
+from model_side.service.arrivals import Process
 from model_side.tasks.reading import read_tasks
 from model_side.wire_profiles import DENSE_PROFILES, OWN, check_baseline_profile, check_wire_profile, dense_profile
 
@@ -54,6 +56,7 @@ def check(config: Config) -> None:
         check_baseline_profile(config.model.baseline_profile)
     if config.model.baseline:
         _check_baseline(config)
+    _check_trace(config)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
 
@@ -65,6 +68,14 @@ def check_policies(config: Config) -> list[Steps]:
         if name not in steps:
             raise RequestError(f"policy.{name}", f"has options, but only {', '.join(steps)} run{meant(name, steps)}")
     return [make_policy(policy, config.policy) for policy in config.policies]
+
+
+def _check_trace(config: Config) -> None:
+    if config.arrivals.process is Process.TRACE:
+        there = sum(1 for _ in recorded(config))
+        if there < config.workload.requests:
+            reason = f"{config.workload.requests} is more than the {there} requests of {config.arrivals.trace}"
+            raise RequestError("workload.requests", reason)
 
 
 def check_scenario(config: Config) -> None:
@@ -162,6 +173,8 @@ def _check_model(config: Config) -> Described:
         raise RequestError("workload.lm_eval", "needs lm_eval; pip install 'wdmoe-cosim[eval]'")
     if work.tasks or work.lm_eval:
         read_tasks(work.tasks)
+        return described
+    if config.arrivals.process is Process.TRACE:  # whose lengths are held against the model when it is loaded
         return described
     if described.context_tokens is not None and work.prompt_tokens + work.new_tokens > described.context_tokens:
         asked = f"{work.prompt_tokens} and {work.new_tokens} new tokens"

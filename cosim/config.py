@@ -17,7 +17,8 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Wait
-from cosim.settings import lay_over, merge_names, parsed, read
+from cosim.service_settings import Arrivals, Service, check_arrivals
+from cosim.settings import hold_defaults, lay_over, merge_names, parsed, read
 from model_side.element import Element
 from model_side.prediction import PREDICTORS
 from model_side.routing import Remainder
@@ -158,7 +159,7 @@ class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `radio`: channel, fading, contention, losses, the scenario's own draws. `movement`, `life`, `background`: of
     `radio.movement` and so on. `prompts`: which are asked. `sampling`: which tokens are drawn. `losses`: which
-    transfers a what-if loses.
+    transfers a what-if loses. `arrivals`: when requests arrive, and how patient their users are.
     """
 
     radio: Seed | None = None
@@ -168,6 +169,7 @@ class Seeds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prompts: Seed | None = None
     sampling: Seed | None = None
     losses: Seed | None = None
+    arrivals: Seed | None = None
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,6 +190,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base_station: BaseStation = field(default_factory=BaseStation)
     exchange: Exchange = field(default_factory=Exchange)
     workload: Workload = field(default_factory=Workload)
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    service: Service = field(default_factory=Service)
     prediction: str = "shared"
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -339,13 +343,16 @@ def _check_workload(config: Config) -> None:
         _check_tasks(config)
     elif work.items:
         raise RequestError("workload.items", "counts the items of tasks, and there are none; give workload.tasks, too")
+    check_arrivals(config.arrivals, config.service, config.workload, config.model)
 
 
 def _check_routing(config: Config) -> None:
     """Refuse what has no meaning where no model runs."""
     reason = "says how a model runs, but model.routing replays one that ran"
-    _hold_defaults(config, "model", ("path", "dtype", "threads", "device", "experts", "baseline"), reason)
-    _hold_defaults(config, "workload", ("text", "prompt_tokens", "new_tokens", *_ANSWERED, "tasks", "lm_eval"), reason)
+    hold_defaults(config.model, "model", ("path", "dtype", "threads", "device", "experts", "baseline"), reason)
+    hold_defaults(
+        config.workload, "workload", ("text", "prompt_tokens", "new_tokens", *_ANSWERED, "tasks", "lm_eval"), reason
+    )
 
 
 _ANSWERED = ("begin", "stop_at_end", "temperature", "top_p")
@@ -359,15 +366,7 @@ def _check_tasks(config: Config) -> None:
     if config.workload.lm_eval and config.model.baseline:
         raise RequestError("model.baseline", "is asked prompts or workload.tasks; the harness asks one model alone")
     names = ("text", "requests", "prompt_tokens", "new_tokens", *_ANSWERED)
-    _hold_defaults(config, "workload", names, "says what is asked, as the tasks do; leave one of them out")
-
-
-def _hold_defaults(config: Config, section: str, names: Sequence[str], reason: str) -> None:
-    """Refuse fields of a section that are given; what stands at its default says nothing."""
-    given = getattr(config, section)
-    for name in names:
-        if getattr(given, name) != getattr(type(given)(), name):
-            raise RequestError(f"{section}.{name}", reason)
+    hold_defaults(config.workload, "workload", names, "says what is asked, as the tasks do; leave one of them out")
 
 
 def _named(error: msgspec.ValidationError) -> RequestError:

@@ -3,6 +3,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,10 @@ def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + key] = value
     return found
+
+
+def hold_defaults(given: Any, section: str, names: Sequence[str], reason: str) -> None:
+    """Refuse fields of a section that are given; what stands at its default says nothing."""
+    for name in names:
+        if getattr(given, name) != getattr(type(given)(), name):
+            raise RequestError(f"{section}.{name}", reason)

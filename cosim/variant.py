@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bridge.network import NS_PER_S, Network, NetworkInfo, RequestError
 from cosim.baseline import Baseline, baseline_of, run_baseline
@@ -25,8 +25,10 @@ from cosim.networks.source import Source
 from cosim.powers import powers_in
 from cosim.record.decisions import Decisions
 from cosim.record.journal import Journal
+from cosim.record.service_rows import pass_rows, request_rows
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
+from cosim.service import arrivals_of, is_service, recorded_sizes, scheduler_of
 from model_side.base_station import BaseStation, Foresee
 from model_side.calibration import Calibration, NoTable
 from model_side.energy import Powers
@@ -37,7 +39,9 @@ from model_side.quality import GateProxy, PassQuality, TextQuality
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.routing_trace import RoutingTrace
-from model_side.serving import Serving
+from model_side.service.scheduler import RequestRecord
+from model_side.service.serve import Batched, PassRecord, serve
+from model_side.serving import Serving, TokenRecord
 
 if TYPE_CHECKING:
     from model_side.model.model_run import Asked
@@ -203,7 +207,8 @@ def asked_of(config: Config) -> "Asked":
     work = config.workload
     sampling = Sampling(work.temperature, work.top_p, seed_of(config, "sampling"))
     sizes = (work.requests, work.prompt_tokens, work.new_tokens, seed_of(config, "prompts"))
-    return Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling)
+    recorded = recorded_sizes(config)
+    return Asked(*sizes, work.text, work.begin, work.stop_at_end, sampling, recorded)
 
 
 def base_station_of(
@@ -281,7 +286,7 @@ class Variant:
         self._display.begin(self._title, self._network.info, self._serving.exchanges, layers)
         began_s = time.perf_counter()
         passes: dict[int, list[Quality]] = {}
-        for token in self._serving.serve(self.base_station):
+        for token in self._served():
             with self._cost("journal and display"):
                 self._journal.add_token(self._number, token)
                 if token.quality is not None:
@@ -302,6 +307,26 @@ class Variant:
     def decisions(self) -> Decisions | None:
         """How long the policy's decisions took; None where there was none."""
         return Decisions.of(self._decided_s) if self._decided_s else None
+
+    def _served(self) -> Iterator[TokenRecord]:
+        """Each token as soon as it is there; what else there is to tell of a service is journaled in between."""
+        if not is_service(self._config):
+            yield from self._serving.serve(self.base_station)
+            return
+        batched = cast(Batched, self._serving)
+        arrivals = arrivals_of(self._config, batched.sizes, self.base_station.ready_ns)
+        scheduler = scheduler_of(self._config, self._serving.shape)
+        layers = len(self._serving.shape.moe_layers)
+        for record in serve(self.base_station, arrivals, scheduler, batched.answers(self.base_station)):
+            match record:
+                case TokenRecord():
+                    yield record
+                case PassRecord():
+                    with self._cost("journal and display"):
+                        self._journal.add((self._number, self._exchanges - layers + 1), pass_rows(record))
+                case RequestRecord():
+                    with self._cost("journal and display"):
+                        self._journal.add((self._number, record.request), request_rows(record))
 
     def _exchanged(self, record: LayerExchange) -> None:
         busy_s = self._network.busy_ns / NS_PER_S

@@ -26,7 +26,7 @@ RUN --mount=type=bind,source=docker/wheels,target=/wheels \
  && wait "$backend" \
  && pip install --no-compile --no-deps --find-links /wheels --find-links /tmp/made -c constraints.txt cppyy-backend CPyCppyy sionna-no-rt \
  && pip install --no-compile --no-deps --no-build-isolation --find-links /wheels -c constraints.txt cppyy \
- && python requirements.py pyproject.toml bokeh jinja2 matplotlib numba numpy scipy sionna-no-rt torch transformers tueplots > requirements.txt \
+ && python requirements.py pyproject.toml bokeh greenlet jinja2 matplotlib numba numpy scipy sionna-no-rt torch transformers tueplots > requirements.txt \
  && pip install --no-compile --find-links /wheels -c constraints.txt -r requirements.txt
 COPY README.md ./
 COPY LICENSES LICENSES

@@ -24,7 +24,7 @@ from model_side.placement import LayerPlacement, Placement
 from model_side.policies import Steps
 from model_side.prediction import Prediction, Predictor, Radiated
 from model_side.routing import SHARED, Floats, Gate, Indices, Mask, Missing, Weights
-from model_side.selection import DeviceWork, Layer, Phase, Selection
+from model_side.selection import DeviceWork, Layer, Part, Phase, Selection, phase_of
 
 
 class ComputeTimes(Protocol):
@@ -35,6 +35,12 @@ class ComputeTimes(Protocol):
 
     def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token."""
+
+    def batch_layer_s(self, layer: int, rows: tuple[tuple[int, int], ...]) -> float:
+        """As `layer_s`, of the rows of several requests: the tokens and the context of each."""
+
+    def batch_head_s(self, rows: tuple[tuple[int, int], ...], given: int) -> float:
+        """As `head_s`, of several requests, `given` of which get their next token."""
 
     def devices_s(self, tokens: NDArray[np.int64], device: Indices) -> Floats:
         """Each device's work [..., D] for its seats, which compute `tokens` [..., P] and are on `device` [..., P]."""
@@ -90,18 +96,34 @@ class BaseStation:
         self._radiated = Radiated(placement.devices)
         self._ready_ns = network.now_ns
         self._links: tuple[LinkState, ...] = tuple(map(_unknown, range(placement.devices)))
-        self._pass = (Phase.PREFILL, 0, 0)
-        self._tokens = 0
+        self._parts: tuple[Part, ...] = (Part(Phase.PREFILL, 0, 0, 0),)
+
+    @property
+    def ready_ns(self) -> int:
+        """Virtual time at which the next pass can begin."""
+        return self._ready_ns
+
+    def idle(self, until_ns: int) -> None:
+        """Let virtual time go by with nothing to do."""
+        self._ready_ns = max(self._ready_ns, until_ns)
 
     def begin(self, phase: Phase, request: int, position: int) -> int:
         """Start a forward pass whose first token stands at `position` of `request`; return the virtual time."""
-        self._pass = (phase, request, position)
+        return self.begin_batch((Part(phase, request, position, 0),))  # how many tokens, the gates will tell
+
+    def begin_batch(self, parts: tuple[Part, ...]) -> int:
+        """Start a forward pass with the rows of several requests; return the virtual time."""
+        self._parts = parts
         return self._ready_ns
 
-    def finish(self) -> int:
-        """End the forward pass: the BS computes the next token. Return the virtual time when it has it."""
-        _, _, position = self._pass
-        self._ready_ns += round(self._compute.head_s(self._tokens, position + self._tokens) * NS_PER_S)
+    def finish(self, given: int = 1) -> int:
+        """End the forward pass: the BS computes the next token of `given` requests. Return the virtual time then."""
+        match self._parts:
+            case (part,) if given == 1:
+                head_s = self._compute.head_s(part.tokens, part.context)
+            case parts:
+                head_s = self._compute.batch_head_s(_rows(parts), given)
+        self._ready_ns += round(head_s * NS_PER_S)
         return self._ready_ns
 
     def route(self, gate: Gate, work: DeviceWork | None = None) -> tuple[Weights, Indices]:
@@ -110,9 +132,14 @@ class BaseStation:
         Where policy and network leave the model's own choice alone, its arrays are returned as they came.
         `work` is what that choice asks of the devices, for who knows it already (see `works`).
         """
-        phase, request, position = self._pass
-        self._tokens = len(gate.indices)
-        bs_compute_s = self._compute.layer_s(gate.layer, self._tokens, position + self._tokens)
+        match self._parts:
+            case (part,):
+                part = part._replace(tokens=len(gate.indices))
+                self._parts = parts = (part,)
+                bs_compute_s = self._compute.layer_s(gate.layer, part.tokens, part.context)
+            case parts:
+                bs_compute_s = self._compute.batch_layer_s(gate.layer, _rows(parts))
+        phase, (_, request, position, _) = phase_of(parts), parts[0]
         bs_compute_ns = round(bs_compute_s * NS_PER_S) + self._decision_ns
         depart_ns = self._ready_ns + bs_compute_ns
         deadline_ns = depart_ns + self._deadline_ns
@@ -141,6 +168,7 @@ class BaseStation:
             Selection(gate.weights, gate.indices),
             work,
             self._calibration,
+            parts,
         )
         began = time.perf_counter()
         selection = self._policy(layer)
@@ -166,7 +194,7 @@ class BaseStation:
             request=request,
             position=position,
             layer=gate.layer,
-            tokens=self._tokens,
+            tokens=layer.tokens,
             depart_ns=depart_ns,
             deadline_ns=deadline_ns,
             bs_compute_ns=bs_compute_ns,
@@ -181,6 +209,7 @@ class BaseStation:
             outcome=outcome,
             network_wall_s=network_wall_s,
             policy_wall_s=policy_wall_s,
+            parts=parts,
         )
         self._policy.observe(exchange)
         if self._on_exchange is not None:
@@ -271,6 +300,10 @@ class LayerForecast:
         expected_j = self.radiated.expect(*sizes)
         radiated_j = self.powers.radiated(down_s, up_s, expected_j)
         return self.powers.joules(down_s, work.compute_s, up_s, radiated_j)
+
+
+def _rows(parts: tuple[Part, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((part.tokens, part.context) for part in parts)
 
 
 def _unknown(device: int) -> LinkState:

@@ -7,14 +7,15 @@ from bridge.network import Outcome, Transfer
 from model_side.placement import LayerPlacement
 from model_side.prediction import Prediction
 from model_side.routing import Gate, Indices, Mask
-from model_side.selection import DeviceWork, Phase, Selection
+from model_side.selection import DeviceWork, Part, Phase, Selection
 
 
 @dataclass(frozen=True)
 class LayerExchange:
     """All that happened in one MoE layer of one forward pass.
 
-    `request` and `position` say which pass: the position of its first token. `tokens` is N. The BS computed for
+    `request` and `position` say which pass: the position of its first token; `parts`, whose rows it has, one request
+    after the other. `tokens` is N. The BS computed for
     `bs_compute_ns` up to `depart_ns`. `gate` has the model's own choice [N, k], `placement` says where experts are,
     `selection` has the policy's choice [N, k'], with `slot_devices` [N, k'] where its experts were asked, and
     `delivered` [N, k'] tells which of these came back. `work` is what was asked of the devices, `prediction` what the
@@ -41,6 +42,7 @@ class LayerExchange:
     outcome: Outcome
     network_wall_s: float
     policy_wall_s: float
+    parts: tuple[Part, ...] = ()
 
     @property
     def is_where_placed(self) -> bool:

@@ -247,7 +247,7 @@ class _Reader:
         if not hasattr(column, "dictionary"):
             column = column.dictionary_encode()
         names, codes = column.dictionary.to_pylist(), np.asarray(column.indices)
-        known = np.isin(codes, [code for code, name in enumerate(names) if name in list(Phase)])
+        known = np.isin(codes, [code for code, name in enumerate(names) if name in (Phase.PREFILL, Phase.DECODE)])
         self._expect("phase", known, "is neither prefill nor decode")
         return np.isin(codes, [code for code, name in enumerate(names) if name == Phase.DECODE])
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,31 @@ from model_side.routing import Floats, Gate, Indices, Mask, Missing, Probabiliti
 
 
 class Phase(StrEnum):
-    """Prefill runs all tokens of a prompt at once, decode one token after the other."""
+    """Prefill runs all tokens of a prompt at once, decode one token after the other; a mixed pass has rows of both."""
 
     PREFILL = "prefill"
     DECODE = "decode"
+    MIXED = "mixed"
+
+
+class Part(NamedTuple):
+    """The rows of one request in a forward pass: `tokens` of them, the first of which stands at `position`."""
+
+    phase: Phase
+    request: int
+    position: int
+    tokens: int
+
+    @property
+    def context(self) -> int:
+        """The tokens that its last row sees, itself among them."""
+        return self.position + self.tokens
+
+
+def phase_of(parts: Sequence[Part]) -> Phase:
+    """The phase of a pass with these rows."""
+    first, *others = {part.phase for part in parts}
+    return Phase.MIXED if others else first
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +97,11 @@ class Layer:
     """One MoE layer of one forward pass of N tokens, as a policy sees it: E experts on D devices.
 
     `layers`: how many MoE layers there are; `gate.layer` says which this is. `request`, `position`: of the pass's first
-    token. An exchange ends `deadline_s` after its departure. `links`: the latest that the BS knows of each device.
-    `selection`: what was chosen so far, at first the model's own choice. `missing`: what becomes of the weight of
-    experts that are left out. `own_work`: what the model's own choice asks of the devices, for who knows it already.
-    `table`: the model's calibration, where a policy of the run needs it.
+    token; `parts`: whose rows there are, one request after the other. An exchange ends `deadline_s` after its
+    departure. `links`: the latest that the BS knows of each device. `selection`: what was chosen so far, at first the
+    model's own choice. `missing`: what becomes of the weight of experts that are left out. `own_work`: what the model's
+    own choice asks of the devices, for who knows it already. `table`: the model's calibration, where a policy of the
+    run needs it.
     """
 
     gate: Gate
@@ -95,6 +117,7 @@ class Layer:
     selection: Selection
     own_work: DeviceWork | None = None
     table: Calibration | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def number(self) -> int:
@@ -105,6 +128,16 @@ class Layer:
     def tokens(self) -> int:
         """N."""
         return len(self.gate.indices)
+
+    @cached_property
+    def rows(self) -> tuple[Part, ...]:
+        """Whose rows there are, also where they are all of one request."""
+        return self.parts or (Part(self.phase, self.request, self.position, self.tokens),)
+
+    @cached_property
+    def requests(self) -> NDArray[np.int64]:
+        """The request [N] that each row belongs to."""
+        return np.repeat([part.request for part in self.rows], [part.tokens for part in self.rows])
 
     @property
     def experts(self) -> int:

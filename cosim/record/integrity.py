@@ -20,6 +20,7 @@ from cosim.record.channel_row import ROW
 from cosim.record.fingerprint import SEAL
 from cosim.record.provenance import Made
 from cosim.record.schema import Column, columns, columns_of
+from cosim.record.service_faults import SERVICE_FAULTS
 from model_side.selection import Phase
 from model_side.shapes import ModelShape
 
@@ -145,6 +146,7 @@ _FAULTS = {
         "count is below 1": "count < 1",
         "a time is below 0": "min(mean_s, p50_s, p95_s, max_s) < 0",
     },
+    **SERVICE_FAULTS,
     "items": {
         "a number is below 0": "min(item, line, request) < 0 OR requests < 1",
         "a number is beyond 32 bits": f"max(item, line, request, requests) > {_MOST}",

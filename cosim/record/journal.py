@@ -183,12 +183,15 @@ class Journal:
         with self._transaction():
             self._describe("nearness", json.dumps(list(seconds_a_byte)))
 
+    def add(self, key: tuple[int, ...], tables: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+        """Record rows by table, all that they have of `key`, with which each row begins."""
+        with self._transaction():
+            for table, rows in tables.items():
+                self._put(table, key, [[*key, *row] for row in rows])
+
     def add_exchange(self, variant: int, number: int, record: LayerExchange, wait: str) -> None:
         """Record exchange `number` (from 1) of a variant."""
-        key = (variant, number)
-        with self._transaction():
-            for table, rows in rows_of(record, wait).items():
-                self._put(table, key, [[*key, *row] for row in rows])
+        self.add((variant, number), rows_of(record, wait))
 
     def add_token(self, variant: int, token: TokenRecord) -> None:
         """Record a generated token."""
@@ -198,10 +201,7 @@ class Journal:
 
     def add_item(self, variant: int, item: ItemScore) -> None:
         """Record what came of an item of a task."""
-        key = (variant, item.item)
-        with self._transaction():
-            for table, rows in item_rows(item).items():
-                self._put(table, key, [[*key, *row] for row in rows])
+        self.add((variant, item.item), item_rows(item))
 
     def add_quality(self, variant: int, request: int, metrics: dict[str, float]) -> None:
         """Record how a request's answer compares with the unmodified model's."""

@@ -109,19 +109,20 @@ def to_7(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
 
 def to_8(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """Items of tasks and their scores: there were none."""
-    for table in ("items", "scores"):
-        if not columns_of(db, table):
-            _create(db, table)
+    _make(db, "items", "scores")
 
 
 def to_9(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     """Where users and base stations were, and how long decisions took: nobody kept it."""
     _add(db, unrecorded, "variants", "others TEXT")
     _add(db, unrecorded, "variants", "sites TEXT")
-    for table in ("tracks", "decisions"):
-        if not columns_of(db, table):
-            _create(db, table)
-            unrecorded[table] = [column.name for column in columns()[table]]
+    for table in _make(db, "tracks", "decisions"):
+        unrecorded[table] = [column.name for column in columns()[table]]
+
+
+def to_10(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """Requests that arrive, and the passes that they share: there were none."""
+    _make(db, "requests", "passes", "pass_rows")
 
 
 def _rename(config: dict[str, Any]) -> None:
@@ -145,6 +146,7 @@ STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
     6: to_7,
     7: to_8,
     8: to_9,
+    9: to_10,
 }
 """The step from each older version to the next."""
 
@@ -256,10 +258,13 @@ def _copy(old: Path, new: Path, path: Path) -> None:
         integrity.check(db, path)
 
 
-def _create(db: sqlite3.Connection, table: str) -> None:
-    """A table of today's without rows."""
-    names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
-    db.execute(f"CREATE TABLE {table} ({names})")
+def _make(db: sqlite3.Connection, *tables: str) -> list[str]:
+    """Tables of today's without rows; those of them that there were not yet."""
+    missing = [table for table in tables if not columns_of(db, table)]
+    for table in missing:
+        names = ", ".join(f"{column.name} {column.kind}" for column in columns()[table])
+        db.execute(f"CREATE TABLE {table} ({names})")
+    return missing
 
 
 def _add(db: sqlite3.Connection, unrecorded: Unrecorded, table: str, column: str) -> None:

@@ -148,6 +148,41 @@ CREATE TABLE tokens (
     PRIMARY KEY (variant, request, position)
 ) WITHOUT ROWID;
 
+CREATE TABLE requests (
+    variant INTEGER NOT NULL REFERENCES variants,
+    request INTEGER NOT NULL,
+    arrival_ns INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    new_tokens INTEGER NOT NULL,
+    admitted_ns INTEGER,
+    end_ns INTEGER NOT NULL,
+    ending TEXT NOT NULL,
+    PRIMARY KEY (variant, request)
+) WITHOUT ROWID;
+
+CREATE TABLE passes (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    begin_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    cache_bytes INTEGER NOT NULL,
+    PRIMARY KEY (variant, exchange),
+    FOREIGN KEY (variant, exchange) REFERENCES exchanges
+) WITHOUT ROWID;
+
+CREATE TABLE pass_rows (
+    variant INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    request INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (variant, exchange, row),
+    FOREIGN KEY (variant, exchange) REFERENCES passes
+) WITHOUT ROWID;
+
 CREATE TABLE quality (
     variant INTEGER NOT NULL REFERENCES variants,
     request INTEGER NOT NULL,

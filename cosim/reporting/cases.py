@@ -26,6 +26,7 @@ from cosim.reporting import columns as read
 from cosim.reporting.cell_map import CellMap, cell_map
 from cosim.reporting.columns import STATUSES, Accuracy, Columns, Routing
 from cosim.results.energy import Energy, TransferEnergy, of_transfers, summed
+from cosim.results.service import refuse_service
 from cosim.results.summary import decisions_of, quality_of, time_split
 from cosim.settings import flattened
 from model_side.policies import COMPOSITIONS, POLICIES
@@ -207,6 +208,7 @@ def _run(path: Path, journal: Journal, fingerprints: bool) -> Run:
 
 
 def _cases(journal: Journal, run: Run) -> Iterable[Case]:
+    refuse_service(journal, "the report")
     for variant, policy, network, scenario, parameters in journal.rows(
         "SELECT variant, policy, network, scenario, parameters FROM variants ORDER BY variant"
     ):

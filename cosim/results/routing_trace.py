@@ -13,6 +13,7 @@ import numpy as np
 from bridge.network import RequestError
 from cosim.folders import told
 from cosim.record.journal import Journal
+from cosim.results.service import refuse_service
 from model_side.record_routing import GateArrays, RoutingWriter
 
 
@@ -27,6 +28,7 @@ def write_routing(run: Path, path: Path) -> int:
     if path.exists():
         raise RequestError("FILE", f"{path} exists already; choose another")
     with closing(Journal.open(run)) as journal:
+        refuse_service(journal, "a routing trace")
         described = journal.rows("SELECT value FROM meta WHERE key = 'model'")
         tokens = {
             (request, position): token

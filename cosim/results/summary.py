@@ -20,6 +20,7 @@ from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_variant
 from cosim.results.scores import TaskScores, scores_of
+from cosim.results.service import ServiceSummary, pass_ends_ns, service_of
 from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, TextQuality, pool, pool_text
 
@@ -65,7 +66,8 @@ class VariantSummary:
     `prediction_errors`: of each transfer that was done, what it took over what the BS predicted, less one.
     `energy`: what was drawn and radiated. `costs_s`, `decisions`: wall-clock time, of the program's parts and of the
     policy's decisions, on the machine that ran it. `scores`: of the tasks that it was asked. `baseline`: of a dense
-    model, which has no exchanges and so no layers here.
+    model, which has no exchanges and so no layers here. `service`: what requests that arrived were given; TTFT and TPOT
+    are then what their users saw, the time in the queue among it.
     """
 
     policy: str
@@ -87,6 +89,7 @@ class VariantSummary:
     costs_s: dict[str, float] = field(default_factory=dict)
     decisions: Decisions | None = None
     baseline: BaselineMeta | None = None
+    service: ServiceSummary | None = None
 
     @property
     def title(self) -> str:
@@ -127,19 +130,23 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
     tokens = journal.rows(
         "SELECT request, begin_ns, end_ns FROM tokens WHERE variant = ? ORDER BY request, position", variant
     )
+    since_ns = dict(journal.rows("SELECT request, arrival_ns FROM requests WHERE variant = ?", variant))
+    arrived = bool(since_ns)
     seen: set[int] = set()
     ttft_s: list[float] = []
     tpot_s: list[float] = []
     for request, begin_ns, end_ns in tokens:
-        (tpot_s if request in seen else ttft_s).append((end_ns - begin_ns) / NS_PER_S)
+        took_ns = end_ns - (since_ns.get(request, begin_ns) if arrived else begin_ns)
+        (tpot_s if request in seen else ttft_s).append(took_ns / NS_PER_S)
         seen.add(request)
+        since_ns[request] = end_ns
     statuses = dict(journal.rows("SELECT status, count(*) FROM transfers WHERE variant = ? GROUP BY status", variant))
     baseline = None
     if network == NO_NETWORK:
         baseline = msgspec.json.decode(journal.meta(KEY), type=BaselineMeta)
         bs_compute_s = sum(end_ns - begin_ns for _, begin_ns, end_ns in tokens) / NS_PER_S
     else:
-        bs_compute_s = _bs_compute_s(exchanges, [row[2] for row in tokens])
+        bs_compute_s = _bs_compute_s(exchanges, pass_ends_ns(journal, variant))
     return VariantSummary(
         policy=policy,
         network=network,
@@ -160,6 +167,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
         decisions=decisions_of(journal, variant),
         baseline=baseline,
+        service=service_of(journal, variant),
     )
 
 
@@ -168,11 +176,11 @@ def decisions_of(journal: Journal, variant: int) -> Decisions | None:
     return Decisions(*found[0]) if found else None
 
 
-def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], token_ends_ns: Sequence[int]) -> float:
-    """The BS's computing before each exchange, and from a token's last exchange until it had the token."""
+def _bs_compute_s(exchanges: Sequence[tuple[str, int, int, int]], pass_ends_ns: Sequence[int]) -> float:
+    """The BS's computing before each exchange, and from a pass's last exchange until it had the next token."""
     ends_ns = np.array([row[3] for row in exchanges], dtype=np.int64)
-    tokens_ns = np.array(token_ends_ns, dtype=np.int64)
-    heads_ns = tokens_ns - ends_ns[np.searchsorted(ends_ns, tokens_ns, side="right") - 1]
+    passes_ns = np.array(pass_ends_ns, dtype=np.int64)
+    heads_ns = passes_ns - ends_ns[np.searchsorted(ends_ns, passes_ns, side="right") - 1]
     return float(sum(row[1] for row in exchanges) + heads_ns.sum()) / NS_PER_S
 
 

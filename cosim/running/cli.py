@@ -94,7 +94,8 @@ def run(
         at = Ns3Place(connect, listen, keys, plain_tcp)
         run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
-    print(f"to look at it: cosim report {folder}")
+    if experiment.arrivals.process == "one-by-one":  # of shared passes the report knows nothing yet
+        print(f"to look at it: cosim report {folder}")
 
 
 def resume(

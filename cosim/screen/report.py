@@ -18,6 +18,7 @@ from cosim.results.energy import Energy
 from cosim.results.summary import Series, Slots, VariantSummary
 from cosim.screen.fitting import print_table
 from cosim.screen.scores import print_scores
+from cosim.screen.service import print_service
 from model_side.element import Element
 from model_side.quality import GateProxy, Quality
 
@@ -54,6 +55,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
     print_table(table, console, by_column=True)
     print_table(_device_table(variants), console)
     print_scores(variants, console)
+    print_service(variants, console)
     for missing in dict.fromkeys(variant.energy.missing for variant in variants):
         if missing:
             lacking = ", ".join(missing)

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from model_side.hardware.profiles import Hardware, Work, expert_work, feed_forward_work, lm_head_work, mixer_work
 from model_side.routing import Floats, Indices
-from model_side.shapes import ModelShape
+from model_side.shapes import Mixer, ModelShape
+
+Rows = tuple[tuple[int, int], ...]
+"""Of each request in a pass its new tokens, and of how many the last of these is the last."""
 
 
 class RooflineTimes:
@@ -47,20 +50,27 @@ class RooflineTimes:
         `tokens` new tokens, the last of `context`. Shared experts of the layer are counted here too: they
         are done before the hidden states depart.
         """
-        return self._layers_s(self._kind_of_layers[layer], tokens, context)
+        return self.batch_layer_s(layer, ((tokens, context),))
 
     def head_s(self, tokens: int, context: int) -> float:
         """The BS's work from the answers of the last MoE layer to the next token: logits of one position."""
-        return self._layers_s(self._kind_of_layers[-1], tokens, context)
+        return self.batch_head_s(((tokens, context),), 1)
 
-    def _uncached_layers_s(self, kind: int, tokens: int, context: int) -> float:
+    def batch_layer_s(self, layer: int, rows: Rows) -> float:
+        """As `layer_s`, of the rows of several requests in one pass, which reads the weights once."""
+        return self._layers_s(self._kind_of_layers[layer], rows, 0)
+
+    def batch_head_s(self, rows: Rows, given: int) -> float:
+        """As `head_s`, of several requests, `given` of which get their next token: logits of so many positions."""
+        return self._layers_s(self._kind_of_layers[-1], rows, given)
+
+    def _uncached_layers_s(self, kind: int, rows: Rows, given: int) -> float:
         layers, ends_with_experts = self._kinds_of_layers[kind]
         shape, bits = self._shape, self._base_station_weight_bits
+        tokens = sum(new for new, _ in rows)
         work: list[Work] = []
         for layer in layers:
-            work += [
-                mixer_work(tokens, context, mixer, shape.hidden, shape.element_bytes, bits) for mixer in layer.mixers
-            ]
+            work += [_batch_mixer_work(rows, mixer, shape, bits) for mixer in layer.mixers]
             if ends_with_experts and layer is layers[-1]:
                 work.append(lm_head_work(tokens, shape.hidden, shape.experts, shape.element_bytes, bits))
             work += [
@@ -68,7 +78,7 @@ class RooflineTimes:
                 for network in layer.feed_forwards
             ]
         if not ends_with_experts:
-            work.append(lm_head_work(1, shape.hidden, shape.vocab, shape.element_bytes, bits))
+            work.append(lm_head_work(given, shape.hidden, shape.vocab, shape.element_bytes, bits))
         operations, memory_bytes = zip(*work, strict=True)
         return float(self._base_station.latency_s(operations, memory_bytes).sum())
 
@@ -88,3 +98,10 @@ class RooflineTimes:
         bins = np.arange(layers)[:, None] * self._devices + np.broadcast_to(device, tokens.shape).reshape(layers, -1)
         device_s = np.bincount(bins.ravel(), seat_s.ravel(), layers * self._devices)
         return np.asarray(device_s.reshape(*tokens.shape[:-1], self._devices))
+
+
+def _batch_mixer_work(rows: Rows, mixer: Mixer, shape: ModelShape, weight_bits: float) -> Work:
+    """`mixer_work` of several requests at once: each has its own cache, and the weights are read for all together."""
+    tokens, context = zip(*rows, strict=True)
+    operations, moved = mixer_work(tokens, context, mixer, shape.hidden, shape.element_bytes, weight_bits)
+    return operations.sum(), moved.sum() - (len(rows) - 1) * mixer.weights * weight_bits / 8

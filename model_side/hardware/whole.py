@@ -30,14 +30,14 @@ def whole_memory(shape: ModelShape, hardware: Hardware, weight_bits: int, tokens
     Norms, biases and what is computed in between are not counted. Raises `RequestError` naming `base_station.boards`
     with the bytes if there are too few, and `base_station.hardware` if one of its layers has no room on a board.
     """
-    cache_bytes = [_cache_bytes(shape, layer, tokens) for layer in range(shape.decoder_layers)]
+    caches = [_cache_bytes(shape, layer, tokens) for layer in range(shape.decoder_layers)]
     layers = [_layer_bytes(shape, layer, weight_bits) for layer in range(shape.decoder_layers)]
     vocabulary = stored_bytes(shape.vocab * shape.hidden, weight_bits)
     ends = [vocabulary] * (1 if shape.tied else 2)
-    both = [layer + cache for layer, cache in zip(layers, cache_bytes, strict=True)]
+    both = [layer + cache for layer, cache in zip(layers, caches, strict=True)]
     weight_bytes, needs_bytes = sum(layers) + sum(ends), sum(both) + sum(ends)
     if needs_bytes <= hardware.memory_bytes:
-        return WholeMemory(weight_bytes, sum(cache_bytes), 1)
+        return WholeMemory(weight_bytes, sum(caches), 1)
     taken = _boards([vocabulary, *both, vocabulary], hardware)  # first and last board each need the vocabulary
     if taken > boards:
         needs = f"needs {needs_bytes:,} bytes, {weight_bytes:,} of them weights of {weight_bits} bits"
@@ -45,7 +45,12 @@ def whole_memory(shape: ModelShape, hardware: Hardware, weight_bits: int, tokens
         mend = f"take {taken} boards, another base_station.hardware, or fewer base_station.weight_bits"
         has = f"{there} {boards * hardware.memory_bytes:,}"
         raise RequestError("base_station.boards", f"the dense model {needs}, and {has}; {mend}")
-    return WholeMemory(weight_bytes, sum(cache_bytes), taken)
+    return WholeMemory(weight_bytes, sum(caches), taken)
+
+
+def cache_bytes(shape: ModelShape, tokens: int) -> int:
+    """What a model keeps of so many tokens of one request, all layers together."""
+    return sum(_cache_bytes(shape, layer, tokens) for layer in range(shape.decoder_layers))
 
 
 def _layer_bytes(shape: ModelShape, layer: int, weight_bits: int) -> int:

@@ -19,13 +19,17 @@ from model_side.model.sampling import GREEDY, Sampling
 from model_side.model.workload import Begin, end_tokens, make_requests
 from model_side.model_sizes import sizes
 from model_side.record_routing import model_digest
+from model_side.service.serve import Answers
 from model_side.serving import TokenRecord
 from model_side.shapes import ModelShape
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a model is asked, as the section `workload` of a configuration says it; `seed`: of the prompts."""
+    """What a model is asked, as the section `workload` of a configuration says it; `seed`: of the prompts.
+
+    `sizes`: of each request, where a trace says it, the tokens of its prompt, its new ones, and where that stands.
+    """
 
     requests: int
     prompt_tokens: int
@@ -35,6 +39,7 @@ class Asked:
     begin: Begin = "tokenizer"
     stop_at_end: bool = False
     sampling: Sampling = GREEDY
+    sizes: tuple[tuple[int, int, str], ...] = ()
 
 
 class ModelRun:
@@ -67,6 +72,7 @@ class ModelRun:
             asked.seed,
             asked.text,
             asked.begin,
+            asked.sizes,
         )
         self._ends = end_tokens(self._split, tokenizer) if asked.stop_at_end else frozenset[int]()
         self._sampling = asked.sampling
@@ -76,6 +82,7 @@ class ModelRun:
         self.shape = shape_of(self._split, checkpoint.dtype)
         self.probabilities = True
         self.exchanges = len(self._split.blocks) * sum(request.new_tokens for request in self._requests)
+        self.sizes = [(len(request.prompt), request.new_tokens) for request in self._requests]
         prompts = [list(request.prompt) for request in self._requests]
         self.record: Mapping[str, Any] = {"prompts": prompts, "weights": weights_of(checkpoint)}
 
@@ -83,6 +90,15 @@ class ModelRun:
         """See `model_side.serving.Serving`."""
         torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
         return generate(
+            self._split, base_station, self._requests, self._reference, self._element, self._sampling, self._ends
+        )
+
+    def answers(self, base_station: BaseStation) -> Answers:
+        """See `model_side.service.serve.Batched`."""
+        from model_side.model.batch_answers import ModelAnswers  # noqa: PLC0415  (greenlet is only for many at once)
+
+        torch.set_num_threads(self._threads)
+        return ModelAnswers(
             self._split, base_station, self._requests, self._reference, self._element, self._sampling, self._ends
         )
 

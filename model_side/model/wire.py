@@ -2,14 +2,16 @@
 """The wire between a model's blocks and their experts on devices: what goes over it is rounded to what it carries."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from model_side.base_station import BaseStation
 from model_side.element import GROUP, Element
 from model_side.model.moe import Carry, Experts
+from model_side.placement import Placement
+from model_side.routing import Indices
 
 DTYPES = {Element.FP16: torch.float16, Element.BF16: torch.bfloat16}
 E4M3 = torch.float8_e4m3fn
@@ -51,7 +53,14 @@ def _scaled(
     return (near(wide / scale) * scale).to(values.dtype)
 
 
-def carried_by(base_station: BaseStation, element: Element, own: torch.dtype) -> Carry | None:
+class Asked(Protocol):
+    """Where the slots of a layer were asked [N, k'], and on which placement: a base station, or what stands for it."""
+
+    slot_devices: Indices
+    placement: Placement
+
+
+def carried_by(base_station: Asked, element: Element, own: torch.dtype) -> Carry | None:
     """How the experts of a block are reached over `base_station`; None if the wire changes nothing.
 
     Each device gets its tokens' hidden states rounded, and what it sends back is rounded once: the sum of its experts'

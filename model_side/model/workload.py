@@ -3,6 +3,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,8 +29,9 @@ def make_requests(
     seed: int,
     text: str | Path = SHIPPED,
     begin: Begin = "tokenizer",
+    sizes: Sequence[tuple[int, int, str]] = (),
 ) -> list[Request]:
-    """`requests` different prompts, drawn by `seed`.
+    """`requests` different prompts, drawn by `seed`; or those of `sizes`, if there are any.
 
     From the shipped text each prompt is the beginning of a passage; a text file is cut into prompts from end to end.
     Both have `prompt_tokens` each, among them what `begin` puts before a text. Of a file `.jsonl` each prompt has its
@@ -39,6 +41,8 @@ def make_requests(
     """
     draw = random.Random(seed)
     before = _before(tokenizer, begin)
+    if sizes:
+        return _of_sizes(model, tokenizer, sizes, before, text, draw)
     if is_prompt_file(text):
         prompts = _of_prompt_file(Path(text).expanduser(), tokenizer, requests, before, draw)
         field = FIELD
@@ -66,6 +70,39 @@ def requests_of(
         _check_context(model, len(prompt), new_tokens, field)
     _check_ids(model, prompts)
     return [Request(tuple(prompt), new_tokens) for prompt in prompts]
+
+
+def _of_sizes(
+    model: CausalModel,
+    tokenizer: Any,
+    sizes: Sequence[tuple[int, int, str]],
+    before: list[int],
+    text: str | Path,
+    draw: random.Random,
+) -> list[Request]:
+    """A request of each size, which a trace says: a piece of the text from any place on, which begins again at its end.
+
+    Raises `RequestError` with the trace's line for one that is too long for the model.
+    """
+    if is_prompt_file(text):
+        raise RequestError(
+            "workload.text", "has prompts of their own lengths, and so has arrivals.trace; leave one out"
+        )
+    bodies = [passage.text for passage in read_prompts(SHIPPED_FILE)] if text == SHIPPED else [_text_of(Path(text))]
+    tokens = [token for body in bodies for token in _encode(tokenizer, body)]
+    if not tokens:
+        raise RequestError("workload.text", f"{text} has no token")
+    requests = []
+    for prompt_tokens, new_tokens, place in sizes:
+        longest = context_of(model)
+        if longest is not None and prompt_tokens + new_tokens > longest:
+            asked = f"{place}: {prompt_tokens} tokens and {new_tokens} new ones"
+            raise RequestError("arrivals.trace", f"{asked} are more than the model's context of {longest}")
+        first = draw.randrange(len(tokens))
+        body = islice(cycle(tokens), first, first + max(0, prompt_tokens - len(before)))
+        requests.append(Request((*before, *body)[:prompt_tokens], new_tokens))
+    _check_ids(model, [request.prompt for request in requests])
+    return requests
 
 
 def end_tokens(model: CausalModel, tokenizer: Any) -> frozenset[int]:
@@ -126,16 +163,20 @@ def _of_shipped(tokenizer: Any, requests: int, length: int, draw: random.Random)
 
 
 def _of_file(path: Path, tokenizer: Any, requests: int, length: int, draw: random.Random) -> list[list[int]]:
-    try:
-        tokens = _encode(tokenizer, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError("workload.text", f"{path} is not readable as UTF-8 text: {error}") from None
+    tokens = _encode(tokenizer, _text_of(path))
     prompts = len(tokens) // length
     if prompts < requests:
         raise RequestError(
             "workload.text", f"{path} has {len(tokens)} tokens: enough for {prompts} prompts, not for {requests}"
         )
     return [tokens[first * length : (first + 1) * length] for first in draw.sample(range(prompts), requests)]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("workload.text", f"{path} is not readable as UTF-8 text: {error}") from None
 
 
 def _of_prompt_file(

@@ -8,7 +8,8 @@ from msgspec import Meta
 
 from model_side.policies.choosing import heaviest
 from model_side.policies.policy import Policy
-from model_side.selection import Layer, Selection
+from model_side.routing import Floats
+from model_side.selection import Layer, Part, Selection
 
 
 class Random(Policy):
@@ -28,6 +29,10 @@ class Random(Policy):
     seed: Annotated[int, Meta(ge=0)] = 1
 
     def __call__(self, layer: Layer) -> Selection:
-        seed = np.random.SeedSequence((self.seed, layer.request, layer.position, layer.number))
-        drawn = np.random.default_rng(seed).random(layer.weights.shape)
+        drawn = np.concatenate([self._draw(layer, part) for part in layer.rows])
         return layer.leave_out((drawn >= self.share) | heaviest(layer.weights))
+
+    def _draw(self, layer: Layer, part: Part) -> Floats:
+        """For the slots of one request."""
+        seed = np.random.SeedSequence((self.seed, part.request, part.position, layer.number))
+        return np.random.default_rng(seed).random((part.tokens, layer.weights.shape[1]))

@@ -176,7 +176,7 @@ def test_the_documentation_lists_every_key_with_its_default():
 
 
 def _sections() -> list[str]:
-    return ["seeds", "model", "placement", "devices", "base_station", "exchange", "workload"]
+    return ["seeds", "model", "placement", "devices", "base_station", "exchange", "workload", "arrivals", "service"]
 
 
 def test_the_documentation_lists_what_holds_for_every_scenario():

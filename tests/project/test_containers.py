@@ -114,8 +114,8 @@ def test_each_image_lacks_the_other_sides_packages():
 def test_the_network_side_imports_nothing_that_its_image_lacks():
     code = (
         "import sys\n"
-        "for name in ('bokeh', 'jinja2', 'matplotlib', 'numba', 'numpy', 'scipy', 'torch', 'transformers', 'tueplots', "
-        "'model_side'): sys.modules[name] = None\n"
+        "for name in ('bokeh', 'greenlet', 'jinja2', 'matplotlib', 'numba', 'numpy', 'scipy', 'torch', 'transformers', "
+        "'tueplots', 'model_side'): sys.modules[name] = None\n"
         "import bridge.health, cosim.cli, ns3_scenarios.__main__\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

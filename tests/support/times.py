@@ -17,6 +17,12 @@ class FixedTimes:
     def head_s(self, tokens: int, context: int) -> float:
         return 0.007
 
+    def batch_layer_s(self, layer: int, rows: tuple[tuple[int, int], ...]) -> float:
+        return self.layer_s(layer, 0, 0)
+
+    def batch_head_s(self, rows: tuple[tuple[int, int], ...], given: int) -> float:
+        return self.head_s(0, 0) if given else 0.0
+
     def devices_s(self, tokens: NDArray[np.int64], device: NDArray[np.int64]) -> NDArray[np.float64]:
         work = tokens @ np.eye(self.devices)[device]
         return np.asarray(work * 0.001 * (1 + np.arange(self.devices)))

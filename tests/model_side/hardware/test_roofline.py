@@ -75,6 +75,21 @@ def test_one_decoded_token_reads_the_weights_at_their_own_width():
     assert times(SHAPE, READING, 4).layer_s(0, 1, 50) == pytest.approx(weights + cache + activations)
 
 
+def test_a_pass_of_several_requests_computes_what_each_asks_and_reads_the_weights_once():
+    """A prompt of 7 tokens, and next tokens after 50 and after 3."""
+    rows = ((7, 7), (1, 50), (1, 3))
+    for layer in (0, 1):
+        alone_s = [times(SHAPE).layer_s(layer, *row) for row in rows]
+        assert times(SHAPE).batch_layer_s(layer, rows) == pytest.approx(sum(alone_s))
+        read_s = [times(SHAPE, READING, 4).layer_s(layer, *row) for row in rows]
+        weights = (10 * 20 + 2 * 10 * 10 + 20 * 10 + 10 * 4) / 2
+        assert times(SHAPE, READING, 4).batch_layer_s(layer, rows) == pytest.approx(sum(read_s) - 2 * weights)
+    assert times(SHAPE).batch_head_s(rows, 2) == pytest.approx(2 * 2 * 10 * 1000)
+    assert times(SHAPE).batch_head_s(rows, 0) == 0
+    vocabulary = 10 * 1000 / 2
+    assert times(SHAPE, READING, 4).batch_head_s(rows, 2) == pytest.approx(vocabulary + 2 * 2 * (10 + 1000))
+
+
 def test_a_device_computes_its_experts_one_after_the_other_at_its_own_speed():
     compute = RooflineTimes(SHAPE, COUNTING, [COUNTING, SLOW, COUNTING], 16, 4)
     where = np.array([0, 1, 1, 0])

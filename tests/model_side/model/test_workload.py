@@ -158,3 +158,24 @@ def test_what_ends_a_text_is_the_models_end_token_or_its_tokenizers(split: Split
     with pytest.raises(RequestError, match="neither the model nor its tokenizer") as caught:
         end_tokens(split, tokenizer)
     assert caught.value.field == "workload.stop_at_end"
+
+
+def test_the_requests_of_a_trace_have_its_lengths_and_are_pieces_of_the_text(split: SplitModel, tmp_path: Path):
+    text = "".join(map(chr, range(97, 123)))
+    (tmp_path / "text").write_text(text, encoding="utf-8")
+    tokenizer = byte_tokenizer(True)
+    sizes = ((6, 3, "t.csv:2"), (1, 1, "t.csv:3"), (60, 2, "t.csv:4"))
+    requests = make_requests(split, tokenizer, 3, 64, 16, 5, tmp_path / "text", sizes=sizes)
+    assert [(len(request.prompt), request.new_tokens) for request in requests] == [each[:2] for each in sizes]
+    assert [request.prompt[0] for request in requests] == [0, 0, 0]
+    assert tokenizer.decode(requests[0].prompt[1:]) in text + text
+    assert tokenizer.decode(requests[2].prompt[1:]) in text * 4  # which begins again at its end
+    shipped = make_requests(split, tokenizer, 3, 64, 16, 5, sizes=sizes)
+    assert [len(request.prompt) for request in shipped] == [6, 1, 60]
+    with pytest.raises(
+        RequestError, match=r"t\.csv:9: 100 tokens and 29 new ones are more than the model's context"
+    ) as caught:
+        make_requests(split, tokenizer, 1, 64, 16, 5, sizes=((100, 29, "t.csv:9"),))
+    assert caught.value.field == "arrivals.trace"
+    with pytest.raises(RequestError, match="leave one out"):
+        make_requests(split, tokenizer, 1, 64, 16, 5, "p.jsonl", sizes=sizes)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_side.policies import make_policy
-from model_side.selection import Layer
+from model_side.selection import Layer, Part, Phase
 from tests.support.choices import decide, kept, slots
 from tests.support.layers import gate_of, layer_of, layers, one_each
 
@@ -41,3 +41,16 @@ def test_only_seed_request_position_and_layer_decide():
         assert (policy(other).indices != first).any()
     assert (decide(LARGE, "random", seed=2).indices != first).any()
     assert (policy(LARGE).indices == first).all()
+
+
+def test_a_request_draws_in_a_batch_what_it_draws_alone():
+    policy = make_policy("random")
+    parts = (Part(Phase.DECODE, 3, 8, 1), Part(Phase.PREFILL, 5, 2, 6))
+    gate = gate_of(np.random.default_rng(2).normal(size=(7, 4)).astype(np.float32), 3)
+    together = policy(replace(layer_of(gate, one_each(4)), parts=parts)).indices
+    for part, rows in zip(parts, (slice(0, 1), slice(1, 7)), strict=True):
+        its_gate = replace(
+            gate, **{name: getattr(gate, name)[rows] for name in ("probabilities", "weights", "indices")}
+        )
+        alone = layer_of(replace(its_gate, scores=None), one_each(4), request=part.request, position=part.position)
+        assert np.array_equal(policy(alone).indices, together[rows])

@@ -30,6 +30,7 @@ MADE = {
     "schema-7": ("3253599", TRACE),
     "schema-8": ("44fe589", TRACE),
     "schema-9": ("d840827", TRACE),
+    "schema-10": ("COMMIT", [*TRACE, "--set=arrivals.process=offline"]),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
@@ -41,7 +42,7 @@ def main(names: list[str]) -> None:
         with worktree(commit) as code:
             put_inputs(code)
             command = [sys.executable, "-m", "cosim.cli", "run", "--out", "run", "--set=radio.devices=2", *asked]
-            second = "wdmoe" if name < "schema-6" else "weight-to-latency"  # the same rule
+            second = "wdmoe" if int(name.split("-")[1]) < 6 else "weight-to-latency"  # the same rule
             policies = ["--policy=top-k", f"--policy={second}"]
             subprocess.run([*command, *policies], check=True, cwd=code, env={**os.environ, "PYTHONPATH": str(code)})
             with closing(sqlite3.connect(code / "run" / "journal.sqlite", isolation_level=None)) as db:
