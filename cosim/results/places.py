@@ -15,6 +15,8 @@ from cosim.record.track_row import ROW
 from model_side.routing import Floats
 
 Rows = NDArray[np.void]
+_BLOBS = 256
+"""Of the channel record that are read at once, one an exchange."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ def downlink_sinr_db(journal: Journal, variant: int, devices: int, time_ns: NDAr
     is_news = np.zeros(found.shape, bool)
     with reading(journal.path):
         query = "SELECT rows FROM channel WHERE variant = ? AND length(rows) > 0 ORDER BY exchange"
-        for (blob,) in journal.db.execute(query, [variant]):  # one by one, since all of them are too many for memory
-            rows = np.frombuffer(blob, CHANNEL)
+        cursor = journal.db.execute(query, [variant])
+        while blobs := cursor.fetchmany(_BLOBS):  # all at once may be too many for memory
+            rows = np.frombuffer(b"".join(blob for (blob,) in blobs), CHANNEL)
             rows = rows[(rows["direction"] == DOWN) & (rows["time_ns"] <= time_ns[-1])]
             at = rows["device"], np.searchsorted(time_ns, rows["time_ns"])  # the first time at which the row may hold
             # The rows are in order of time, and of those for one place in the array the last one stays.

@@ -14,7 +14,7 @@ import msgspec
 
 from bridge.network import RequestError
 from cosim.studies import place as places
-from cosim.studies.cluster import PATIENCE_S, ClusterPlace, cluster, hold_versions, lost
+from cosim.studies.cluster import PATIENCE_S, ClusterPlace, cluster, hold_versions, lost, require
 from cosim.studies.dataset import write
 from cosim.studies.place import Row, held, read_row
 from cosim.studies.runs import StudyRun, check_runs, runs_of
@@ -151,6 +151,7 @@ def default_folder(study: Study) -> Path:
 
 
 def _checked(study: Study, out: Path | str | None, at: ClusterPlace) -> tuple[list[StudyRun], Path]:
+    require()
     at.check()
     runs = runs_of(study)
     check_runs(runs)

@@ -17,7 +17,7 @@ NAME = "cell"
 TITLE = "The cell"
 _SQUARES = 80
 """Into which the longer side of the map is divided; SINR is averaged in each."""
-_MARGIN = 0.12
+_MARGIN = 0.16
 _FAINT = "#9A9A9A"
 
 

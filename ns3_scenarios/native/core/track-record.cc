@@ -41,8 +41,9 @@ TrackRecord::Follow(Ptr<Node> node)
 void
 TrackRecord::HandleChange(int64_t user, Ptr<const MobilityModel> model)
 {
-    auto at = model->GetPosition(); // where it has just stepped to
-    bool stands = DynamicCast<const ConstantPositionMobilityModel>(model) != nullptr; // whatever speed fading sees
+    // The place is where it has just stepped to; who stays may yet have a speed, which fading sees.
+    auto at = model->GetPosition();
+    bool stands = DynamicCast<const ConstantPositionMobilityModel>(model) != nullptr;
     auto velocity = stands ? Vector() : model->GetVelocity();
     Row row{Simulator::Now().GetNanoSeconds(), user, at.x, at.y, at.z, velocity.x, velocity.y, velocity.z};
     m_courses[user] = row;
