@@ -30,7 +30,7 @@ MADE = {
     "schema-7": ("3253599", TRACE),
     "schema-8": ("44fe589", TRACE),
     "schema-9": ("d840827", TRACE),
-    "schema-10": ("COMMIT", [*TRACE, "--set=arrivals.process=offline"]),
+    "schema-10": ("2550bbf", [*TRACE, "--set=arrivals.process=offline"]),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
