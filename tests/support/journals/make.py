@@ -29,7 +29,7 @@ MADE = {
     "schema-6": ("5bb79d0", TRACE),
     "schema-7": ("3253599", TRACE),
     "schema-8": ("44fe589", TRACE),
-    "schema-9": ("COMMIT", [*TRACE, "--set=arrivals.process=offline"]),
+    "schema-9": ("207a237", [*TRACE, "--set=arrivals.process=offline"]),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
