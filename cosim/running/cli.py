@@ -155,6 +155,11 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     from cosim.screen.display import make_display, telling
     from cosim.screen.report import print_errors
 
+    if validate:
+        from cosim.results.service import refuse_service
+
+        with closing(Journal.open(run)) as recorded:
+            refuse_service(recorded, "--validate")
     terminal = console()
     display = make_display(terminal)
     try:

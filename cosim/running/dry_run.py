@@ -96,6 +96,8 @@ def _amount(config: Config) -> str:
 
         trace = RoutingTrace.read(Path(config.model.routing).expanduser()).first(work.requests)
         return f"{len(trace.request)} tokens in {len(trace.begin) - 1} exchanges"
+    if config.arrivals.trace:
+        return f"as many tokens as the requests of {config.arrivals.trace} ask"
     if work.tasks or work.lm_eval:
         return "as many tokens as the tasks ask"
     if work.text.endswith(".jsonl"):

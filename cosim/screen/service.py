@@ -59,4 +59,4 @@ def _ended(ending: str) -> Callable[[ServiceSummary], str]:
 def _percentiles(series: Series) -> str:
     if not len(series):
         return "-"
-    return " / ".join(f"{1000 * float(each):.1f}" for each in np.percentile(series, (50, 95, 99))) + " ms"
+    return " / ".join(f"{each:.3f}" for each in np.percentile(series, (50, 95, 99))) + " s"

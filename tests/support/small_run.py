@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small run in this process: recorded routing over a network with a closed form, which keeps records of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -16,12 +16,16 @@ from cosim.config import Config
 from cosim.experiment import run
 from cosim.variant import serving_of
 from model_side.base_station import BaseStation
+from model_side.selection import Part
+from model_side.service.serve import Answers, Batched
 from model_side.serving import Serving, TokenRecord
 from model_side.tasks.score import ItemScore
 from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import make_rows, write_rows
 
 REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
+SERVICE = ("arrivals.process=offline", "service.requests=1")
+"""What fills the tables of a service, and leaves all others as they are."""
 
 
 class ChannelNetwork(FixedNetwork):
@@ -88,14 +92,32 @@ class Scored:
         self.probabilities, self.exchanges = self._replay.probabilities, self._replay.exchanges
         self.record = {"tasks": {"task": "0" * 64}}
 
+        self.sizes = cast(Batched, self._replay).sizes
+        self._seen: set[int] = set()
+        self.ends = ()
+
+    def answers(self, base_station: BaseStation) -> Answers:
+        """As of the replay, with an item for each first token."""
+        self._seen.clear()
+        self._answers = cast(Batched, self._replay).answers(base_station)
+        return self
+
+    def run(self, parts: Sequence[Part], gives: Collection[int]) -> list[TokenRecord]:
+        return [self._with_item(token) for token in self._answers.run(parts, gives)]
+
+    def drop(self, request: int) -> None:
+        self._answers.drop(request)
+
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """As of the replay, with an item for each first token."""
-        seen: set[int] = set()
-        for token in self._replay.serve(base_station):
-            new = token.request not in seen
-            seen.add(token.request)
-            item = ItemScore(token.request, "task", "sums", 1, token.request, 1, "0", "0", "1", {"acc": (1.0, 0.0)})
-            yield with_fields(token, items=(item,)) if new else token
+        self._seen.clear()
+        yield from map(self._with_item, self._replay.serve(base_station))
+
+    def _with_item(self, token: TokenRecord) -> TokenRecord:
+        new = token.request not in self._seen
+        self._seen.add(token.request)
+        item = ItemScore(token.request, "task", "sums", 1, token.request, 1, "0", "0", "1", {"acc": (1.0, 0.0)})
+        return with_fields(token, items=(item,)) if new else token
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from cosim.experiment import replay
 from cosim.record import fingerprint
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.record.schema import TABLES, columns
-from tests.support.small_run import scored, small_run
+from tests.support.small_run import SERVICE, scored, small_run
 
 HELD = [table for table in TABLES if table not in ("meta", "costs", "decisions", "events")]
 OTHER = {"INTEGER": 7, "REAL": 0.5, "TEXT": "another", "BLOB": b"another"}
@@ -39,7 +39,7 @@ def items() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
-    return small_run(tmp_path_factory.mktemp("small"), "policy.weight-to-latency.threshold=0.5")
+    return small_run(tmp_path_factory.mktemp("small"), "policy.weight-to-latency.threshold=0.5", *SERVICE)
 
 
 def fingerprint_of(run: Path) -> str:
@@ -196,7 +196,7 @@ def test_the_replay_says_what(recorded, tmp_path, change, words):
 
 def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
     """Another folder of the run, of its inputs and of its record, and another wall clock."""
-    again = small_run(tmp_path, "policy.weight-to-latency.threshold=0.5")
+    again = small_run(tmp_path, "policy.weight-to-latency.threshold=0.5", *SERVICE)
     assert fingerprint_of(again) == fingerprint_of(recorded)
     with closing(Journal.open(again)) as journal, closing(Journal.open(recorded)) as other:
         assert journal.meta("config") != other.meta("config")
@@ -209,7 +209,7 @@ def test_where_things_lay_is_no_part_of_a_run(recorded, tmp_path):
 def test_a_variant_s_fingerprint_knows_nothing_of_the_others(recorded, tmp_path):
     with closing(Journal.open(recorded)) as journal:
         first, second = journal.fingerprint(1), journal.fingerprint(2)
-    other = small_run(tmp_path, "policy.weight-to-latency.threshold=0.25")
+    other = small_run(tmp_path, "policy.weight-to-latency.threshold=0.25", *SERVICE)
     with closing(Journal.open(other)) as journal:
         assert journal.fingerprint(1) == first
         assert journal.fingerprint(2) != second

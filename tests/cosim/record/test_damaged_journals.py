@@ -15,7 +15,7 @@ from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME
 from cosim.record.schema import SCHEMA_VERSION, TABLES, columns
 from tests.support.command import said
-from tests.support.small_run import scored, small_run
+from tests.support.small_run import SERVICE, scored, small_run
 
 COMMANDS: dict[str, list[str]] = {
     "show": ["show", "run"],
@@ -156,6 +156,17 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     **value("UPDATE exchanges SET tokens = tokens + 1 WHERE exchange = 4", "exchange 4: .* another number"),
     **value("UPDATE items SET line = -1", "items, variant 1, item 0: a number is below 0"),
     **value("DELETE FROM items WHERE item = 1", "scores, variant 1, item 1, metric acc: the variant has no such item"),
+    **value("UPDATE requests SET prompt_tokens = 0", "requests, variant 1, request 0: a number is below 0"),
+    **value("UPDATE requests SET new_tokens = 1 << 40", "requests, variant 1, request 0: a number is beyond 32 bits"),
+    **value("UPDATE requests SET ending = 'lost'", "requests, variant 1, request 0: ending is unknown"),
+    **value("UPDATE requests SET end_ns = -1", "arrival_ns, admitted_ns and end_ns are not in order"),
+    **value("UPDATE passes SET waiting = -1", "passes, variant 1, exchange 1: a number is below 0"),
+    **value("UPDATE passes SET end_ns = 0", "passes, variant 1, exchange .: begin_ns and end_ns are not in order"),
+    **value("UPDATE passes SET exchange = exchange + 100", "passes, .*: the variant has no such exchange"),
+    **value("UPDATE pass_rows SET phase = 'mixed'", "pass_rows, variant 1, exchange 1, row 0: phase is unknown"),
+    **value("UPDATE pass_rows SET tokens = 0", "pass_rows, .*: a number is below 0"),
+    **value("UPDATE pass_rows SET position = 1 << 40", "pass_rows, .*: a number is beyond 32 bits"),
+    **value("UPDATE pass_rows SET exchange = exchange + 1", "pass_rows, .*: the variant has no such pass"),
     **value("UPDATE tokens SET token = -7", "tokens, variant 1, request 0, position 4: a number is below 0"),
     **value("UPDATE tokens SET end_ns = 0", "tokens, .*begin_ns and end_ns are not in order"),
     **value("DELETE FROM exchanges", "tokens, variant 1, request 0, position 4: the variant has no exchange"),
@@ -170,7 +181,7 @@ def items() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
-    return small_run(tmp_path_factory.mktemp("small"))
+    return small_run(tmp_path_factory.mktemp("small"), *SERVICE)
 
 
 @pytest.fixture
