@@ -16,8 +16,8 @@ from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.asking import Answer, Ask, Encoder, asked, number_in
 from model_side.model.inference import passes
+from model_side.model.loaded_model import shape_of
 from model_side.model.loading import load_model, load_tokenizer
-from model_side.model.model_run import shape_of
 from model_side.model.moe import SplitModel
 from model_side.model.task_run import answered, encoder_of
 from model_side.placement import place
@@ -121,7 +121,8 @@ def test_scores_are_those_of_plain_transformers_to_the_last_digit(family):
 
 def test_the_shipped_model_scores_a_cloze_test_as_transformers_do():
     split = load_model()
-    encoder, tokenizer = encoder_of(split, "shipped"), load_tokenizer()
+    tokenizer = load_tokenizer()
+    encoder = encoder_of(split, tokenizer)
     ask = ask_over(split, FixedNetwork(devices=8))
     for item in read_task("cloze").items[::700]:
         assert isinstance(item, Choice)

@@ -10,8 +10,8 @@ from model_side.element import WireFormat
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import generate, routed_by
+from model_side.model.loaded_model import shape_of
 from model_side.model.loading import SHIPPED_FOLDER, load_model, load_tokenizer
-from model_side.model.model_run import shape_of
 from model_side.model.workload import make_requests
 from model_side.placement import place
 from model_side.policies import make_policy
