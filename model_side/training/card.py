@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from string import Template
 
-from torch import nn
+from transformers import PreTrainedModel
 
 from model_side.training.corpus import SOURCES
 from model_side.training.evaluate import Evaluation
@@ -61,12 +61,12 @@ def model_card(name: str, training: Training, evaluation: Evaluation, out: Path)
     return "\n\n".join(map(wrapped, card.split("\n\n"))).rstrip() + "\n"
 
 
-def working_parameters(model: nn.Module) -> float:
+def working_parameters(model: PreTrainedModel) -> float:
     """Parameters that work on a token: all but the experts that it does not go to; tied embeddings as the head."""
     config = model.config
     experts = next((getattr(config, name) for name in ("num_local_experts", "num_experts") if hasattr(config, name)), 0)
-    idle = 1 - config.num_experts_per_tok / experts if experts else 0.0
-    return sum(p.numel() * (1 - idle * (".experts." in name)) for name, p in model.named_parameters())
+    share = config.num_experts_per_tok / experts if experts else 1.0
+    return float(sum(p.numel() * (share if ".experts." in name else 1) for name, p in model.named_parameters()))
 
 
 def wrapped(part: str) -> str:
