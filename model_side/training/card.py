@@ -44,7 +44,7 @@ def model_card(name: str, training: Training, evaluation: Evaluation, out: Path)
         steps=f"{training.step:,}",
         count=training.step,
         tokens=f"{tokens / 1e6:.1f}",
-        operations=f"{6 * working * tokens / 1e12:.0f}",
+        operations=f"{6 * working * tokens / 1e12:.3g}",
         batch=f"{recipe.sequences} x {recipe.length}",
         peak=f"{recipe.peak:g}",
         warmup=recipe.warmup,
