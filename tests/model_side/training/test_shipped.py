@@ -99,8 +99,8 @@ def test_no_expert_of_any_layer_starves(name: str) -> None:
     load, config = torch.tensor(evaluation(name)["load"]), SHAPES[name].config()
     experts = getattr(config, "num_local_experts", None) or config.num_experts
     assert load.shape == (6, experts)
-    assert load.min() > 1 / experts / 8
-    assert load.max() < 1 / experts * 5
+    assert load.min() > 1 / experts / {8: 4, 32: 20}[experts]  # of many, some wait for few tokens
+    assert load.max() < 1 / experts * 3
 
 
 def test_text_that_it_read_is_likelier_than_the_same_words_in_another_order(
