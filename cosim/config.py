@@ -44,7 +44,8 @@ NO_NETWORK, DENSE = "none", "dense"
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The model that runs. `path`: `shipped`, a local folder, or a hub id. `dtype`: the element type it computes in.
+    """The model that runs. `path`: `shipped` or the name of a shipped model, a local folder, or a hub id. `dtype`: the
+    element type it computes in.
 
     `routing`: a Parquet file that tells how a model routed (docs/runs/routing.md); no model runs then.
     `wire_profile`: whose sizes count on the radio and in the hardware profiles, `own` for the model's.

@@ -44,6 +44,7 @@ from model_side.service.serve import Batched, PassRecord, serve
 from model_side.serving import Serving, TokenRecord
 
 if TYPE_CHECKING:
+    from model_side.model.loaded_model import LoadedModel
     from model_side.model.model_run import Asked
 
 Quality = PassQuality | TextQuality | GateProxy
@@ -180,23 +181,27 @@ def serving_of(config: Config) -> Serving:
     model, work = config.model, config.workload
     if model.routing:
         return RoutingReplay(RoutingTrace.read(Path(model.routing).expanduser()).first(work.requests), config.quality)
-    from model_side.model.loading import Place  # noqa: PLC0415  (recorded routing needs no PyTorch)
-
-    place = Place(model.device, model.experts)
+    loaded, element = loaded_of(config), config.exchange.element
     if work.tasks:
         from model_side.model.task_run import TaskRun  # noqa: PLC0415
 
-        drawn = (work.tasks, work.items, seed_of(config, "prompts"))
-        return TaskRun(model.path, model.dtype, model.threads, *drawn, config.quality, config.exchange.element, place)
+        return TaskRun(loaded, work.tasks, work.items, seed_of(config, "prompts"), config.quality, element)
     if work.lm_eval:
         from model_side.model.harness import HarnessRun  # noqa: PLC0415
 
-        of_harness = (work.lm_eval, work.items, config.quality, config.exchange.element, place)
-        return HarnessRun(model.path, model.dtype, model.threads, *of_harness)
+        return HarnessRun(loaded, work.lm_eval, work.items, config.quality, element)
     from model_side.model.model_run import ModelRun  # noqa: PLC0415
 
-    asked = asked_of(config)
-    return ModelRun(model.path, model.dtype, model.threads, asked, config.quality, config.exchange.element, place)
+    return ModelRun(loaded, asked_of(config), config.quality, element)
+
+
+def loaded_of(config: Config) -> "LoadedModel":
+    """The model with experts, loaded as `config` says. Raises as `model_side.model.loading.load_model`."""
+    from model_side.model.loaded_model import load_here  # noqa: PLC0415  (recorded routing needs no PyTorch)
+    from model_side.model.loading import Place  # noqa: PLC0415
+
+    model = config.model
+    return load_here(model.path, model.dtype, model.threads, Place(model.device, model.experts))
 
 
 def asked_of(config: Config) -> "Asked":

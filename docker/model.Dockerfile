@@ -34,8 +34,8 @@ RUN pip install --no-compile --no-deps . \
  && pip uninstall --yes pip setuptools
 # Byte code of what a run imports, for nothing can be written at run time; that of all packages is 280 MB.
 WORKDIR /opt/cosim
-RUN python -c 'import cosim.cli, cosim.experiment, cosim.screen.report; from model_side.model import model_run; \
-    model_run.ModelRun("shipped", "float32", 1, model_run.Asked(1, 8, 1, 1), True)'
+RUN python -c 'import cosim.cli, cosim.experiment, cosim.screen.report; from model_side.model import loaded_model, model_run; \
+    model_run.ModelRun(loaded_model.load_here("shipped", "float32", 1), model_run.Asked(1, 8, 1, 1), True)'
 
 FROM system
 COPY --from=build /opt/cosim /opt/cosim

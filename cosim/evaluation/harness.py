@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.config import Config
 from cosim.experiment import run
+from cosim.variant import loaded_of
 
 if TYPE_CHECKING:
     from model_side.model.harness import HarnessCalls, RoutedLM
@@ -23,10 +24,8 @@ def run_harness(
 
     def serve(asked: Config) -> "HarnessCalls":
         from model_side.model.harness import HarnessCalls  # noqa: PLC0415  (it takes seconds)
-        from model_side.model.loading import Place  # noqa: PLC0415
 
-        model, place = asked.model, Place(asked.model.device, asked.model.experts)
-        made.append(HarnessCalls(model.path, model.dtype, model.threads, ask, asked.exchange.element, place))
+        made.append(HarnessCalls(loaded_of(asked), ask, asked.exchange.element))
         return made[0]
 
     folder = run(config, serve=serve, **options)

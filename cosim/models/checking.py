@@ -71,8 +71,8 @@ class Checked:
 
 def check_model(config: Config) -> Checked:
     """Load the model of a configuration and look at it. Raises `RequestError` for one that does not load."""
+    from model_side.model.loaded_model import shape_of  # noqa: PLC0415
     from model_side.model.loading import Place, loaded  # noqa: PLC0415  (PyTorch)
-    from model_side.model.model_run import shape_of  # noqa: PLC0415
     from model_side.model.moe import SplitModel  # noqa: PLC0415
     from model_side.model.routers import find_blocks  # noqa: PLC0415
     from model_side.model_sizes import dense_sizes  # noqa: PLC0415

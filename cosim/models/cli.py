@@ -14,7 +14,7 @@ _WIDTH = 140
 
 def models(
     path: Annotated[
-        str | None, typer.Argument(metavar="[PATH]", help="shipped, a folder, or a hub id, with --check.")
+        str | None, typer.Argument(metavar="[PATH]", help="A shipped one, a folder, or a hub id, with --check.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Load it and say what it is, takes, and can.")] = False,
     settings: Annotated[

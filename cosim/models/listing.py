@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cosim.screen.fitting import print_table
 from model_side.hardware.memory import expert_bytes, stored_bytes
-from model_side.model.model_folder import SHIPPED, SHIPPED_FOLDER
+from model_side.model.model_folder import SHIPPED, SHIPPED_FOLDER, SHIPPED_MODELS
 from model_side.wire_profiles import DENSE_PROFILES, PUBLISHED, WIRE_PROFILES
 
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
@@ -54,7 +54,7 @@ class Profile:
 
 def shipped() -> list[Shipped]:
     """The models that come with the package."""
-    return [_shipped(file.parent) for file in sorted(SHIPPED_FOLDER.parent.glob("*/config.json"))]
+    return [_shipped(folder) for folder in SHIPPED_MODELS.values()]
 
 
 def profiles() -> dict[str, Profile]:
@@ -117,7 +117,7 @@ def _shipped(folder: Path) -> Shipped:
             parameters += sum(prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
     experts = next((int(config[name]) for name in _EXPERTS if name in config), 0)
     return Shipped(
-        SHIPPED if folder == SHIPPED_FOLDER else str(folder),
+        SHIPPED if folder == SHIPPED_FOLDER else folder.name,
         config["model_type"],
         parameters,
         int(config["num_hidden_layers"]),

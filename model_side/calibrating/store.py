@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge.network import RequestError
 from model_side.calibration import Calibration, NoTable, decoded
-from model_side.model.model_folder import SHIPPED_FOLDER, check_model, folder_of
+from model_side.model.model_folder import SHIPPED_MODELS, check_model, folder_of
 from model_side.record_routing import model_digest
 from model_side.routing_trace import RoutingTrace
 
@@ -25,7 +25,7 @@ def folder() -> Path:
 
 
 def digest_of(model: str) -> str:
-    """SHA-256 of the model `shipped`, in a local folder, or under a hub id; empty if that was not downloaded yet.
+    """SHA-256 of a model: shipped, in a local folder, or under a hub id; empty if that was not downloaded yet.
 
     Raises `ModelError` for a folder without a model.
     """
@@ -81,8 +81,8 @@ def find(digest: str) -> Calibration | None:
 
 def tables(digest: str) -> Iterator[Calibration]:
     """The tables under a SHA-256, the user's own first; a file that is none is as if it were not there."""
-    shipped = SHIPPED_FOLDER.parent.glob(f"*/{FILE_NAME}")
-    for file in (folder() / f"{digest}.json", *sorted(shipped)):
+    shipped = (where / FILE_NAME for where in SHIPPED_MODELS.values())
+    for file in (folder() / f"{digest}.json", *shipped):
         with suppress(OSError, ValueError):
             table = decoded(file.read_bytes())
             if table.model == digest:

@@ -127,7 +127,7 @@ class DenseTasks(DenseRun):
     ):
         super().__init__(path, beside, dtype, threads, device)
         with _named():
-            self._places = places_of(read_tasks(tasks), items, seed, encoder_of(self._built, path))
+            self._places = places_of(read_tasks(tasks), items, seed, encoder_of(self._built, self._tokenizer))
         self.requests = [request for place in self._places for request in place.asked.requests]
 
     def serve(self, model: CausalModel, pass_ns: PassNs) -> Iterator[TokenRecord]:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
@@ -23,8 +22,7 @@ from bridge.network import RequestError
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.inference import routed_by
-from model_side.model.loading import MEMORY, Place, load, load_tokenizer
-from model_side.model.model_run import shape_of, weights_of
+from model_side.model.loaded_model import LoadedModel
 from model_side.model.moe import Carry, SplitModel
 from model_side.model.wire import carried_by
 from model_side.selection import Phase
@@ -112,27 +110,23 @@ class RoutedLM(HFLM):  # type: ignore[misc]  # the harness has no types
 
 
 class HarnessRun:
-    """The harness's tasks, each by its name or as a YAML file of one, answered by the model at `path`.
+    """The harness's tasks, each by its name or as a YAML file of one, answered by a model.
 
     `items`: at most so many of each task, its first ones; 0: all. The rest as of `model_side.model.task_run.TaskRun`.
-    Raises `ModelError`, and `RequestError` naming `workload.lm_eval` for a task that the harness cannot load.
+    Raises `RequestError` naming `workload.lm_eval` for a task that the harness cannot load.
     """
+
+    probabilities = True
 
     def __init__(
         self,
-        path: str,
-        dtype: str,
-        threads: int,
+        loaded: LoadedModel,
         tasks: Sequence[str],
         items: int,
         reference: bool,
         element: Element = Element.OWN,
-        place: Place = MEMORY,
     ):
-        torch.set_num_threads(threads)
-        self._threads = threads
-        self._split, checkpoint = load(path, dtype, place)
-        self._tokenizer = load_tokenizer(path)
+        self._loaded = loaded
         self._limit = items or None
         self._element = element
         files = [Path(task).expanduser() for task in tasks if is_file(task)]
@@ -140,24 +134,21 @@ class HarnessRun:
         folders = [str(file.parent.resolve()) for file in files]
         known = len(files) < len(tasks)  # the harness's own, which take it seconds to find
         self._manager = _quiet(TaskManager, include_path=folders or None, include_defaults=known)
-        self.model = path
-        self.shape = shape_of(self._split, checkpoint.dtype)
-        self.probabilities = True
+        self.model = loaded.path
+        self.shape = loaded.shape
         named = zip(tasks, self._names, strict=True)
         digests = {name: digest(Path(task).expanduser()) if is_file(task) else "" for task, name in named}
-        self.record: Mapping[str, Any] = {"tasks": digests, "weights": weights_of(checkpoint)}
+        self.record: Mapping[str, Any] = {"tasks": digests, "weights": loaded.weights}
         self._reference: list[ItemScore] | None = None
         self.exchanges = 0
         if reference:
-            lm = _quiet(RoutedLM, self._split, self._tokenizer)
+            lm = _quiet(RoutedLM, loaded.split, loaded.tokenizer)
             self._reference = list(self._scores(lm))
-            self.exchanges = len(lm.records) * len(self._split.blocks)
+            self.exchanges = len(lm.records) * len(loaded.split.blocks)
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`; the harness answers a task as a whole, so tokens come when it has."""
-        torch.set_num_threads(self._threads)
-        carry = carried_by(base_station, self._element, self._split.model.dtype)
-        lm = _quiet(RoutedLM, self._split, self._tokenizer, base_station, carry)
+        lm = _over(self._loaded, base_station, self._element)
         scores = tuple(self._scores(lm))
         yield from lm.records[:-1]
         yield replace(lm.records[-1], items=scores)
@@ -194,33 +185,36 @@ class HarnessRun:
 
 
 class HarnessCalls:
-    """What a caller's own function asks of the model at `path`: `ask` gets an `LM` for each call of `serve`.
+    """What a caller's own function asks of a model: `ask` gets an `LM` for each call of `serve`.
 
     `results` are what it returns, in order. How many exchanges it will take is not known.
     """
 
-    def __init__(
-        self, path: str, dtype: str, threads: int, ask: Callable[[RoutedLM], Any], element: Element, place: Place
-    ):
-        self._threads = threads
-        self._split, checkpoint = load(path, dtype, place)
-        self._tokenizer = load_tokenizer(path)
+    probabilities = True
+    exchanges = 0
+
+    def __init__(self, loaded: LoadedModel, ask: Callable[[RoutedLM], Any], element: Element):
+        self._loaded = loaded
         self._ask = ask
         self._element = element
         self.results: list[Any] = []
-        self.model = path
-        self.shape = shape_of(self._split, checkpoint.dtype)
-        self.probabilities = True
-        self.exchanges = 0
-        self.record: Mapping[str, Any] = {"weights": weights_of(checkpoint)}
+        self.model = loaded.path
+        self.shape = loaded.shape
+        self.record: Mapping[str, Any] = {"weights": loaded.weights}
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`; tokens come when the function has returned."""
-        torch.set_num_threads(self._threads)
-        carry = carried_by(base_station, self._element, self._split.model.dtype)
-        lm = _quiet(RoutedLM, self._split, self._tokenizer, base_station, carry)
+        lm = _over(self._loaded, base_station, self._element)
         self.results.append(self._ask(lm))
         yield from lm.records
+
+
+def _over(loaded: LoadedModel, base_station: BaseStation, element: Element) -> RoutedLM:
+    """The model as an `LM` of the harness, its experts behind `base_station`."""
+    loaded.take_threads()
+    carry = carried_by(base_station, element, loaded.split.model.dtype)
+    lm: RoutedLM = _quiet(RoutedLM, loaded.split, loaded.tokenizer, base_station, carry)
+    return lm
 
 
 def is_file(task: str) -> bool:

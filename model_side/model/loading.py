@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and tokenizers from the shipped folder, a local folder, or the Hugging Face hub."""
+"""Models and tokenizers from a shipped folder, a local folder, or the Hugging Face hub."""
 
 import atexit
 import json
@@ -115,7 +115,8 @@ MEMORY = Place()
 
 
 def load_model(path: str | Path = SHIPPED, dtype: str = "float32") -> SplitModel:
-    """The model that comes with the package (`shipped`), or in a local folder, or under a hub id `owner/name`.
+    """A model that comes with the package (`shipped`, or by its name), is in a local folder, or under a hub id
+    `owner/name`.
 
     A path that exists, or that cannot be a hub id, never touches the network; code that a folder brings is never run.
     Raises `ModelError` when there is no model, when its weights are not those that its configuration asks for, and when

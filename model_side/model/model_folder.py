@@ -14,9 +14,12 @@ from bridge.names import meant
 from bridge.network import RequestError
 
 SHIPPED = "shipped"
-SHIPPED_FOLDER = Path(__file__).parent.parent / "shipped" / "mixtral-12m"
-
-SHIPPED_PROMPTS = Path(__file__).parent.parent / "shipped" / "prompts" / "held-out.jsonl"
+_HERE = Path(__file__).parent.parent / "shipped"
+SHIPPED_MODELS = {file.parent.name: file.parent for file in sorted(_HERE.glob("*/config.json"))}
+"""Folders of the models that come with the package, by name."""
+SHIPPED_FOLDER = SHIPPED_MODELS["mixtral-12m"]
+"""Of `shipped`, the one that runs where none is named."""
+SHIPPED_PROMPTS = _HERE / "prompts" / "held-out.jsonl"
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.*", "*.tiktoken", "spiece.model")
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -58,9 +61,11 @@ def is_local(path: str | Path) -> bool:
 
 
 def folder_of(path: str | Path) -> Path | None:
-    """The folder of the model `path`: the shipped one, or a local one; None for a hub id."""
+    """The folder of the model `path`: a shipped one by its name, or a local one; None for a hub id."""
     if path == SHIPPED:
         return SHIPPED_FOLDER
+    if str(path) in SHIPPED_MODELS:
+        return SHIPPED_MODELS[str(path)]
     return Path(path).expanduser() if is_local(path) else None
 
 
@@ -70,7 +75,8 @@ def check_model(folder: Path, dense: bool = False) -> Described:
     `dense`: whether it may have no experts.
     """
     if not folder.is_dir():
-        raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name")
+        near = meant(str(folder), SHIPPED_MODELS)
+        raise ModelError(f"there is no folder {folder}; give a folder with config.json or a hub id as owner/name{near}")
     config = _config(folder)
     _check_kind(folder, config, dense)
     text = config.get("text_config")

@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from model_side.base_station import BaseStation
 from model_side.element import Element
 from model_side.model.asking import Answer, Ask, Asked, Encoder, asked
 from model_side.model.causal import CausalModel
 from model_side.model.inference import Pass, Request, passes
-from model_side.model.loading import MEMORY, Place, load, load_tokenizer
-from model_side.model.model_run import shape_of, weights_of
+from model_side.model.loaded_model import LoadedModel
 from model_side.model.wire import carried_by
 from model_side.model.workload import context_of
 from model_side.serving import TokenRecord
@@ -38,46 +35,42 @@ class ItemPlace:
 
 
 class TaskRun:
-    """The model at `path`, computing in `dtype` on `threads` CPU threads, and the tasks that it is asked.
+    """A model, and the tasks that it is asked.
 
     Of each task `items` are drawn by `seed`, all if that is 0 or there are no more; they stay in their order.
-    `reference`: whether the unmodified model is asked too. `element`: to what the wire rounds. Raises `ModelError`, and
-    `RequestError` naming `workload.tasks` with file and line of what cannot be asked.
+    `reference`: whether the unmodified model is asked too. `element`: to what the wire rounds. Raises `RequestError`
+    naming `workload.tasks` with file and line of what cannot be asked.
     """
+
+    probabilities = True
 
     def __init__(
         self,
-        path: str,
-        dtype: str,
-        threads: int,
+        loaded: LoadedModel,
         tasks: Sequence[str],
         items: int,
         seed: int,
         reference: bool,
         element: Element = Element.OWN,
-        place: Place = MEMORY,
     ):
-        torch.set_num_threads(threads)
         read = read_tasks(tasks)
-        self._threads = threads
-        self._split, checkpoint = load(path, dtype, place)
+        self._loaded, self._split = loaded, loaded.split
         self._reference = reference
         self._element = element
-        self._places = places_of(read, items, seed, encoder_of(self._split, path))
+        self._places = places_of(read, items, seed, encoder_of(loaded.split, loaded.tokenizer))
         self._reference_answers: dict[int, Answer] = {}
-        self.model = path
-        self.shape = shape_of(self._split, checkpoint.dtype)
-        self.probabilities = True
+        self.model = loaded.path
+        self.shape = loaded.shape
         self.record: Mapping[str, Any] = {
             "tasks": {task.name: task.sha256 for task in read},
-            "weights": weights_of(checkpoint),
+            "weights": loaded.weights,
         }
         tokens = sum(request.new_tokens for place in self._places for request in place.asked.requests)
         self.exchanges = len(self._split.blocks) * tokens
 
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`; an item's last token has its scores."""
-        torch.set_num_threads(self._threads)  # for this thread, which need not be the one that loaded
+        self._loaded.take_threads()
         carry = carried_by(base_station, self._element, self._split.model.dtype)
         for place in self._places:
             yield from item_records(
@@ -144,9 +137,8 @@ def answered(one: Asked, ask: Ask) -> Answer:
             return answer
 
 
-def encoder_of(model: CausalModel, path: str) -> Encoder:
-    """The encoder of a model, with the tokenizer of the folder at `path`."""
-    tokenizer = load_tokenizer(path)
+def encoder_of(model: CausalModel, tokenizer: Any) -> Encoder:
+    """The encoder of a model with its tokenizer."""
     named = getattr(getattr(model.model, "generation_config", None), "eos_token_id", None)
     ends = frozenset(named if isinstance(named, list) else [] if named is None else [named])
     return Encoder(tokenizer, context_of(model) or NO_LIMIT, ends)

@@ -14,12 +14,10 @@ CONTEXT = 2048
 class Shape(NamedTuple):
     """A model's architecture.
 
-    `config` makes its configuration, `is_mixed` says that steps compute in bf16 with fp32 weights (autocast), and `mlp`
-    is what the model card says of a layer.
+    `config` makes its configuration, and `mlp` is what the model card says of a layer.
     """
 
     config: Callable[[], PretrainedConfig]
-    is_mixed: bool
     mlp: str
 
 
@@ -73,12 +71,11 @@ def small_llama() -> LlamaConfig:
 
 
 SHAPES: Mapping[str, Shape] = {
-    "mixtral-12m": Shape(mixtral, False, "8 experts of intermediate size 384 with top-2 routing"),
+    "mixtral-12m": Shape(mixtral, "8 experts of intermediate size 384 with top-2 routing"),
     "qwen2-moe-12m": Shape(
         qwen2_moe,
-        True,
         "32 experts of intermediate size 96 with top-4 routing and a shared expert of 192 behind a sigmoid gate",
     ),
-    "llama-12m": Shape(llama, True, "a dense MLP of intermediate size 3072"),
-    "llama-4m": Shape(small_llama, True, "a dense MLP of intermediate size 768"),
+    "llama-12m": Shape(llama, "a dense MLP of intermediate size 3072"),
+    "llama-4m": Shape(small_llama, "a dense MLP of intermediate size 768"),
 }

@@ -16,9 +16,9 @@ from model_side.training.shapes import SHAPES
 from model_side.training.train import Recipe, Training, load_tokenizer
 
 
-def ship(name: str, out: Path, folder: Path, steps: int) -> Evaluation:
+def ship(name: str, out: Path, folder: Path) -> Evaluation:
     """Write the checkpoint of the training of `SHAPES[name]` in `out` to `folder` in bf16, with tokenizer and card."""
-    training = Training(SHAPES[name].config(), Recipe(steps=steps))
+    training = Training(SHAPES[name].config(), Recipe())
     training.load(out / "state.pt")
     training.model.to(torch.bfloat16).save_pretrained(folder)
     GenerationConfig(bos_token_id=0, eos_token_id=1, pad_token_id=1, do_sample=False).save_pretrained(folder)
@@ -36,10 +36,9 @@ def main(
     name: Annotated[str, typer.Argument(metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")],
     out: Annotated[Path, typer.Argument(help="Folder of the training.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write the checkpoint to.")],
-    steps: Annotated[int, typer.Option(help="The training's steps, for the model card.")] = 2400,
 ) -> None:
     """Write a training's checkpoint as a Hugging Face folder with a model card."""
-    print(f"held-out perplexity {ship(name, out, folder, steps).overall:.2f}")
+    print(f"held-out perplexity {ship(name, out, folder).overall:.2f}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ TOKENIZER_CHARACTERS = 1_000_000
 class Recipe:
     """What decides the weights. Learning rate `peak` after `warmup` steps, falling over the last `cooldown` share."""
 
-    steps: int
+    steps: int = 2400
     sequences: int = 8
     length: int = 512
     peak: float = 3e-3
@@ -70,10 +70,9 @@ def prepare(cache: Path, out: Path) -> None:
 class Training:
     """A model, its optimizer, and how far they are."""
 
-    def __init__(self, config: PretrainedConfig, recipe: Recipe, is_mixed: bool = False):
+    def __init__(self, config: PretrainedConfig, recipe: Recipe):
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.is_mixed = is_mixed
         self.model = AutoModelForCausalLM.from_config(config)
         matrices = [p for p in self.model.parameters() if p.dim() > 1]
         vectors = [p for p in self.model.parameters() if p.dim() == 1]
@@ -96,10 +95,9 @@ class Training:
             group["lr"] = recipe.learning_rate(self.step)
         experts = getattr(config, "num_experts_per_tok", None)
         wanted = {} if experts is None else {"output_router_logits": True}
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_mixed):
-            output = self.model.model(ids[:, :-1], use_cache=False, **wanted)
-            logits = self.model.lm_head(output.last_hidden_state)
-        cross_entropy = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+        output = self.model.model(ids[:, :-1], use_cache=False, **wanted)
+        logits = self.model.lm_head(output.last_hidden_state)
+        cross_entropy = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         balance = torch.zeros(()) if experts is None else load_balance_loss(output.router_logits, experts)
         torch.autograd.backward(cross_entropy + recipe.balance * balance)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -149,7 +147,7 @@ def main(
     name: Annotated[str, typer.Argument(metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")],
     cache: Annotated[Path, typer.Option(help="Folder for the fetched text.")],
     out: Annotated[Path, typer.Option(help="Folder for tokenizer, tokens, log and checkpoint.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps of 4,096 tokens each.")] = 2400,
+    steps: Annotated[int, typer.Option(help="Optimizer steps of 4,096 tokens each.")] = Recipe.steps,
     threads: Annotated[int, typer.Option(help="CPU threads; another number may give other last bits.")] = 2,
 ) -> None:
     """Train a model, or go on where a training stopped."""
@@ -159,8 +157,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "tokenizer").exists():
         prepare(cache, out)
-    shape = SHAPES[name]
-    training = Training(shape.config(), Recipe(steps=steps), shape.is_mixed)
+    training = Training(SHAPES[name].config(), Recipe(steps=steps))
     train(training, tokens.load(out / "tokens"), out, save_every=100)
 
 

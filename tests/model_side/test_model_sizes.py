@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from model_side.hardware.memory import expert_bytes
 from model_side.hardware.profiles import attention_work, mixer_work
-from model_side.model.model_run import shape_of
+from model_side.model.loaded_model import shape_of
 from model_side.model.moe import SplitModel
 from model_side.model.routers import find_blocks
 from model_side.model_sizes import sizes

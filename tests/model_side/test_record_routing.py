@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from model_side.model.inference import Request, generate
+from model_side.model.loaded_model import shape_of
 from model_side.model.loading import SHIPPED_FOLDER
-from model_side.model.model_run import shape_of
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.record_routing import Unrecordable, record
 from model_side.routing_trace import RoutingTrace

@@ -6,7 +6,7 @@ import torch
 import transformers
 
 from bridge.network import RequestError
-from model_side.model.model_run import shape_of
+from model_side.model.loaded_model import shape_of
 from model_side.model.moe import SplitModel
 from model_side.wire_profiles import WIRE_PROFILES, wire_shape
 from tests.support.small_models import small_model

@@ -77,6 +77,10 @@ def test_a_wheel_built_from_the_sdist_holds_every_file_of_the_packages(wheel):
     }
 
 
+def test_the_wheel_is_one_that_an_index_takes(wheel):
+    assert wheel.stat().st_size < 100e6  # PyPI's limit for a file, where no other was granted
+
+
 def test_the_wheel_installs_in_an_environment_of_its_own_and_runs_the_default_job_there(wheel, tmp_path):
     """Other packages are lent by this environment, whose editable install of the clone does not come with them."""
     place = tmp_path / "venv"

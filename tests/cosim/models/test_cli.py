@@ -13,7 +13,8 @@ from cosim.models.checking import Checked, check_model, print_checked
 from cosim.models.listing import listed
 from cosim.screen.output import console
 from model_side.model.loading import load_model
-from model_side.model.model_folder import SHIPPED_FOLDER
+from model_side.model.model_folder import SHIPPED_FOLDER, folder_of
+from model_side.model.model_folder import check_model as check_folder
 from model_side.wire_profiles import DENSE_PROFILES, WIRE_PROFILES
 from tests.support.small_llama import small_llama
 from tests.support.small_models import small_model
@@ -36,7 +37,9 @@ def test_the_list_has_every_shipped_model_and_every_profile():
     assert [each["name"] for each in found["wire_profiles"]] == [*WIRE_PROFILES]
     assert [each["name"] for each in found["dense_profiles"]] == [*DENSE_PROFILES]
     folders = sorted(file.parent for file in SHIPPED_FOLDER.parent.glob("*/config.json"))
-    assert len(found["shipped"]) == len(folders)
+    assert [folder_of(each["path"]) for each in found["shipped"]] == folders
+    for each, folder in zip(found["shipped"], folders, strict=True):
+        assert (each["experts"] or None) == check_folder(folder, dense=True).experts
     (ours,) = (each for each in found["shipped"] if each["path"] == "shipped")
     assert ours["parameters"] == load_model().model.num_parameters()
     assert (ours["family"], ours["experts"], ours["top_k"]) == ("mixtral", 8, 2)
@@ -111,6 +114,11 @@ def test_a_model_that_does_not_obey_is_told_so(tiny_model: Path, monkeypatch: py
         (["models", "--check"], "PATH: say which model"),
         (["models", "shipped"], "--check: is missing"),
         (["models", "/nowhere", "--check"], "model.path: there is no folder /nowhere"),
+        (
+            ["models", "mixtral-12", "--check"],
+            "model.path: there is no folder mixtral-12; give a folder with config.json or a hub id as owner/name; "
+            "did you mean mixtral-12m?",
+        ),
         (
             ["models", "shipped", "--check", "--set", "placement.experts=ranked"],
             "placement.experts: ranked is measured",

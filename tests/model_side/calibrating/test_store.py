@@ -10,10 +10,11 @@ import pytest
 from model_side.calibrating import store
 from model_side.calibrating.text import TOKENS, sequences
 from model_side.calibration import NoTable, decoded
-from model_side.model.model_folder import SHIPPED_FOLDER
+from model_side.model.model_folder import SHIPPED_MODELS, check_model
 from tests.support.calibrations import calibrate, keep_in
 from tests.support.layers import table_of
 from tests.support.routing_traces import SHAPE, make_rows, write_rows
+from tests.support.shipped import MIXTURES
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +54,12 @@ def test_a_table_under_another_models_name_is_not_taken():
     assert store.find("def") is None
 
 
-def test_the_shipped_model_comes_with_its_table():
-    table = store.of_model("shipped")
-    assert (table.layers, table.experts, table.tokens, table.text) == (6, 8, TOKENS, "shipped")
-    file = SHIPPED_FOLDER / store.FILE_NAME
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_shipped_model_comes_with_its_table(name):
+    table, experts = store.of_model(name), check_model(SHIPPED_MODELS[name]).experts
+    assert (table.layers, table.experts, table.tokens, table.text) == (6, experts, TOKENS, "shipped")
+    assert table.outputs is not None
+    file = SHIPPED_MODELS[name] / store.FILE_NAME
     assert decoded(file.read_bytes()).encoded() + "\n" == file.read_text()
 
 

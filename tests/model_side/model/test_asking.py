@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from bridge.network import RequestError
 from model_side.base_station import BaseStation
@@ -16,8 +17,9 @@ from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.asking import Answer, Ask, Encoder, asked, number_in
 from model_side.model.inference import passes
+from model_side.model.loaded_model import shape_of
 from model_side.model.loading import load_model, load_tokenizer
-from model_side.model.model_run import shape_of
+from model_side.model.model_folder import SHIPPED_MODELS
 from model_side.model.moe import SplitModel
 from model_side.model.task_run import answered, encoder_of
 from model_side.placement import place
@@ -27,6 +29,7 @@ from model_side.tasks.item import Choice, Generation, Item, Task, Text
 from model_side.tasks.reading import read_task
 from model_side.wire_profiles import wire_shape
 from tests.support.fixed_network import FixedNetwork
+from tests.support.shipped import MIXTURES
 from tests.support.small_models import FAMILIES, expert_by_expert, small_model
 
 DEVICES = 4
@@ -119,17 +122,19 @@ def test_scores_are_those_of_plain_transformers_to_the_last_digit(family):
     assert score(SHORT, split, encoder, ask).given == Bytes().decode(new).partition("z")[0].strip()
 
 
-def test_the_shipped_model_scores_a_cloze_test_as_transformers_do():
-    split = load_model()
-    encoder, tokenizer = encoder_of(split, "shipped"), load_tokenizer()
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_shipped_model_scores_a_cloze_test_as_transformers_do(name):
+    split, tokenizer = load_model(name), load_tokenizer(name)
+    encoder = encoder_of(split, tokenizer)
     ask = ask_over(split, FixedNetwork(devices=8))
+    stock = AutoModelForCausalLM.from_pretrained(SHIPPED_MODELS[name], dtype=torch.float32).eval()
     for item in read_task("cloze").items[::700]:
         assert isinstance(item, Choice)
         answer = score(item, split, encoder, ask)
         context = tokenizer(item.context)["input_ids"]
         for number, choice in enumerate(item.choices):
             whole = tokenizer(item.context + choice)["input_ids"]
-            hand = by_hand(split.model, context, whole[len(context) :])
+            hand = by_hand(stock, context, whole[len(context) :])
             assert answer.scores[f"choice {number}"] == pytest.approx(hand, rel=1e-12, abs=0)
 
 

@@ -12,7 +12,7 @@ from bridge.network import RequestError
 from model_side.calibrating.measure import measure
 from model_side.element import Element
 from model_side.model.inference import routed_by
-from model_side.model.model_run import shape_of
+from model_side.model.loaded_model import shape_of
 from model_side.model.moe import GateOutput, SplitModel
 from model_side.model.wire import carried_by
 from model_side.model_sizes import down_of

@@ -11,6 +11,7 @@ pytest.importorskip("lm_eval", reason="the extra eval is not installed")
 
 from bridge.network import RequestError
 from model_side.model.harness import HarnessRun, RoutedLM, _quiet
+from model_side.model.loaded_model import load_here
 from model_side.model.loading import load_model, load_tokenizer
 from model_side.selection import Phase
 from tests.model_side.model.test_asking import base_station_over
@@ -84,7 +85,7 @@ def test_scores_over_links_are_those_of_the_harness_s_own_model(tasks):
 
 
 def test_a_run_of_the_harness_has_its_measures_as_items(tasks):
-    run = HarnessRun("shipped", "float32", 1, tasks, 2, reference=True)
+    run = HarnessRun(load_here("shipped", "float32", 1), tasks, 2, reference=True)
     assert list(run.record["tasks"]) == list(TASKS)
     network = FixedNetwork(devices=8, dead=0)
     tokens = list(run.serve(base_station_over(load_model(), network, deadline_ns=10**8)))
@@ -124,7 +125,7 @@ def test_what_is_no_task_is_refused_by_name(tmp_path, tasks):
         ("no_such_task_at_all", "no_such_task_at_all cannot be loaded by the harness"),
     ):
         with pytest.raises(RequestError, match=f"workload.lm_eval: .*{words}"):
-            HarnessRun("shipped", "float32", 1, [name], 1, reference=True)
+            HarnessRun(load_here("shipped", "float32", 1), [name], 1, reference=True)
 
 
 def test_several_sequences_at_once_are_no_request():
@@ -139,7 +140,7 @@ def test_an_item_that_is_a_choice_is_encoded_as_the_harness_encodes_it():
 
     split, tokenizer = load_model(), load_tokenizer()
     lm = _quiet(RoutedLM, split, tokenizer)
-    encoder = encoder_of(split, "shipped")
+    encoder = encoder_of(split, tokenizer)
     for context, choice in (("Call me ", "Ishmael"), ("Call me", " Ishmael"), ("", "Ishmael"), ("Call\n\n", "  me")):
         theirs = lm._encode_pair(context, choice) if context else ([0], lm.tok_encode(choice, add_special_tokens=False))
         assert encoder.pair(context, choice) == tuple(theirs)

@@ -15,7 +15,7 @@ from model_side.exchange import LayerExchange
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import Request, generate
-from model_side.model.model_run import shape_of
+from model_side.model.loaded_model import shape_of
 from model_side.model.moe import SplitModel
 from model_side.placement import place
 from model_side.policies import make_policy

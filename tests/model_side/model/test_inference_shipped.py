@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped model over a network that delivers everything: the unmodified model, bit for bit."""
+"""The shipped models over a network that delivers everything: the unmodified ones, bit for bit."""
 
 import numpy as np
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -10,8 +11,9 @@ from model_side.element import WireFormat
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.inference import generate, routed_by
-from model_side.model.loading import SHIPPED_FOLDER, load_model, load_tokenizer
-from model_side.model.model_run import shape_of
+from model_side.model.loaded_model import shape_of
+from model_side.model.loading import load_model, load_tokenizer
+from model_side.model.model_folder import SHIPPED_MODELS
 from model_side.model.workload import make_requests
 from model_side.placement import place
 from model_side.policies import make_policy
@@ -19,13 +21,15 @@ from model_side.prediction.line import Line
 from model_side.selection import Phase
 from model_side.wire_profiles import wire_shape
 from tests.support.fixed_network import FixedNetwork
+from tests.support.shipped import MIXTURES
 
 
+@pytest.mark.parametrize("name", MIXTURES)
 @torch.no_grad()
-def test_logits_and_greedy_tokens_are_the_unmodified_models():
-    split = load_model()
-    stock = AutoModelForCausalLM.from_pretrained(SHIPPED_FOLDER, dtype=torch.float32).eval()
-    requests = make_requests(split, load_tokenizer(), 2, 48, 12, seed=1)
+def test_logits_and_greedy_tokens_are_the_unmodified_models(name):
+    split = load_model(name)
+    stock = AutoModelForCausalLM.from_pretrained(SHIPPED_MODELS[name], dtype=torch.float32).eval()
+    requests = make_requests(split, load_tokenizer(name), 2, 48, 12, seed=1)
     shape = wire_shape("mixtral-8x7b", shape_of(split))
     placement = place(len(split.blocks), split.num_experts, 8)
     compute = RooflineTimes(shape, PROFILES["nvidia-l4"], [PROFILES["jetson-agx-orin"]] * 8, 16, 4)

@@ -5,6 +5,7 @@ import pytest
 
 from bridge.network import RequestError
 from model_side.model.asking import Encoder
+from model_side.model.loaded_model import load_here
 from model_side.model.loading import load_model
 from model_side.model.task_run import TaskRun, places_of
 from model_side.tasks.item import Choice, Task
@@ -40,7 +41,7 @@ def test_items_and_their_requests_are_numbered_through():
 
 @pytest.fixture(scope="module")
 def run() -> TaskRun:
-    return TaskRun("shipped", "float32", 1, ["cloze", "held-out"], 1, 1, True)
+    return TaskRun(load_here("shipped", "float32", 1), ["cloze", "held-out"], 1, 1, True)
 
 
 def test_an_item_s_last_token_has_its_scores_and_the_unmodified_model_s(run):

@@ -33,20 +33,19 @@ def tiny_config(name: str = "mixtral-12m") -> PretrainedConfig:
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path, name: str) -> None:
     recipe = Recipe(steps=6, sequences=2, length=16, warmup=2)
-    is_mixed = SHAPES[name].is_mixed
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    uninterrupted = Training(tiny_config(name), recipe, is_mixed)
+    uninterrupted = Training(tiny_config(name), recipe)
     train(uninterrupted, TEXT, whole, save_every=100)
 
-    first = Training(tiny_config(name), recipe, is_mixed)
+    first = Training(tiny_config(name), recipe)
     for _ in range(3):
         first.run_step(TEXT)
     first.save(killed / "state.pt")
     first.run_step(TEXT)  # lost with the kill
     torch.manual_seed(99)
-    resumed = Training(tiny_config(name), recipe, is_mixed)
+    resumed = Training(tiny_config(name), recipe)
     train(resumed, TEXT, killed, save_every=100)
 
     assert resumed.step == uninterrupted.step == 6
