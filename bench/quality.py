@@ -8,8 +8,8 @@ how it differs from the unmodified model's on the same items, mean latency of a 
 
 `nr` and `lte` are the cells of `bench.policies`. There `top-k` runs live, and the other policies are asked on the links
 fitted to its packets (docs/runs/what-if.md), as `top-k` is once more, to be compared with; --live has them all live,
-which takes several times as long. `analytic` is a small table by the formula, in the cell of `nr`. Bytes and operations are
-those of a published model, the dense one's those of Llama 2 70B, as deep in proportion (docs/model/baseline.md).
+which takes several times as long. `analytic` is a small table by the formula, in the cell of `nr`. Bytes and operations
+are those of a published model, the dense one's those of Llama 2 70B, as deep in proportion (docs/model/baseline.md).
 
 --items N: so many of each task; 0: all. --keep FOLDER: keeps the runs there; a second call goes on with them.
 """
