@@ -20,8 +20,8 @@ class Arrivals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `process`: "one-by-one", each when the one before has its answer; "offline", all at once; "poisson"; "gamma", in
     bursts; or "trace". `rate_per_s`: how many arrive in the mean. `variation`: of "gamma", the coefficient of variation
-    of the times between them. `trace`: a CSV of time, prompt tokens and new tokens. `patience_s`: how long a user waits
-    for the whole answer in the mean before he leaves, 0 for ever.
+    of the times between them. `trace`: a CSV of time, prompt tokens and new tokens. `patience_s`: how long users wait
+    for the whole answer in the mean before they leave, 0 for ever.
     """
 
     process: Process = Process.ONE_BY_ONE

@@ -22,7 +22,7 @@ class ServiceSummary:
     `endings`: how many ended how. `queueing_s`: from arrival to admission, of those admitted. `ttft_s`: from arrival to
     the first token, of those that got one. `tpot_s`: between two tokens of a request in the mean, of those that got
     two. `end_to_end_s`: from arrival to the last token, of those done. `goodput_per_s`: requests done within the TTFT
-    and the TPOT of `objective` (0: any). `fairness`: Jain's index of the tokens a second that each user got from his
+    and the TPOT of `objective` (0: any). `fairness`: Jain's index of the tokens a second that each user got from the
     arrival on. `in_system`, `in_queue`: requests there in the mean over time. `utilisation`: part of the span in which
     a pass was under way. `batch`: requests in a pass in the mean.
     """

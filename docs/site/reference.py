@@ -22,6 +22,7 @@ API: dict[str, dict[str, str]] = {
         "cosim": "run resume replay what_if evaluate load compare report timeline summarise Ns3Place",
         "cosim.runs.loaded": "Runs",
         "cosim.results.summary": "VariantSummary DeviceSummary Slots",
+        "cosim.results.service": "ServiceSummary",
         "cosim.errors": "Diverged JournalUnwritable",
     },
     "The network between model and radio": {
@@ -30,7 +31,7 @@ API: dict[str, dict[str, str]] = {
     },
     "A policy": {
         "model_side.policies": "Policy",
-        "model_side.selection": "Layer Selection Forecast DeviceWork Phase",
+        "model_side.selection": "Layer Selection Forecast DeviceWork Phase Part",
         "model_side.routing": "Gate",
         "model_side.prediction": "Prediction",
         "model_side.exchange": "LayerExchange",

@@ -52,7 +52,7 @@ def drawn(rate_per_s: float, variation: float, seed: int) -> Iterator[int]:
 
 
 def patience(mean_s: float, seed: int) -> Iterator[int | None]:
-    """How long each user waits for the whole answer before he leaves, in ns: exponential, or None, for ever, if 0."""
+    """How long each user waits for the whole answer before leaving, in ns: exponential, or None, for ever, if 0."""
     if not mean_s:
         yield from repeat(None)
     chance = np.random.default_rng((seed, 1))  # not those of the arrivals
