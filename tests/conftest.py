@@ -17,6 +17,7 @@ settings.load_profile("no clock")  # a busy machine fails no test
 LONGEST = (  # of all files, the longest first
     "bridge/test_session.py",
     "cosim/test_partner_lost.py",
+    "cosim/studies/test_cluster.py",
     "ns3_scenarios/scenarios/test_lte_multicell.py",
     "cosim/test_replay.py",
     "project/test_scripts.py",

@@ -127,6 +127,7 @@ def _own(place: ClusterPlace) -> Iterator[Any]:
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
+        preload=["cosim.studies.worker"],
     ) as own:
         yield own
 

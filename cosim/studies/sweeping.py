@@ -10,16 +10,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from bridge.network import RequestError
 from cosim.studies import place as places
-from cosim.studies.cluster import PATIENCE_S, ClusterPlace, cluster, hold_versions, lost
+from cosim.studies.cluster import PATIENCE_S, ClusterPlace, cluster, hold_versions, lost, require
 from cosim.studies.dataset import write
 from cosim.studies.place import Row, held, read_row
 from cosim.studies.runs import StudyRun, check_runs, runs_of
 from cosim.studies.study import Study, read_study
-from cosim.studies.work import Task, carry_out, sees
+from cosim.studies.work import carry_out, sees, task_of
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -151,6 +149,7 @@ def default_folder(study: Study) -> Path:
 
 
 def _checked(study: Study, out: Path | str | None, at: ClusterPlace) -> tuple[list[StudyRun], Path]:
+    require()
     at.check()
     runs = runs_of(study)
     check_runs(runs)
@@ -261,9 +260,7 @@ class Work:
             run = next(waiting, None)
             if run is None:
                 return
-            config = msgspec.json.encode(run.config)
-            folder = str(self._folder)
-            task = Task(run.name, run.number, run.record, config, folder, run.ran_in, self._keep)
+            task = task_of(run, self._folder, self._keep)
             future = self._client.submit(carry_out, task, key=f"{run.name}-{run.digest}", retries=_RETRIES)
             self._away[future.key] = (run, future)
             future.add_done_callback(self._back.put)

@@ -30,6 +30,7 @@ from cosim.results.figures import figures_of
 from cosim.results.summary import summarise
 from cosim.studies import place
 from cosim.studies.place import Row
+from cosim.studies.runs import StudyRun
 from cosim.variant import serving_of
 from model_side.serving import Serving
 
@@ -54,6 +55,12 @@ class Task:
     folder: str
     ran_in: str
     keep: bool
+
+
+def task_of(run: StudyRun, folder: Path, keep: bool) -> Task:
+    """A run of the study in `folder`, on its way; its record is meant from this working directory."""
+    record = None if run.record is None else str(Path(run.record).resolve())
+    return Task(run.name, run.number, record, msgspec.json.encode(run.config), str(folder), run.ran_in, keep)
 
 
 def carry_out(task: Task) -> Row | str:

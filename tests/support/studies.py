@@ -4,13 +4,11 @@
 from collections import Counter
 from pathlib import Path
 
-import msgspec
-
 from cosim.studies.dataset import write
 from cosim.studies.place import LOGS, RESULTS, ROWS, held
-from cosim.studies.runs import StudyRun, runs_of
-from cosim.studies.study import Study, read_study
-from cosim.studies.work import Task, carry_out
+from cosim.studies.runs import runs_of
+from cosim.studies.study import read_study
+from cosim.studies.work import carry_out, task_of
 from tests.support.small_run import small_run
 
 POLICIES = ("top-k", "weight-to-latency")
@@ -26,18 +24,12 @@ def small_study(folder: Path, draws: int) -> Path:
     return file
 
 
-def task_of(run: StudyRun, study: Study, folder: Path) -> Task:
-    """What goes to a worker."""
-    config = msgspec.json.encode(run.config)
-    return Task(run.name, run.number, run.record, config, str(folder), run.ran_in, study.keep)
-
-
 def done_here(file: Path, folder: Path) -> Path:
     """A study's folder, all of its runs done by this process; its data set is what any other has to be."""
     study = read_study(file)
     runs = runs_of(study)
     with held(folder, study):
-        came = {run.name: carry_out(task_of(run, study, folder)) for run in runs}
+        came = {run.name: carry_out(task_of(run, folder, study.keep)) for run in runs}
         rows = {name: row for name, row in came.items() if not isinstance(row, str)}
         write(folder, runs, rows, {name: row for name, row in came.items() if isinstance(row, str)})
     return folder

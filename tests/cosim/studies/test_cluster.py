@@ -21,6 +21,8 @@ from tests.support.servers import eventually, free_tcp_endpoint
 from tests.support.studies import data_set, done_here, ends, rows_in, small_study
 
 DRAWS = 20
+pytestmark = pytest.mark.timeout(900)
+"""Each waits for several processes to start, on whatever a busy machine leaves them."""
 BOUND_S = 240.0
 
 

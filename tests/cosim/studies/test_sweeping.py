@@ -23,7 +23,7 @@ from cosim.studies.inputs import digest_of
 from cosim.studies.place import RUNS, claimed, row_file
 from cosim.studies.runs import runs_of
 from cosim.studies.study import read_study, study_of
-from tests.support.studies import POLICIES, data_set, done_here, ends, rows_in, small_study, task_of
+from tests.support.studies import POLICIES, data_set, done_here, ends, rows_in, small_study
 
 DRAWS = 3
 
@@ -100,6 +100,16 @@ def test_a_row_is_what_the_same_run_by_itself_comes_to(study, whole, tmp_path):
     assert (row["status"], row["seed"], row["exchange.deadline_s"]) == ("done", 1, 5.0)
     assert table.schema.field("ttft_mean_s").metadata == {b"unit": b"s"}
     assert table.schema.field("downlink_bytes").metadata == {b"unit": b"bytes"}
+
+
+def test_a_record_is_named_from_where_the_study_is_asked_for(here, study, whole, tmp_path, monkeypatch):
+    """Not from where it was recorded, from which the files of its configuration are named."""
+    relative = tmp_path / "study.toml"
+    relative.write_text(study.read_text().replace(str(study.parent / "run"), "run"))
+    monkeypatch.chdir(study.parent)
+    rows = pq.read_table(sweeping.sweep(relative, tmp_path / "study").folder / "results.parquet")
+    assert rows["record"].to_pylist() == ["run"] * (2 * DRAWS)
+    assert rows["fingerprint"] == pq.read_table(whole / "results.parquet")["fingerprint"]
 
 
 def test_a_study_that_was_stopped_goes_on_with_what_is_missing(here, study, whole, tmp_path):
@@ -185,7 +195,7 @@ def test_a_run_that_another_process_does_is_waited_for(study, whole, tmp_path):
         process.start()
         assert begun.wait(60)
         came: list[Any] = []
-        waiting = threading.Thread(target=lambda: came.append(work.carry_out(task_of(run, asked, folder))))
+        waiting = threading.Thread(target=lambda: came.append(work.carry_out(work.task_of(run, folder, asked.keep))))
         waiting.start()
         assert not came
         end.set()
