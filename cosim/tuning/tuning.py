@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from cosim.studies.cluster import ClusterPlace
+from cosim.studies.cluster import ClusterPlace, require
 from cosim.studies.place import Row, held, read_row
 from cosim.studies.runs import StudyRun
 from cosim.studies.study import Study, read_study
@@ -72,6 +72,7 @@ def tune(
     to the same trials; no run is done twice. Raises `RequestError` before anything runs for what makes no sense, and
     `PartnerLost` if the scheduler goes.
     """
+    require()
     search = search_of(study if isinstance(study, Study) else read_study(study))
     at.check()
     folder = (default_folder(search.study) if out is None else Path(out)).resolve()

@@ -64,7 +64,7 @@ def here(monkeypatch) -> Callable[[Here], None]:
         def workers(*_: object) -> Iterator[Here]:
             yield client
 
-        monkeypatch.setattr(sweeping, "_workers", workers)
+        monkeypatch.setattr(sweeping, "gathered", workers)
 
     use(Here())
     return use

@@ -24,7 +24,7 @@ from cosim.tuning.sought import search_of
 from cosim.tuning.trials import Trials, distribution, front
 from cosim.tuning.tuning import Tuned, searched
 from tests.support.small_run import Side, small_run
-from tests.support.studies import ends, task_of
+from tests.support.studies import ends
 
 BETA, WASTE = "policy.ratio.beta", "exchange.decision_s"
 
@@ -60,7 +60,7 @@ def tuned(folder: Path, asked: dict[str, Any], told: Callable[[StudyRun], None] 
     def carry_out(pending: Sequence[StudyRun]) -> None:
         for each in pending:
             told(each)
-            came = work.carry_out(task_of(each, search.study, folder))
+            came = work.carry_out(work.task_of(each, folder, search.study.keep))
             (failures if isinstance(came, str) else rows)[each.name] = came
 
     with held(folder, search.identity):
