@@ -19,8 +19,8 @@ from model_side.hardware.profiles import PROFILES
 from model_side.hardware.roofline import RooflineTimes
 from model_side.model.batch_answers import ModelAnswers
 from model_side.model.inference import Request, generate
+from model_side.model.loaded_model import shape_of
 from model_side.model.loading import load, load_tokenizer
-from model_side.model.model_run import shape_of
 from model_side.model.moe import SplitModel
 from model_side.model.workload import make_requests
 from model_side.placement import place
