@@ -224,7 +224,7 @@ class _Work:
         self._back: queue.Queue[Future] = queue.Queue()
         self._away: dict[str, tuple[StudyRun, Future]] = {}
         self._took_s: list[float] = []
-        self._threads = max(sum(client.nthreads().values()), 1)
+        self._threads: int = max(sum(client.nthreads().values()), 1)
 
     def carry_out(self, runs: Sequence[StudyRun], total: int, tell: Sequence[Tell]) -> None:
         """Have these done, as far as the budget goes. Raises `PartnerLost` if the scheduler goes."""
