@@ -30,6 +30,8 @@ _WRITTEN_S = 60.0
 _TICK_S = 1.0
 _TIMED_A_WORKER = 3
 _LATEST = 100
+_AHEAD = 16
+"""More runs than workers take at once, for those that join later."""
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,7 @@ class Work:
         self._back: queue.Queue[Future] = queue.Queue()
         self._away: dict[str, tuple[StudyRun, Future]] = {}
         self._took_s: list[float] = []
-        self._threads = 1
-        self._counted_s = -_TICK_S
+        self._threads: int = max(sum(client.nthreads().values()), 1)
 
     def carry_out(self, runs: Sequence[StudyRun], total: int, tell: Sequence[Tell]) -> None:
         """Have these done, as far as the budget goes. Raises `PartnerLost` if the scheduler goes."""
@@ -252,10 +253,7 @@ class Work:
 
     def _send(self, waiting: Iterator[StudyRun]) -> None:
         """Keep as many runs away as workers need never to wait; with a budget, no more than are under way."""
-        if time.monotonic() - self._counted_s > _TICK_S:  # workers come and go
-            self._counted_s = time.monotonic()
-            self._threads = max(sum(self._client.nthreads().values()), 1)
-        most = self._threads if self._end_s is not None else 2 * self._threads + 2
+        most = self._threads if self._end_s is not None else 2 * self._threads + _AHEAD
         while len(self._away) < most and self._has_time():
             run = next(waiting, None)
             if run is None:
@@ -287,10 +285,13 @@ class Work:
 
     def _take(self, run: StudyRun, future: "Future") -> None:
         if future.status == "error":
-            self._failures[run.name] = _reason(future.exception())
+            self._failures[run.name] = _reason(future.exception(PATIENCE_S))
             places.log(self._folder, run.name, f"given up: {self._failures[run.name]}")
             return
-        came = future.result()
+        try:
+            came = future.result(PATIENCE_S)
+        except TimeoutError:  # it is done, but nobody is there to hand it over
+            raise lost(self._at.scheduler) from None
         if isinstance(came, str):
             self._failures[run.name] = came
             return
