@@ -74,7 +74,7 @@ def cut(run: Path, folder: Path, exchanges: int) -> None:
         )
         for table in ("variants", "devices"):
             db.execute(f"DELETE FROM {table} WHERE variant > ?", [variant])
-        for table in ("quality", "costs"):
+        for table in ("quality", "costs", "decisions"):
             db.execute(f"DELETE FROM {table} WHERE variant >= ?", [variant])
         db.execute("DELETE FROM events")
 

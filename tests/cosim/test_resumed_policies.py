@@ -48,8 +48,8 @@ def fingerprint(folder: Path) -> str:
 def kill_in_the_middle(folder: Path) -> None:
     with closing(sqlite3.connect(folder / FILE_NAME)) as db, db:
         ((half,),) = db.execute("SELECT max(exchange) / 2 FROM exchanges")
-        for table in ("exchanges", "transfers", "links", "channel", "routing"):
+        for table in ("exchanges", "transfers", "links", "channel", "tracks", "routing"):
             db.execute(f"DELETE FROM {table} WHERE exchange > {half}")
-        for table in ("tokens", "quality", "costs", "events"):
+        for table in ("tokens", "quality", "costs", "decisions", "events"):
             db.execute(f"DELETE FROM {table}")
         db.execute("DELETE FROM meta WHERE key = 'seal'")

@@ -73,11 +73,11 @@ def test_without_pytorch_a_recording_runs_on_ns3_and_is_shown_resumed_and_replay
         assert "torch" not in json.loads(journal.meta("versions"))
     assert "as recorded: 36 exchanges, 12 tokens" in cosim_behind(blocked, "replay", run).stdout
     with closing(sqlite3.connect(run / FILE_NAME)) as db, db:
-        for table in ("transfers", "links", "channel", "routing", "exchanges"):
+        for table in ("transfers", "links", "channel", "tracks", "routing", "exchanges"):
             db.execute(f"DELETE FROM {table} WHERE variant = 1 AND exchange > 4 OR variant = 2")
-        for table in ("quality", "costs", "tokens", "devices", "variants"):
+        for table in ("quality", "costs", "decisions", "tokens", "devices", "variants"):
             db.execute(f"DELETE FROM {table} WHERE variant = 2")
-        for table in ("quality", "costs", "tokens"):
+        for table in ("quality", "costs", "decisions", "tokens"):
             db.execute(f"DELETE FROM {table}")
         db.execute("DELETE FROM events")
         db.execute("DELETE FROM meta WHERE key = 'seal'")

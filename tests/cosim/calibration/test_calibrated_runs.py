@@ -89,10 +89,10 @@ def test_the_run_is_replayed_with_its_own_copy(whole):
 
 @pytest.mark.parametrize("exchanges", [0, 4])
 def test_a_run_that_was_killed_goes_on_with_its_own_copy(whole, server, tmp_path, exchanges):
-    tables = ("exchanges", "transfers", "links", "channel", "routing")
+    tables = ("exchanges", "transfers", "links", "channel", "tracks", "routing")
     cut = [f"DELETE FROM {table} WHERE variant > 1 OR exchange > {exchanges}" for table in tables]
     cut += [f"DELETE FROM {table} WHERE variant > 1" for table in ("variants", "devices")]
-    cut += [f"DELETE FROM {table}" for table in ("tokens", "quality", "costs", "events")]
+    cut += [f"DELETE FROM {table}" for table in ("tokens", "quality", "costs", "decisions", "events")]
     broken = changed(whole, tmp_path / "run", *cut, "DELETE FROM meta WHERE key = 'seal'")
     resume(broken, at=Ns3Place(server))
     assert fingerprint(broken) == fingerprint(whole)

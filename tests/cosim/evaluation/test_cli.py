@@ -149,7 +149,7 @@ def test_cut_anywhere_it_ends_with_the_same_journal(whole, ns3_server, tmp_path,
         source.backup(db)
         request = db.execute("SELECT request FROM exchanges WHERE exchange = ?", [exchanges]).fetchone()[0]
         with db:
-            for table in ("exchanges", "transfers", "links", "routing", "channel"):
+            for table in ("exchanges", "transfers", "links", "routing", "channel", "tracks"):
                 db.execute(f"DELETE FROM {table} WHERE variant > 1 OR exchange > ?", [exchanges])
             db.execute("DELETE FROM tokens WHERE variant > 1 OR request >= ?", [request])
             gone = "variant > 1 OR item IN (SELECT item FROM items WHERE request + requests > ?)"
@@ -157,7 +157,7 @@ def test_cut_anywhere_it_ends_with_the_same_journal(whole, ns3_server, tmp_path,
             db.execute("DELETE FROM items WHERE variant > 1 OR request + requests > ?", [request])
             for table in ("variants", "devices"):
                 db.execute(f"DELETE FROM {table} WHERE variant > 1")
-            for table in ("costs", "events"):
+            for table in ("costs", "decisions", "events"):
                 db.execute(f"DELETE FROM {table}")
             db.execute("DELETE FROM meta WHERE key = 'seal'")
     done = cosim("resume", run, "--connect", ns3_server)

@@ -41,6 +41,12 @@ def file_damage(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     return damage
 
 
+def without_exchanges(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("exchanges", "passes", "pass_rows"):
+            db.execute(f"DELETE FROM {table}")
+
+
 def json_damages(key: str) -> dict[str, tuple[Damage, str]]:
     """What a key of `meta` may have become."""
     update = f"UPDATE meta SET value = '%s' WHERE key = '{key}'"
@@ -169,7 +175,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     **value("UPDATE pass_rows SET exchange = exchange + 1", "pass_rows, .*: the variant has no such pass"),
     **value("UPDATE tokens SET token = -7", "tokens, variant 1, request 0, position 4: a number is below 0"),
     **value("UPDATE tokens SET end_ns = 0", "tokens, .*begin_ns and end_ns are not in order"),
-    **value("DELETE FROM exchanges", "tokens, variant 1, request 0, position 4: the variant has no exchange"),
+    **value("DELETE FROM exchanges", "passes, variant 1, exchange 1: the variant has no such exchange"),
+    "no exchanges and passes": (
+        without_exchanges,
+        "tokens, variant 1, request 0, position 4: the variant has no exchange",
+    ),
 }
 
 
@@ -265,8 +275,10 @@ def test_rows_without_their_exchange_are_named_by_who_needs_it(damaged, monkeypa
     assert said(["show", "run"], monkeypatch, capsys) == (0, "")
 
 
-def test_routing_without_an_exchange_leaves_no_file(damaged, monkeypatch, capsys):
-    damaged("DELETE FROM routing WHERE exchange = 3")
+def test_routing_without_an_exchange_leaves_no_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect(small_run(tmp_path) / FILE_NAME)) as db, db:
+        db.execute("DELETE FROM routing WHERE exchange = 3")
     code, words = said(["routing", "run", "file"], monkeypatch, capsys)
     assert (code, "its tokens are not those of its exchanges" in words) == (2, True)
     assert not Path("file").exists()

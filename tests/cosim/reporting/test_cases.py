@@ -83,7 +83,7 @@ def test_runs_that_cannot_be_shown_are_refused_by_name(run, tmp_path):
 def test_a_run_without_exchanges_is_refused(run, tmp_path):
     (tmp_path / FILE_NAME).write_bytes((run / FILE_NAME).read_bytes())
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        for table in ("tokens", "quality", "exchanges", "transfers", "links", "channel", "routing"):
+        for table in ("tokens", "quality", "exchanges", "transfers", "links", "channel", "tracks", "routing"):
             db.execute(f"DELETE FROM {table}")
         db.commit()
     with pytest.raises(RequestError, match="no exchange recorded"):

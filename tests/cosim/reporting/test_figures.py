@@ -198,7 +198,7 @@ def test_the_interval_of_a_share_is_wilson_s_by_scipy(right, count):
 def test_a_run_that_was_stopped_before_its_second_policy_did_anything_is_drawn(run, tmp_path):
     (tmp_path / FILE_NAME).write_bytes((run / FILE_NAME).read_bytes())
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        for table in ("exchanges", "transfers", "links", "channel", "routing", "tokens", "quality"):
+        for table in ("exchanges", "transfers", "links", "channel", "tracks", "routing", "tokens", "quality"):
             db.execute(f"DELETE FROM {table} WHERE variant = 2")
         db.commit()
     data = load([tmp_path])

@@ -23,7 +23,7 @@ from tests.support.browser import CHROMIUM, chromium
 from tests.support.small_run import small_run
 
 TOKEN = "secret"
-OF_EXCHANGES = ("transfers", "links", "channel", "routing", "exchanges")
+OF_EXCHANGES = ("transfers", "links", "channel", "tracks", "routing", "exchanges")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def growing(run, tmp_path) -> Iterator[sqlite3.Connection]:
         db.execute("ATTACH ? AS whole", [str(run / FILE_NAME)])
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN")
-        for table in (*OF_EXCHANGES, "tokens", "quality", "costs", "devices", "variants"):
+        for table in (*OF_EXCHANGES, "tokens", "quality", "costs", "decisions", "devices", "variants"):
             db.execute(f"DELETE FROM main.{table} WHERE variant = 2")
         db.execute("DELETE FROM main.events")
         db.execute("DELETE FROM main.meta WHERE key = 'seal'")
