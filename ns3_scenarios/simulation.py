@@ -105,6 +105,8 @@ class Simulation:
             self._guard.check()
             self._radio = self._topology.radio or ns.CreateObject[ns.cosim.Radio]()
             self._move(self._topology)
+            for user in (*self._topology.devices, *self._topology.others):
+                engine.FollowTrack(user.node)  # before NetAnim gives a place to nodes that have none
             self._outputs.begin(ns, scenario.outputs, self._topology, folder)
             with bounded(limit_s):
                 self._install(self._topology)
@@ -148,8 +150,6 @@ class Simulation:
         server = topology.edge_address.ConvertTo()
         for device in topology.devices:
             engine.AddDevice(topology.edge_server, server, device.node, device.address.ConvertTo(), protocol)
-        for user in (*topology.devices, *topology.others):
-            engine.FollowTrack(user.node)
         with streams.drawn_by(ns, self._seeds["life"]):
             life.begin(engine, self._scenario.life, topology.devices)
 

@@ -235,6 +235,7 @@ def test_run_or_resume_begins_goes_on_and_shows(tiny_model, tmp_path):
     journal = Journal.reopen(folder)
     journal.db.execute("DELETE FROM events")
     journal.db.execute("DELETE FROM costs")
+    journal.db.execute("DELETE FROM decisions")
     journal.close()
     resumed = cosim(*command)
     assert (resumed.returncode, "came to its end before" in resumed.stdout) == (0, False), resumed.stderr
