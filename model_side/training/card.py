@@ -106,6 +106,7 @@ on few tokens of old and technical English.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
 model = AutoModelForCausalLM.from_pretrained("model_side/shipped/$name")
 tokenizer = AutoTokenizer.from_pretrained("model_side/shipped/$name")
 ```
