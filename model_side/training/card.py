@@ -71,7 +71,7 @@ def working_parameters(model: PreTrainedModel) -> float:
 
 def wrapped(part: str) -> str:
     """A part of a page with its lines as long as they may be, if it is running text."""
-    is_text = not re.match(r"---|#|\||```|    |$", part)
+    is_text = not re.match(r"---|#|\||```|    |\w+ = |$", part)
     return textwrap.fill(part, 120, break_long_words=False, break_on_hyphens=False) if is_text else part
 
 

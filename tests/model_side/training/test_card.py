@@ -43,7 +43,7 @@ def test_its_parts_are_those_of_a_page(trained: tuple[str, Training, str]) -> No
     assert f"\n# {name}: a small model, trained for co-simulation\n\n" in card
     (code,) = card.split("```")[1::2]
     assert code.splitlines()[0] == "python"
-    assert len(code.splitlines()) == 4
+    assert len(code.splitlines()) == 5
     assert card.endswith("\n")
     assert not card.endswith("\n\n")
     running = [line for line in card.splitlines() if not line.startswith(("|", "    ", "model =", "tokenizer ="))]
