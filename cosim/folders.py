@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from bridge.network import RequestError
 
@@ -84,16 +84,25 @@ def written(file: Path, text: str, field: str) -> None:
 
     Raises `RequestError` naming `field` if that cannot be.
     """
-    with made(file.parent, field), told(file, field):
-        descriptor, partial = mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                out.write(text)
-            os.chmod(partial, 0o644)
-            os.replace(partial, file)
-        except BaseException:
+    with made(file.parent, field), told(file, field), replaced(file) as out:
+        out.write(text.encode())
+
+
+@contextmanager
+def replaced(file: Path) -> Iterator[IO[bytes]]:
+    """What is written inside takes the place of a file at the end; whole, also if the machine goes down, or not."""
+    descriptor, partial = mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, file)
+    except BaseException:
+        with suppress(OSError):
             os.unlink(partial)
-            raise
+        raise
 
 
 @contextmanager

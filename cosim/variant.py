@@ -10,6 +10,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -35,7 +36,7 @@ from model_side.energy import Powers
 from model_side.exchange import LayerExchange
 from model_side.policies import Steps, make_policy, policy_kinds, policy_sources
 from model_side.prediction import PREDICTORS
-from model_side.quality import GateProxy, PassQuality, TextQuality
+from model_side.quality import GateProxy, PassQuality, TextQuality, summed
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.routing_trace import RoutingTrace
@@ -353,5 +354,4 @@ class Variant:
 
 def _metrics(passes: Sequence[Quality]) -> dict[str, float]:
     """The sums of quality, or of its proxy, over a request's passes, as the journal keeps them."""
-    names = type(passes[0]).__dataclass_fields__
-    return {name: float(sum(getattr(part, name) for part in passes)) for name in names}
+    return {name: float(value) for name, value in asdict(summed(passes)).items()}

@@ -2,9 +2,9 @@
 """How far a model's answers are from those of the unmodified model."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +65,15 @@ class GateProxy:
     proxy_gate_weight: float
     proxy_kept_weight: float
     proxy_best_lost: int
+
+
+Sums = TypeVar("Sums", bound=PassQuality | TextQuality | GateProxy)
+
+
+def summed(parts: Sequence[Sums]) -> Sums:
+    """Several, of which there is at least one, as one."""
+    kind = type(parts[0])
+    return kind(**{field.name: sum(getattr(part, field.name) for part in parts) for field in fields(kind)})
 
 
 def compare(logits: "Tensor", reference: "Tensor", tokens: "Tensor") -> PassQuality:

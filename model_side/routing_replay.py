@@ -6,7 +6,6 @@ layers ask, nor the tokens. How much harm was done is told by a proxy alone (`mo
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from bridge.network import RequestError
 from model_side.base_station import BaseStation
-from model_side.quality import GateProxy
+from model_side.quality import GateProxy, summed
 from model_side.routing import Gate, Indices, kept_of
 from model_side.routing_trace import RoutingTrace
 from model_side.selection import DeviceWork, Part, Phase
@@ -123,7 +122,7 @@ class RecordedAnswers:
         tokens = []
         for part, number in zip(parts, passes, strict=True):
             if part.request in gives:
-                proxy = _summed(self._sums.pop(part.request)) if self._proxy else None
+                proxy = summed(self._sums.pop(part.request)) if self._proxy else None
                 token = int(trace.next_token[number])
                 tokens.append(TokenRecord(part.request, part.context, token, start_ns, end_ns, proxy))
         return tokens
@@ -150,7 +149,3 @@ def _proxy_of(gate: Gate, came: Indices, rows: slice) -> GateProxy:
     total = float(np.add.reduceat(its.weights.sum(axis=1, dtype=np.float64), [0])[0])
     kept, lost = (total, 0) if came is gate.indices else kept_of(its, came[rows])
     return GateProxy(len(its.indices), total, kept, lost)
-
-
-def _summed(parts: Sequence[GateProxy]) -> GateProxy:
-    return GateProxy(**{field.name: sum(getattr(part, field.name) for part in parts) for field in fields(GateProxy)})

@@ -8,16 +8,14 @@ off, or an answer did not come in time.
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkstemp
 from typing import IO, Any
 
 import numpy as np
 
 from bridge.network import NS_PER_S
-from cosim.folders import made, told
+from cosim.folders import made, replaced, told
 from cosim.reporting.cases import Case, load
 from cosim.reporting.columns import STATUSES
 from cosim.reporting.figures.exchange import PARTS, parts_ms
@@ -42,16 +40,8 @@ def write(run: Path, file: Path | None = None) -> Path:
     """
     cases = load([run]).cases
     path = file or (run if run.is_dir() else run.parent) / NAME
-    with made(path.parent, "--out"), told(path, "--out"):
-        descriptor, partial = mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as raw:
-                _write(cases, raw, packed=path.suffix == ".gz")
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+    with made(path.parent, "--out"), told(path, "--out"), replaced(path) as raw:
+        _write(cases, raw, packed=path.suffix == ".gz")
     return path
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cosim sweep`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,13 +68,18 @@ def sweep(
     print(f"{came.done} of {came.total} runs done{earlier}: {came.folder}")
     if came.left:
         print(f"{came.left} were not begun within {budget:g} hours; the same command goes on with them")
-    for name, reason in list(came.failures.items())[:_TOLD]:
-        print(f"failed: {name}: {reason}; see {came.folder / 'logs' / name}.log")
-    if len(came.failures) > _TOLD:
-        print(f"and {len(came.failures) - _TOLD} more, in results.parquet")
-    if came.failures:
-        raise typer.Exit(1)
+    tell_failures(came.folder, came.failures)
     print(f"to look at it: cosim report {came.folder}")
+
+
+def tell_failures(folder: Path, failures: Mapping[str, str]) -> None:
+    """Name the first runs that failed; if there are any, the command ends with exit code 1."""
+    for name, reason in list(failures.items())[:_TOLD]:
+        print(f"failed: {name}: {reason}; see {folder / 'logs' / name}.log")
+    if len(failures) > _TOLD:
+        print(f"and {len(failures) - _TOLD} more, in results.parquet")
+    if failures:
+        raise typer.Exit(1)
 
 
 def _print_plan(plan: "Plan") -> None:

@@ -2,7 +2,6 @@
 """The rows of a study as two Parquet files: what came of each run, the same whoever ran it, and what each cost."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.config import NS3_SEEDS, Config
+from cosim.folders import replaced
 from cosim.results.tables import unit_of
 from cosim.settings import flattened
 from cosim.studies.place import COSTS, RESULTS, Row
@@ -67,9 +67,8 @@ def _write(file: Path, rows: Sequence[Parts]) -> None:
     whole = [{name: value for part in row for name, value in part.items()} for row in rows]
     columns = {name: _column([row.get(name) for row in whole]) for name in names}
     fields = [pa.field(name, column.type, metadata=unit_of(name)) for name, column in columns.items()]
-    partial = file.with_name(f".{file.name}")
-    pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), partial, compression="zstd")
-    os.replace(partial, file)
+    with replaced(file) as out:
+        pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), out, compression="zstd")
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

@@ -19,12 +19,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
 
 import msgspec
 
 from bridge.network import RequestError
-from cosim.folders import made, told
+from cosim.folders import made, replaced, told
 from cosim.reporting.place import RESULTS
 from cosim.studies.study import Study
 
@@ -83,7 +82,8 @@ def _enter(folder: Path, study: Study) -> None:
     except FileNotFoundError:
         if any(folder.iterdir()):
             raise RequestError("--out", f"{folder} holds something else already; choose another folder") from None
-        write_whole(file, json.dumps(here, indent=1))
+        with replaced(file) as out:
+            out.write(json.dumps(here, indent=1).encode())
         return
     except ValueError:
         raise RequestError("--out", f"{file} is no study's; choose another folder") from None
@@ -91,22 +91,6 @@ def _enter(folder: Path, study: Study) -> None:
     if differing:
         reason = f"{folder} holds another study, whose {' and '.join(differing)} are others; choose another folder"
         raise RequestError("--out", reason)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all, also if the machine goes down."""
-    descriptor, partial = mkstemp(prefix=".", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, file)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
 
 
 def row_file(folder: Path, name: str) -> Path:
@@ -128,7 +112,8 @@ def read_row(folder: Path, name: str) -> Row | None:
 
 def write_row(folder: Path, name: str, row: Row) -> None:
     """Write the row of a run, which is done by that."""
-    write_whole(row_file(folder, name), msgspec.json.encode(row).decode())
+    with replaced(row_file(folder, name)) as out:
+        out.write(msgspec.json.encode(row))
 
 
 @contextmanager

@@ -8,12 +8,10 @@ import typer
 
 from bridge.network import RequestError
 from cosim.screen.output import console
-from cosim.studies.cli import Keys, Memory, PlainTcp, Scheduler, Workers, progressing
+from cosim.studies.cli import Keys, Memory, PlainTcp, Scheduler, Workers, progressing, tell_failures
 
 if TYPE_CHECKING:
     from cosim.tuning.tuning import Tuned
-
-_TOLD = 5
 
 
 def tune(
@@ -43,8 +41,7 @@ def tune(
     with progressing() as tell:
         tuned = search(asked, out, at=at, tell=tell)
     _print(tuned)
-    if tuned.failures:
-        raise typer.Exit(1)
+    tell_failures(tuned.folder, tuned.failures)
 
 
 def _print(tuned: "Tuned") -> None:
@@ -65,10 +62,6 @@ def _print(tuned: "Tuned") -> None:
         table.add_row(str(trial.number), *(_word(trial.values[key]) for key in keys), *figures)
     console(160).print(table)
     print(f"{len(tuned.front)} of {len(tuned.trials)} trials on the front: {tuned.folder}")
-    for name, reason in list(tuned.failures.items())[:_TOLD]:
-        print(f"failed: {name}: {reason}; see {tuned.folder / 'logs' / name}.log")
-    if len(tuned.failures) > _TOLD:
-        print(f"and {len(tuned.failures) - _TOLD} more, in results.parquet")
 
 
 def _figure(came: dict[str, float] | None, name: str) -> str:

@@ -2,7 +2,6 @@
 """A model that answers many requests at once, each with the arithmetic of that request alone."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from model_side.model.inference import Request
 from model_side.model.lockstep import Lockstep
 from model_side.model.moe import SplitModel
 from model_side.model.sampling import GREEDY, Sampling
-from model_side.quality import PassQuality, compare
+from model_side.quality import PassQuality, compare, summed
 from model_side.selection import Part
 from model_side.serving import TokenRecord
 
@@ -63,7 +62,7 @@ class ModelAnswers:
             if number in gives:
                 token = self._sampling.next(logits[-1], number, part.context)
                 self._texts[number].append(token)
-                quality = _summed(self._qualities.pop(number)) if self._reference else None
+                quality = summed(self._qualities.pop(number)) if self._reference else None
                 tokens.append(TokenRecord(number, part.context, token, start_ns, end_ns, quality))
         return tokens
 
@@ -82,9 +81,3 @@ class ModelAnswers:
         """The token ids [1, N] of a request's rows."""
         text = self._texts.setdefault(part.request, list(self._requests[part.request].prompt))
         return torch.tensor([text[part.position : part.context]], device=self._split.model.device)
-
-
-def _summed(parts: Sequence[PassQuality]) -> PassQuality:
-    return PassQuality(
-        **{field.name: sum(getattr(part, field.name) for part in parts) for field in fields(PassQuality)}
-    )

@@ -58,10 +58,8 @@ class ModelRun:
             asked.begin,
             asked.sizes,
         )
-        self._ends = end_tokens(split, tokenizer) if asked.stop_at_end else frozenset[int]()
-        self._sampling = asked.sampling
-        self._reference = reference
-        self._element = element
+        ends = end_tokens(split, tokenizer) if asked.stop_at_end else frozenset[int]()
+        self._asked = (self._requests, reference, element, asked.sampling, ends)
         self.model = loaded.path
         self.shape = loaded.shape
         self.exchanges = len(split.blocks) * sum(request.new_tokens for request in self._requests)
@@ -72,27 +70,11 @@ class ModelRun:
     def serve(self, base_station: BaseStation) -> Iterator[TokenRecord]:
         """See `model_side.serving.Serving`."""
         self._loaded.take_threads()
-        return generate(
-            self._loaded.split,
-            base_station,
-            self._requests,
-            self._reference,
-            self._element,
-            self._sampling,
-            self._ends,
-        )
+        return generate(self._loaded.split, base_station, *self._asked)
 
     def answers(self, base_station: BaseStation) -> Answers:
         """See `model_side.service.serve.Batched`."""
         from model_side.model.batch_answers import ModelAnswers  # noqa: PLC0415  (greenlet is only for many at once)
 
         self._loaded.take_threads()
-        return ModelAnswers(
-            self._loaded.split,
-            base_station,
-            self._requests,
-            self._reference,
-            self._element,
-            self._sampling,
-            self._ends,
-        )
+        return ModelAnswers(self._loaded.split, base_station, *self._asked)
