@@ -33,15 +33,15 @@ bench: $(VENV)/.bench
 docs: $(VENV)/.docs
 	$(VENV)/bin/python docs/site/make_site.py build/docs
 
-containers: $(RUN)
+containers: $(VENV)/.containers
 	$(VENV)/bin/python docker/containers.py
 
-# A run's packages come first; tests, linters and benches add their own.
+# A run's packages come first; tests, linters, benches, pages and containers add their own.
 $(RUN): pyproject.toml constraints.txt | prerequisites
 	@$(PYTHON) docker/environment.py $(VENV) run
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: $(RUN)
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.docs $(VENV)/.containers: $(VENV)/.%: $(RUN)
 	@$(VENV)/bin/python docker/environment.py $(VENV) $*
 	@touch $@
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the set-up of `make run`, `test`, `lint`, `bench` and `docs` costs, each in a fresh copy of the tree.
+"""What the set-ups of `make run`, `containers`, `test`, `lint`, `bench`, `docs` cost, each in a fresh copy of the tree.
 
 python -m bench.setup                                       # this tree; --write keeps it for make's own estimate
 python -m bench.setup --against REVISION --target .venv/.ready   # and beside it, in turn, an earlier one's
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("run", "test", "lint", "bench", "docs")
+KINDS = ("run", "containers", "test", "lint", "bench", "docs")
 CORES_USED = 3  # interpreter, native library and pip go on side by side
 _UNITS = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set up the virtual environment of `make`: python docker/environment.py .venv run|test|lint|bench|docs.
+"""Set up the virtual environment of `make`: python docker/environment.py .venv run|containers|test|lint|bench|docs.
 
 A run comes first, with what it needs and nothing else; tests, linters and benches add to it. What takes long goes on
 side by side: pip fetches and unpacks while ns-3's C++ interpreter and the native library are compiled. Byte code is
@@ -171,7 +171,7 @@ def extra_requirements(extra: str) -> list[str]:
 
 
 def set_up_extra(env: Environment, extra: str) -> None:
-    """What the tests, linters or benches need beside a run."""
+    """What the containers' check, tests, linters, benches or pages need beside a run."""
     wanted = extra_requirements(extra)
     if extra == "test":  # its own code, which ours is tested against
         wanted.append("sionna-no-rt")

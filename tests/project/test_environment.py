@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The set-up that `make` runs: what it says before and on the way, what it installs, and how it fails."""
 
+import ast
 import re
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
 
 import psutil
 import pytest
@@ -106,7 +108,7 @@ def test_a_failure_ends_make_with_2_and_no_traceback(tmp_path, monkeypatch, capf
     assert "Traceback" not in said.out + said.err
 
 
-@pytest.mark.parametrize("extra", ["test", "lint", "bench", "docs"])
+@pytest.mark.parametrize("extra", ["containers", "test", "lint", "bench", "docs"])
 def test_an_extra_is_what_the_installed_metadata_says(extra):
     told = [Requirement(each) for each in requires("wdmoe-cosim") or []]
 
@@ -119,6 +121,54 @@ def test_an_extra_is_what_the_installed_metadata_says(extra):
         return found
 
     assert names(environment.extra_requirements(extra)) == asked(extra)
+
+
+def brought_by(kind: str) -> set[str]:
+    """The packages that a set-up of `kind` brings, with all that they ask for here."""
+    own = "wdmoe-cosim"
+    found: set[str] = set()
+    waiting = [(own, frozenset({kind}))]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        found.add(name)
+        try:
+            told = [Requirement(each) for each in requires(name) or []]
+        except PackageNotFoundError:  # for another platform or Python
+            continue
+        for each in told:
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                wanted = (environment.normal(each.name), frozenset(each.extras))
+                if wanted not in seen:
+                    seen.add(wanted)
+                    waiting.append(wanted)
+    return found
+
+
+def imported(script: Path) -> set[str]:
+    """The packages that a script imports, wherever in it, but for Python's own and ours."""
+    found = set()
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).split(".")[0])
+    ours = {"cosim", "bridge", "model_side", "ns3_scenarios", "bench", "tests"}
+    scripts = {each.stem for folder in ("docker", ".ci", "docs/site", "bench") for each in (ROOT / folder).glob("*.py")}
+    return found - ours - scripts - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder"), [("containers", "docker"), ("bench", "bench"), ("docs", "docs"), ("test", "tests")]
+)
+def test_scripts_import_only_what_their_own_set_up_brings(kind, folder):
+    """CI sets up everything one after the other, so what another set-up has brought would hide what is missing."""
+    brought, distributions = brought_by(kind), packages_distributions()
+    wished = {"atheris", "lm_eval"}  # their scripts say what to install
+    for script in (ROOT / folder).rglob("*.py"):
+        for name in imported(script) - wished:
+            of = {environment.normal(each) for each in distributions.get(name, [])}
+            assert of & brought, f"{script.relative_to(ROOT)} imports {name}, which make {kind} does not bring"
 
 
 def test_what_is_installed_in_the_pinned_version_is_not_missing(env, monkeypatch):
