@@ -24,14 +24,14 @@ from cosim.record.fingerprint import SEAL, combined
 from cosim.record.journal import UNDELIVERED, Journal
 from cosim.reporting import columns as read
 from cosim.reporting.cell_map import CellMap, cell_map
-from cosim.reporting.columns import STATUSES, Accuracy, Columns, Routing
+from cosim.reporting.columns import PHASES, STATUSES, Accuracy, Columns, Routing
 from cosim.results.energy import Energy, TransferEnergy, of_transfers, summed
-from cosim.results.service import refuse_service
+from cosim.results.service import ServiceSummary, service_of
 from cosim.results.summary import decisions_of, quality_of, time_split
 from cosim.settings import flattened
 from model_side.policies import COMPOSITIONS, POLICIES
 from model_side.quality import Quality
-from model_side.routing import Floats
+from model_side.routing import Floats, Indices
 
 _TICK_S = 5e-10
 """Less than the clock tells apart."""
@@ -73,7 +73,9 @@ class Case:
 
     `cell`: where everybody was, None where nobody has a place. `decisions`: how long these took, in wall-clock time.
     `transfers`, `links`, `exchanges`, `tokens`: columns as `cosim.reporting.columns` reads them; `at` of transfers and
-    links is the index of their exchange.
+    links is the index of their exchange. Where requests arrived there are rows of `requests`, `passes` and `pass_rows`
+    too, and a token's latency is what its user saw: from the arrival, or from the token before. `service`: what those
+    requests were given.
     """
 
     run: Run
@@ -87,6 +89,10 @@ class Case:
     transfers: Columns
     links: Columns
     tokens: Columns
+    requests: Columns
+    passes: Columns
+    pass_rows: Columns
+    service: ServiceSummary | None
     routing: Routing | None
     cell: CellMap | None
     decisions: Decisions | None
@@ -114,9 +120,24 @@ class Case:
     def _is_first(self) -> Any:
         return np.diff(self.tokens["request"], prepend=-1) != 0
 
-    def layer_s(self, prefill: bool) -> Floats:
-        """Latencies of layers, the BS's computing included."""
-        return np.asarray(self.exchanges["latency_s"][(self.exchanges["prefill"] == 1) == prefill])
+    def layer_s(self, phase: str) -> Floats:
+        """Latencies of layers of a phase, the BS's computing included."""
+        return np.asarray(self.exchanges["latency_s"][self.exchanges["phase"] == PHASES.index(phase)])
+
+    @cached_property
+    def pass_of(self) -> Indices:
+        """The index in `passes` of each exchange; nothing where requests did not arrive."""
+        if not len(self.passes["exchange"]):
+            return np.empty(0, dtype=np.int64)
+        return np.searchsorted(self.passes["exchange"], self.exchanges["exchange"], side="right") - 1
+
+    def whose(self, at: int) -> str:
+        """Whose rows an exchange carries, in words."""
+        if not len(self.pass_of):
+            return f"request {self.exchanges['request'][at]:.0f}"
+        rows = self.pass_rows["exchange"] == self.passes["exchange"][self.pass_of[at]]
+        requests = self.pass_rows["request"][rows]
+        return f"request {requests[0]:.0f}" if len(requests) == 1 else f"{len(requests)} requests"
 
     @cached_property
     def ended_by(self) -> Floats:
@@ -208,7 +229,6 @@ def _run(path: Path, journal: Journal, fingerprints: bool) -> Run:
 
 
 def _cases(journal: Journal, run: Run) -> Iterable[Case]:
-    refuse_service(journal, "the report")
     for variant, policy, network, scenario, parameters in journal.rows(
         "SELECT variant, policy, network, scenario, parameters FROM variants ORDER BY variant"
     ):
@@ -218,9 +238,13 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
         exchanges, transfers, links, tokens = (
             read.columns(journal, query, variant) for query in (read.EXCHANGES, read.TRANSFERS, read.LINKS, read.TOKENS)
         )
+        requests, passes, pass_rows = (
+            read.columns(journal, query, variant) for query in (read.REQUESTS, read.PASSES, read.PASS_ROWS)
+        )
+        tokens["latency_s"] = _seen_s(tokens, requests)
         for table in (transfers, links):
             table["at"] = np.searchsorted(exchanges["exchange"], table["exchange"]).astype(float)
-        bs_s = _bs_s(exchanges, tokens)
+        bs_s = _bs_s(exchanges, tokens, passes)
         transfer_energy = of_transfers(journal, variant)
         others = {key: value for key, value in run.config.items() if key not in UNLABELLED}
         options = flattened(others) | _policy_options(policy, run.config["policy"])
@@ -238,6 +262,10 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
             transfers=transfers,
             links=links,
             tokens=tokens,
+            requests=requests,
+            passes=passes,
+            pass_rows=pass_rows,
+            service=service_of(journal, variant),
             routing=read.routing(journal, variant),
             cell=cell_map(journal, variant, exchanges, links),
             decisions=decisions_of(journal, variant),
@@ -252,12 +280,24 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
         )
 
 
-def _bs_s(exchanges: Columns, tokens: Columns) -> float:
-    """What the BS computed: before each exchange and after a token's last one, or all of it where there is none."""
+def _seen_s(tokens: Columns, requests: Columns) -> Floats:
+    """The latency of each token as its user saw it; of a request that is not over yet, its first pass alone counts."""
+    if not len(requests["request"]):
+        return tokens["latency_s"]
+    is_first = np.diff(tokens["request"], prepend=-1) != 0
+    at = np.minimum(np.searchsorted(requests["request"], tokens["request"]), len(requests["request"]) - 1)
+    is_over = requests["request"][at] == tokens["request"]
+    arrival_s = np.where(is_over, requests["arrival_s"][at], tokens["begin_s"])
+    return np.asarray(tokens["end_s"] - np.where(is_first, arrival_s, np.roll(tokens["end_s"], 1)))
+
+
+def _bs_s(exchanges: Columns, tokens: Columns, passes: Columns) -> float:
+    """What the BS computed: before each exchange and after a pass's last one, or all of it where there is none."""
     ends_s = exchanges["end_s"]
     if not len(ends_s):
         return float(tokens["latency_s"].sum())
-    heads_s = tokens["end_s"] - ends_s[np.searchsorted(ends_s, tokens["end_s"], side="right") - 1]
+    passes_s = passes["end_s"] if len(passes["end_s"]) else tokens["end_s"]
+    heads_s = passes_s - ends_s[np.searchsorted(ends_s, passes_s, side="right") - 1]
     return float(exchanges["bs_s"].sum() + heads_s.sum())
 
 

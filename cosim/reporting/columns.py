@@ -9,15 +9,25 @@ from bridge.network import Status
 from cosim.record.journal import Journal
 from cosim.record.journal_file import reading
 from model_side.routing import Floats, Indices, Mask
+from model_side.selection import Phase
 
 Columns = dict[str, Floats]
 
 STATUSES = tuple(status.value for status in Status)
 """By their numbers in the column `status`."""
-_STATUS = f"CASE status {' '.join(f'WHEN {name!r} THEN {number}' for number, name in enumerate(STATUSES))} END"
+PHASES = tuple(phase.value for phase in Phase)
+"""By their numbers in the column `phase`."""
+
+
+def _numbered(column: str, names: tuple[str, ...]) -> str:
+    """A column of words as their numbers, in SQL."""
+    return f"CASE {column} {' '.join(f'WHEN {name!r} THEN {number}' for number, name in enumerate(names))} END"
+
+
+_STATUS, _PHASE = _numbered("status", STATUSES), _numbered("phase", PHASES)
 
 EXCHANGES = (
-    "SELECT exchange, request, position, phase = 'prefill' AS prefill, layer, tokens, bs_compute_ns / 1e9 AS bs_s, "
+    f"SELECT exchange, request, position, {_PHASE} AS phase, layer, tokens, bs_compute_ns / 1e9 AS bs_s, "
     "depart_ns / 1e9 AS depart_s, end_ns / 1e9 AS end_s, (end_ns - depart_ns + bs_compute_ns) / 1e9 AS latency_s, "
     "(end_ns - depart_ns) / 1e9 AS air_s FROM exchanges WHERE variant = ? ORDER BY exchange"
 )
@@ -34,6 +44,17 @@ LINKS = (
 TOKENS = (
     "SELECT request, position, begin_ns / 1e9 AS begin_s, end_ns / 1e9 AS end_s, "
     "(end_ns - begin_ns) / 1e9 AS latency_s FROM tokens WHERE variant = ? ORDER BY request, position"
+)
+REQUESTS = (
+    "SELECT request, arrival_ns / 1e9 AS arrival_s, admitted_ns / 1e9 AS admitted_s, end_ns / 1e9 AS end_s "
+    "FROM requests WHERE variant = ? ORDER BY request"
+)
+PASSES = (
+    "SELECT exchange, begin_ns / 1e9 AS begin_s, end_ns / 1e9 AS end_s FROM passes WHERE variant = ? ORDER BY exchange"
+)
+PASS_ROWS = (
+    f"SELECT exchange, request, {_PHASE} AS phase, position, tokens FROM pass_rows WHERE variant = ? "
+    "ORDER BY exchange, row"
 )
 
 

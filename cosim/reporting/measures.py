@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosim.reporting.cases import Case
+from model_side.selection import Phase
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Measure:
 
 def _mean_ms(values: "np.ndarray") -> float | None:
     return 1e3 * float(values.mean()) if len(values) else None
+
+
+def _layers_ms(phase: Phase) -> Callable[[Case], float | None]:
+    return lambda case: _mean_ms(case.layer_s(phase))
 
 
 def _agreement(case: Case) -> float | None:
@@ -56,8 +61,7 @@ def _lost(case: Case) -> float | None:
 MEASURES = (
     Measure("TTFT, mean", "ms", lambda case: _mean_ms(case.ttft_s)),
     Measure("TPOT, mean", "ms", lambda case: _mean_ms(case.tpot_s)),
-    Measure("layer, prefill, mean", "ms", lambda case: _mean_ms(case.layer_s(True))),
-    Measure("layer, decode, mean", "ms", lambda case: _mean_ms(case.layer_s(False))),
+    *(Measure(f"layer, {phase}, mean", "ms", _layers_ms(phase)) for phase in Phase),
     Measure("KL divergence", "nats", _divergence, 4),
     Measure("same next token (higher is better)", "%", _agreement),
     Measure("perplexity", "", lambda case: case.quality.perplexity if case.quality else None, 2),

@@ -3,11 +3,14 @@
 
 Each variant is a process. Its tracks from above: tokens, layers, the base station's computing, then downlink, computing
 and uplink of each device; beside them counters of its SINR, rate and queue, and marks where it was handed over, cut
-off, or an answer did not come in time.
+off, or an answer did not come in time. Where requests arrived, passes stand in the place of tokens, and each request
+has a track below the devices, with its queueing and its part in each pass; a counter tells how many wait and run.
 """
 
 import gzip
 import json
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -17,9 +20,10 @@ import numpy as np
 from bridge.network import NS_PER_S
 from cosim.folders import made, replaced, told
 from cosim.reporting.cases import Case, load
-from cosim.reporting.columns import STATUSES
+from cosim.reporting.columns import PHASES, STATUSES
 from cosim.reporting.figures.exchange import PARTS, parts_ms
 from cosim.reporting.figures.links import marks
+from cosim.results.queue import queue_of
 
 Event = dict[str, Any]
 
@@ -31,6 +35,7 @@ COUNTERS = {
     "queue in bytes": {"down": "rlc_queue_bytes", "up": "bsr_bytes"},
 }
 NAME = "timeline.json"
+_PASS = ("exchange", "begin_s", "end_s")
 
 
 def write(run: Path, file: Path | None = None) -> Path:
@@ -61,7 +66,11 @@ def _write(cases: list[Case], raw: IO[bytes], *, packed: bool) -> None:
 def events(case: Case) -> Iterator[Event]:
     """The events of a variant, in the order in which its tracks are shown."""
     yield from _names(case)
-    yield from _tokens(case)
+    if case.service is None:
+        yield from _tokens(case)
+    else:
+        yield from _passes(case)
+        yield from _requests(case)
     yield from _layers(case)
     yield from _transfers(case)
     yield from _counters(case)
@@ -71,10 +80,11 @@ def events(case: Case) -> Iterator[Event]:
 
 
 def _names(case: Case) -> Iterator[Event]:
-    tracks = {TOKENS: "tokens", LAYERS: "layers", STATION: "base station"}
+    tracks = {TOKENS: "tokens" if case.service is None else "passes", LAYERS: "layers", STATION: "base station"}
     for device, name in enumerate(case.devices):
         for part, what in enumerate(PARTS):
             tracks[FIRST_DEVICE + device * len(PARTS) + part] = f"{name} {what}"
+    tracks |= {_track(case, request): f"request {request:.0f}" for request in case.requests["request"]}
     yield _described(case, 0, "process_name", {"name": f"{case.variant}: {case.policy} ({case.network})"})
     yield _described(case, 0, "process_sort_index", {"sort_index": case.variant})
     for track, name in tracks.items():
@@ -91,17 +101,56 @@ def _tokens(case: Case) -> Iterator[Event]:
         yield _span(case, TOKENS, f"request {request:.0f}, token {position:.0f}", begin_s, end_s, what)
 
 
+def _passes(case: Case) -> Iterator[Event]:
+    rows = case.pass_rows
+    counts, phases = Counter(rows["exchange"].tolist()), defaultdict(set)
+    for exchange, phase in zip(rows["exchange"].tolist(), rows["phase"].astype(int).tolist(), strict=True):
+        phases[exchange].add(PHASES[phase])
+    for exchange, begin_s, end_s in zip(*(case.passes[name].tolist() for name in _PASS), strict=True):
+        requests = f"{counts[exchange]} request{'s' * (counts[exchange] > 1)}"
+        what = {"exchange": int(exchange), "requests": counts[exchange]}
+        yield _span(
+            case, TOKENS, f"{' and '.join(sorted(phases[exchange], reverse=True))} of {requests}", begin_s, end_s, what
+        )
+
+
+def _requests(case: Case) -> Iterator[Event]:
+    """Queueing and the part in each pass of each request, and how many wait and run."""
+    requests, rows = case.requests, case.pass_rows
+    for request, arrival_s, admitted_s, end_s in zip(
+        *(requests[name].tolist() for name in ("request", "arrival_s", "admitted_s", "end_s")), strict=True
+    ):
+        until_s = end_s if math.isnan(admitted_s) else admitted_s
+        yield _span(case, _track(case, request), "queueing", arrival_s, until_s, {"request": int(request)})
+    at = np.searchsorted(case.passes["exchange"], rows["exchange"])
+    times_s = (case.passes[name][at].tolist() for name in ("begin_s", "end_s"))
+    columns = (rows[name].astype(int).tolist() for name in ("exchange", "request", "phase", "position", "tokens"))
+    for exchange, request, phase, position, tokens, begin_s, end_s in zip(*columns, *times_s, strict=True):
+        what = {"exchange": exchange, "request": request, "position": position, "tokens": tokens}
+        yield _span(case, _track(case, request), PHASES[phase], begin_s, end_s, what)
+    queue = queue_of(*(requests[name] for name in ("arrival_s", "admitted_s", "end_s")))
+    for time_s, waiting, running in zip(
+        queue.time_s.tolist(), queue.waiting.tolist(), queue.running.tolist(), strict=True
+    ):
+        yield _event(case, "C", 0, "requests", time_s) | {"args": {"waiting": waiting, "running": running}}
+
+
+def _track(case: Case, request: float) -> int:
+    """The track of a request."""
+    return FIRST_DEVICE + len(case.devices) * len(PARTS) + int(request)
+
+
 def _layers(case: Case) -> Iterator[Event]:
-    names = ("exchange", "request", "position", "prefill", "layer", "tokens", "bs_s", "depart_s", "end_s")
+    names = ("exchange", "request", "position", "phase", "layer", "tokens", "bs_s", "depart_s", "end_s")
     last = [None if np.isnan(device) else case.devices[int(device)] for device in case.ended_by]
-    for number, request, position, prefill, layer, tokens, bs_s, depart_s, end_s, who in zip(
+    for number, request, position, phase, layer, tokens, bs_s, depart_s, end_s, who in zip(
         *(case.exchanges[name].tolist() for name in names), last, strict=True
     ):
         what = {
             "exchange": int(number),
             "request": int(request),
             "position": int(position),
-            "phase": "prefill" if prefill else "decode",
+            "phase": PHASES[int(phase)],
             "tokens": int(tokens),
             "ended by": who or "none",
         }

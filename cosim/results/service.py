@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import NS_PER_S, RequestError
+from bridge.network import NS_PER_S
 from cosim.record.journal import Journal
 from model_side.service.scheduler import Ending
 
@@ -42,13 +42,6 @@ class ServiceSummary:
     in_queue: float
     utilisation: float
     batch: float
-
-
-def refuse_service(journal: Journal, what: str) -> None:
-    """Raise `RequestError` naming RUN for a run whose passes have the rows of many requests."""
-    if journal.rows("SELECT 1 FROM passes LIMIT 1"):
-        reason = f"{journal.path}: many requests share its passes, of which {what} knows nothing yet"
-        raise RequestError("RUN", f"{reason}; cosim show and cosim export tell of them")
 
 
 def service_of(journal: Journal, variant: int) -> ServiceSummary | None:

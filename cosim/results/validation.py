@@ -10,20 +10,44 @@ from scipy.stats import kendalltau
 
 from cosim.config import NO_NETWORK
 from cosim.record.journal import Journal
+from model_side.selection import Phase
 
 Series = NDArray[np.float64]
 
 _QUERIES = {
-    "layer, prefill": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges "
-    "WHERE variant = ? AND phase = 'prefill'",
-    "layer, decode": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges "
-    "WHERE variant = ? AND phase = 'decode'",
+    **{
+        f"layer, {phase}": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges "
+        f"WHERE variant = ? AND phase = '{phase}'"
+        for phase in (Phase.PREFILL, Phase.DECODE)
+    },
     "layer, all": "SELECT request, position, layer, end_ns - depart_ns FROM exchanges WHERE variant = ?",
     "token": "SELECT request, position, end_ns - begin_ns FROM tokens WHERE variant = ?",
 }
 _OF_DEVICES = (
     "SELECT request, position, layer, device, uplink_end_ns - downlink_begin_ns FROM transfers "
     "JOIN exchanges USING (variant, exchange) WHERE variant = ? AND status = 'done'"
+)
+_ROWS = (
+    "(SELECT group_concat(part, ' ') FROM (SELECT request || ':' || position || '+' || tokens AS part FROM pass_rows r "
+    "WHERE (r.variant, r.exchange) = (e.variant, e.exchange - e.layer) ORDER BY row))"
+)
+"""Whose rows an exchange carries: passes of two runs are one and the same if they carry the same."""
+_SHARED = {
+    **{
+        f"layer, {phase}, same rows": f"SELECT {_ROWS}, layer, end_ns - depart_ns FROM exchanges e "
+        f"WHERE variant = ? AND phase = '{phase}'"
+        for phase in Phase
+    },
+    "token": "SELECT request, position, t.end_ns - coalesce("
+    "lag(t.end_ns) OVER (PARTITION BY request ORDER BY position), arrival_ns) "
+    "FROM tokens t JOIN requests USING (variant, request) WHERE variant = ?",
+    "TTFT": "SELECT request, min(t.end_ns) - arrival_ns FROM tokens t JOIN requests USING (variant, request) "
+    "WHERE variant = ? GROUP BY request",
+    "end to end": "SELECT request, end_ns - arrival_ns FROM requests WHERE variant = ? AND ending = 'done'",
+}
+_SHARED_DEVICES = (
+    f"SELECT {_ROWS}, layer, device, uplink_end_ns - downlink_begin_ns FROM transfers "
+    "JOIN exchanges e USING (variant, exchange) WHERE e.variant = ? AND status = 'done'"
 )
 
 
@@ -51,12 +75,16 @@ class Error:
 
 
 def policy_errors(predicted: Journal, live: Journal) -> dict[str, list[Error]]:
-    """The errors by policy: of layers, by phase and all, and of tokens."""
+    """The errors by policy: of layers, by phase and all, and of tokens.
+
+    Where requests share passes, of the layers of those passes that carry the same rows in both runs, and of what users
+    see: each token, the first one, and the whole answer.
+    """
     numbers = _variants(live)
     return {
         policy: [
             error
-            for what, query in _QUERIES.items()
+            for what, query in (_SHARED if _is_shared(live) else _QUERIES).items()
             if len((error := Error(what, _relative(predicted, number, live, numbers[policy], query))).relative)
         ]
         for policy, number in _variants(predicted).items()
@@ -69,7 +97,7 @@ def device_errors(predicted: Journal, live: Journal) -> list[Error]:
     numbers = _variants(live)
     errors = []
     for device, name in enumerate(names):
-        query = f"{_OF_DEVICES} AND device = {device}"
+        query = f"{_SHARED_DEVICES if _is_shared(live) else _OF_DEVICES} AND device = {device}"
         series = [
             _relative(predicted, number, live, numbers[policy], query)
             for policy, number in _variants(predicted).items()
@@ -83,6 +111,17 @@ def ranking(predicted: Sequence[float], live: Sequence[float]) -> float:
     return float(kendalltau(predicted, live).statistic)
 
 
+def mean_wait_s(journal: Journal) -> tuple[str, dict[str, float]]:
+    """What policies are ranked by, in words, and its mean by policy: of a service, how long a whole answer took."""
+    if not _is_shared(journal):
+        return "latency of a layer", mean_layer_s(journal)
+    rows = journal.rows(
+        "SELECT policy, avg(end_ns - arrival_ns) / 1e9 FROM requests JOIN variants USING (variant) "
+        "WHERE ending = 'done' GROUP BY variant"
+    )
+    return "latency end to end", dict(rows)
+
+
 def mean_layer_s(journal: Journal) -> dict[str, float]:
     """The mean latency of a layer by policy, BS computing left out."""
     rows = journal.rows(
@@ -93,6 +132,11 @@ def mean_layer_s(journal: Journal) -> dict[str, float]:
 
 def _variants(journal: Journal) -> dict[str, int]:
     return dict(journal.rows("SELECT policy, variant FROM variants WHERE network <> ? ORDER BY variant", NO_NETWORK))
+
+
+def _is_shared(journal: Journal) -> bool:
+    """Whether requests share passes."""
+    return bool(journal.rows("SELECT 1 FROM passes LIMIT 1"))
 
 
 def _relative(predicted: Journal, number: int, live: Journal, live_number: int, query: str) -> Series:

@@ -94,8 +94,7 @@ def run(
         at = Ns3Place(connect, listen, keys, plain_tcp)
         run_experiment(experiment, out=folder, at=at, display=display)
     show(folder)
-    if experiment.arrivals.process == "one-by-one":  # of shared passes the report knows nothing yet
-        print(f"to look at it: cosim report {folder}")
+    print(f"to look at it: cosim report {folder}")
 
 
 def resume(
@@ -155,11 +154,6 @@ def _what_if(run: Path, policies: list[str] | None, settings: list[str], folder:
     from cosim.screen.display import make_display, telling
     from cosim.screen.report import print_errors
 
-    if validate:
-        from cosim.results.service import refuse_service
-
-        with closing(Journal.open(run)) as recorded:
-            refuse_service(recorded, "--validate")
     terminal = console()
     display = make_display(terminal)
     try:

@@ -21,6 +21,7 @@ from cosim.screen.scores import print_scores
 from cosim.screen.service import print_service
 from model_side.element import Element
 from model_side.quality import GateProxy, Quality
+from model_side.selection import Phase
 
 if TYPE_CHECKING:
     from cosim.results.validation import Error
@@ -34,7 +35,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
         console.print("no exchange was recorded")
         return
     sections: list[tuple[str, list[Row]]] = [
-        ("latency (median / 95th percentile)", _LATENCY),
+        ("latency (median / 95th percentile)", _latency_rows(variants)),
         *_beside_live(variants),
         ("where the virtual time went", _share_rows(variants)),
         ("energy for each token", _ENERGY),
@@ -84,7 +85,7 @@ def unused_weights(journal: Journal) -> str | None:
 
 def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
     """Print how far a what-if is from the live run of the same configuration, by policy and by device."""
-    from cosim.results.validation import device_errors, mean_layer_s, policy_errors, ranking  # noqa: PLC0415  (SciPy)
+    from cosim.results.validation import device_errors, mean_wait_s, policy_errors, ranking  # noqa: PLC0415  (SciPy)
 
     table = Table(
         title="error of the what-if against the live run", title_justify="left", show_edge=False, pad_edge=False
@@ -97,10 +98,11 @@ def print_errors(predicted: Journal, live: Journal, console: Console) -> None:
     for error in device_errors(predicted, live):
         table.add_row("all policies", f"transfers of {error.what}", *_error(error))
     print_table(table, console)
-    what_if, measured = mean_layer_s(predicted), mean_layer_s(live)
-    if len(what_if) > 1:
-        tau = ranking(list(what_if.values()), [measured[policy] for policy in what_if])
-        console.print(f"ranking of the policies by mean latency of a layer: Kendall's tau {tau:.2f}", highlight=False)
+    (what, what_if), (_, measured) = mean_wait_s(predicted), mean_wait_s(live)
+    both = [policy for policy in what_if if policy in measured]
+    if len(both) > 1:
+        tau = ranking([what_if[policy] for policy in both], [measured[policy] for policy in both])
+        console.print(f"ranking of the policies by mean {what}: Kendall's tau {tau:.2f}", highlight=False)
 
 
 def _device_table(variants: Sequence[VariantSummary]) -> Table:
@@ -216,13 +218,17 @@ def _statuses(variant: VariantSummary) -> str:
     )
 
 
-_LATENCY: list[Row] = [
-    ("layer, prefill", _layer("prefill")),
-    ("layer, decode", _layer("decode")),
-    ("token", lambda variant: _median_p95(variant.token_s)),
-    ("TTFT", lambda variant: _median_p95(variant.ttft_s)),
-    ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
-]
+def _latency_rows(variants: Sequence[VariantSummary]) -> list[Row]:
+    is_shared = any(Phase.MIXED in variant.layer_s for variant in variants)
+    return [
+        ("layer, prefill", _layer(Phase.PREFILL)),
+        ("layer, decode", _layer(Phase.DECODE)),
+        *([("layer, mixed", _layer(Phase.MIXED))] if is_shared else []),
+        ("token", lambda variant: _median_p95(variant.token_s)),
+        ("TTFT", lambda variant: _median_p95(variant.ttft_s)),
+        ("TPOT", lambda variant: _median_p95(variant.tpot_s)),
+    ]
+
 
 _BYTES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))

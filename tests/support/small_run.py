@@ -26,6 +26,12 @@ from tests.support.routing_traces import make_rows, write_rows
 REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
 SERVICE = ("arrivals.process=offline", "service.requests=1")
 """What fills the tables of a service, and leaves all others as they are."""
+ARRIVING = 12
+BURSTS = (
+    *("arrivals.process=gamma", "arrivals.rate_per_s=40", "arrivals.patience_s=1", "service.requests=3"),
+    *("service.queue=4", "service.chunk_tokens=4", "service.ttft_s=0.1", "service.tpot_s=0.05"),
+)
+"""How requests of `service_run` arrive, and are served."""
 
 
 class ChannelNetwork(FixedNetwork):
@@ -130,8 +136,17 @@ def scored() -> Iterator[None]:
 
 def small_run(folder: Path, *settings: str) -> Path:
     """A finished run of two policies in `folder`/run, which reads `folder`/trace.parquet."""
-    trace = write_rows(make_rows(REQUESTS, 4, NEW_TOKENS), folder / "trace.parquet")
-    asked = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.scenario=fixed", *settings]
+    return _run(folder, REQUESTS, 4, NEW_TOKENS, settings)
+
+
+def service_run(folder: Path, *settings: str) -> Path:
+    """The same of requests that arrive in bursts, of which some are turned away or leave."""
+    return _run(folder, ARRIVING, 5, 4, [*BURSTS, *settings])
+
+
+def _run(folder: Path, requests: int, prompt: int, new: int, settings: Sequence[str]) -> Path:
+    trace = write_rows(make_rows(requests, prompt, new), folder / "trace.parquet")
+    asked = [f"model.routing={trace}", f"workload.requests={requests}", "radio.scenario=fixed", *settings]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cosim.experiment.Ns3Side", Side)
         patch.setattr("cosim.experiment.check_scenario", lambda asked: None)  # ns-3 knows no such one

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from cosim.reporting.cases import Case, Data
-from cosim.reporting.columns import STATUSES
+from cosim.reporting.columns import PHASES, STATUSES
 from cosim.reporting.figures.drawn import Drawn, Lacking, ms, names, shown
 from cosim.reporting.style import COLOURS, HATCHES, panels
 from model_side.routing import Floats
@@ -29,10 +29,10 @@ def draw(data: Data) -> Drawn:
         at = typical(case)
         _bars(panel, case, at)
         row = {name: column[at] for name, column in case.exchanges.items()}
-        panel.set_title(f"{title}: request {row['request']:.0f}, layer {row['layer']:.0f}")
+        panel.set_title(f"{title}: {case.whose(at)}, layer {row['layer']:.0f}")
         last = case.ended_by[at]
         who = "none came to its end" if np.isnan(last) else f"{case.devices[int(last)]} ended it"
-        phase = "prefill" if row["prefill"] else "decode"
+        phase = PHASES[int(row["phase"])]
         said.append(f"{title}: {phase} of {row['tokens']:.0f} tokens, {ms(1e3 * row['air_s'])}, {who}")
     axes[-1].set_xlabel("ms since the departure")
     handles, labels = axes[0].get_legend_handles_labels()

@@ -6,7 +6,7 @@ import numpy as np
 from cosim.reporting.cases import Case, Data
 from cosim.reporting.figures.drawn import Drawn, Lacking
 from cosim.reporting.style import colour, dash, legend, panels
-from model_side.routing import Floats
+from model_side.routing import Floats, Indices
 
 NAME = "formula"
 TITLE = "Formula against packets"
@@ -17,7 +17,7 @@ def draw(data: Data) -> Drawn:
     said: list[str] = []
     for case in data.cases:
         live = next((each for each in data.cases if _is_same_live(each, case)), None)
-        if live is None or not len(ratio := _ratios(case, live)):
+        if live is None or not len(ratio := ratios(case, live)):
             continue
         shares = np.linspace(0, 1, min(len(ratio), 400))
         index = len(said)
@@ -44,12 +44,20 @@ def _is_same_live(each: Case, case: Case) -> bool:
     )
 
 
-def _ratios(case: Case, live: Case) -> Floats:
-    """Of exchanges of the same request, position and layer."""
-    keys = [
-        np.stack([each.exchanges[name] for name in ("request", "position", "layer")], axis=1).astype(np.int64)
-        for each in (case, live)
-    ]
-    packed = [(key[:, 0] << 40) | (key[:, 1] << 12) | key[:, 2] for key in keys]
-    _, ours, theirs = np.intersect1d(packed[0], packed[1], return_indices=True)
+def ratios(case: Case, live: Case) -> Floats:
+    """Of exchanges of the same layer with the same rows."""
+    numbers: dict[bytes, int] = {}
+    keys = [(_passes(each, numbers) << 12) | each.exchanges["layer"].astype(np.int64) for each in (case, live)]
+    _, ours, theirs = np.intersect1d(*keys, return_indices=True)
     return np.asarray(case.exchanges["air_s"][ours] / np.maximum(live.exchanges["air_s"][theirs], 1e-12))
+
+
+def _passes(case: Case, numbers: dict[bytes, int]) -> Indices:
+    """A number for the pass of each exchange, the same for passes of the same rows; `numbers`: of shared passes."""
+    if not len(case.passes["exchange"]):
+        request, position = (case.exchanges[name].astype(np.int64) for name in ("request", "position"))
+        return (request << 28) | position
+    rows = np.stack([case.pass_rows[name] for name in ("request", "position", "tokens")], axis=1)
+    cuts = np.flatnonzero(np.diff(case.pass_rows["exchange"])) + 1
+    own = [numbers.setdefault(each.tobytes(), len(numbers)) for each in np.split(rows, cuts)]
+    return np.array(own)[case.pass_of]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cosim.reporting.cases import Case, Data
 from cosim.reporting.cell_map import CellMap
+from cosim.reporting.columns import PHASES
 from cosim.reporting.figures.cell import view
 from cosim.reporting.figures.drawn import names
 from cosim.reporting.figures.exchange import parts_ms, typical
@@ -43,6 +44,7 @@ def packed(data: Data, *, live: bool = False) -> dict[str, Any]:
     link_step = _step(sum(len(case.links["at"]) for case in cases), MOST_LINKS)
     return {
         "labels": labels,
+        "phases": PHASES,
         "quantities": QUANTITIES,
         "step": step,
         "cases": [
@@ -51,6 +53,7 @@ def packed(data: Data, *, live: bool = False) -> dict[str, Any]:
                 "label": labels.index(case.label),
                 "devices": case.devices,
                 "exchanges": _exchanges(case, step),
+                "passes": _passes(case),
                 "stepped": _stepped(case, MOST_TRANSFERS // len(cases), live=live),
                 "links": _links(case, link_step),
                 "marks": [[time_s, case.devices[device], kind] for time_s, device, kind in marks(case)[:500]],
@@ -75,8 +78,20 @@ def _exchanges(case: Case, step: int) -> dict[str, Any]:
         "request": array(columns["request"], "<u4"),
         "position": array(columns["position"], "<u4"),
         "layer": array(columns["layer"], "<u2"),
-        "prefill": array(columns["prefill"], "<u1"),
+        "phase": array(columns["phase"], "<u1"),
         "device": array(np.minimum(ended_by, NOBODY), "<u1"),
+        **({"pass": array(case.pass_of[::step], "<u4")} if len(case.pass_of) else {}),
+    }
+
+
+def _passes(case: Case) -> dict[str, Any] | None:
+    """The requests that share each pass, one pass after the other; None where requests did not arrive."""
+    if not len(case.pass_of):
+        return None
+    begin = np.searchsorted(case.pass_rows["exchange"], case.passes["exchange"])
+    return {
+        "begin": array(np.append(begin, len(case.pass_rows["request"])), "<u4"),
+        "request": array(case.pass_rows["request"], "<u4"),
     }
 
 
@@ -92,7 +107,7 @@ def _stepped(case: Case, most: int, *, live: bool) -> dict[str, Any]:
     transfers = {name: column[some] for name, column in case.transfers.items()}
     depart_s, end_s = (case.exchanges[name][at[some]] for name in ("depart_s", "end_s"))
     edges = parts_ms(transfers, depart_s, end_s)
-    chosen = {name: case.exchanges[name][start:stop] for name in ("request", "position", "layer", "tokens", "prefill")}
+    chosen = {name: case.exchanges[name][start:stop] for name in ("request", "position", "layer", "tokens", "phase")}
     first = typical(case) - start if len(at) else 0
     return {
         "start": start,
@@ -105,6 +120,7 @@ def _stepped(case: Case, most: int, *, live: bool) -> dict[str, Any]:
         "took_ms": array(1e3 * case.exchanges["air_s"][start:stop], "<f4"),
         "ended": array(np.nan_to_num(case.ended_by[start:stop], nan=NOBODY), "<u1"),
         **{name: array(values, "<u4") for name, values in chosen.items()},
+        **({"pass": array(case.pass_of[start:stop], "<u4")} if len(case.pass_of) else {}),
     }
 
 

@@ -34,6 +34,20 @@
     for (const [text, value] of [...all, ...texts]) if (!there.has(value)) select.add(new Option(text, value));
   }
 
+  // The requests whose rows an exchange carries: one, or those that share its pass.
+
+  function requests(each, from, at) {
+    if (!each.passes) return [from.request[at]];
+    const { begin, request } = each.passes;
+    return request.subarray(begin[from.pass[at]], begin[from.pass[at] + 1]);
+  }
+
+  function whose(each, from, at) {
+    const all = requests(each, from, at);
+    if (all.length === 1) return `request ${all[0]}, position ${from.position[at]}`;
+    return `${all.length} requests: ${[...all.slice(0, 12)].join(", ")}${all.length > 12 ? ", …" : ""}`;
+  }
+
   const ms = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1)) + " ms";
 
   // Layers: each exchange as a point, and the distribution of those that the filters leave.
@@ -44,7 +58,7 @@
     const kept = cases.map((each, index) => (wanted.case === "" || +wanted.case === index ? keep(each, wanted) : []));
     const count = kept.reduce((sum, some) => sum + some.length, 0);
     const step = Math.max(1, Math.ceil(count / DRAWN));
-    const points = { x: [], y: [], colour: [], case: [], request: [], layer: [], position: [], device: [] };
+    const points = { x: [], y: [], colour: [], case: [], whose: [], layer: [], device: [] };
     const curves = { xs: [], ys: [], colour: [], case: [] };
     const said = [];
     kept.forEach((some, index) => {
@@ -56,9 +70,8 @@
         points.y.push(from.latency_ms[at]);
         points.colour.push(colour(each.label));
         points.case.push(each.title);
-        points.request.push(from.request[at]);
+        points.whose.push(whose(each, from, at));
         points.layer.push(from.layer[at]);
-        points.position.push(from.position[at]);
         points.device.push(each.devices[from.device[at]] ?? "none");
       }
       const sorted = Float32Array.from(some, (at) => from.latency_ms[at]).sort();
@@ -86,8 +99,8 @@
     const device = wanted.device === "" ? -1 : wanted.device === "none" ? NOBODY : each.devices.indexOf(wanted.device);
     if (wanted.device !== "" && device < 0) return found;
     for (let at = 0; at < from.layer.length; at++) {
-      if (wanted.phase !== "" && from.prefill[at] !== +wanted.phase) continue;
-      if (wanted.request !== "" && from.request[at] !== +wanted.request) continue;
+      if (wanted.phase !== "" && from.phase[at] !== +wanted.phase) continue;
+      if (wanted.request !== "" && !requests(each, from, at).includes(+wanted.request)) continue;
       if (wanted.layer !== "" && from.layer[at] !== +wanted.layer) continue;
       if (device >= 0 && from.device[at] !== device) continue;
       found.push(at);
@@ -132,8 +145,8 @@
     fill("step-end", ends);
     const who = each.devices[from.ended[at]];
     element("step-said").textContent =
-      `Exchange ${from.start + at + 1} of ${from.start + from.count}: request ${from.request[at]}, position ${from.position[at]}, ` +
-      `${from.prefill[at] ? "prefill" : "decode"}, layer ${from.layer[at]}, ${from.tokens[at]} tokens, ` +
+      `Exchange ${from.start + at + 1} of ${from.start + from.count}: ${whose(each, from, at)}, ` +
+      `${data.phases[from.phase[at]]}, layer ${from.layer[at]}, ${from.tokens[at]} tokens, ` +
       `${ms(from.took_ms[at])}; ${who ? who + " ended it" : "no device ended it"}.`;
   }
 
@@ -217,17 +230,18 @@
   }
 
   function offer() {
-    const numbers = (name) => {
+    const numbers = (columns) => {
       const found = new Set();
-      for (const each of cases) for (const value of each.exchanges[name]) found.add(value);
+      for (const column of columns) for (const value of column) found.add(value);
       return [...found].sort((a, b) => a - b).map((value) => [String(value), String(value)]);
     };
     const devices = [...new Set(cases.flatMap((each) => each.devices))].map((name) => [name, name]);
     const titles = cases.map((each, index) => [each.title, String(index)]);
     options("layers-case", titles, "all policies");
-    options("layers-phase", [["prefill", "1"], ["decode", "0"]], "both phases");
-    options("layers-request", numbers("request"), "all requests");
-    options("layers-layer", numbers("layer"), "all layers");
+    const phases = numbers(cases.map((each) => each.exchanges.phase));
+    options("layers-phase", phases.map(([, value]) => [data.phases[value], value]), "all phases");
+    options("layers-request", numbers(cases.map((each) => (each.passes ?? each.exchanges).request)), "all requests");
+    options("layers-layer", numbers(cases.map((each) => each.exchanges.layer)), "all layers");
     options("layers-device", [...devices, ["no device", "none"]], "ended by any device");
     options("step-case", titles);
     options("links-case", titles);

@@ -34,12 +34,12 @@ def _source(name: str, *columns: str) -> ColumnDataSource:
 
 def _layers() -> figure:
     plot = _new("layers-plot", "virtual time in s", "latency of a layer in ms", 320)
-    source = _source("layers", "x", "y", "colour", "case", "request", "layer", "position", "device")
+    source = _source("layers", "x", "y", "colour", "case", "whose", "layer", "device")
     points = plot.scatter("x", "y", color="colour", size=5, alpha=0.55, line_color=None, source=source)
     tips = [
         ("", "@case"),
         ("latency", "@y{0.0} ms"),
-        ("request, position", "@request, @position"),
+        ("of", "@whose"),
         ("layer", "@layer"),
         ("ended by", "@device"),
     ]

@@ -10,6 +10,7 @@ from cosim.reporting.cases import Case, Data
 from cosim.reporting.figures import decisions
 from cosim.reporting.figures.drawn import pooled
 from model_side.routing import Floats
+from model_side.selection import Phase
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ def _or_dash(of: Callable[[list[Case]], str | None], cases: list[Case]) -> str:
     return of(cases) or "-"
 
 
-def _layers(prefill: bool) -> Callable[[list[Case]], str | None]:
+def _layers(phase: Phase) -> Callable[[list[Case]], str | None]:
     def told(cases: list[Case]) -> str | None:
-        values = pooled([case.layer_s(prefill) for case in cases])
+        values = pooled([case.layer_s(phase) for case in cases])
         return _median_p95(values)
 
     return told
@@ -102,8 +103,7 @@ _ROWS: dict[str, Callable[[list[Case]], str | None]] = {
     "exchanges": lambda cases: f"{sum(len(case.exchanges['exchange']) for case in cases):,}",
     "TTFT": _tokens("ttft_s"),
     "TPOT": _tokens("tpot_s"),
-    "layer, prefill": _layers(True),
-    "layer, decode": _layers(False),
+    **{f"layer, {phase}": _layers(phase) for phase in Phase},
     "mean KL divergence": _divergence,
     "same next token": _same,
     "perplexity of the prompts": _perplexity,

@@ -11,23 +11,40 @@ from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.reporting.cases import load
 from cosim.results.summary import summarise
+from model_side.selection import Phase
 from tests.support.small_run import small_run
 
 
-def test_the_columns_hold_what_the_summary_tells(run):
+@pytest.mark.parametrize("of", ["run", "service"])
+def test_the_columns_hold_what_the_summary_tells(of, request):
+    run = request.getfixturevalue(of)
     data = load([run])
     for case, summary in zip(data.cases, summarise(run), strict=True):
         routing = case.routing
         assert (case.policy, case.network) == (summary.policy, summary.network)
         assert case.ttft_s == pytest.approx(summary.ttft_s)
         assert case.tpot_s == pytest.approx(summary.tpot_s)
-        assert case.layer_s(True) == pytest.approx(summary.layer_s["prefill"])
-        assert case.layer_s(False) == pytest.approx(summary.layer_s["decode"])
+        assert {phase for phase in Phase if len(case.layer_s(phase))} == {*summary.layer_s}
+        for phase, layer_s in summary.layer_s.items():
+            assert case.layer_s(phase) == pytest.approx(layer_s)
         assert sorted(case.prediction_errors) == pytest.approx(sorted(summary.prediction_errors))
         assert case.time_s == pytest.approx(summary.time_s)
         slots = summary.slots
         found = [len(routing.gate), routing.kept.sum(), routing.new.sum(), (~routing.kept).sum(), routing.late.sum()]
         assert found == [slots.own, slots.kept, slots.substituted, slots.left_out, slots.late]
+
+
+def test_an_exchange_carries_the_rows_of_its_pass(service):
+    case = load([service]).cases[0]
+    carried = np.bincount(
+        np.searchsorted(case.passes["exchange"], case.pass_rows["exchange"]), case.pass_rows["tokens"]
+    )
+    assert np.array_equal(carried[case.pass_of], case.exchanges["tokens"])
+    at = int(carried.argmax())
+    first = int(np.flatnonzero(case.pass_of == at)[0])
+    count = int((case.pass_rows["exchange"] == case.passes["exchange"][at]).sum())
+    assert count > 1
+    assert case.whose(first) == f"{count} requests"
 
 
 def test_the_device_that_ended_an_exchange_is_that_of_the_last_answer(run):

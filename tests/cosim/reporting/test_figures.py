@@ -13,8 +13,8 @@ from scipy.stats import binomtest
 
 from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME
-from cosim.reporting.cases import load
-from cosim.reporting.figures import FIGURES, accuracy, cell, experts, latency_cdf, time_split
+from cosim.reporting.cases import Case, load
+from cosim.reporting.figures import FIGURES, accuracy, cell, experts, formula, latency_cdf, time_split
 from cosim.reporting.figures.drawn import Lacking
 from cosim.reporting.intervals import mean_interval
 from cosim.reporting.making import make
@@ -22,7 +22,7 @@ from cosim.reporting.page.packed import packed
 from cosim.reporting.page.table import table as summary
 from cosim.reporting.style import COLUMN_IN, TEXT_IN, paper
 from tests import ROOT
-from tests.support.small_run import small_run
+from tests.support.small_run import service_run, small_run
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -37,6 +37,29 @@ def test_a_figure_is_as_wide_as_a_column_or_the_text_and_says_its_numbers(name, 
     assert re.search(r"\d", drawn.text)
     assert drawn.text.endswith(".")
     assert all(axes.get_xlabel() or axes.get_ylabel() or axes.get_title() for axes in drawn.figure.axes)
+
+
+def test_layers_of_shared_passes_are_compared_where_their_rows_are_the_same(service, tmp_path):
+    """With packets and by the formula, which serves fewer at a time here."""
+    fewer = service_run(tmp_path, "policy.weight-to-latency.threshold=0.25", "service.requests=2")
+    live, (case, _) = load([service]).cases[0], load([fewer]).cases
+    assert formula.ratios(live, live) == pytest.approx(np.ones(len(live.exchanges["exchange"])))
+
+    def rows(of: Case) -> list[tuple[float, ...]]:
+        parts = {exchange: [] for exchange in of.passes["exchange"]}
+        for exchange, *part in zip(
+            *(of.pass_rows[n] for n in ("exchange", "request", "position", "tokens")), strict=True
+        ):
+            parts[exchange].append(tuple(part))
+        return [
+            (*parts[of.passes["exchange"][at]], layer)
+            for at, layer in zip(of.pass_of, of.exchanges["layer"], strict=True)
+        ]
+
+    air_s = [dict(zip(rows(each), each.exchanges["air_s"], strict=True)) for each in (case, live)]
+    wanted = [ours / air_s[1][key] for key, ours in air_s[0].items() if key in air_s[1]]
+    assert 0 < len(wanted) < len(air_s[0])
+    assert sorted(formula.ratios(case, live)) == pytest.approx(sorted(wanted))
 
 
 def test_a_distribution_says_the_medians_of_the_journal(run):

@@ -76,8 +76,8 @@ def test_a_browser_shows_it_without_error_or_request(page, run, other):
             "(id, value) => { const select = document.getElementById(id); select.value = value; "
             "select.dispatchEvent(new Event('change')); }"
         )
-        tab.value(f"({choose})('layers-layer', '1'); ({choose})('layers-phase', '1')")
-        wanted = sum(int(((case.exchanges["layer"] == 1) & (case.exchanges["prefill"] == 1)).sum()) for case in cases)
+        tab.value(f"({choose})('layers-layer', '1'); ({choose})('layers-phase', '0')")
+        wanted = sum(int(((case.exchanges["layer"] == 1) & (case.exchanges["phase"] == 0)).sum()) for case in cases)
         assert tab.value(points) == wanted > 0
         assert f"{wanted // len(cases)} layers, median" in tab.value(
             "document.getElementById('layers-said').textContent"

@@ -23,10 +23,26 @@ def trace(run, tmp_path_factory):
     return json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
 
 
-def test_every_event_has_what_its_phase_needs(trace):
+@pytest.fixture(scope="module")
+def served(service, tmp_path_factory):
+    path = timeline.write(service, tmp_path_factory.mktemp("served") / "trace.json")
+    return json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+
+
+def spans_of(events, pid, track, name=None):
+    """Begin and end of the spans of a track, in ns."""
+    return [
+        (round(event["ts"] * US), round((event["ts"] + event["dur"]) * US))
+        for event in events
+        if (event["ph"], event["pid"], event["tid"]) == ("X", pid, track) and name in (None, event["name"])
+    ]
+
+
+@pytest.mark.parametrize("of", ["trace", "served"])
+def test_every_event_has_what_its_phase_needs(of, request):
     """As "Trace Event Format" (Google, 2016) has it: phases X, C, i and M, and their fields."""
     wanted = {"X": {"dur", "args"}, "C": {"args"}, "i": {"s"}, "M": {"args"}}
-    for event in trace:
+    for event in request.getfixturevalue(of):
         assert event.keys() >= {"ph", "pid", "tid", "name", "ts"} | wanted[event["ph"]]
         assert event["ts"] >= 0
         if event["ph"] == "X":
@@ -40,9 +56,10 @@ def test_every_event_has_what_its_phase_needs(trace):
             assert event["name"] in ("process_name", "process_sort_index", "thread_name", "thread_sort_index")
 
 
-def test_spans_of_one_track_do_not_cross(trace):
+@pytest.mark.parametrize("of", ["trace", "served"])
+def test_spans_of_one_track_do_not_cross(of, request):
     tracks = defaultdict(list)
-    for event in trace:
+    for event in request.getfixturevalue(of):
         if event["ph"] == "X":
             tracks[event["pid"], event["tid"]].append((event["ts"], event["ts"] + event["dur"]))
     assert len(tracks) > 2 * FIRST_DEVICE
@@ -69,12 +86,46 @@ def test_spans_of_one_track_do_not_cross(trace):
 def test_a_track_has_the_spans_of_the_journal(trace, run, track, query):
     with closing(Journal.open(run)) as journal:
         rows = journal.rows(query)
-    spans = [
-        (round(event["ts"] * US), round((event["ts"] + event["dur"]) * US))
-        for event in trace
-        if (event["ph"], event["pid"], event["tid"]) == ("X", 2, track)
-    ]
-    assert spans == rows
+    assert spans_of(trace, 2, track) == rows
+
+
+def test_a_request_has_a_track_with_its_queueing_and_its_part_in_each_pass(served, service):
+    names = {event["args"]["name"]: event["tid"] for event in served if event["name"] == "thread_name"}
+    with closing(Journal.open(service)) as journal:
+        assert spans_of(served, 2, names["passes"]) == journal.rows(
+            "SELECT begin_ns, end_ns FROM passes WHERE variant = 2 ORDER BY exchange"
+        )
+        for request, *waited in journal.rows(
+            "SELECT request, arrival_ns, coalesce(admitted_ns, end_ns) FROM requests WHERE variant = 2"
+        ):
+            track = names[f"request {request}"]
+            assert spans_of(served, 2, track, "queueing") == [tuple(waited)]
+            for phase in ("prefill", "decode"):
+                rows = journal.rows(
+                    "SELECT p.begin_ns, p.end_ns FROM pass_rows r JOIN passes p USING (variant, exchange) "
+                    "WHERE variant = 2 AND r.request = ? AND r.phase = ? ORDER BY exchange",
+                    request,
+                    phase,
+                )
+                assert spans_of(served, 2, track, phase) == rows
+
+
+def test_the_area_under_the_queue_is_what_requests_waited(served, service):
+    """Little's law, in a sample of whole length: both areas are sums over requests."""
+    counters = [event for event in served if (event["name"], event["pid"]) == ("requests", 1)]
+    assert max(event["args"]["waiting"] for event in counters) > 1
+    assert counters[-1]["args"] == {"waiting": 0, "running": 0}
+
+    def area_ns(name: str) -> float:
+        return sum(US * (two["ts"] - one["ts"]) * one["args"][name] for one, two in pairwise(counters))
+
+    with closing(Journal.open(service)) as journal:
+        ((waited_ns, ran_ns),) = journal.rows(
+            "SELECT sum(coalesce(admitted_ns, end_ns) - arrival_ns), sum(end_ns - coalesce(admitted_ns, end_ns)) "
+            "FROM requests WHERE variant = 1"
+        )
+    assert area_ns("waiting") == pytest.approx(waited_ns)
+    assert area_ns("running") == pytest.approx(ran_ns)
 
 
 def test_tracks_are_named_and_in_order(trace):

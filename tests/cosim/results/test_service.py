@@ -6,32 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.network import NS_PER_S, RequestError
-from cosim import config, experiment
+from bridge.network import NS_PER_S
 from cosim.record.journal import Journal
-from cosim.reporting import cases
-from cosim.results.routing_trace import write_routing
 from cosim.results.service import ServiceSummary, jain
 from cosim.results.summary import summarise
-from tests.support.routing_traces import make_rows, write_rows
-from tests.support.small_run import Side
-
-REQUESTS = 12
-SETTINGS = [
-    *("arrivals.process=gamma", "arrivals.rate_per_s=40", "arrivals.patience_s=1", "service.requests=3"),
-    *("service.queue=4", "service.chunk_tokens=4", "service.ttft_s=0.1", "service.tpot_s=0.05"),
-]
+from tests.support.small_run import ARRIVING as REQUESTS
+from tests.support.small_run import service_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("service")
-    trace = write_rows(make_rows(REQUESTS, 5, 4), folder / "trace.parquet")
-    asked = [f"model.routing={trace}", f"workload.requests={REQUESTS}", "radio.scenario=fixed", *SETTINGS]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cosim.experiment.Ns3Side", Side)
-        patch.setattr("cosim.experiment.check_scenario", lambda asked: None)
-        return experiment.run(config.load(None, asked, ["top-k"]), out=folder / "run")
+    """Not to be changed; its first variant is looked at."""
+    return service_run(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +29,11 @@ def told(run: Path) -> ServiceSummary:
 
 def test_latencies_and_rates_are_those_of_the_rows(run, told):
     journal = Journal.open(run)
-    requests = journal.rows("SELECT request, arrival_ns, admitted_ns, end_ns, ending FROM requests")
+    requests = journal.rows("SELECT request, arrival_ns, admitted_ns, end_ns, ending FROM requests WHERE variant = 1")
     ends: dict[int, list[int]] = {}
-    for request, end_ns in journal.rows("SELECT request, end_ns FROM tokens ORDER BY request, position"):
+    for request, end_ns in journal.rows(
+        "SELECT request, end_ns FROM tokens WHERE variant = 1 ORDER BY request, position"
+    ):
         ends.setdefault(request, []).append(end_ns)
     span_s = max(row[3] for row in requests) / NS_PER_S  # the network was ready at 0
     assert told.span_s == pytest.approx(span_s)
@@ -73,7 +61,7 @@ def test_latencies_and_rates_are_those_of_the_rows(run, told):
 def test_littles_law_and_utilisation_add_up(run, told):
     """How many requests there are is counted at each moment at which that changes; idle is what is between passes."""
     journal = Journal.open(run)
-    requests = journal.rows("SELECT arrival_ns, coalesce(admitted_ns, end_ns), end_ns FROM requests")
+    requests = journal.rows("SELECT arrival_ns, coalesce(admitted_ns, end_ns), end_ns FROM requests WHERE variant = 1")
     times = sorted({0, *(time for row in requests for time in row)})
 
     def mean(first: int, last: int) -> float:
@@ -84,7 +72,7 @@ def test_littles_law_and_utilisation_add_up(run, told):
     assert told.in_queue == pytest.approx(mean(0, 1))
     stays_s = np.array([row[2] - row[0] for row in requests]) / NS_PER_S
     assert told.in_system == pytest.approx(REQUESTS / told.span_s * stays_s.mean())
-    passes = journal.rows("SELECT begin_ns, end_ns, waiting FROM passes ORDER BY exchange")
+    passes = journal.rows("SELECT begin_ns, end_ns, waiting FROM passes WHERE variant = 1 ORDER BY exchange")
     idle_ns = np.diff([0, *(time for row in passes for time in row[:2])])[::2].sum() + times[-1] - passes[-1][1]
     assert told.utilisation + idle_ns / NS_PER_S / told.span_s == pytest.approx(1)
     assert [row[2] for row in passes] == [sum(r[0] <= row[0] < r[1] for r in requests) for row in passes]
@@ -95,10 +83,11 @@ def test_what_the_base_station_computed_is_counted_once_for_all_requests_of_a_pa
     between = sum(
         end_ns - last_ns
         for end_ns, last_ns in journal.rows(
-            "SELECT p.end_ns, e.end_ns FROM passes p JOIN exchanges e ON e.exchange = p.exchange + 2"
+            "SELECT p.end_ns, e.end_ns FROM passes p JOIN exchanges e USING (variant) "
+            "WHERE variant = 1 AND e.exchange = p.exchange + 2"
         )
     )
-    ((before,),) = journal.rows("SELECT sum(bs_compute_ns) FROM exchanges")
+    ((before,),) = journal.rows("SELECT sum(bs_compute_ns) FROM exchanges WHERE variant = 1")
     assert summarise(run)[0].time_s["BS compute"] == pytest.approx((before + between) / NS_PER_S)
 
 
@@ -107,10 +96,3 @@ def test_jains_index():
     assert jain(np.array([2.0, 0, 0, 0])) == pytest.approx(1 / 4)
     assert jain(np.array([1.0, 2.0, 3.0])) == pytest.approx(36 / 42)
     assert np.isnan(jain(np.zeros(3)))
-
-
-def test_who_knows_nothing_of_shared_passes_says_so(run, tmp_path):
-    with pytest.raises(RequestError, match="of which a routing trace knows nothing yet"):
-        write_routing(run, tmp_path / "trace.parquet")
-    with pytest.raises(RequestError, match="of which the report knows nothing yet"):
-        cases.load([run])
