@@ -28,6 +28,7 @@ from cosim.reporting.columns import PHASES, STATUSES, Accuracy, Columns, Routing
 from cosim.results.energy import Energy, TransferEnergy, of_transfers, summed
 from cosim.results.service import ServiceSummary, service_of
 from cosim.results.summary import decisions_of, quality_of, time_split
+from cosim.results.utilisation import Utilisation, utilisation_of
 from cosim.settings import flattened
 from model_side.policies import COMPOSITIONS, POLICIES
 from model_side.quality import Quality
@@ -75,7 +76,7 @@ class Case:
     `transfers`, `links`, `exchanges`, `tokens`: columns as `cosim.reporting.columns` reads them; `at` of transfers and
     links is the index of their exchange. Where requests arrived there are rows of `requests`, `passes` and `pass_rows`
     too, and a token's latency is what its user saw: from the arrival, or from the token before. `service`: what those
-    requests were given.
+    requests were given. `use`: how busy devices, links and BS were.
     """
 
     run: Run
@@ -101,6 +102,7 @@ class Case:
     quality: Quality | None
     energy: Energy
     transfer_energy: TransferEnergy
+    use: Utilisation | None
     costs_s: dict[str, float]
     accuracy: dict[str, Accuracy]
     label: str = ""
@@ -274,6 +276,7 @@ def _cases(journal: Journal, run: Run) -> Iterable[Case]:
             quality=quality_of(journal, variant),
             energy=summed(transfer_energy, bs_s),
             transfer_energy=transfer_energy,
+            use=utilisation_of(journal, variant, transfer_energy, bs_s),
             costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
             accuracy=read.accuracy(journal, variant),
             options=options,

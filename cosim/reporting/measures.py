@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosim.reporting.cases import Case
+from cosim.results.figures import PERCENTILES, service_figures
 from model_side.selection import Phase
 
 
@@ -58,6 +59,49 @@ def _lost(case: Case) -> float | None:
     return 100 * float((status > 0).mean()) if len(status) else None
 
 
+def _of_service(series: str, percent: float) -> Callable[[Case], float | None]:
+    def told(case: Case) -> float | None:
+        values = np.empty(0) if case.service is None else getattr(case.service, series)
+        return 1e3 * float(np.percentile(values, percent)) if len(values) else None
+
+    return told
+
+
+def _rate(name: str) -> Callable[[Case], float | None]:
+    return lambda case: None if case.service is None else service_figures(case.service)[name]
+
+
+def _busy(part: str) -> Callable[[Case], float | None]:
+    def told(case: Case) -> float | None:
+        shares = np.empty(0) if case.use is None else getattr(case.use, part)
+        return 100 * float(shares.mean()) if len(shares) else None
+
+    return told
+
+
+SERVICE_SERIES = {
+    "queueing": ("queueing", "queueing_s"),
+    "ttft": ("TTFT", "ttft_s"),
+    "request_tpot": ("TPOT of a request", "tpot_s"),
+    "end_to_end": ("end to end", "end_to_end_s"),
+}
+"""What users wait for, by the beginning of a column's name: in words, and as `ServiceSummary` calls it."""
+IN_WORDS = {"median": "median", "p95": "95th percentile", "p99": "99th percentile"}
+"""Of `PERCENTILES`."""
+RATES = {
+    "tokens_per_second": "tokens a second (higher is better)",
+    "requests_per_second": "requests a second (higher is better)",
+    "goodput_per_second": "goodput in requests a second (higher is better)",
+    "fairness": "fairness (higher is better)",
+}
+"""Of a service, by their columns' names."""
+BUSY = {
+    "device_computing": ("devices computing", "compute"),
+    "downlink_busy": ("downlinks busy", "downlink"),
+    "uplink_busy": ("uplinks busy", "uplink"),
+}
+"""Parts of the time, by their columns' names: in words, and as `Utilisation` calls them."""
+
 MEASURES = (
     Measure("TTFT, mean", "ms", lambda case: _mean_ms(case.ttft_s)),
     Measure("TPOT, mean", "ms", lambda case: _mean_ms(case.tpot_s)),
@@ -69,4 +113,11 @@ MEASURES = (
     Measure("radiated for each token", "mJ", lambda case: _mj(case, _radiated_j(case))),
     Measure("on the air for each token", "MB", _megabytes, 3),
     Measure("transfers not done", "%", _lost),
+    *(Measure(f"{words}, mean", "%", _busy(part)) for words, part in BUSY.values()),
+    *(
+        Measure(f"{words}, {IN_WORDS[how]}", "ms", _of_service(series, percent))
+        for words, series in SERVICE_SERIES.values()
+        for how, percent in PERCENTILES.items()
+    ),
+    *(Measure(words, "", _rate(name), 3) for name, words in RATES.items()),
 )

@@ -31,12 +31,14 @@ FROM transfers JOIN exchanges USING (variant, exchange) WHERE variant = ? ORDER 
 class TransferEnergy:
     """Of the M transfers of a variant, NaN what is not known.
 
-    `device` [M] of each. `counted` [2, M]: where the radio counted what was radiated, down and up; `radiated_j` [2, M]:
-    that, and elsewhere power times time on the link. `joules` [M]: what was drawn.
+    `device` [M] of each. `part_s` [3, M]: how long downlink, computing and uplink were under way. `counted` [2, M]:
+    where the radio counted what was radiated, down and up; `radiated_j` [2, M]: that, and elsewhere power times time on
+    the link. `joules` [M]: what was drawn.
     """
 
     powers: Powers
     device: Indices
+    part_s: Floats
     counted: Mask
     radiated_j: Floats
     joules: Joules
@@ -103,17 +105,12 @@ def of_transfers(journal: Journal, variant: int) -> TransferEnergy:
     rows = np.array(journal.rows(_TRANSFERS, variant), np.float64).reshape(-1, 8)
     device = rows[:, 1].astype(np.int64)
     powers = powers_of(journal, variant)
-    down_s, compute_s, up_s = np.where(np.isnan(rows[:, 4]), 0.0, rows[:, 5:].T / NS_PER_S)
+    down_s, compute_s, up_s = part_s = np.where(np.isnan(rows[:, 4]), 0.0, rows[:, 5:].T / NS_PER_S)
     counted_j = rows[:, 2:4].T
     of_each = powers.of(device)
     radiated_j = of_each.radiated(down_s, up_s, counted_j)
     joules = of_each.joules(down_s, compute_s, up_s, radiated_j)
-    return TransferEnergy(powers, device, ~np.isnan(counted_j), radiated_j, joules)
-
-
-def of_variant(journal: Journal, variant: int, bs_compute_s: float) -> Energy:
-    """Of all of a variant, in which the BS computed for so long."""
-    return summed(of_transfers(journal, variant), bs_compute_s)
+    return TransferEnergy(powers, device, part_s, ~np.isnan(counted_j), radiated_j, joules)
 
 
 def summed(transfers: TransferEnergy, bs_compute_s: float) -> Energy:

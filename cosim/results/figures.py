@@ -5,9 +5,14 @@ import re
 
 import numpy as np
 
+from cosim.results.service import ServiceSummary
 from cosim.results.summary import Series, VariantSummary
+from cosim.results.utilisation import Utilisation
+from model_side.selection import Phase
 
 Figure = float | int | None
+PERCENTILES = {"median": 50, "p95": 95, "p99": 99}
+"""Of what users wait for, by the end of a column's name."""
 
 _PARTS = {
     "downlink": "downlink_s",
@@ -22,13 +27,14 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     """The figures of a summary; None for those that it has not.
 
     Latencies: mean, median and 95th percentile, in virtual seconds. `downlink_s` to `bs_compute_s`: how `virtual_s`
-    splits. `agreement`, `gate_weight_kept`, `best_expert_lost` and the tasks' scores are shares, from 0 to 1.
+    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, the tasks' scores, and from `device_computing` on to
+    `band_uplink`, of devices in the mean, are shares, from 0 to 1.
     """
     found: dict[str, Figure] = {"tokens": len(variant.token_s), "virtual_s": variant.virtual_s}
     for name, series in (
         ("ttft", variant.ttft_s),
         ("tpot", variant.tpot_s),
-        *((f"layer_{phase}", variant.layer_s.get(phase, np.empty(0))) for phase in ("prefill", "decode")),
+        *((f"layer_{phase}", variant.layer_s.get(phase, np.empty(0))) for phase in (Phase.PREFILL, Phase.DECODE)),
     ):
         found |= _latencies(name, series)
     found |= {column: variant.time_s.get(part) for part, column in _PARTS.items()}
@@ -45,10 +51,47 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     found["uplink_bytes"] = sum(device.uplink_bytes for device in variant.devices)
     errors = np.abs(variant.prediction_errors)
     found["prediction_error_median"] = float(np.median(errors)) if len(errors) else None
-    found |= _quality(variant) | _energy(variant)
+    found |= _quality(variant) | _energy(variant) | _use(variant.use)
+    if variant.service is not None:
+        found |= _latencies("layer_mixed", variant.layer_s.get(Phase.MIXED, np.empty(0)))
+        found |= service_figures(variant.service)
     for task in variant.scores:
         found |= {_column(task.task, name): measure.here.value for name, measure in task.whole.measures.items()}
     return found
+
+
+def service_figures(service: ServiceSummary) -> dict[str, Figure]:
+    """What requests that arrived were given: percentiles of what users waited for, rates, and how many there were."""
+    found: dict[str, Figure] = {}
+    for name, series in (
+        ("queueing", service.queueing_s),
+        ("ttft", service.ttft_s),
+        ("request_tpot", service.tpot_s),
+        ("end_to_end", service.end_to_end_s),
+    ):
+        for how, percent in PERCENTILES.items():
+            found[f"{name}_{how}_s"] = float(np.percentile(series, percent)) if len(series) else None
+    return found | {
+        "tokens_per_second": service.tokens_per_s,
+        "requests_per_second": service.requests_per_s,
+        "goodput_per_second": service.goodput_per_s if any(service.objective) else None,
+        "fairness": None if np.isnan(service.fairness) else service.fairness,
+        "requests_waiting": service.in_queue,
+        "requests_in_pass": service.batch,
+        **{f"requests_{ending.replace('-', '_')}": count for ending, count in service.endings.items()},
+    }
+
+
+def _use(use: Utilisation | None) -> dict[str, Figure]:
+    """Shares of the time; None where there is no device, or no band that all share."""
+    parts = {"device_computing": "compute", "downlink_busy": "downlink", "uplink_busy": "uplink"}
+    shares = {name: np.empty(0) if use is None else getattr(use, part) for name, part in parts.items()}
+    return {
+        **{name: float(share.mean()) if len(share) else None for name, share in shares.items()},
+        "base_station_busy": use.base_station if use else None,
+        "band_downlink": use.band[0] if use and use.band else None,
+        "band_uplink": use.band[1] if use and use.band else None,
+    }
 
 
 def _latencies(name: str, series: Series) -> dict[str, Figure]:

@@ -18,9 +18,10 @@ from cosim.record.baseline_meta import KEY, BaselineMeta
 from cosim.record.decisions import Decisions
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
-from cosim.results.energy import Energy, of_variant
+from cosim.results.energy import Energy, of_transfers, summed
 from cosim.results.scores import TaskScores, scores_of
 from cosim.results.service import ServiceSummary, pass_ends_ns, service_of
+from cosim.results.utilisation import Utilisation, utilisation_of
 from model_side.element import Element
 from model_side.quality import GateProxy, PassQuality, Quality, TextQuality, pool, pool_text
 
@@ -67,7 +68,7 @@ class VariantSummary:
     `energy`: what was drawn and radiated. `costs_s`, `decisions`: wall-clock time, of the program's parts and of the
     policy's decisions, on the machine that ran it. `scores`: of the tasks that it was asked. `baseline`: of a dense
     model, which has no exchanges and so no layers here. `service`: what requests that arrived were given; TTFT and TPOT
-    are then what their users saw, the time in the queue among it.
+    are then what their users saw, the time in the queue among it. `use`: how busy devices, links and BS were.
     """
 
     policy: str
@@ -90,6 +91,7 @@ class VariantSummary:
     decisions: Decisions | None = None
     baseline: BaselineMeta | None = None
     service: ServiceSummary | None = None
+    use: Utilisation | None = None
 
     @property
     def title(self) -> str:
@@ -147,6 +149,7 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         bs_compute_s = sum(end_ns - begin_ns for _, begin_ns, end_ns in tokens) / NS_PER_S
     else:
         bs_compute_s = _bs_compute_s(exchanges, pass_ends_ns(journal, variant))
+    transfers = of_transfers(journal, variant)
     return VariantSummary(
         policy=policy,
         network=network,
@@ -161,13 +164,14 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
         statuses={status.value: statuses.get(status.value, 0) for status in Status},
         quality=quality_of(journal, variant),
         proxy=_proxy(journal, variant),
-        energy=of_variant(journal, variant, bs_compute_s),
+        energy=summed(transfers, bs_compute_s),
         element=journal.config["exchange"]["element"],
         scores=scores_of(journal, variant),
         costs_s=dict(journal.rows("SELECT part, wall_s FROM costs WHERE variant = ?", variant)),
         decisions=decisions_of(journal, variant),
         baseline=baseline,
         service=service_of(journal, variant),
+        use=utilisation_of(journal, variant, transfers, bs_compute_s),
     )
 
 

@@ -19,6 +19,7 @@ from cosim.results.summary import Series, Slots, VariantSummary
 from cosim.screen.fitting import print_table
 from cosim.screen.scores import print_scores
 from cosim.screen.service import print_service
+from cosim.screen.use import print_use
 from model_side.element import Element
 from model_side.quality import GateProxy, Quality
 from model_side.selection import Phase
@@ -55,6 +56,7 @@ def print_report(variants: Sequence[VariantSummary], console: Console) -> None:
             table.add_row(f"  {name}", *(figure(variant) for variant in variants))
     print_table(table, console, by_column=True)
     print_table(_device_table(variants), console)
+    print_use(variants, console)
     print_scores(variants, console)
     print_service(variants, console)
     for missing in dict.fromkeys(variant.energy.missing for variant in variants):

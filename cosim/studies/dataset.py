@@ -20,7 +20,7 @@ from cosim.studies.runs import StudyRun
 Parts = list[dict[str, Any]]
 
 _COSTS = ("wall_s", "cpu_s", "journal_bytes", "host")
-_SEEDS = (*NS3_SEEDS, "prompts", "sampling", "losses")
+_SEEDS = (*NS3_SEEDS, "prompts", "sampling", "losses", "arrivals")
 
 
 def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failures: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from cosim.reporting.cases import Data
 from cosim.reporting.figures import (
     accuracy,
+    arrival_rate,
     bottleneck,
     cell,
     decisions,
@@ -13,14 +14,18 @@ from cosim.reporting.figures import (
     exchange,
     experts,
     formula,
+    goodput,
     latency_cdf,
     layer_latency,
     links,
     pareto,
     per_token,
     prediction,
+    queue,
     sweep,
+    throughput,
     time_split,
+    utilisation,
 )
 from cosim.reporting.figures.drawn import Drawn
 
@@ -54,6 +59,11 @@ FIGURES: dict[str, Plot] = {
         energy,
         prediction,
         decisions,
+        utilisation,
+        queue,
+        throughput,
+        arrival_rate,
+        goodput,
     )
 }
 """By their names, in the order of the page."""

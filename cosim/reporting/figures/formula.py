@@ -47,8 +47,8 @@ def _is_same_live(each: Case, case: Case) -> bool:
 def ratios(case: Case, live: Case) -> Floats:
     """Of exchanges of the same layer with the same rows."""
     numbers: dict[bytes, int] = {}
-    keys = [(_passes(each, numbers) << 12) | each.exchanges["layer"].astype(np.int64) for each in (case, live)]
-    _, ours, theirs = np.intersect1d(*keys, return_indices=True)
+    own, other = ((_passes(each, numbers) << 12) | each.exchanges["layer"].astype(np.int64) for each in (case, live))
+    _, ours, theirs = np.intersect1d(own, other, return_indices=True)
     return np.asarray(case.exchanges["air_s"][ours] / np.maximum(live.exchanges["air_s"][theirs], 1e-12))
 
 

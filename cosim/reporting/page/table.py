@@ -9,6 +9,7 @@ import numpy as np
 from cosim.reporting.cases import Case, Data
 from cosim.reporting.figures import decisions
 from cosim.reporting.figures.drawn import pooled
+from cosim.results.service import ServiceSummary
 from model_side.routing import Floats
 from model_side.selection import Phase
 
@@ -98,6 +99,45 @@ def _decision(cases: list[Case]) -> str | None:
     return decisions.told(known) if known else None
 
 
+def _waits(series: str) -> Callable[[list[Case]], str | None]:
+    def told(cases: list[Case]) -> str | None:
+        values = pooled([getattr(case.service, series) for case in cases if case.service is not None])
+        return " / ".join(f"{each:.3g}" for each in np.percentile(values, [50, 95, 99])) + " s" if len(values) else None
+
+    return told
+
+
+def _rate(of: Callable[[ServiceSummary], float], digits: int) -> Callable[[list[Case]], str | None]:
+    def told(cases: list[Case]) -> str | None:
+        known = [of(case.service) for case in cases if case.service is not None]
+        return f"{np.mean(known):.{digits}f}" if known and not np.isnan(known).any() else None
+
+    return told
+
+
+def _goodput(cases: list[Case]) -> str | None:
+    known = [case.service for case in cases if case.service is not None and any(case.service.objective)]
+    return f"{np.mean([each.goodput_per_s for each in known]):.3f}" if known else None
+
+
+def _busy(part: str) -> Callable[[list[Case]], str | None]:
+    """In the mean over devices, and of the busiest one, over all seeds."""
+
+    def told(cases: list[Case]) -> str | None:
+        shares = [getattr(case.use, part) for case in cases if case.use is not None]
+        shares = [each for each in shares if len(each)]
+        if not shares:
+            return None
+        return f"{np.mean([each.mean() for each in shares]):.1%} / {np.mean([each.max() for each in shares]):.1%}"
+
+    return told
+
+
+def _band(cases: list[Case]) -> str | None:
+    known = [case.use.band for case in cases if case.use is not None and case.use.band is not None]
+    return " / ".join(f"{part:.1%}" for part in np.mean(known, axis=0)) if known else None
+
+
 _ROWS: dict[str, Callable[[list[Case]], str | None]] = {
     "runs": lambda cases: str(len(cases)),
     "exchanges": lambda cases: f"{sum(len(case.exchanges['exchange']) for case in cases):,}",
@@ -111,5 +151,18 @@ _ROWS: dict[str, Callable[[list[Case]], str | None]] = {
     "on the air for 1000 tokens": _air,
     "transfers not done": _lost,
     "off the BS's prediction": _off,
+    "devices computing, mean / busiest": _busy("compute"),
+    "downlinks busy, mean / busiest": _busy("downlink"),
+    "uplinks busy, mean / busiest": _busy("uplink"),
+    "of the band, payload down / up": _band,
+    "queueing, median / 95th / 99th": _waits("queueing_s"),
+    "TTFT from the arrival, median / 95th / 99th": _waits("ttft_s"),
+    "TPOT of a request, median / 95th / 99th": _waits("tpot_s"),
+    "end to end, median / 95th / 99th": _waits("end_to_end_s"),
+    "tokens a second": _rate(lambda service: service.tokens_per_s, 2),
+    "requests a second": _rate(lambda service: service.requests_per_s, 3),
+    "goodput in requests a second": _goodput,
+    "fairness (Jain)": _rate(lambda service: service.fairness, 3),
+    "requests in a pass": _rate(lambda service: service.batch, 2),
     "decision, wall clock": _decision,
 }

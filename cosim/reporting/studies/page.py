@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a study: a page with a table of its labels, and its figures as files beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from bridge.names import meant
 from bridge.network import RequestError
 from cosim.folders import made, told
+from cosim.reporting.figures import arrival_rate, goodput, throughput
 from cosim.reporting.figures.drawn import Drawn, Lacking
 from cosim.reporting.page.rendered import inlined, is_wide
 from cosim.reporting.studies.drawing import effects, front
@@ -28,30 +30,39 @@ def make(folder: Path, out: Path | None, figures: Sequence[str] = ()) -> list[Pa
     """Write the report of a study to `out`, by default `report` in its folder; as `cosim.reporting.making.make`."""
     study = study_rows(folder)
     there = out or folder / "report"
-    names = {f"by-{key.replace('.', '-')}": key for key in study.varied[:_MOST_KEYS]}
+    known = _figures(study)
     for name in figures:
-        if name not in (*names, "front"):
-            known = [*names, "front"]
+        if name not in known:
             raise RequestError("--figure", f"nobody knows {name!r}; there are {', '.join(known)}{meant(name, known)}")
     if figures:
         with made(there, "--out"), told(there, "--out"):
-            for each in _written(study, names, there, figures):
+            for each in _written({name: known[name] for name in figures}, there):
                 if each.lacking:
                     raise RequestError("--figure", f"{each.name} has nothing to show: {each.lacking}")
         return [there / f"{name}.{kind}" for name in figures for kind in KINDS]
     with replaced(there) as fresh:
-        page = _rendered(study, _written(study, names, fresh, ["front", *names]))
+        page = _rendered(study, _written(known, fresh))
         (fresh / PAGE).write_text(page, encoding="utf-8")
     return [there / PAGE]
 
 
-def _written(study: StudyRows, names: dict[str, str], folder: Path, asked: Sequence[str]) -> list[Written]:
+def _figures(study: StudyRows) -> dict[str, tuple[str, Callable[[], Drawn]]]:
+    """By name: the title, and what draws it."""
+    found: dict[str, tuple[str, Callable[[], Drawn]]] = {"front": ("Quality against latency", partial(front, study))}
+    if study.services.runs:
+        of_services = (throughput, arrival_rate, goodput)
+        found |= {each.NAME: (each.TITLE, partial(each.of, study.services)) for each in of_services}
+    for key in study.varied[:_MOST_KEYS]:
+        found[f"by-{key.replace('.', '-')}"] = (f"By {key}", partial(effects, study, key))
+    return found
+
+
+def _written(figures: Mapping[str, tuple[str, Callable[[], Drawn]]], folder: Path) -> list[Written]:
     found = []
-    for name in asked:
-        title = "Quality against latency" if name == "front" else f"By {names[name]}"
+    for name, (title, draw) in figures.items():
         with paper():
             try:
-                drawn: Drawn = front(study) if name == "front" else effects(study, names[name])
+                drawn = draw()
             except Lacking as reason:
                 found.append(Written(name, title, lacking=str(reason)))
                 continue

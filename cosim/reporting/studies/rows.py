@@ -11,8 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from bridge.network import RequestError
-from cosim.reporting.measures import Measure
+from cosim.reporting.figures.serving import Served, Services
+from cosim.reporting.measures import BUSY, IN_WORDS, RATES, SERVICE_SERIES, Measure
 from cosim.reporting.place import RESULTS
+from cosim.results.figures import PERCENTILES
+from model_side.service.scheduler import Ending
 
 _LAST, _FIRST = "versions", "mishaps"
 """The columns between the configuration's and the figures'."""
@@ -49,6 +52,12 @@ class StudyRows:
             label = " ".join([row["policy"], *parts, *network])
             found.setdefault(label, {})[(row["record"], *(row[key] for key in seeds))] = row
         return found
+
+    @cached_property
+    def services(self) -> Services:
+        """The rows of runs in which requests arrived."""
+        rows = [row for row in self.rows if row.get("tokens_per_second") is not None]
+        return Services([Served(row["policy"], row["network"], row, row) for row in rows], self.varied)
 
     @cached_property
     def measures(self) -> list[Measure]:
@@ -89,6 +98,11 @@ def _column(name: str, factor: float = 1.0) -> Callable[[RowOf], float | None]:
     return lambda row: None if row[name] is None else factor * row[name]
 
 
+def _of_service(name: str) -> Callable[[RowOf], float | None]:
+    """A latency in ms, of runs in which requests arrived."""
+    return lambda row: None if row["queueing_median_s"] is None or row[name] is None else 1e3 * row[name]
+
+
 def _a_token(*names: str, factor: float) -> Callable[[RowOf], float | None]:
     def of(row: RowOf) -> float | None:
         values = [row[name] for name in names]
@@ -108,6 +122,7 @@ MEASURES: Sequence[tuple[str, Measure]] = (
     ("tpot_mean_s", Measure("TPOT, mean", "ms", _column("tpot_mean_s", 1e3))),
     ("layer_prefill_mean_s", Measure("layer, prefill, mean", "ms", _column("layer_prefill_mean_s", 1e3))),
     ("layer_decode_mean_s", Measure("layer, decode, mean", "ms", _column("layer_decode_mean_s", 1e3))),
+    ("layer_mixed_mean_s", Measure("layer, mixed, mean", "ms", _column("layer_mixed_mean_s", 1e3))),
     ("kl_nats", Measure("KL divergence", "nats", _column("kl_nats"), 4)),
     ("agreement", Measure("same next token (higher is better)", "%", _column("agreement", 100))),
     ("perplexity", Measure("perplexity", "", _column("perplexity"), 2)),
@@ -122,18 +137,28 @@ MEASURES: Sequence[tuple[str, Measure]] = (
         Measure("payload for each token", "MB", _a_token("downlink_bytes", "uplink_bytes", factor=1e-6), 3),
     ),
     ("transfers_done", Measure("transfers not done", "%", _not_done)),
+    *((name, Measure(f"{words}, mean", "%", _column(name, 100))) for name, (words, _) in BUSY.items()),
+    *(
+        ("queueing_median_s", Measure(f"{words}, {IN_WORDS[how]}", "ms", _of_service(f"{name}_{how}_s")))
+        for name, (words, _) in SERVICE_SERIES.items()
+        for how in PERCENTILES
+    ),
+    *((name, Measure(words, "", _column(name), 3)) for name, words in RATES.items()),
 )
 """By the column that they need."""
 
 _KNOWN = {
     *("tokens", "virtual_s", "perplexity", "kl_nats", "agreement", "gate_weight_kept", "best_expert_lost"),
     *("drawn_j", "device_radiated_j", "bs_radiated_j", "downlink_bytes", "uplink_bytes", "prediction_error_median"),
+    *(*BUSY, *RATES, "base_station_busy", "band_downlink", "band_uplink", "requests_waiting", "requests_in_pass"),
+    *(f"requests_{ending.replace('-', '_')}" for ending in Ending),
+    *(f"{name}_{how}_s" for name in SERVICE_SERIES for how in PERCENTILES),
     *("downlink_s", "device_compute_s", "uplink_s", "waiting_s", "bs_compute_s"),
     *(f"slots_{name}" for name in ("own", "kept", "substituted", "left_out", "late")),
     *(f"transfers_{name}" for name in ("done", "late", "lost", "unreachable")),
     *(
         f"{name}_{how}_s"
-        for name in ("ttft", "tpot", "layer_prefill", "layer_decode")
+        for name in ("ttft", "tpot", "layer_prefill", "layer_decode", "layer_mixed")
         for how in ("mean", "median", "p95")
     ),
 }

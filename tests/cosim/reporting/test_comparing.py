@@ -4,6 +4,7 @@
 import csv
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,9 +14,12 @@ from scipy.stats import permutation_test
 from bridge.network import RequestError
 from cosim.cli import run_command
 from cosim.reporting.cases import Data, load
-from cosim.reporting.comparing import FEWEST, Difference, compare, p_value
+from cosim.reporting.comparing import FEWEST, Difference, compare, compare_groups, p_value
 from cosim.reporting.comparison_tables import as_csv, as_latex
 from cosim.reporting.measures import MEASURES, Measure
+from cosim.reporting.studies.rows import StudyRows
+from cosim.results.figures import figures_of
+from cosim.results.summary import summarise
 from tests.support.small_run import small_run
 
 
@@ -126,3 +130,33 @@ def test_the_command_prints_and_writes_the_same(run, tmp_path, monkeypatch, caps
     monkeypatch.setattr(sys, "argv", ["cosim", "compare", str(run), "--csv", str(tmp_path / "table.csv/below")])
     assert run_command() == 2
     assert "--csv" in capsys.readouterr().err
+
+
+def test_services_are_compared_by_what_their_users_saw_and_rows_as_runs(service):
+    base, now = summarise(service)
+    found = {each.measure.name: each for each in compare(load([service]))}
+    for name, series in (("queueing", "queueing_s"), ("TTFT", "ttft_s"), ("TPOT of a request", "tpot_s"),
+                         ("end to end", "end_to_end_s")):  # fmt: skip
+        for words, percent in (("median", 50), ("95th percentile", 95), ("99th percentile", 99)):
+            each = found[f"{name}, {words}"]
+            ours, theirs = (1e3 * np.percentile(getattr(of.service, series), percent) for of in (base, now))
+            assert (each.base, each.value) == pytest.approx((ours, theirs))
+    tokens = found["tokens a second (higher is better)"]
+    assert (tokens.base, tokens.value) == pytest.approx((base.service.tokens_per_s, now.service.tokens_per_s))
+    rows = [
+        figures_of(each) | {"policy": each.policy, "network": each.network, "record": None, "seed": 1}
+        for each in (base, now)
+    ]
+    study = StudyRows(Path(), rows, 0, ["seed"], list(figures_of(base)))
+    by_rows = {each.measure.name: each for each in compare_groups(study.groups, study.measures)}
+    shared = by_rows.keys() & found.keys()
+    assert {
+        "devices computing, mean",
+        "goodput in requests a second (higher is better)",
+        "layer, mixed, mean",
+    } <= shared
+    for name in shared:
+        assert by_rows[name].value == pytest.approx(found[name].value), name
+    assert [each.figures["fairness"] for each in study.services.runs] == pytest.approx(
+        [each.service.fairness for each in (base, now)]
+    )

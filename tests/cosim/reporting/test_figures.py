@@ -21,6 +21,7 @@ from cosim.reporting.making import make
 from cosim.reporting.page.packed import packed
 from cosim.reporting.page.table import table as summary
 from cosim.reporting.style import COLUMN_IN, TEXT_IN, paper
+from cosim.results.summary import summarise
 from tests import ROOT
 from tests.support.small_run import service_run, small_run
 
@@ -28,7 +29,8 @@ from tests.support.small_run import service_run, small_run
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_as_wide_as_a_column_or_the_text_and_says_its_numbers(name, run, other):
     with paper():
-        if name in ("formula", "pareto", "energy", "accuracy"):  # recorded routing over links of closed form
+        lacking = ("formula", "pareto", "energy", "accuracy", "queue", "throughput", "arrival-rate", "goodput")
+        if name in lacking:  # recorded routing over links of closed form, one request after the other
             with pytest.raises(Lacking):
                 FIGURES[name].draw(load([run, other]))
             return
@@ -165,6 +167,57 @@ def test_a_sweep_draws_means_over_the_key_in_which_runs_differ(run, other, tmp_p
     assert len(by_value) == 3
     assert list(x) == sorted(by_value)
     assert list(y) == pytest.approx([1e3 * by_value[value].exchanges["latency_s"].mean() for value in x])
+
+
+def curves(panel):
+    """The points of each line that has a legend, by its label."""
+    return {
+        each.get_label(): tuple(map(list, each.lines[0].get_data()))
+        for each in panel.containers
+        if not each.get_label().startswith("_")
+    }
+
+
+def test_services_are_drawn_over_what_they_differ_in(service, tmp_path):
+    """Two rates, two bounds: figures of the summary at each; and of one run goodput by policy."""
+    settings = ["policy.weight-to-latency.threshold=0.25"]
+    slower, fewer = tmp_path / "slower", tmp_path / "fewer"
+    for folder, setting in ((slower, "arrivals.rate_per_s=10"), (fewer, "service.requests=2")):
+        folder.mkdir()
+        service_run(folder, *settings, setting)
+    told = {name: summarise(run)[0].service for name, run in
+            (("both", service), ("slower", slower / "run"), ("fewer", fewer / "run"))}  # fmt: skip
+    with paper():
+        rate = FIGURES["arrival-rate"].draw(load([service, slower / "run"]))
+        batch = FIGURES["throughput"].draw(load([service, fewer / "run"]))
+        over_rate = FIGURES["goodput"].draw(load([service, slower / "run"]))
+        bars = FIGURES["goodput"].draw(load([service]))
+    x, y = curves(rate.figure.axes[0])["top-k"]
+    assert x == [10, 40]
+    assert y == pytest.approx([np.median(told[name].ttft_s) for name in ("slower", "both")])
+    x, y = curves(batch.figure.axes[0])["top-k"]
+    assert x == [2, 3]
+    assert y == pytest.approx([told[name].tokens_per_s for name in ("fewer", "both")])
+    x, y = curves(over_rate.figure.axes[0])["top-k"]
+    assert y == pytest.approx([told[name].goodput_per_s for name in ("slower", "both")])
+    assert told["slower"].goodput_per_s != told["both"].goodput_per_s
+    goodput = [variant.service.goodput_per_s for variant in summarise(service)]
+    assert [patch.get_width() for patch in bars.figure.axes[0].patches] == pytest.approx(goodput)
+    assert "within a TTFT of 0.1 s and a TPOT of 0.05 s" in bars.text
+    with paper(), pytest.raises(Lacking, match=r"differ in service\.requests"):
+        FIGURES["throughput"].draw(load([service]))
+
+
+def test_the_area_under_the_queue_is_what_requests_waited(service):
+    data = load([service])
+    with paper():
+        panels = FIGURES["queue"].draw(data).figure.axes
+    for panel, case in zip(panels, data.cases, strict=True):
+        running, waiting = ((line.get_xdata(), line.get_ydata()) for line in panel.get_lines())
+        waits_s = np.where(np.isnan(case.requests["admitted_s"]), case.requests["end_s"], case.requests["admitted_s"])
+        stays_s = case.requests["end_s"] - waits_s
+        for (time_s, count), wanted_s in ((waiting, waits_s - case.requests["arrival_s"]), (running, stays_s)):
+            assert (np.diff(time_s) * count[:-1]).sum() == pytest.approx(wanted_s.sum())
 
 
 def test_an_interval_holds_the_mean_as_often_as_it_says():
