@@ -29,6 +29,7 @@ from cosim.networks.source import Source
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.screen.display import Display, Silence
 from cosim.seeds import seed_of
+from cosim.service import arrivals_meta, hold_trace
 from cosim.settings import parsed
 from cosim.variant import run_variants, serving_of, variant_count
 from model_side.serving import Serving
@@ -78,7 +79,7 @@ def journaled(
     serve: Callable[[Config], Serving] | None = None,
 ) -> None:
     """Run a configuration that was checked, as `run`, and journal it in `folder`."""
-    with _new_journal(folder, config, calibration_of(config)) as journal:
+    with _new_journal(folder, config, {**calibration_of(config), **arrivals_meta(config)}) as journal:
         _live(config, journal, at, display, serve)
 
 
@@ -105,6 +106,7 @@ def resume(folder: Path | str, *, at: Ns3Place = _HERE, display: Display = _SILE
         if differing:
             raise RequestError("RUN", f"{folder} was made with {', '.join(differing)}; go on with the same versions")
         with working_in(journal.meta("folder")):
+            hold_trace(config, journal)
             check(config)
             _live(config, journal, at, display)
     finally:
@@ -141,6 +143,7 @@ def replay(folder: Path | str, *, display: Display = _SILENCE) -> None:
             raise Diverged(f"{folder}: changed since the run came to its end: {', '.join(described)}")
         with working_in(journal.meta("folder")):
             config = convert(journal.config)
+            hold_trace(config, journal)
             check(config)
             run_variants(config, journal, {}, display, partial(serving_of, config))
             journal.hold_variants(variant_count(config))
@@ -191,7 +194,7 @@ def answered(
 
     check_devices(config, len(record.info.devices))
     with working_in(record.ran_in):
-        meta = {**record.meta, **calibration_of(config, record.calibration)}
+        meta = {**record.meta, **calibration_of(config, record.calibration), **arrivals_meta(config)}
         with _new_journal(folder, config, meta) as journal:
             with journal.batched():
                 source = WhatIfSource(record.links, record.info, seed_of(config, "losses"))

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service of a run, as its configuration says it: when requests arrive, and the scheduler that they come before."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from bridge.network import NS_PER_S, RequestError
 from cosim.config import Config
+from cosim.record.journal import Journal
 from cosim.seeds import seed_of
 from model_side.hardware.memory import stored_bytes
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.whole import cache_bytes
 from model_side.service.arrivals import Process, drawn, offline, patience
-from model_side.service.request_trace import RecordedRequest, read_trace
+from model_side.service.request_trace import FIELD, RecordedRequest, read_trace
 from model_side.service.scheduler import Arrival, Rules, Scheduler
 from model_side.shapes import ModelShape
 from model_side.wire_profiles import wire_shape
 
 CACHE = "service.cache_bytes"
+ARRIVALS = "arrivals"
+"""The key of a journal's `meta`."""
 
 
 def is_service(config: Config) -> bool:
@@ -35,6 +39,29 @@ def recorded_sizes(config: Config) -> tuple[tuple[int, int, str], ...]:
     if config.arrivals.process is not Process.TRACE:
         return ()
     return tuple((each.prompt_tokens, each.new_tokens, each.place) for each in recorded(config))
+
+
+def arrivals_meta(config: Config) -> dict[str, str]:
+    """What a journal's `meta` says of the trace by which requests arrive: its SHA-256; nothing without one.
+
+    Raises `RequestError` naming `arrivals.trace` if it cannot be read.
+    """
+    if config.arrivals.process is not Process.TRACE:
+        return {}
+    try:
+        with Path(config.arrivals.trace).expanduser().open("rb") as trace:
+            return {ARRIVALS: hashlib.file_digest(trace, "sha256").hexdigest()}
+    except OSError as error:
+        raise RequestError(FIELD, f"{config.arrivals.trace} is not readable: {error}") from None
+
+
+def hold_trace(config: Config, journal: Journal) -> None:
+    """Raise `RequestError` naming `arrivals.trace` if that is another than a run was made with, as far as it says."""
+    for key, now in arrivals_meta(config).items():
+        for (was,) in journal.rows("SELECT value FROM meta WHERE key = ?", key):
+            if was != now:
+                reason = f"{config.arrivals.trace} has changed since the run was made: its SHA-256 was {was}, now {now}"
+                raise RequestError(FIELD, f"{reason}; bring back the file of then")
 
 
 def arrivals_of(config: Config, sizes: Sequence[tuple[int, int]], begin_ns: int) -> Iterator[Arrival]:

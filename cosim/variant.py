@@ -8,6 +8,7 @@ import itertools
 import re
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -289,7 +290,7 @@ class Variant:
     def run(self, set_up_s: float) -> dict[str, float]:
         """Generate every request's answer; journal tokens and quality. Return the wall-clock seconds of each part."""
         layers = len(self._serving.shape.moe_layers)
-        self._display.begin(self._title, self._network.info, self._serving.exchanges, layers)
+        self._display.begin(self._title, self._network.info, self._serving.exchanges, layers, self._asked_for())
         began_s = time.perf_counter()
         passes: dict[int, list[Quality]] = {}
         for token in self._served():
@@ -323,9 +324,12 @@ class Variant:
         arrivals = arrivals_of(self._config, batched.sizes, self.base_station.ready_ns)
         scheduler = scheduler_of(self._config, self._serving.shape)
         layers = len(self._serving.shape.moe_layers)
+        given: Counter[int] = Counter()
         for record in serve(self.base_station, arrivals, scheduler, batched.answers(self.base_station)):
             match record:
                 case TokenRecord():
+                    given[record.request] += 1
+                    self._display.given(1)
                     yield record
                 case PassRecord():
                     with self._cost("journal and display"):
@@ -333,6 +337,14 @@ class Variant:
                 case RequestRecord():
                     with self._cost("journal and display"):
                         self._journal.add((self._number, record.request), request_rows(record))
+                        self._display.given(record.new_tokens - given.pop(record.request, 0))
+
+    def _asked_for(self) -> int:
+        """How many tokens the users of a service ask for; 0 where requests are served one by one."""
+        if not is_service(self._config):
+            return 0
+        sizes = cast(Batched, self._serving).sizes
+        return sum(arrival.new_tokens for arrival in arrivals_of(self._config, sizes, 0))
 
     def _exchanged(self, record: LayerExchange) -> None:
         busy_s = self._network.busy_ns / NS_PER_S

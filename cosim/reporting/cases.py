@@ -126,16 +126,21 @@ class Case:
         """Latencies of layers of a phase, the BS's computing included."""
         return np.asarray(self.exchanges["latency_s"][self.exchanges["phase"] == PHASES.index(phase)])
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether requests share its passes."""
+        return bool(len(self.passes["exchange"]))
+
     @cached_property
     def pass_of(self) -> Indices:
-        """The index in `passes` of each exchange; nothing where requests did not arrive."""
-        if not len(self.passes["exchange"]):
+        """The index in `passes` of each exchange; nothing where they are not shared."""
+        if not self.is_shared:
             return np.empty(0, dtype=np.int64)
         return np.searchsorted(self.passes["exchange"], self.exchanges["exchange"], side="right") - 1
 
     def whose(self, at: int) -> str:
         """Whose rows an exchange carries, in words."""
-        if not len(self.pass_of):
+        if not self.is_shared:
             return f"request {self.exchanges['request'][at]:.0f}"
         rows = self.pass_rows["exchange"] == self.passes["exchange"][self.pass_of[at]]
         requests = self.pass_rows["request"][rows]

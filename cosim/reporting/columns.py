@@ -46,8 +46,8 @@ TOKENS = (
     "(end_ns - begin_ns) / 1e9 AS latency_s FROM tokens WHERE variant = ? ORDER BY request, position"
 )
 REQUESTS = (
-    "SELECT request, arrival_ns / 1e9 AS arrival_s, admitted_ns / 1e9 AS admitted_s, end_ns / 1e9 AS end_s "
-    "FROM requests WHERE variant = ? ORDER BY request"
+    "SELECT request, arrival_ns / 1e9 AS arrival_s, admitted_ns / 1e9 AS admitted_s, end_ns / 1e9 AS end_s, "
+    "new_tokens FROM requests WHERE variant = ? ORDER BY request"
 )
 PASSES = (
     "SELECT exchange, begin_ns / 1e9 AS begin_s, end_ns / 1e9 AS end_s FROM passes WHERE variant = ? ORDER BY exchange"

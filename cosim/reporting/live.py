@@ -23,10 +23,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bridge.network import RequestError
 
 if TYPE_CHECKING:
-    from cosim.reporting.cases import Data
+    from cosim.reporting.cases import Case, Data
 
 LOOPBACK = "127.0.0.1"
 _SHARE, _LEAST_S, _LAST_S = 0.1, 1.0, 5.0
@@ -193,8 +195,9 @@ def _told(data: "Data", *, over: bool) -> dict[str, Any]:
     """What the page says of how far the run is."""
     from cosim.reporting.page.table import table  # noqa: PLC0415
 
-    done = sum(len(case.exchanges["exchange"]) for case in data.cases)
-    all_of_it = _expected(data)
+    is_service = bool(data.runs) and data.runs[0].config["arrivals"]["process"] != "one-by-one"
+    done = sum(map(_given, data.cases)) if is_service else sum(len(case.exchanges["exchange"]) for case in data.cases)
+    all_of_it = _expected(data, is_service=is_service)
     begun = [case for case in data.cases if len(case.exchanges["exchange"])]
     if not begun:
         said = "Nothing was recorded." if over else "Waiting for the first exchange."
@@ -202,7 +205,7 @@ def _told(data: "Data", *, over: bool) -> dict[str, Any]:
         case = begun[-1]
         of = f" of {all_of_it:,}" if all_of_it else ""
         where = f"{case.policy} ({case.network}) at {case.exchanges['end_s'][-1]:.3f} s of virtual time"
-        said = f"{done:,}{of} exchanges; {where}."
+        said = f"{done:,}{of} {'tokens' if is_service else 'exchanges'}; {where}."
         if over:
             finished = data.runs[0].finished
             said += (
@@ -211,14 +214,23 @@ def _told(data: "Data", *, over: bool) -> dict[str, Any]:
     return {"said": said, "done": done, "all": all_of_it, "over": over, "table": asdict(table(data))}
 
 
-def _expected(data: "Data") -> int:
-    """How many exchanges it will be; 0 where only the recording that is replayed knows."""
+def _given(case: "Case") -> int:
+    """The tokens that users were given, and those that do not come any more, since who asked for them has left."""
+    given = len(case.tokens["request"])
+    over = np.isin(case.tokens["request"], case.requests["request"])
+    return int(given - over.sum() + case.requests["new_tokens"].sum())
+
+
+def _expected(data: "Data", *, is_service: bool) -> int:
+    """How many exchanges it will be, or tokens; 0 where only a recording knows, of routing or of arrivals."""
     if not data.runs or data.runs[0].config["model"]["routing"] or "model" not in data.runs[0].meta:
         return 0
     config = data.runs[0].config
+    if config["arrivals"]["process"] == "trace":
+        return 0
     layers = len(json.loads(data.runs[0].meta["model"])["shape"]["moe_layers"])
     passes = config["workload"]["requests"] * config["workload"]["new_tokens"]
-    return int(layers * passes * len(config["policies"]) * len(config["networks"]))
+    return int((1 if is_service else layers) * passes * len(config["policies"]) * len(config["networks"]))
 
 
 def _parent_gone() -> bool:

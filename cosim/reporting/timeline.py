@@ -66,11 +66,11 @@ def _write(cases: list[Case], raw: IO[bytes], *, packed: bool) -> None:
 def events(case: Case) -> Iterator[Event]:
     """The events of a variant, in the order in which its tracks are shown."""
     yield from _names(case)
-    if case.service is None:
-        yield from _tokens(case)
-    else:
+    if case.is_shared:
         yield from _passes(case)
         yield from _requests(case)
+    else:
+        yield from _tokens(case)
     yield from _layers(case)
     yield from _transfers(case)
     yield from _counters(case)
@@ -80,11 +80,11 @@ def events(case: Case) -> Iterator[Event]:
 
 
 def _names(case: Case) -> Iterator[Event]:
-    tracks = {TOKENS: "tokens" if case.service is None else "passes", LAYERS: "layers", STATION: "base station"}
+    tracks = {TOKENS: "passes" if case.is_shared else "tokens", LAYERS: "layers", STATION: "base station"}
     for device, name in enumerate(case.devices):
         for part, what in enumerate(PARTS):
             tracks[FIRST_DEVICE + device * len(PARTS) + part] = f"{name} {what}"
-    tracks |= {_track(case, request): f"request {request:.0f}" for request in case.requests["request"]}
+    tracks |= {_track(case, request): f"request {request:.0f}" for request in _known(case)}
     yield _described(case, 0, "process_name", {"name": f"{case.variant}: {case.policy} ({case.network})"})
     yield _described(case, 0, "process_sort_index", {"sort_index": case.variant})
     for track, name in tracks.items():
@@ -133,6 +133,11 @@ def _requests(case: Case) -> Iterator[Event]:
         queue.time_s.tolist(), queue.waiting.tolist(), queue.running.tolist(), strict=True
     ):
         yield _event(case, "C", 0, "requests", time_s) | {"args": {"waiting": waiting, "running": running}}
+
+
+def _known(case: Case) -> list[float]:
+    """Requests that are over, and those that were in a pass before the run was stopped."""
+    return list(np.union1d(case.requests["request"], case.pass_rows["request"]).tolist())
 
 
 def _track(case: Case, request: float) -> int:

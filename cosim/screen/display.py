@@ -40,11 +40,18 @@ class Display(Protocol):
     def say(self, line: str) -> None:
         """Show a line that stays."""
 
-    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
-        """A variant begins: what to call it, how many exchanges it will have, over how many MoE layers a token."""
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int, tokens: int = 0) -> None:
+        """A variant begins: what to call it, how many exchanges it will have, over how many MoE layers a token.
+
+        `tokens`: where many requests share a pass, how many their users ask for; the time left goes by these then,
+        since nobody knows how many exchanges it will be.
+        """
 
     def exchanged(self, record: LayerExchange) -> None:
         """One more exchange is done."""
+
+    def given(self, tokens: int) -> None:
+        """So many more of the tokens that users ask for are there, or will not come, since who asked has left."""
 
     def end(self) -> None:
         """The variant, or the run, is over. Ending twice does nothing."""
@@ -83,10 +90,13 @@ class Silence:
     def say(self, line: str) -> None:
         """Say nothing."""
 
-    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int, tokens: int = 0) -> None:
         """Show nothing."""
 
     def exchanged(self, record: LayerExchange) -> None:
+        """Show nothing."""
+
+    def given(self, tokens: int) -> None:
         """Show nothing."""
 
     def end(self) -> None:
@@ -103,25 +113,31 @@ class PlainDisplay:
         self._console = console
         self._title = ""
         self._total = self._done = 0
+        self._unit = ""
         self._shown_s = self._began_s = 0.0
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
 
-    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
-        self._title, self._total, self._done = title, exchanges, 0
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int, tokens: int = 0) -> None:
+        self._title, self._total, self._done = title, tokens or exchanges, 0
+        self._unit = " tokens" if tokens else ""
         self._shown_s, self._began_s = 0.0, time.monotonic()
-        count = f"{exchanges} " if exchanges else ""  # 0 where it is not known
-        self.say(f"{title}: {count}exchanges with {len(info.devices)} devices on {info.scenario}")
+        count = f"{self._total} " if self._total else ""  # 0 where it is not known
+        what = self._unit.strip() or "exchanges"
+        self.say(f"{title}: {count}{what} with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:
-        self._done += 1
+        self._done += not self._unit
         now_s = time.monotonic()
         if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
             self._shown_s = now_s
-            left = _left((now_s - self._began_s) / self._done * (self._total - self._done))
-            done = f"{self._done}/{self._total}{left}" if self._total else str(self._done)
+            left = _left((now_s - self._began_s) / self._done * (self._total - self._done)) if self._done else ""
+            done = f"{self._done}/{self._total}{self._unit}{left}" if self._total else str(self._done)
             self.say(f"{self._title}: {done}, {_where(record)}, {_links(record.outcome.links)}")
+
+    def given(self, tokens: int) -> None:
+        self._done += tokens
 
     def end(self) -> None:
         """Lines need no end."""
@@ -152,23 +168,30 @@ class LiveDisplay:
         self._task = self._progress.add_task("", visible=False)
         self._info: NetworkInfo | None = None
         self._drawn_s = 0.0
+        self._by_tokens = False
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False)
         self._wait()
 
-    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int) -> None:
+    def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int, tokens: int = 0) -> None:
         self._info = info
-        self._progress.reset(self._task, total=exchanges or None, description=title, visible=True)
+        self._by_tokens = bool(tokens)
+        title = f"{title}, tokens" if tokens else title
+        self._progress.reset(self._task, total=tokens or exchanges or None, description=title, visible=True)
         self._waited()
         self._show(self._progress)
 
     def exchanged(self, record: LayerExchange) -> None:
-        self._progress.advance(self._task)
+        if not self._by_tokens:
+            self._progress.advance(self._task)
         now_s = time.monotonic()
         if self._live is not None and now_s - self._drawn_s >= _LIVE_S:
             self._drawn_s = now_s
             self._live.update(Group(self._progress, Text(_where(record)), self._link_table(record)), refresh=True)
+
+    def given(self, tokens: int) -> None:
+        self._progress.advance(self._task, tokens)
 
     def end(self) -> None:
         if self._live is not None and not self._live.transient:
@@ -222,10 +245,10 @@ class LiveDisplay:
 
 def _where(record: LayerExchange) -> str:
     latency_ms = (record.outcome.now_ns - record.depart_ns + record.bs_compute_ns) / 1e6
-    return (
-        f"virtual time {record.outcome.now_ns / NS_PER_S:.3f} s, request {record.request + 1}, "
-        f"{record.phase.value} at token {record.position}, layer {record.layer}, {latency_ms:.1f} ms"
-    )
+    whose = f"request {record.request + 1}, {record.phase.value} at token {record.position}"
+    if len(record.parts) > 1:
+        whose = f"{record.phase.value} of {len(record.parts)} requests"
+    return f"virtual time {record.outcome.now_ns / NS_PER_S:.3f} s, {whose}, layer {record.layer}, {latency_ms:.1f} ms"
 
 
 def _left(seconds: float) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs in which many requests are served at once: of recorded routing, over a network of closed form."""
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from bridge.network import NS_PER_S, RequestError
 from cosim import config, experiment
 from cosim.record.journal import FILE_NAME, Journal
+from cosim.screen.display import Silence
 from cosim.service import room_bytes, scheduler_of
 from model_side.shapes import ModelShape
 from tests.support.routing_traces import make_rows, write_rows
@@ -94,10 +96,8 @@ def test_requests_that_arrive_are_told_apart_by_how_they_end(trace, tmp_path):
         assert journal.is_finished()
 
 
-def test_it_is_replayed_exactly_and_resumed_to_the_same_journal(trace, tmp_path):
-    settings = ["arrivals.process=poisson", "arrivals.rate_per_s=30", "arrivals.patience_s=1", "service.chunk_tokens=3"]
-    whole = experiment.run(asked(trace, *settings), out=tmp_path / "whole")
-    experiment.replay(whole)
+def killed(config: config.Config, folder: Path) -> Path:
+    """A run that ended at its 20th exchange."""
 
     class Killed(Exception):
         pass
@@ -111,14 +111,44 @@ def test_it_is_replayed_exactly_and_resumed_to_the_same_journal(trace, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "add_exchange", killing)
         with pytest.raises(Killed):
-            experiment.run(asked(trace, *settings), out=tmp_path / "killed")
-    experiment.resume(tmp_path / "killed")
+            experiment.run(config, out=folder)
+    return folder
+
+
+def test_it_is_replayed_exactly_and_resumed_to_the_same_journal(trace, tmp_path):
+    settings = ["arrivals.process=poisson", "arrivals.rate_per_s=30", "arrivals.patience_s=1", "service.chunk_tokens=3"]
+    whole = experiment.run(asked(trace, *settings), out=tmp_path / "whole")
+    experiment.replay(whole)
+    experiment.resume(killed(asked(trace, *settings), tmp_path / "killed"))
     with closing(Journal.open(whole)) as one, closing(Journal.open(tmp_path / "killed")) as other:
         assert one.fingerprint() == other.fingerprint()
     with sqlite3.connect(whole / FILE_NAME) as db:
         db.execute("UPDATE requests SET end_ns = end_ns + 1 WHERE request = 2")
     with pytest.raises(experiment.Diverged, match="requests"):
         experiment.replay(whole)
+
+
+class Counting(Silence):
+    """What a display is told of tokens."""
+
+    asked = came = 0
+
+    def begin(self, *told: Any) -> None:
+        self.asked = told[-1]
+
+    def given(self, tokens: int) -> None:
+        self.came += tokens
+
+
+def test_a_display_is_told_of_each_token_that_users_ask_for(trace, tmp_path):
+    """Also of those that nobody waits for any longer; and of none where requests are served one by one."""
+    settings = ["arrivals.process=gamma", "arrivals.rate_per_s=40", "service.requests=1", "service.queue=2"]
+    display = Counting()
+    experiment.run(asked(trace, *settings, "service.timeout_s=0.15"), out=tmp_path / "run", display=display)
+    assert (display.asked, display.came) == (REQUESTS * NEW, REQUESTS * NEW)
+    one_by_one = Counting()
+    experiment.run(asked(trace), out=tmp_path / "one-by-one", display=one_by_one)
+    assert (one_by_one.asked, one_by_one.came) == (0, 0)
 
 
 def test_another_seed_of_arrivals_changes_when_they_come_and_no_gate(trace, tmp_path):
@@ -138,6 +168,16 @@ def test_recorded_arrivals(trace, tmp_path):
     run = experiment.run(asked(trace, "arrivals.process=trace", f"arrivals.trace={path}"), out=tmp_path / "run")
     found = rows(run, "SELECT arrival_ns, prompt_tokens, new_tokens FROM requests")
     assert found == [(round(at_s * NS_PER_S), PROMPT, NEW) for at_s in times]  # a recording has lengths of its own
+    stopped = killed(asked(trace, "arrivals.process=trace", f"arrivals.trace={path}"), tmp_path / "killed")
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"\n0.5,", b"\n0.6,"))
+    for again, folder in ((experiment.replay, run), (experiment.resume, stopped)):
+        with pytest.raises(RequestError, match=f"has changed .* was {hashlib.sha256(before).hexdigest()}") as refused:
+            again(folder)
+        assert refused.value.field == "arrivals.trace"
+    path.write_bytes(before)
+    experiment.replay(run)
+    experiment.resume(stopped)
     path.write_text("time_s,prompt_tokens,new_tokens\n1,9,9\n0,9,9\n")
     with pytest.raises(RequestError, match=r"arrivals\.csv:3"):
         experiment.run(asked(trace, "arrivals.process=trace", f"arrivals.trace={path}"), out=tmp_path / "refused")

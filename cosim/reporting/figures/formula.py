@@ -54,7 +54,7 @@ def ratios(case: Case, live: Case) -> Floats:
 
 def _passes(case: Case, numbers: dict[bytes, int]) -> Indices:
     """A number for the pass of each exchange, the same for passes of the same rows; `numbers`: of shared passes."""
-    if not len(case.passes["exchange"]):
+    if not case.is_shared:
         request, position = (case.exchanges[name].astype(np.int64) for name in ("request", "position"))
         return (request << 28) | position
     rows = np.stack([case.pass_rows[name] for name in ("request", "position", "tokens")], axis=1)

@@ -80,13 +80,13 @@ def _exchanges(case: Case, step: int) -> dict[str, Any]:
         "layer": array(columns["layer"], "<u2"),
         "phase": array(columns["phase"], "<u1"),
         "device": array(np.minimum(ended_by, NOBODY), "<u1"),
-        **({"pass": array(case.pass_of[::step], "<u4")} if len(case.pass_of) else {}),
+        **({"pass": array(case.pass_of[::step], "<u4")} if case.is_shared else {}),
     }
 
 
 def _passes(case: Case) -> dict[str, Any] | None:
     """The requests that share each pass, one pass after the other; None where requests did not arrive."""
-    if not len(case.pass_of):
+    if not case.is_shared:
         return None
     begin = np.searchsorted(case.pass_rows["exchange"], case.passes["exchange"])
     return {
@@ -120,7 +120,7 @@ def _stepped(case: Case, most: int, *, live: bool) -> dict[str, Any]:
         "took_ms": array(1e3 * case.exchanges["air_s"][start:stop], "<f4"),
         "ended": array(np.nan_to_num(case.ended_by[start:stop], nan=NOBODY), "<u1"),
         **{name: array(values, "<u4") for name, values in chosen.items()},
-        **({"pass": array(case.pass_of[start:stop], "<u4")} if len(case.pass_of) else {}),
+        **({"pass": array(case.pass_of[start:stop], "<u4")} if case.is_shared else {}),
     }
 
 

@@ -4,6 +4,7 @@
 import io
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cosim.screen.display import LiveDisplay, PlainDisplay, make_display
 from model_side.exchange import LayerExchange
 from model_side.prediction import Prediction
 from model_side.routing import Gate
-from model_side.selection import DeviceWork, Phase, Selection
+from model_side.selection import DeviceWork, Part, Phase, Selection
 from tests.support.fixed_network import FixedNetwork
 from tests.support.layers import one_each
 
@@ -106,6 +107,39 @@ def test_how_long_it_will_take_is_told_from_what_is_done(monkeypatch):
         "top-k: 3/4, 10 s left",
         "top-k: 4/4",
     ]
+
+
+def test_what_is_left_of_a_service_goes_by_the_tokens_that_users_ask_for(monkeypatch):
+    """After each exchange; who leaves asks for no more."""
+    clock = iter([100.0, 110.0, 130.0, 150.0])
+    monkeypatch.setattr("cosim.screen.display.time.monotonic", lambda: next(clock))
+    network = FixedNetwork(devices=4)
+    console = Console(file=io.StringIO(), width=200)
+    display = PlainDisplay(console)
+    display.begin("top-k", network.info, 12, 3, 8)
+    parts = tuple(Part(Phase.DECODE, request, 40, 1) for request in range(3))
+    for record, given in zip(records(network, 3), (2, 3, 0), strict=True):
+        display.exchanged(replace(record, parts=parts))
+        display.given(given)
+    lines = console.file.getvalue().splitlines()
+    assert [line.partition(", virtual")[0] for line in lines] == [
+        "top-k: 8 tokens with 4 devices on fixed",
+        "top-k: 0/8 tokens",
+        "top-k: 2/8 tokens, 90 s left",
+        "top-k: 5/8 tokens, 30 s left",
+    ]
+    assert "s, decode of 3 requests, layer 0, " in lines[1]
+
+
+def test_a_terminal_counts_the_tokens_of_a_service():
+    network = FixedNetwork(devices=4)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    display = LiveDisplay(console)
+    display.begin("top-k", network.info, 12, 3, 8)
+    display.exchanged(records(network, 1)[0])
+    display.given(5)
+    display.end()
+    assert re.search(r"top-k, tokens .*5/8", seen(console.file.getvalue()))
 
 
 def test_where_it_is_not_known_how_many_there_will_be_no_number_is_shown():
