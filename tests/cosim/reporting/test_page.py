@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bridge.network import RequestError
@@ -108,6 +109,28 @@ def test_a_browser_shows_it_without_error_or_request(page, run, other):
         assert tab.value("document.documentElement.dataset.theme") == "light"
         assert tab.errors == []
         assert {address for address in tab.requests if not address.startswith("data:")} == {page.as_uri()}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (apt-get install chromium)")
+@pytest.mark.usefixtures("quick")
+def test_a_filter_by_request_leaves_the_layers_that_carried_its_rows(service, tmp_path):
+    (path,) = make([service], tmp_path / "report")
+    wanted = 0
+    for case in load([service]).cases:
+        carried = case.pass_rows["exchange"][case.pass_rows["request"] == 1]
+        wanted += int(np.isin(case.passes["exchange"][case.pass_of], carried).sum())
+    with chromium() as tab:
+        tab.open(path.as_uri(), 1440, dark=False)
+        tab.value(
+            "(select => { select.value = '1'; select.dispatchEvent(new Event('change')); })"
+            "(document.getElementById('layers-request'))"
+        )
+        points = tab.value("(of => [...of.whose])(Bokeh.documents[0].get_model_by_name('layers').data)")
+        assert len(points) == wanted > 0
+        told = [re.fullmatch(r"\d requests: ([\d, ]+)|request (\d+), position \d+", text) for text in points]
+        assert all("1" in (each[1] or each[2]).split(", ") for each in told)
+        assert any(each[1] for each in told)
+        assert tab.errors == []
 
 
 @pytest.mark.usefixtures("quick")
