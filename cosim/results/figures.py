@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from cosim.results.service import ServiceSummary
 from cosim.results.summary import Series, VariantSummary
 
 Figure = float | int | None
@@ -22,7 +23,8 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     """The figures of a summary; None for those that it has not.
 
     Latencies: mean, median and 95th percentile, in virtual seconds. `downlink_s` to `bs_compute_s`: how `virtual_s`
-    splits. `agreement`, `gate_weight_kept`, `best_expert_lost` and the tasks' scores are shares, from 0 to 1.
+    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, `in_time` and the tasks' scores are shares, from 0
+    to 1.
     """
     found: dict[str, Figure] = {"tokens": len(variant.token_s), "virtual_s": variant.virtual_s}
     for name, series in (
@@ -45,7 +47,7 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     found["uplink_bytes"] = sum(device.uplink_bytes for device in variant.devices)
     errors = np.abs(variant.prediction_errors)
     found["prediction_error_median"] = float(np.median(errors)) if len(errors) else None
-    found |= _quality(variant) | _energy(variant)
+    found |= _quality(variant) | _energy(variant) | _service(variant.service)
     for task in variant.scores:
         found |= {_column(task.task, name): measure.here.value for name, measure in task.whole.measures.items()}
     return found
@@ -79,6 +81,40 @@ def _ratio(part: float, whole: float) -> float | None:
 def _energy(variant: VariantSummary) -> dict[str, Figure]:
     energy = variant.energy
     return {"drawn_j": energy.total_j, "device_radiated_j": energy.device_air_j, "bs_radiated_j": energy.bs_air_j}
+
+
+SERVICE = (
+    "in_time",
+    "requests_per_s",
+    "tokens_per_s",
+    "goodput_per_s",
+    "fairness",
+    "in_queue",
+    "utilisation",
+    "batch_mean",
+)
+"""Beside latencies, those of a service."""
+
+
+def _service(service: ServiceSummary | None) -> dict[str, Figure]:
+    """`in_time`: the share of the requests that arrived which were done within the TTFT and the TPOT of the objective.
+    `request_tpot`: between two tokens, the mean of each request, as the objective has it."""
+    none = np.empty(0)
+    found: dict[str, Figure] = dict.fromkeys(SERVICE)
+    if service is not None:
+        came = sum(service.endings.values())
+        rates = (service.requests_per_s, service.tokens_per_s, service.goodput_per_s)
+        in_time = round(service.goodput_per_s * service.span_s) / came
+        fairness = None if np.isnan(service.fairness) else service.fairness
+        means = (service.in_queue, service.utilisation, service.batch)
+        found = dict(zip(SERVICE, (in_time, *rates, fairness, *means), strict=True))
+    for name, series in (
+        ("queueing", service.queueing_s if service else none),
+        ("request_tpot", service.tpot_s if service else none),
+        ("end_to_end", service.end_to_end_s if service else none),
+    ):
+        found |= _latencies(name, series)
+    return found
 
 
 def _column(task: str, measure: str) -> str:
