@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cosim.results.summary import summarise
     from cosim.runs.loaded import load
     from cosim.runs.looked_at import compare, report, timeline
+    from cosim.sizing.capacity import capacity
     from cosim.studies.cluster import ClusterPlace
     from cosim.studies.sweeping import sweep
     from cosim.tuning.tuning import tune
@@ -23,6 +24,7 @@ __all__ = [
     "ClusterPlace",
     "Config",
     "Ns3Place",
+    "capacity",
     "compare",
     "evaluate",
     "load",
@@ -41,6 +43,7 @@ _HOMES = {
     "ClusterPlace": "cosim.studies.cluster",
     "Config": "cosim.config",
     "Ns3Place": "cosim.networks.ns3_side",
+    "capacity": "cosim.sizing.capacity",
     "compare": "cosim.runs.looked_at",
     "evaluate": "cosim.evaluation.evaluating",
     "load": "cosim.runs.loaded",

@@ -23,6 +23,7 @@ from cosim.reporting.cli import compare, report, timeline
 from cosim.running import cli as running
 from cosim.runs import cli as runs
 from cosim.screen.output import CLOSED_PIPE, OutputLost, guard
+from cosim.sizing.cli import capacity
 from cosim.studies.cli import sweep
 from cosim.tuning.cli import tune
 
@@ -70,6 +71,10 @@ EXAMPLES = {
         "cosim sweep power.toml --scheduler tls://head:8786 --keys keys",
     ),
     "tune": ("cosim tune front.toml", "cosim tune front.toml --scheduler tls://head:8786 --keys keys"),
+    "capacity": (
+        "cosim capacity service.toml --policy top-k --policy lookahead",
+        "cosim capacity --record runs/first --set service.ttft_s=4 --set service.tpot_s=0.5 --share 0.95",
+    ),
     "eval": (
         "cosim eval --items 20 --policy top-k --policy weight-to-latency",
         "cosim eval --tasks arc:ARC-Easy-Test.jsonl --out runs/arc",
@@ -90,6 +95,7 @@ for name, command in (
         ("keys", ns3_side.keys),
     ),
     *(("flags", ns3_side.flags), ("eval", evaluate), ("sweep", sweep), ("tune", tune)),
+    ("capacity", capacity),
 ):
     examples = "\n\n".join(EXAMPLES.get(name, ()))
     app.command(name, epilog=f"For example:\n\n{examples}" if examples else None)(command)

@@ -89,9 +89,9 @@ SERVICE_SERIES = {
 IN_WORDS = {"median": "median", "p95": "95th percentile", "p99": "99th percentile"}
 """Of `PERCENTILES`."""
 RATES = {
-    "tokens_per_second": "tokens a second (higher is better)",
-    "requests_per_second": "requests a second (higher is better)",
-    "goodput_per_second": "goodput in requests a second (higher is better)",
+    "tokens_per_s": "tokens a second (higher is better)",
+    "requests_per_s": "requests a second (higher is better)",
+    "goodput_per_s": "goodput in requests a second (higher is better)",
     "fairness": "fairness (higher is better)",
 }
 """Of a service, by their columns' names."""

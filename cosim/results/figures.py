@@ -9,6 +9,7 @@ from cosim.results.service import ServiceSummary
 from cosim.results.summary import Series, VariantSummary
 from cosim.results.utilisation import Utilisation
 from model_side.selection import Phase
+from model_side.service.scheduler import Ending
 
 Figure = float | int | None
 PERCENTILES = {"median": 50, "p95": 95, "p99": 99}
@@ -21,20 +22,30 @@ _PARTS = {
     "waiting for the slowest": "waiting_s",
     "BS compute": "bs_compute_s",
 }
+_OF_SERVICE = (
+    "tokens_per_s",
+    "requests_per_s",
+    "goodput_per_s",
+    "in_time",
+    "fairness",
+    "requests_waiting",
+    "requests_in_pass",
+)
+_ENDED = {ending.value: f"requests_{ending.replace('-', '_')}" for ending in Ending}
 
 
 def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     """The figures of a summary; None for those that it has not.
 
     Latencies: mean, median and 95th percentile, in virtual seconds. `downlink_s` to `bs_compute_s`: how `virtual_s`
-    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, the tasks' scores, and from `device_computing` on to
-    `band_uplink`, of devices in the mean, are shares, from 0 to 1.
+    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, `in_time`, the tasks' scores, and from `device_computing`
+    on to `band_uplink`, of devices in the mean, are shares, from 0 to 1.
     """
     found: dict[str, Figure] = {"tokens": len(variant.token_s), "virtual_s": variant.virtual_s}
     for name, series in (
         ("ttft", variant.ttft_s),
         ("tpot", variant.tpot_s),
-        *((f"layer_{phase}", variant.layer_s.get(phase, np.empty(0))) for phase in (Phase.PREFILL, Phase.DECODE)),
+        *((f"layer_{phase}", variant.layer_s.get(phase, np.empty(0))) for phase in Phase),
     ):
         found |= _latencies(name, series)
     found |= {column: variant.time_s.get(part) for part, column in _PARTS.items()}
@@ -52,33 +63,40 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     errors = np.abs(variant.prediction_errors)
     found["prediction_error_median"] = float(np.median(errors)) if len(errors) else None
     found |= _quality(variant) | _energy(variant) | _use(variant.use)
-    if variant.service is not None:
-        found |= _latencies("layer_mixed", variant.layer_s.get(Phase.MIXED, np.empty(0)))
-        found |= service_figures(variant.service)
+    found |= {name: value for name, value in service_figures(variant.service).items() if name not in found}
     for task in variant.scores:
         found |= {_column(task.task, name): measure.here.value for name, measure in task.whole.measures.items()}
     return found
 
 
-def service_figures(service: ServiceSummary) -> dict[str, Figure]:
-    """What requests that arrived were given: percentiles of what users waited for, rates, and how many there were."""
+def service_figures(service: ServiceSummary | None) -> dict[str, Figure]:
+    """What requests that arrived were given: percentiles of what users waited for, rates, and how many there were.
+
+    `in_time`: the share of them that were done within the TTFT and the TPOT of the objective, if there is one.
+    `request_tpot`: between two tokens, the mean of each request, as the objective has it. None each where none arrived.
+    """
+    none = np.empty(0)
     found: dict[str, Figure] = {}
     for name, series in (
-        ("queueing", service.queueing_s),
-        ("ttft", service.ttft_s),
-        ("request_tpot", service.tpot_s),
-        ("end_to_end", service.end_to_end_s),
+        ("queueing", service.queueing_s if service else none),
+        ("ttft", service.ttft_s if service else none),
+        ("request_tpot", service.tpot_s if service else none),
+        ("end_to_end", service.end_to_end_s if service else none),
     ):
         for how, percent in PERCENTILES.items():
             found[f"{name}_{how}_s"] = float(np.percentile(series, percent)) if len(series) else None
-    return found | {
-        "tokens_per_second": service.tokens_per_s,
-        "requests_per_second": service.requests_per_s,
-        "goodput_per_second": service.goodput_per_s if any(service.objective) else None,
-        "fairness": None if np.isnan(service.fairness) else service.fairness,
-        "requests_waiting": service.in_queue,
-        "requests_in_pass": service.batch,
-        **{f"requests_{ending.replace('-', '_')}": count for ending, count in service.endings.items()},
+    if service is None:
+        return found | dict.fromkeys((*_OF_SERVICE, *_ENDED.values()))
+    came = sum(service.endings.values())
+    has_objective = any(service.objective)
+    rates = (service.tokens_per_s, service.requests_per_s, service.goodput_per_s if has_objective else None)
+    in_time = round(service.goodput_per_s * service.span_s) / came if has_objective else None
+    fairness = None if np.isnan(service.fairness) else service.fairness
+    means = (service.in_queue, service.batch)
+    return {
+        **found,
+        **dict(zip(_OF_SERVICE, (*rates, in_time, fairness, *means), strict=True)),
+        **{column: service.endings.get(ending, 0) for ending, column in _ENDED.items()},
     }
 
 
@@ -127,3 +145,7 @@ def _energy(variant: VariantSummary) -> dict[str, Figure]:
 def _column(task: str, measure: str) -> str:
     """A task's score as a column's name."""
     return re.sub(r"\W+", "_", f"{task}_{measure}").strip("_").lower()
+
+
+SERVICE = frozenset(service_figures(None)) - {"ttft_median_s", "ttft_p95_s"}
+"""Figures that only a service has."""

@@ -27,9 +27,11 @@ from msgspec import Meta, Struct, field
 
 from bridge.names import meant, misfit
 from bridge.network import RequestError, Status
+from cosim.config import Config
 from cosim.results.energy import PARTS, Energy
-from cosim.results.figures import figures_of
+from cosim.results.figures import SERVICE, figures_of
 from cosim.results.summary import Slots, VariantSummary
+from cosim.service import is_service
 from cosim.studies.axes import Axis, Range, axes_of
 from cosim.studies.runs import RunMaker, StudyRun, check_runs
 from cosim.studies.study import Point, Study
@@ -140,15 +142,18 @@ def _objectives(sought: Sought, runs: list[StudyRun]) -> dict[str, bool]:
         if name not in columns() and not any(config.workload.tasks or config.workload.lm_eval for config in configs):
             raise RequestError(where, f"no run has a column {name!r}{meant(name, columns())}")
         for config in configs:
-            lacking = _lacking(name, bool(config.model.routing), config.quality)
+            lacking = _lacking(name, config)
             if lacking:
                 raise RequestError(where, f"{name} is not known {lacking}")
     return found
 
 
-def _lacking(column: str, is_replay: bool, is_compared: bool) -> str:
-    """Why a run has no figure of quality; empty if it has."""
+def _lacking(column: str, config: Config) -> str:
+    """Why a run has no figure of quality or of a service; empty if it has."""
     by_model, by_proxy = ("perplexity", "kl_nats", "agreement"), ("gate_weight_kept", "best_expert_lost")
+    is_replay, is_compared = bool(config.model.routing), config.quality
+    if column in SERVICE and not is_service(config):
+        return 'where no requests arrive; say how in arrivals.process, "poisson" for example'
     if column in by_model and is_replay:
         return f"where routing is replayed; take {' or '.join(by_proxy)}"
     if column in by_proxy and not is_replay:

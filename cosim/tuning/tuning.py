@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A search carried out: trials on what-ifs or the formula, and those of the front on the live network."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from cosim.studies.asking import Asked, asking
 from cosim.studies.cluster import ClusterPlace, require
-from cosim.studies.place import Row, held, read_row
+from cosim.studies.place import Row
 from cosim.studies.runs import StudyRun
 from cosim.studies.study import Study, read_study
-from cosim.studies.sweeping import Tell, Work, default_folder, gathered, written
+from cosim.studies.sweeping import Tell, default_folder
 from cosim.tuning.sought import Search, search_of
 from cosim.tuning.trials import Trials, front
 
 if TYPE_CHECKING:
-    from distributed import Client
     from optuna.trial import FrozenTrial
 
 _HERE = ClusterPlace()
@@ -55,10 +54,6 @@ class Tuned:
         return sorted(on_front, key=lambda trial: (trial.came or {})[first] * (1 if is_small else -1))
 
 
-CarryOut = Callable[[Sequence[StudyRun]], None]
-"""Does runs, and leaves what comes of them where rows and failures are kept."""
-
-
 def tune(
     study: Study | Mapping[str, Any] | Path | str,
     out: Path | str | None = None,
@@ -76,68 +71,34 @@ def tune(
     search = search_of(study if isinstance(study, Study) else read_study(study))
     at.check()
     folder = (default_folder(search.study) if out is None else Path(out)).resolve()
-    with held(folder, search.identity), ExitStack() as stack:
-        runs: list[StudyRun] = []
-        rows: dict[str, Row] = {}
-        failures: dict[str, str] = {}
-        refresh = stack.enter_context(written(folder, runs, rows, failures))
-        client: Client | None = None
-        total = _most(search)
-
-        def carry_out(pending: Sequence[StudyRun]) -> None:
-            nonlocal client
-            if client is None:
-                client = stack.enter_context(gathered(at, folder, pending))
-            work = Work(client, at, folder, search.study.keep, rows, failures, None)
-            work.carry_out(pending, total, [refresh, lambda progress: tell(replace(progress, left_s=None))])
-
-        return searched(search, folder, runs, rows, failures, carry_out)
+    with asking(search.identity, folder, at, _most(search), lambda it: tell(replace(it, left_s=None))) as asked:
+        return searched(search, asked)
 
 
-def searched(
-    search: Search,
-    folder: Path,
-    runs: list[StudyRun],
-    rows: dict[str, Row],
-    failures: dict[str, str],
-    carry_out: CarryOut,
-) -> Tuned:
-    """The search in a folder that is held; what it did is added to `runs`, `rows` and `failures`."""
-    known: dict[str, StudyRun] = {}
+def searched(search: Search, asked: Asked) -> Tuned:
+    """The search in a folder that is held."""
 
-    def figures(asked: Mapping[int, list[StudyRun]]) -> dict[int, dict[str, float] | None]:
+    def figures(of: Mapping[int, list[StudyRun]]) -> dict[int, dict[str, float] | None]:
         """What came of each trial, by its number, when all their runs are done."""
-        own: dict[int, list[StudyRun]] = {}
-        for number, made in asked.items():
-            own[number] = []
-            for run in made:
-                if run.digest not in known:
-                    known[run.digest] = replace(run, number=number)
-                    runs.append(known[run.digest])
-                    if (row := read_row(folder, known[run.digest].name)) is not None:
-                        rows[known[run.digest].name] = row
-                own[number].append(known[run.digest])
-        wanted = {run.name: run for each in own.values() for run in each}
-        pending = [run for name, run in wanted.items() if name not in rows and name not in failures]
-        if pending:
-            carry_out(pending)
-        return {number: _mean(search, each, rows, failures) for number, each in own.items()}
+        named = iter(asked.ask([replace(run, number=number) for number, runs in of.items() for run in runs]))
+        own = {number: [next(named) for _ in runs] for number, runs in of.items()}
+        return {number: _mean(search, runs, asked.rows, asked.failures) for number, runs in own.items()}
 
-    trials, sought = Trials(folder, search), search.sought
+    trials, sought = Trials(asked.folder, search), search.sought
     tried: list[Tried] = []
     made: dict[int, list[StudyRun]] = {}
     for first in range(0, sought.trials, sought.together):
         batch: list[FrozenTrial] = trials.ask(first)
-        asked = {trial.number: search.runs(trial.params) for trial in batch}
-        made |= asked
-        came = figures(asked)
+        of_batch = {trial.number: search.runs(trial.params) for trial in batch}
+        made |= of_batch
+        came = figures(of_batch)
         for trial in batch:
             values = came[trial.number]
             trials.end(trial, None if values is None else list(values.values()))
             tried.append(Tried(trial.number, dict(trial.params), values))
     tried = _with_front(search, tried)
     network = next(iter(made.values()))[0].config.networks[0]
-    tuned = Tuned(folder, network, search.objectives, tried, failures)
+    tuned = Tuned(asked.folder, network, search.objectives, tried, asked.failures)
     chosen = _spread(tuned.front, sought.verify)
     if network != "live":
         live = figures({trial.number: [search.maker.live(run) for run in made[trial.number]] for trial in chosen})

@@ -15,8 +15,8 @@ from cosim.record.journal import Journal
 from tests import ROOT
 from tests.support.routing_traces import make_rows, write_rows
 
-NAMES = ["ClusterPlace", "Config", "Ns3Place", "compare", "evaluate", "load", "replay", "report", "resume", "run"]
-NAMES += ["summarise", "sweep", "timeline", "tune", "what_if"]
+NAMES = ["ClusterPlace", "Config", "Ns3Place", "capacity", "compare", "evaluate", "load", "replay", "report", "resume"]
+NAMES += ["run", "summarise", "sweep", "timeline", "tune", "what_if"]
 HEAVY = ("numpy", "torch", "pandas", "ns3_scenarios", "model_side", "cosim.experiment")
 
 

@@ -14,7 +14,19 @@ from cosim import cli
 from cosim.record.journal import Journal
 from tests.support.small_run import small_run
 
-TABLES = ["show", "list", "models", "policies", "scenarios", "devices", "calibrate", "doctor", "compare", "eval"]
+TABLES = [
+    "show",
+    "list",
+    "models",
+    "policies",
+    "scenarios",
+    "devices",
+    "calibrate",
+    "doctor",
+    "compare",
+    "eval",
+    "capacity",
+]
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ FLOORS = {
         ["episodes", "runs"],
         ["env", "evaluation", "running"],
         ["studies"],
-        ["tuning"],
+        ["sizing", "tuning"],
         ["cli"],
     ],
 }

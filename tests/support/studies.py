@@ -2,11 +2,14 @@
 """A small study, of what-ifs that take milliseconds, done in this process by no cluster at all."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cosim.studies import work
+from cosim.studies.asking import Asked
 from cosim.studies.dataset import write
 from cosim.studies.place import LOGS, RESULTS, ROWS, held
-from cosim.studies.runs import runs_of
+from cosim.studies.runs import StudyRun, runs_of
 from cosim.studies.study import read_study
 from cosim.studies.work import carry_out, task_of
 from tests.support.small_run import small_run
@@ -33,6 +36,21 @@ def done_here(file: Path, folder: Path) -> Path:
         rows = {name: row for name, row in came.items() if not isinstance(row, str)}
         write(folder, runs, rows, {name: row for name, row in came.items() if isinstance(row, str)})
     return folder
+
+
+def asked_here(folder: Path, told: Callable[[StudyRun], None] = lambda run: None) -> Asked:
+    """Runs that are asked for in a folder that is held, done by this process; `told` hears of each before it is."""
+
+    def carry_out(asked: Asked, pending: Sequence[StudyRun]) -> None:
+        for run in pending:
+            told(run)
+            came = work.carry_out(work.task_of(run, folder, keep=False))
+            if isinstance(came, str):
+                asked.failures[run.name] = came
+            else:
+                asked.rows[run.name] = came
+
+    return Asked(folder, carry_out)
 
 
 def data_set(folder: Path) -> bytes:

@@ -21,7 +21,7 @@ def draw(data: Data) -> Drawn:
 
 def of(services: Services) -> Drawn:
     """The same of runs or rows: over the arrival rate where that varies, else a bar for each policy."""
-    known = [run for run in services.runs if run.figures["goodput_per_second"] is not None]
+    known = [run for run in services.runs if run.figures["goodput_per_s"] is not None]
     if not known:
         raise Lacking("no run has an objective (service.ttft_s, service.tpot_s)")
     services = Services(known, services.varied)
@@ -32,7 +32,7 @@ def of(services: Services) -> Drawn:
         figure, (panel,) = panels(panel_in=2.2)
         said = []
         for index, (label, line) in enumerate(lines.items()):
-            means = curve(panel, line, "goodput_per_second", label, index)
+            means = curve(panel, line, "goodput_per_s", label, index)
             at = sorted(line)[int(np.argmax(means))]
             said.append(f"{label}: at most {max(means):.3g}, at {at:g} that arrive")
         panel.set(xlabel="requests a second that arrive", ylabel="goodput in requests a second", ylim=(0, None))
@@ -43,7 +43,7 @@ def of(services: Services) -> Drawn:
     figure, (panel,) = panels(panel_in=0.7 + 0.25 * len(bars))
     means = []
     for index, runs in enumerate(bars.values()):
-        mean, low, high = mean_of(runs, "goodput_per_second")
+        mean, low, high = mean_of(runs, "goodput_per_s")
         error = [[max(mean - low, 0)], [max(high - mean, 0)]]
         panel.barh(index, mean, xerr=error, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, height=0.7)
         means.append(mean)

@@ -20,7 +20,7 @@ def of(services: Services) -> Drawn:
     figure, axes = panels(1, 2, wide=True)
     said = []
     for index, (label, line) in enumerate(lines.items()):
-        given = curve(axes[0], line, "tokens_per_second", label, index)
+        given = curve(axes[0], line, "tokens_per_s", label, index)
         curve(axes[1], line, "request_tpot_median_s", label, index)
         said.append(f"{label}: {given[0]:.3g} tokens a second at {min(line):g}, {given[-1]:.3g} at {max(line):g}")
     axes[0].set(xlabel="requests at a time, at most", ylabel="tokens a second", ylim=(0, None))

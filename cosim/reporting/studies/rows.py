@@ -56,7 +56,7 @@ class StudyRows:
     @cached_property
     def services(self) -> Services:
         """The rows of runs in which requests arrived."""
-        rows = [row for row in self.rows if row.get("tokens_per_second") is not None]
+        rows = [row for row in self.rows if row.get("tokens_per_s") is not None]
         return Services([Served(row["policy"], row["network"], row, row) for row in rows], self.varied)
 
     @cached_property

@@ -24,7 +24,7 @@ from cosim.tuning.sought import search_of
 from cosim.tuning.trials import Trials, distribution, front
 from cosim.tuning.tuning import Tuned, searched
 from tests.support.small_run import Side, small_run
-from tests.support.studies import ends
+from tests.support.studies import asked_here, ends
 
 BETA, WASTE = "policy.ratio.beta", "exchange.decision_s"
 
@@ -54,17 +54,8 @@ def values(record: Path, **tune: Any) -> dict[str, Any]:
 def tuned(folder: Path, asked: dict[str, Any], told: Callable[[StudyRun], None] = lambda run: None) -> Tuned:
     """As `cosim.tune`, by this process and no cluster; `told` hears of each run before it is done."""
     search = search_of(study_of(asked, "study"))
-    rows: dict[str, Any] = {}
-    failures: dict[str, str] = {}
-
-    def carry_out(pending: Sequence[StudyRun]) -> None:
-        for each in pending:
-            told(each)
-            came = work.carry_out(work.task_of(each, folder, search.study.keep))
-            (failures if isinstance(came, str) else rows)[each.name] = came
-
     with held(folder, search.identity):
-        return searched(search, folder, [], rows, failures, carry_out)
+        return searched(search, asked_here(folder, told))
 
 
 def asked_and_came(found: Tuned) -> list[tuple[Any, ...]]:
