@@ -38,8 +38,8 @@ def figures_of(variant: VariantSummary) -> dict[str, Figure]:
     """The figures of a summary; None for those that it has not.
 
     Latencies: mean, median and 95th percentile, in virtual seconds. `downlink_s` to `bs_compute_s`: how `virtual_s`
-    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, `in_time`, the tasks' scores, and from `device_computing`
-    on to `band_uplink`, of devices in the mean, are shares, from 0 to 1.
+    splits. `agreement`, `gate_weight_kept`, `best_expert_lost`, `in_time`, the tasks' scores, and from
+    `device_computing` on to `band_uplink`, of devices in the mean, are shares, from 0 to 1.
     """
     found: dict[str, Figure] = {"tokens": len(variant.token_s), "virtual_s": variant.virtual_s}
     for name, series in (
