@@ -82,6 +82,11 @@ def busiest(cases: Sequence[Case], most: int) -> list[int]:
     return sorted(device for device in order.tolist() if np.asarray(sent)[device] > 0) or list(range(min(count, most)))
 
 
+def padded(values: Floats, count: int) -> Floats:
+    """Values of the devices of one run, with 0 for those that only others have."""
+    return np.pad(values, (0, count - len(values)))
+
+
 def names(cases: Sequence[Case]) -> list[str]:
     """A title for each case: its label, and the run where the same label stands for several."""
     labels = [case.label for case in cases]

@@ -4,7 +4,7 @@
 import numpy as np
 
 from cosim.reporting.cases import Case, Data
-from cosim.reporting.figures.drawn import MOST_DEVICES, Drawn, Lacking, busiest
+from cosim.reporting.figures.drawn import MOST_DEVICES, Drawn, Lacking, busiest, padded
 from cosim.reporting.style import HATCHES, colour, legend, panels
 from cosim.results.energy import DEVICE_PARTS
 from model_side.routing import Floats
@@ -27,7 +27,15 @@ def draw(data: Data) -> Drawn:
     width, told = 0.8 / len(drawn), busiest(data.cases, MOST_DEVICES)
     for index, (label, each_mj) in enumerate(drawn.items()):
         at = np.arange(len(told)) + (index - (len(drawn) - 1) / 2) * width
-        panel.bar(at, each_mj[told], width, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, label=label)
+        panel.bar(
+            at,
+            padded(each_mj, len(devices))[told],
+            width,
+            color=colour(index),
+            hatch=HATCHES[index % 6],
+            lw=0.3,
+            label=label,
+        )
     slanted = len(told) > 4
     names = [devices[device] for device in told]
     panel.set_xticks(range(len(told)), names, rotation=40 if slanted else 0, ha="right" if slanted else "center")

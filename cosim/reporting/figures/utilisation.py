@@ -4,7 +4,7 @@
 import numpy as np
 
 from cosim.reporting.cases import Data
-from cosim.reporting.figures.drawn import MOST_DEVICES, Drawn, Lacking, busiest
+from cosim.reporting.figures.drawn import MOST_DEVICES, Drawn, Lacking, busiest, padded
 from cosim.reporting.style import HATCHES, colour, legend, panels
 
 NAME = "utilisation"
@@ -25,8 +25,8 @@ def draw(data: Data) -> Drawn:
         means = {part: np.mean([getattr(use, part) for use in uses], axis=0) for part in _PARTS}
         at = np.arange(len(told)) + (index - (len(groups) - 1) / 2) * width
         for panel, part in zip(axes, _PARTS, strict=True):
-            shares = 100 * means[part][told]
-            panel.bar(at, shares, width, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, label=label)
+            shares = 100 * padded(means[part], len(devices))
+            panel.bar(at, shares[told], width, color=colour(index), hatch=HATCHES[index % 6], lw=0.3, label=label)
         parts = (
             f"{words} {means[part].mean():.1%} (most {devices[int(means[part].argmax())]}, {means[part].max():.1%})"
             for part, words in _PARTS.items()

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.stats import binomtest
 
 from bridge.network import RequestError
 from cosim.record.journal import FILE_NAME
-from cosim.reporting.cases import Case, load
+from cosim.reporting.cases import Case, Data, load
 from cosim.reporting.figures import FIGURES, accuracy, cell, experts, formula, latency_cdf, time_split
 from cosim.reporting.figures.drawn import Lacking
 from cosim.reporting.intervals import mean_interval
@@ -206,6 +207,22 @@ def test_services_are_drawn_over_what_they_differ_in(service, tmp_path):
     assert "within a TTFT of 0.1 s and a TPOT of 0.05 s" in bars.text
     with paper(), pytest.raises(Lacking, match=r"differ in service\.requests"):
         FIGURES["throughput"].draw(load([service]))
+
+
+def test_bars_of_use_are_the_parts_of_the_time_also_beside_a_run_with_more_devices(run):
+    case = load([run]).cases[0]
+    shares = {part: np.append(getattr(case.use, part), 0.125) for part in ("downlink", "compute", "uplink")}
+    sent = {**case.transfers, "device": np.where(case.transfers["device"] == 0, 3, case.transfers["device"])}
+    more = replace(
+        case, label="more", devices=(*case.devices, "device-3"), use=replace(case.use, **shares), transfers=sent
+    )
+    with paper():
+        drawn = FIGURES["utilisation"].draw(Data([case.run], [case, more]))
+    for panel, part in zip(drawn.figure.axes, ("downlink", "compute", "uplink"), strict=True):
+        heights = [patch.get_height() for patch in panel.patches]
+        assert heights == pytest.approx(100 * np.array([*getattr(case.use, part), 0, *shares[part]]))
+    most = case.devices[int(case.use.uplink.argmax())]
+    assert f"uplink busy {case.use.uplink.mean():.1%} (most {most}, {case.use.uplink.max():.1%})" in drawn.text
 
 
 def test_the_area_under_the_queue_is_what_requests_waited(service):
