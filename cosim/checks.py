@@ -82,9 +82,6 @@ def _check_trace(config: Config) -> None:
 
 def _check_users(config: Config) -> None:
     """Refuse what users on the air cannot be beside."""
-    if config.radio.get("transport", "udp") != "udp":
-        reason = f'is "{config.radio["transport"]}", and users on the air speak udp; leave it out, or arrivals.users'
-        raise RequestError("radio.transport", reason)
     for policy in config.policies:
         for kind in policy_kinds(policy):
             if kind.allocates:

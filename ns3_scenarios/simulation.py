@@ -185,13 +185,10 @@ class Simulation:
                 return self._carry_out(transfers, depart_ns, deadline_ns, wait)
 
     def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
-        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`. Messages are datagrams."""
+        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`. Messages are datagrams, whatever `transport` is."""
         self._hold_open()
         check_messages(self.info, self.now_ns, messages, until_ns)
         _hold_63_bits("until_ns", max([until_ns, *(each.deadline_ns for each in messages)]))
-        if self._scenario.transport != "udp":
-            reason = f'is "{self._scenario.transport}", and users on the air speak udp; take that, or wired users'
-            raise RequestError("radio.transport", reason)
         with script.told_by_line(self._source), self._closed_if_broken():
             figures = [int(figure) for each in messages for figure in msgspec.structs.astuple(each)]
             if not self._engine.Convey(len(messages), array("l", figures or [0]), until_ns):

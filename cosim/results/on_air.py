@@ -15,7 +15,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OnAirSummary:
-    """Of a variant: virtual seconds that those prompts and tokens took which arrived, tokens from the end of their pass,
+    """Of a variant: virtual seconds that prompts and tokens took which arrived, tokens from the end of their pass,
     and how many of either ended how; `UNDER_WAY` in a run that did not come to its end."""
 
     prompt_s: Series

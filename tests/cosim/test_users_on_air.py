@@ -213,9 +213,7 @@ def test_what_has_no_meaning_is_refused_by_its_field(settings, field):
 
 
 def test_what_users_on_the_air_cannot_be_beside_is_refused(ran, tmp_path):
-    with pytest.raises(RequestError, match="arrivals.users: 5 of 5 devices leave none for experts"):
+    with pytest.raises(RequestError, match=r"arrivals\.users: 5 of 5 devices leave none for experts"):
         ran("none", "arrivals.users=5")
-    with pytest.raises(RequestError, match=r'radio.transport: is "tcp", and users on the air speak udp'):
-        ran("tcp", ON_AIR, "radio.transport=tcp")
-    with pytest.raises(RequestError, match="arrivals.users: are on the air, of which a what-if knows nothing yet"):
+    with pytest.raises(RequestError, match=r"arrivals\.users: are on the air, of which a what-if knows nothing yet"):
         experiment.what_if(ran("run", ON_AIR), out=tmp_path / "answer")

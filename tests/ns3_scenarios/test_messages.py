@@ -106,5 +106,14 @@ def test_what_makes_no_sense_is_refused(ns3):
     ):
         with pytest.raises(RequestError, match=field):
             star(ns3, Talk(0, [asked]))
-    with pytest.raises(RequestError, match=r'radio.transport: is "tcp", and users on the air speak udp'):
-        star(ns3, Talk(0, [message(0, 1)]), transport="tcp")
+
+
+def test_messages_are_datagrams_also_where_exchanges_are_streams(ns3):
+    sent = [message(0, 3000, up=True), message(1, 3000, device=1)]
+    transfer = Transfer(0, 20_000, 1000, 20_000)
+    told = star(ns3, Talk(0, sent), Talk(1000, transfers=[transfer]), Talk(2 * LATE_NS), transport="tcp")
+    assert told[1].transfers[0].status is Status.DONE
+    up, down = sorted(told[2].deliveries, key=lambda each: each.message)
+    assert down == Delivery(1, Status.DONE, took_ns(3000))
+    assert up.status is Status.DONE
+    assert up.end_ns >= took_ns(3000)  # an acknowledgement may have been before it

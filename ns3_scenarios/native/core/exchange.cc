@@ -12,6 +12,7 @@
 #include "ns3/simulator.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
+#include "ns3/udp-socket-factory.h"
 #include "ns3/uinteger.h"
 
 #include <algorithm>
@@ -56,7 +57,7 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     auto serverPort = static_cast<uint16_t>(FIRST_PORT + index);
     InetSocketAddress atServer(Ipv4Address::ConvertFrom(serverAddress), serverPort);
     InetSocketAddress atDevice(Ipv4Address::ConvertFrom(deviceAddress), DEVICE_PORT);
-    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote) {
+    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote, TypeId protocol) {
         auto application = CreateObject<TransferApplication>();
         application->SetAttribute("Device", UintegerValue(index));
         application->SetAttribute("Protocol", TypeIdValue(protocol));
@@ -79,15 +80,19 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
             m_obstruction->SetCut(device, cut);
             m_sampler->HandleLife();
         });
-    m_ends.push_back({install(server, true, atServer, atDevice),
-                      install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
-                      device,
-                      isStream,
-                      life});
+    auto serverEnd = install(server, true, atServer, atDevice, protocol);
+    auto deviceEnd = install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer, protocol);
+    m_ends.push_back({serverEnd, deviceEnd, device, isStream, life, serverEnd, deviceEnd});
+    if (isStream)
+    {
+        auto datagrams = UdpSocketFactory::GetTypeId();
+        m_ends.back().messageServer = install(server, true, atServer, atDevice, datagrams);
+        m_ends.back().messageDevice = install(device, false, InetSocketAddress(DEVICE_PORT), atServer, datagrams);
+    }
     m_drops.AddDevice(Ipv4Address::ConvertFrom(deviceAddress));
-    m_ends.back().server->SetMessageSink(
+    m_ends.back().messageServer->SetMessageSink(
         [this, index](uint32_t number, uint32_t bytes) { HandleMessage(index, true, number, bytes); });
-    m_ends.back().device->SetMessageSink(
+    m_ends.back().messageDevice->SetMessageSink(
         [this, index](uint32_t number, uint32_t bytes) { HandleMessage(index, false, number, bytes); });
     for (const auto& end : {m_ends.back().server, m_ends.back().device})
     {
@@ -347,7 +352,7 @@ ExchangeEngine::BeginMessage(uint32_t number)
                                        this,
                                        number);
     auto& ends = m_ends[message.device];
-    (message.isUplink ? ends.device : ends.server)->Send(MESSAGE | number, message.bytes);
+    (message.isUplink ? ends.messageDevice : ends.messageServer)->Send(MESSAGE | number, message.bytes);
 }
 
 void

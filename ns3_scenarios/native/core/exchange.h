@@ -191,6 +191,8 @@ class ExchangeEngine : public Object
         Ptr<Node> deviceNode;
         bool isStream; // TCP sends again what is dropped
         Ptr<DeviceLife> life;
+        Ptr<TransferApplication> messageServer; // over UDP: the same, unless those are over TCP
+        Ptr<TransferApplication> messageDevice;
     };
 
     void PollAttach(int64_t untilNs);
