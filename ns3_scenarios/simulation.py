@@ -185,7 +185,10 @@ class Simulation:
                 return self._carry_out(transfers, depart_ns, deadline_ns, wait)
 
     def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
-        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`. Messages are datagrams, whatever `transport` is."""
+        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`.
+
+        Messages are datagrams, whatever `transport` is.
+        """
         self._hold_open()
         check_messages(self.info, self.now_ns, messages, until_ns)
         _hold_63_bits("until_ns", max([until_ns, *(each.deadline_ns for each in messages)]))

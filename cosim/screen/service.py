@@ -61,8 +61,8 @@ def _on_air_rows(air: Sequence[OnAirSummary]) -> list[Row]:
         if any(ending in getattr(each, what) for each in air)
     ]
     return [
-        ("a prompt's way up", _of_air(lambda it: _percentiles(it.prompt_s))),
-        ("a token's way down", _of_air(lambda it: _percentiles(it.token_s))),
+        ("a prompt's way up", _of_air(lambda it: _milliseconds(it.prompt_s))),
+        ("a token's way down", _of_air(lambda it: _milliseconds(it.token_s))),
         *((f"{what} {ending}", _of_air(_failed(what, ending))) for what, ending in failed),
     ]
 
@@ -83,7 +83,11 @@ def _ended(ending: str) -> Callable[[ServiceSummary], str]:
     return lambda service: f"{service.endings[ending]} of {sum(service.endings.values())}"
 
 
-def _percentiles(series: Series) -> str:
+def _milliseconds(series: Series) -> str:
+    return _percentiles(1e3 * series, "ms")
+
+
+def _percentiles(series: Series, unit: str = "s") -> str:
     if not len(series):
         return "-"
-    return " / ".join(f"{each:.3f}" for each in np.percentile(series, (50, 95, 99))) + " s"
+    return " / ".join(f"{each:.3f}" for each in np.percentile(series, (50, 95, 99))) + f" {unit}"

@@ -117,3 +117,41 @@ def test_messages_are_datagrams_also_where_exchanges_are_streams(ns3):
     assert down == Delivery(1, Status.DONE, took_ns(3000))
     assert up.status is Status.DONE
     assert up.end_ns >= took_ns(3000)  # an acknowledgement may have been before it
+
+
+def beside(
+    scenario: str, parameters: dict[str, Any], size_bytes: int, transfers: Sequence[Transfer]
+) -> tuple[int, int]:
+    """How long an exchange takes, and a message to device 1 that begins with it."""
+    network = open_still(scenario, parameters, 1, None)
+    try:
+        begin_ns = network.now_ns
+        if size_bytes:
+            network.convey([message(0, size_bytes, begin_ns, device=1)], begin_ns)
+        outcome = network.exchange(transfers, begin_ns, begin_ns + 10**10)
+        assert all(each.status is Status.DONE for each in outcome.transfers)
+        told = network.convey((), max(network.now_ns, begin_ns + LATE_NS)).deliveries
+        ends_ns = [each.end_ns - begin_ns for each in told if each.status is Status.DONE]
+        return outcome.now_ns - begin_ns, max(ends_ns, default=0)
+    finally:
+        network.close()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "parameters"),
+    [
+        ("lte", {}),
+        ("nr", {}),
+        ("wifi", {"transport": "udp"}),
+        ("wired", {"kind": "csma", "rate_bps": 50_000_000}),
+    ],
+)
+def test_on_one_radio_what_a_user_is_told_delays_hidden_states_and_they_it(ns3, scenario, parameters):
+    """Twice the bytes down on a radio that all share: what is last is later by about as much."""
+    parameters = {"devices": 2, **parameters}
+    size, transfers = 300_000, [Transfer(0, 300_000, 0, 100)]
+    without, _ = ns3(beside, scenario, parameters, 0, transfers)
+    _, alone = ns3(beside, scenario, parameters, size, [])
+    exchange, told = ns3(beside, scenario, parameters, size, transfers)
+    assert exchange > 1.2 * without
+    assert told > 1.2 * alone

@@ -301,6 +301,8 @@ ExchangeEngine::Convey(uint32_t count, const int64_t* asked, int64_t untilNs)
     {
         auto number = static_cast<uint32_t>(asked[0]);
         auto& message = m_messages[number];
+        message.next.Cancel(); // of one with the same number, which this one replaces
+        message = {};
         message.device = static_cast<uint32_t>(asked[1]);
         message.isUplink = asked[2] != 0;
         message.bytes = static_cast<uint64_t>(asked[3]);
