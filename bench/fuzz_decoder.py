@@ -27,6 +27,8 @@ from bridge.messages import (
     MAX_TO_SERVER_BYTES,
     PROTOCOL_VERSION,
     Beat,
+    Convey,
+    Conveyance,
     Garbage,
     Goodbye,
     Hello,
@@ -43,7 +45,18 @@ from bridge.messages import (
     to_client,
     to_server,
 )
-from bridge.network import LinkState, NetworkInfo, Outcome, Status, Transfer, TransferOutcome, Wait
+from bridge.network import (
+    Conveyed,
+    Delivery,
+    LinkState,
+    Message,
+    NetworkInfo,
+    Outcome,
+    Status,
+    Transfer,
+    TransferOutcome,
+    Wait,
+)
 
 TIMEOUT_S = 2
 MEMORY_MB = 1024
@@ -63,11 +76,14 @@ SEEDS: tuple[ToServer | ToClient, ...] = (
     ),
     Request("s", 1, (Transfer(0, 1000, 5, 1000), Transfer(2**40, 2**62, 0, 1)), 5, 2**62, Wait.ALL, (0.25, 0.75)),
     Request("s", 2**63 - 1, (), 0, 0, Wait.ANY, None),
+    Convey("s", 2, (Message(0, 7, True, 256, 1, 2**62), Message(2**31 - 1, 0, False, 4, 2, 3)), 2**62),
+    Convey("s", 3, (), 0),
     Goodbye("s"),
     Beat(""),
     Welcome("s", NetworkInfo("lte", ("ue0", "ue1"), 7, {"devices": 2}, {"ns3": "3"})),
     Refused("s", 0, "session", "busy", final=False),
     Reply("s", 1, Outcome(9, (_DONE, _LATE), (LinkState(0, True, downlink_rate_bps=1e8), LinkState(1, False))), 77),
+    Conveyance("s", 2, Conveyed(5, (Delivery(0, Status.DONE, 4), Delivery(1, Status.LOST, 5))), 77),
     Pulse(True, 1, 2, 3),
 )
 LEAVES: tuple[Any, ...] = (

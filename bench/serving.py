@@ -26,6 +26,7 @@ from model_side.model.workload import make_requests
 from model_side.placement import place
 from model_side.policies import make_policy
 from model_side.prediction.shared import Shared
+from model_side.service.coming import Wired
 from model_side.service.scheduler import Arrival, Rules, Scheduler
 from model_side.service.serve import serve
 from model_side.serving import TokenRecord
@@ -54,7 +55,7 @@ def at_once(split: SplitModel, requests: list[Request]) -> Iterable[TokenRecord]
     base_station = base_station_of(split)
     answers = ModelAnswers(split, base_station, requests, reference=False)
     arrivals = [Arrival(number, 0, len(request.prompt), request.new_tokens) for number, request in enumerate(requests)]
-    records = serve(base_station, arrivals, Scheduler(Rules()), answers)
+    records = serve(base_station, Wired(arrivals), Scheduler(Rules()), answers)
     return [record for record in records if isinstance(record, TokenRecord)]
 
 

@@ -23,6 +23,8 @@ from bridge.messages import (
     MAX_TO_CLIENT_BYTES,
     MAX_TO_SERVER_BYTES,
     Beat,
+    Convey,
+    Conveyance,
     Garbage,
     Goodbye,
     Hello,
@@ -38,7 +40,20 @@ from bridge.messages import (
     encode,
     to_client,
 )
-from bridge.network import NS_PER_S, NetworkInfo, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.network import (
+    NS_PER_S,
+    Conveyed,
+    Delivery,
+    Message,
+    NetworkInfo,
+    Outcome,
+    PartnerLost,
+    RequestError,
+    Transfer,
+    Wait,
+    check_messages,
+    check_request,
+)
 from bridge.sockets import open_channel
 
 SERVER_TIMEOUT_S = 5.0
@@ -48,6 +63,9 @@ STUCK_S = 20.0
 RESEND_S = 2.0
 BUSY_S = CLIENT_TIMEOUT_S + RESEND_S
 """How long a server that is busy with another client is asked again: that client may be dead, but not yet lost."""
+
+MOST_MESSAGES = 1000
+"""In one frame: each takes some 30 bytes."""
 
 _MISMATCH = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
@@ -87,7 +105,7 @@ class RemoteNetwork:
         self.endpoint = endpoint
         self.session = uuid.uuid4().hex
         self.busy_ns = 0
-        """Wall-clock nanoseconds that the latest exchange took at the server: the rest of its time was the bridge's."""
+        """Wall-clock nanoseconds that the latest request took at the server: the rest of its time was the bridge's."""
         self._now_ns = 0
         self._sequence = 0
         self._check_partner = check_partner
@@ -127,18 +145,28 @@ class RemoteNetwork:
     ) -> Outcome:
         """See `Network.exchange`."""
         check_request(self.info, self._now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        if self._closed:
-            raise PartnerLost("the session with the network is closed")
         shares = None if bandwidth_shares is None else tuple(bandwidth_shares)
         request = Request(self.session, self._sequence + 1, tuple(transfers), depart_ns, deadline_ns, wait, shares)
-        frame = _checked(request, "transfers")
-        self._sequence += 1
-        reply = self._ask(frame)
-        if isinstance(reply, Refused):
-            raise RequestError(reply.field, reply.reason)
+        reply = self._ask(request, "transfers")
+        assert isinstance(reply, Reply)
         self._now_ns = reply.outcome.now_ns
-        self.busy_ns = reply.busy_ns
         return reply.outcome
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """See `MessageNetwork.convey`; what does not fit into one frame goes in several."""
+        check_messages(self.info, self._now_ns, messages, until_ns)
+        told: list[Delivery] = []
+        while len(messages) > MOST_MESSAGES:
+            told += self._convey(messages[:MOST_MESSAGES], self._now_ns).deliveries
+            messages = messages[MOST_MESSAGES:]
+        conveyed = self._convey(messages, until_ns)
+        return Conveyed(conveyed.now_ns, (*told, *conveyed.deliveries))
+
+    def _convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        reply = self._ask(Convey(self.session, self._sequence + 1, tuple(messages), until_ns), "messages")
+        assert isinstance(reply, Conveyance)
+        self._now_ns = reply.conveyed.now_ns
+        return reply.conveyed
 
     def close(self) -> None:
         """End the session. Closing twice does nothing."""
@@ -151,7 +179,19 @@ class RemoteNetwork:
         self._data.disable_monitor()
         self._context.destroy(linger=500)
 
-    def _ask(self, frame: bytes) -> Reply | Refused:
+    def _ask(self, request: Request | Convey, field: str) -> Reply | Conveyance:
+        """What the server answers. Raises `RequestError` for what it refuses, of `field` if that is too large."""
+        if self._closed:
+            raise PartnerLost("the session with the network is closed")
+        frame = _checked(request, field)
+        self._sequence += 1
+        reply = self._answered(frame)
+        if isinstance(reply, Refused):
+            raise RequestError(reply.field, reply.reason)
+        self.busy_ns = reply.busy_ns
+        return reply
+
+    def _answered(self, frame: bytes) -> Reply | Conveyance | Refused:
         """Send a request until its answer comes. The server carries a request out once however often it comes."""
         self._put(frame)
         sent_s = moved_s = time.monotonic()
@@ -159,7 +199,10 @@ class RemoteNetwork:
         while True:
             message = self._receive()
             match message:
-                case Reply() | Refused() if message.session == self.session and message.sequence == self._sequence:
+                case Reply() | Conveyance() | Refused() if (message.session, message.sequence) == (
+                    self.session,
+                    self._sequence,
+                ):
                     if isinstance(message, Refused) and message.final:
                         raise self._lost(message.reason)
                     return message

@@ -14,10 +14,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from bridge.network import NetworkInfo, Outcome, Transfer, Wait
+from bridge.network import Conveyed, Message, NetworkInfo, Outcome, Transfer, Wait
 
 MAGIC = b"wdmoe"
-PROTOCOL_VERSION = 8
+PROTOCOL_VERSION = 9
 MAX_TO_SERVER_BYTES = 64 << 10
 """On the data channel. 128 transfers take about 4 KiB; a scenario's parameters are rarely larger."""
 MAX_TO_CLIENT_BYTES = 8 << 20
@@ -65,6 +65,15 @@ class Request(Struct, frozen=True, tag="request", array_like=True, forbid_unknow
     bandwidth_shares: tuple[float, ...] | None
 
 
+class Convey(Struct, frozen=True, tag="convey", array_like=True, forbid_unknown_fields=True):
+    """Client: take on messages, and let time go by. `sequence` as of `Request`, in one count with these."""
+
+    session: SessionName
+    sequence: Annotated[int, Meta(ge=1)]
+    messages: tuple[Message, ...]
+    until_ns: int
+
+
 class Goodbye(Struct, frozen=True, tag="goodbye", array_like=True, forbid_unknown_fields=True):
     """Client: the session is over."""
 
@@ -101,6 +110,15 @@ class Reply(Struct, frozen=True, tag="reply", array_like=True, forbid_unknown_fi
     busy_ns: int
 
 
+class Conveyance(Struct, frozen=True, tag="conveyance", array_like=True, forbid_unknown_fields=True):
+    """Server: what came of a `Convey`, and the wall-clock nanoseconds that the network took for it."""
+
+    session: str
+    sequence: int
+    conveyed: Conveyed
+    busy_ns: int
+
+
 class Beat(Struct, frozen=True, tag="beat", array_like=True, forbid_unknown_fields=True):
     """Client, control channel: I live. `session` is "" for who has none and only asks whether the server lives."""
 
@@ -117,8 +135,8 @@ class Pulse(Struct, frozen=True, tag="pulse", array_like=True, forbid_unknown_fi
     answered: int
 
 
-ToServer = Hello | Request | Goodbye | Beat
-ToClient = Welcome | Refused | Reply | Pulse
+ToServer = Hello | Request | Convey | Goodbye | Beat
+ToClient = Welcome | Refused | Reply | Conveyance | Pulse
 
 _encoder = msgspec.msgpack.Encoder()
 to_server: msgspec.msgpack.Decoder[ToServer] = msgspec.msgpack.Decoder(ToServer)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network as the model side sees it: devices, a virtual clock, and one verb.
+"""The network as the model side sees it: devices, a virtual clock, and one verb, or two.
 
 Everything that can carry hidden states between the base station (BS) and the devices implements
 `Network`: ns-3 itself, the ZeroMQ client in front of it, a replayed record, a formula.
@@ -174,6 +174,38 @@ class Outcome(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     tracks: bytes = b""
 
 
+class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Bytes that go one way between the edge server and a device, beside exchanges: what a user asks, and is told.
+
+    `message` is its number, below 2**31 and used once. It goes up from the device if `is_uplink`, else down to it.
+    `size_bytes` (at least 1) are payload; the first one is handed to the transport at virtual time `begin_ns`. What has
+    not arrived by `deadline_ns` is given up.
+    """
+
+    message: int
+    device: int
+    is_uplink: bool
+    size_bytes: int
+    begin_ns: int
+    deadline_ns: int
+
+
+class Delivery(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How a message ended, and when in virtual time: `done`, the last byte has arrived; `late` or `lost`, as of a
+    transfer, at its deadline; `unreachable`, its device had no connection when it began, or left."""
+
+    message: int
+    status: Status
+    end_ns: int
+
+
+class Conveyed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The new virtual time, and which messages have ended since this was last told, in order of time."""
+
+    now_ns: int
+    deliveries: tuple[Delivery, ...]
+
+
 class Site(Struct, frozen=True, forbid_unknown_fields=True):
     """Where base stations or access points stand: x, y, z in m.
 
@@ -245,6 +277,38 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Release what the network holds. Closing twice does nothing."""
+
+
+class MessageNetwork(Network, Protocol):
+    """A network that carries messages too; `convey` moves its clock as well."""
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """Take on `messages`, and let time go by to `until_ns`, or until a message ends, if that is sooner.
+
+        Messages that were taken on go their way during exchanges, too, and share the network with them: none waits for
+        another, or for an exchange, but in the network's own queues. What ended in an exchange is told by the next
+        call, and does not end that. Tracks and channel of the time that went by are the next outcome's.
+
+        Raises `RequestError` naming the field for what makes no sense, or if this network carries no messages;
+        otherwise as `exchange`.
+        """
+
+
+def check_messages(info: NetworkInfo, now_ns: int, messages: Sequence[Message], until_ns: int) -> None:
+    """Raise `RequestError` for messages that no network could convey."""
+    if until_ns < now_ns:
+        raise RequestError("until_ns", f"{until_ns} lies before the virtual time {now_ns}")
+    for each in messages:
+        if not 0 <= each.message < 1 << 31:
+            raise RequestError("messages.message", f"{each.message} is no number from 0 to 2**31 - 1")
+        if not 0 <= each.device < len(info.devices):
+            raise RequestError("messages.device", f"{each.device} is none of the {len(info.devices)} devices")
+        if each.size_bytes < 1:
+            raise RequestError("messages.size_bytes", f"{each.size_bytes} is below 1")
+        if each.begin_ns < now_ns:
+            raise RequestError("messages.begin_ns", f"{each.begin_ns} lies before the virtual time {now_ns}")
+        if each.deadline_ns < each.begin_ns:
+            raise RequestError("messages.deadline_ns", f"{each.deadline_ns} lies before begin_ns {each.begin_ns}")
 
 
 def check_request(

@@ -25,6 +25,8 @@ from bridge.messages import (
     MAX_CONTROL_BYTES,
     MAX_TO_SERVER_BYTES,
     Beat,
+    Convey,
+    Conveyance,
     Goodbye,
     Hello,
     Pulse,
@@ -127,7 +129,7 @@ class Server:
         if visit is None:
             return
         match visit.message:
-            case Request() as request:
+            case Request() | Convey() as request:
                 self._answer(visit, request)
             case Hello() as hello:
                 self._greet(visit, hello)
@@ -136,7 +138,7 @@ class Server:
             case Goodbye() | Beat() as message:
                 self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} that was not due")
 
-    def _answer(self, visit: Visit, request: Request) -> None:
+    def _answer(self, visit: Visit, request: Request | Convey) -> None:
         session = self._session
         if session is None or session.network is None or request.session != session.name:
             reason = "this session is unknown here: the server was started anew, or gave the session up"
@@ -154,9 +156,13 @@ class Server:
             session.answered, session.running = request.sequence, 0
         self._data.send_frame(visit.peer, session.answer)
 
-    def _carry_out(self, network: InterruptibleNetwork, request: Request) -> Reply | Refused:
+    def _carry_out(self, network: InterruptibleNetwork, request: Request | Convey) -> Reply | Conveyance | Refused:
         began_ns = time.perf_counter_ns()
         try:
+            if isinstance(request, Convey):
+                conveyed = network.convey(request.messages, request.until_ns)
+                busy_ns = time.perf_counter_ns() - began_ns
+                return Conveyance(request.session, request.sequence, conveyed, busy_ns)
             outcome = network.exchange(
                 request.transfers, request.depart_ns, request.deadline_ns, request.wait, request.bandwidth_shares
             )
@@ -252,7 +258,7 @@ class Server:
                 session = self._session
                 served = session is not None and name == session.name
                 self._control.send(visit.peer, session.beat() if session and served else Pulse(False, 0, 0, 0))
-            case Hello() | Request() | Goodbye() as message:
+            case Hello() | Request() | Convey() | Goodbye() as message:
                 self._strangers.name("misplaced", visit.source, f"a {type(message).__name__} on the control channel")
 
     # Both.

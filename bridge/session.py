@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.messages import CLIENT_TIMEOUT_S, Pulse
-from bridge.network import NS_PER_S, Network
+from bridge.network import NS_PER_S, MessageNetwork
 
 
-class InterruptibleNetwork(Network, Protocol):
+class InterruptibleNetwork(MessageNetwork, Protocol):
     """A network whose exchange another thread can end, and whose clock another thread can read."""
 
     def interrupt(self) -> None:

@@ -57,6 +57,8 @@ def check(config: Config) -> None:
     if config.model.baseline:
         _check_baseline(config)
     _check_trace(config)
+    if config.arrivals.users:
+        _check_users(config)
     described = _check_routing(config) if config.model.routing else _check_model(config)
     _check_placement(config, described.experts)
 
@@ -78,6 +80,15 @@ def _check_trace(config: Config) -> None:
             raise RequestError("workload.requests", reason)
 
 
+def _check_users(config: Config) -> None:
+    """Refuse what users on the air cannot be beside."""
+    for policy in config.policies:
+        for kind in policy_kinds(policy):
+            if kind.allocates:
+                reason = f"{kind.name} shares the band among devices that are asked, and leaves users on the air none"
+                raise RequestError("policies", f"{reason}; leave it out, or arrivals.users")
+
+
 def check_scenario(config: Config) -> None:
     """Raise `RequestError` for a scenario or parameters that nobody knows, or a placement beyond its devices.
 
@@ -92,8 +103,12 @@ def check_scenario(config: Config) -> None:
 
 
 def check_devices(config: Config, devices: int) -> None:
-    """Raise `RequestError` if experts are placed on more than so many devices."""
-    where = config.placement
+    """Raise `RequestError` if experts are placed on more than so many devices, less those of users."""
+    where, users = config.placement, config.arrivals.users
+    if users >= devices:
+        reason = f"{users} of {devices} devices leave none for experts; take fewer, or more radio.devices"
+        raise RequestError("arrivals.users", reason)
+    devices -= users
     if where.layers:
         place_layers(len(where.layers), len(where.layers[0]), devices, where.layers)
     elif not isinstance(where.experts, str):

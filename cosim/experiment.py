@@ -248,7 +248,7 @@ def _live(
         try:
             serving = Ahead(partial(serve or serving_of, config))
             side.check_us = serving.check
-            sources: dict[str, Source] = {"live": side, "analytic": AnalyticSource(side)}
+            sources: dict[str, Source] = {"live": side, "analytic": AnalyticSource(side, config.arrivals.users)}
             run_variants(config, journal, sources, display, serving.result)
         finally:
             side.close()

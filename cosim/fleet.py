@@ -75,8 +75,9 @@ def fleet_of(
 ) -> Fleet:
     """The fleet of a model with the sizes `own` on so many devices; `calibration`: by which experts may be ranked.
 
-    Raises `RequestError` for a placement that cannot be: with experts, layers or devices that there are not, of routing
-    that is another model's, or with a device that lacks memory for its experts.
+    The last `arrivals.users` devices hold no experts. Raises `RequestError` for a placement that cannot be: with
+    experts, layers or devices that there are not, of routing that is another model's, or with a device that lacks
+    memory for its experts.
     """
     shape = wire_shape(config.model.wire_profile, own)
     named = config.devices.hardware
@@ -87,19 +88,24 @@ def fleet_of(
     compute = RooflineTimes(shape, PROFILES[base_station.hardware], hardware, base_station.weight_bits, bits)
     wire = wire_format(config.exchange.element, shape)
     size_bytes = expert_bytes(shape, bits)
-    there = room(hardware, size_bytes)
+    carriers = devices - config.arrivals.users
+    there = room(hardware[:carriers], size_bytes)
     layers, where = len(own.moe_layers), config.placement
-    importance, order = np.ones((layers, own.experts)), np.arange(devices)
+    importance, order = np.ones((layers, own.experts)), np.arange(carriers)
     if where.experts == "ranked":
         assert near is not None
-        importance, seconds = _importance(config, own, calibration), _seconds_a_token(compute, wire, near, devices)
+        importance, seconds = (
+            _importance(config, own, calibration),
+            _seconds_a_token(compute, wire, near, devices)[:carriers],
+        )
         order = np.argsort(seconds, kind="stable")
         placement = ranked(importance, seconds, there)
     else:
         placement = placement_of(config, own, there)
-    check_memory(placement, hardware, size_bytes, LAYERS if where.layers else FIELD)
+    check_memory(placement, hardware[:carriers], size_bytes, LAYERS if where.layers else FIELD)
     if where.replicas > 1:
         placement = replicated(placement, where.replicas, there, importance, order)
+    placement = placement.beside(config.arrivals.users)
     return Fleet([each.name for each in hardware], wire, compute, placement)
 
 

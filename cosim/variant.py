@@ -27,7 +27,7 @@ from cosim.networks.source import Source
 from cosim.powers import powers_in
 from cosim.record.decisions import Decisions
 from cosim.record.journal import Journal
-from cosim.record.service_rows import pass_rows, request_rows
+from cosim.record.service_rows import call_rows, pass_rows, request_rows
 from cosim.screen.display import Display
 from cosim.seeds import seed_of
 from cosim.service import arrivals_of, is_service, recorded_sizes, scheduler_of
@@ -41,6 +41,8 @@ from model_side.quality import GateProxy, PassQuality, TextQuality, summed
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.routing_trace import RoutingTrace
+from model_side.service.coming import Coming, Wired
+from model_side.service.on_air import CallRecord, OnAir
 from model_side.service.scheduler import RequestRecord
 from model_side.service.serve import Batched, PassRecord, serve
 from model_side.serving import Serving, TokenRecord
@@ -267,8 +269,19 @@ class Variant:
     ):
         powers = powers_in(config, network.info)
         foresee = network.foresee if kind == WHAT_IF else None
+        users, devices = config.arrivals.users, len(network.info.devices)
+        self._on_air: OnAir | None = None
+        if users:
+            self._on_air = OnAir(
+                network,
+                arrivals_of(config, cast(Batched, serving).sizes, network.now_ns),
+                range(devices - users, devices),
+                config.arrivals.token_bytes,
+                round(config.arrivals.late_s * NS_PER_S),
+                self._called,
+            )
         self.base_station = base_station_of(
-            config, network, policy, fleet, powers, self._exchanged, calibration, foresee
+            config, self._on_air or network, policy, fleet, powers, self._exchanged, calibration, foresee
         )
         held, sources = fleet.placement.held(), policy_sources(policy_name)
         if calibration is not None and any(step.needs_calibration for step in policy.steps):
@@ -284,6 +297,7 @@ class Variant:
         self._serving = serving
         self._display = display
         self._exchanges = 0
+        self._calls = 0
         self._decided_s = array("d")
         self._costs = dict.fromkeys(("set-up", "ns-3", "bridge", "policy", "model", "journal and display"), 0.0)
 
@@ -321,11 +335,11 @@ class Variant:
             yield from self._serving.serve(self.base_station)
             return
         batched = cast(Batched, self._serving)
-        arrivals = arrivals_of(self._config, batched.sizes, self.base_station.ready_ns)
+        coming: Coming = self._on_air or Wired(arrivals_of(self._config, batched.sizes, self.base_station.ready_ns))
         scheduler = scheduler_of(self._config, self._serving.shape)
         layers = len(self._serving.shape.moe_layers)
         given: Counter[int] = Counter()
-        for record in serve(self.base_station, arrivals, scheduler, batched.answers(self.base_station)):
+        for record in serve(self.base_station, coming, scheduler, batched.answers(self.base_station)):
             match record:
                 case TokenRecord():
                     given[record.request] += 1
@@ -356,6 +370,14 @@ class Variant:
             self._exchanges += 1
             self._journal.add_exchange(self._number, self._exchanges, record, self._config.exchange.wait.value)
             self._display.exchanged(record)
+
+    def _called(self, record: CallRecord) -> None:
+        busy_s = self._network.busy_ns / NS_PER_S
+        self._costs["ns-3"] += busy_s
+        self._costs["bridge"] += record.wall_s - busy_s
+        with self._cost("journal and display"):
+            self._calls += 1
+            self._journal.add((self._number, self._calls), call_rows(record, self._exchanges))
 
     @contextmanager
     def _cost(self, part: str) -> Iterator[None]:

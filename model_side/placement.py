@@ -122,6 +122,12 @@ class Placement:
             return by_layer[0]
         return [list(each) for each in zip(*by_layer, strict=True)]
 
+    def beside(self, others: int) -> "Placement":
+        """The same with so many more devices behind these, which hold none."""
+        if not others:
+            return self
+        return Placement(tuple(LayerPlacement(np.pad(layer.holds, ((0, 0), (0, others)))) for layer in self.layers))
+
     def work(self, indices: Indices, starts: Counts, layers: Counts) -> tuple[Counts, Counts, Indices]:
         """Of X layers without replicas: tokens [X, D] of each device and [X, E] of each expert, and its device [X, E].
 

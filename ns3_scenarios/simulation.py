@@ -4,7 +4,8 @@
 import hashlib
 import inspect
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import msgspec
 from bridge.network import (
     STATUSES,
     WAITS,
+    Conveyed,
+    Delivery,
     LinkState,
+    Message,
     NetworkInfo,
     Outcome,
     PartnerLost,
@@ -22,6 +26,7 @@ from bridge.network import (
     Transfer,
     TransferOutcome,
     Wait,
+    check_messages,
     check_request,
 )
 
@@ -144,6 +149,7 @@ class Simulation:
     def _install(self, topology: Topology) -> None:
         ns, engine = self._ns, self._engine
         ns.cosim.ExchangeEngine.Exchange.__release_gil__ = True
+        ns.cosim.ExchangeEngine.Convey.__release_gil__ = True
         engine.SetRadio(self._radio)
         protocol = ns.TypeId.LookupByName(_SOCKETS[self._scenario.transport])
         ns.cosim.FillNeighbourCaches()
@@ -170,20 +176,45 @@ class Simulation:
 
         What a script raises while ns-3 runs closes the simulation: an event was left half done.
         """
-        if Simulation._open is not self:
-            raise PartnerLost(f"the simulation was closed at {self.now_ns} ns of virtual time")
+        self._hold_open()
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        if deadline_ns >= 2**63:
-            raise RequestError("deadline_ns", f"{deadline_ns} is beyond the 63 bits of virtual time")
+        _hold_63_bits("deadline_ns", deadline_ns)
         with script.told_by_line(self._source):
             self._apply_shares(bandwidth_shares)
-            try:
+            with self._closed_if_broken():
                 return self._carry_out(transfers, depart_ns, deadline_ns, wait)
-            except InterruptedError:
-                raise
-            except Exception:
-                self.close()
-                raise
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`.
+
+        Messages are datagrams, whatever `transport` is.
+        """
+        self._hold_open()
+        check_messages(self.info, self.now_ns, messages, until_ns)
+        _hold_63_bits("until_ns", max([until_ns, *(each.deadline_ns for each in messages)]))
+        with script.told_by_line(self._source), self._closed_if_broken():
+            figures = [int(figure) for each in messages for figure in msgspec.structs.astuple(each)]
+            if not self._engine.Convey(len(messages), array("l", figures or [0]), until_ns):
+                raise InterruptedError(f"interrupted at {self.now_ns} ns of virtual time")
+            rows = array("l", [0] * 3 * self._engine.GetDeliveryCount())
+            if rows:  # cppyy takes no empty buffer
+                self._engine.TakeDeliveries(rows)
+            told = (Delivery(rows[i], STATUSES[rows[i + 1]], rows[i + 2]) for i in range(0, len(rows), 3))
+            return Conveyed(self.now_ns, tuple(told))
+
+    def _hold_open(self) -> None:
+        if Simulation._open is not self:
+            raise PartnerLost(f"the simulation was closed at {self.now_ns} ns of virtual time")
+
+    @contextmanager
+    def _closed_if_broken(self) -> Iterator[None]:
+        try:
+            yield
+        except InterruptedError:
+            raise
+        except Exception:
+            self.close()
+            raise
 
     def _apply_shares(self, shares: Sequence[float] | None) -> None:
         """Shares hold for one exchange; the next one without any takes them back."""
@@ -303,6 +334,11 @@ def _input_hash(scenario: Scenario) -> dict[str, str]:
         return {}
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     return {"inputs": hashlib.sha256(b"".join(digests)).hexdigest()[:16]}
+
+
+def _hold_63_bits(field: str, time_ns: int) -> None:
+    if time_ns >= 2**63:
+        raise RequestError(field, f"{time_ns} is beyond the 63 bits of virtual time")
 
 
 def _measured(value: float) -> float | None:

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from bridge.network import (
     NS_PER_S,
+    Conveyed,
+    Delivery,
     LinkState,
+    Message,
     NetworkInfo,
     Outcome,
     RequestError,
@@ -25,6 +28,7 @@ from bridge.network import (
     Transfer,
     TransferOutcome,
     Wait,
+    check_messages,
     check_request,
 )
 from cosim.networks.idle_channel import IdleChannel, Rows
@@ -72,16 +76,22 @@ class AnalyticNetwork:
     what the scenario itself sends, so what devices' own transfers would change (interference that they make, battery
     and heat) is not in it. SINR is taken per link and direction, over the whole band, as the record has it.
 
-    Without `bandwidth_shares` each device asked has an equal part of the band for the whole exchange. No transfer is
-    ever lost; one whose device has no connection, or loses it, is unreachable from then on. Raises `RequestError` as
-    `band_of`, and for a scenario that keeps no channel record.
+    Without `bandwidth_shares` each device asked has an equal part of the band for the whole exchange. Where there are
+    `users`, the last ones of D devices, each has a D-th of the band for itself, in which its messages go one after the
+    other, each way; the rest is for exchanges. Nothing is ever lost; what is for a device that has no connection, or
+    loses it, is unreachable from then on. Raises `RequestError` as `band_of`, and for a scenario that keeps no channel
+    record.
     """
 
-    def __init__(self, session: TimedNetwork):
+    def __init__(self, session: TimedNetwork, users: int = 0):
         self.info = replace(session.info, takes_shares=True)
         self.now_ns = session.info.now_ns
         self.busy_ns = 0
         """Wall-clock nanoseconds that ns-3 took to show the channel for the latest exchange."""
+        self._user_share = 1 / len(self.info.devices)
+        self._exchange_share = 1 - users / len(self.info.devices)
+        self._free_ns: dict[tuple[int, int], int] = {}
+        self._under_way: list[Delivery] = []
         self._band_hz = band_of(session.info)
         self._channel = IdleChannel(session)
         self._channel.read_to(self.now_ns)
@@ -100,7 +110,7 @@ class AnalyticNetwork:
         """As `bridge.network.Network.exchange`; more in the class's description."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         busy_before_ns = self._channel.busy_ns
-        shares = bandwidth_shares or [1 / max(len(transfers), 1)] * len(self.info.devices)
+        shares = bandwidth_shares or [self._exchange_share / max(len(transfers), 1)] * len(self.info.devices)
         courses = [self._course(transfer, shares[transfer.device], depart_ns, deadline_ns) for transfer in transfers]
         self.now_ns = _end_ns(courses, depart_ns, deadline_ns, wait)
         channel = self._channel.pass_to(self.now_ns)
@@ -111,6 +121,35 @@ class AnalyticNetwork:
         )
         links = tuple(map(self._state, range(len(self.info.devices))))
         return Outcome(self.now_ns, outcomes, links, channel, tracks=self._channel.tracks_to(self.now_ns))
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """As `bridge.network.MessageNetwork.convey`; more in the class's description."""
+        check_messages(self.info, self.now_ns, messages, until_ns)
+        busy_before_ns = self._channel.busy_ns
+        for message in sorted(messages, key=lambda each: each.begin_ns):
+            self._under_way.append(self._delivery(message))
+        self.busy_ns = self._channel.busy_ns - busy_before_ns
+        ends_ns = [each.end_ns for each in self._under_way if each.end_ns > self.now_ns]
+        self.now_ns = min([until_ns, *ends_ns])
+        told = [each for each in self._under_way if each.end_ns <= self.now_ns]
+        self._under_way = [each for each in self._under_way if each.end_ns > self.now_ns]
+        return Conveyed(self.now_ns, tuple(sorted(told, key=lambda each: (each.end_ns, each.message))))
+
+    def _delivery(self, message: Message) -> Delivery:
+        """How a message will end, which goes when those of its user and direction before it have."""
+        device, way = message.device, UP if message.is_uplink else DOWN
+        begin_ns = max(message.begin_ns, self._free_ns.get((device, way), 0))
+        deadline_ns = message.deadline_ns
+        end_ns = min(
+            self._cross(device, way, begin_ns, 8 * message.size_bytes, self._user_share, deadline_ns), deadline_ns + 1
+        )
+        gone_ns = self._gone_ns(device, message.begin_ns, min(end_ns, deadline_ns))
+        if min(end_ns, deadline_ns) > gone_ns:
+            return Delivery(message.message, Status.UNREACHABLE, gone_ns)
+        self._free_ns[device, way] = max(begin_ns, min(end_ns, deadline_ns))
+        if end_ns > deadline_ns:
+            return Delivery(message.message, Status.LATE, deadline_ns)
+        return Delivery(message.message, Status.DONE, end_ns)
 
     def close(self) -> None:
         """End the session. Closing twice does nothing."""
@@ -168,15 +207,16 @@ class AnalyticNetwork:
 
 @dataclass(frozen=True)
 class AnalyticSource:
-    """Opens analytic networks on sessions of `live`."""
+    """Opens analytic networks on sessions of `live`, whose last `users` devices are users."""
 
     live: Source
+    users: int = 0
 
     def open(self, name: str) -> AnalyticNetwork:
         """As `Source.open`; raises also as `AnalyticNetwork`."""
         session = self.live.open(f"{name}-analytic")
         try:
-            return AnalyticNetwork(session)
+            return AnalyticNetwork(session, self.users)
         except BaseException:
             session.close()
             raise

@@ -14,7 +14,19 @@ from typing import Any, TypeVar
 
 from msgspec.structs import asdict, replace
 
-from bridge.network import CHANNEL_ROW, TRACK_ROW, Outcome, PartnerLost, RequestError, Transfer, Wait, check_request
+from bridge.network import (
+    CHANNEL_ROW,
+    TRACK_ROW,
+    Conveyed,
+    Message,
+    Outcome,
+    PartnerLost,
+    RequestError,
+    Transfer,
+    Wait,
+    check_messages,
+    check_request,
+)
 from cosim.errors import Diverged
 from cosim.networks.source import Foreseeing, Source, TimedNetwork
 from cosim.record.exchange_rows import Asked
@@ -54,8 +66,9 @@ class JournaledNetwork:
         self._tell = tell
         self._session: TimedNetwork | None = None
         self._number = 0
+        self._calls = 0  # of `convey`
         self.busy_ns = 0
-        """Wall-clock nanoseconds that ns-3 took for the latest exchange; 0 for one out of the record."""
+        """Wall-clock nanoseconds that ns-3 took for the latest exchange or call; 0 for one out of the record."""
         self._recorded_info = journal.network_info(variant)
         if self._recorded_info is None:
             if source is None:
@@ -90,6 +103,24 @@ class JournaledNetwork:
         self._number += 1
         self.now_ns = outcome.now_ns
         return outcome
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """As `bridge.network.MessageNetwork.convey`; otherwise as `exchange`."""
+        check_messages(self.info, self.now_ns, messages, until_ns)
+        asked = tuple(messages), until_ns
+        recorded = self._journal.recorded_call(self._variant, self._calls + 1)
+        if recorded is None:
+            if self._source is None:
+                raise Diverged(f"{self._call(self._calls + 1)}: the record ends before it")
+            conveyed = self._persist(self._source, lambda session: session.convey(*asked))
+        else:
+            conveyed = recorded.conveyed
+            self.busy_ns = 0
+            if (recorded.messages, recorded.until_ns) != asked or recorded.exchange != self._number:
+                raise Diverged(f"{self._call(self._calls + 1)}: asked otherwise")
+        self._calls += 1
+        self.now_ns = conveyed.now_ns
+        return conveyed
 
     def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
         """As `cosim.networks.what_if.WhatIfNetwork.foresee`. Raises `RequestError` where there is no such network."""
@@ -140,6 +171,7 @@ class JournaledNetwork:
         there = replace(session.info, takes_shares=wanted.takes_shares)  # which no journal keeps
         if there != wanted:
             raise Diverged(f"the network is not the recorded one: {_changes(asdict(wanted), asdict(there))}")
+        called = self._call_again(session, 1, 0)
         for number in range(1, self._number + 1):
             recorded = self._journal.recorded(self._variant, number)
             assert recorded is not None
@@ -147,11 +179,29 @@ class JournaledNetwork:
             if outcome != recorded.outcome:
                 changes = _changes(asdict(recorded.outcome), asdict(outcome))
                 raise Diverged(f"{self._place(number)}: ns-3 does not repeat the record: {changes}")
+            called = self._call_again(session, called, number)
         if self._number:
             self._tell("caught up", f"{self._number} recorded exchanges were played to ns-3, all came out as recorded")
 
+    def _call_again(self, session: TimedNetwork, number: int, exchange: int) -> int:
+        """Play the calls of `convey` from `number` on that came behind so many exchanges; the number of the next."""
+        while number <= self._calls:
+            recorded = self._journal.recorded_call(self._variant, number)
+            assert recorded is not None
+            if recorded.exchange != exchange:
+                break
+            conveyed = session.convey(recorded.messages, recorded.until_ns)
+            if conveyed != recorded.conveyed:
+                changes = _changes(asdict(recorded.conveyed), asdict(conveyed))
+                raise Diverged(f"{self._call(number)}: ns-3 does not repeat the record: {changes}")
+            number += 1
+        return number
+
     def _place(self, number: int) -> str:
         return f"variant {self._variant}, exchange {number}"
+
+    def _call(self, number: int) -> str:
+        return f"variant {self._variant}, call {number}"
 
 
 def _without_notes(outcome: Outcome) -> Outcome:

@@ -4,15 +4,15 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from bridge.network import Network, Transfer
+from bridge.network import MessageNetwork, Transfer
 from model_side.routing import Floats
 
 
-class TimedNetwork(Network, Protocol):
+class TimedNetwork(MessageNetwork, Protocol):
     """A network that was opened for a variant, and says how long ns-3 took."""
 
     busy_ns: int
-    """Wall-clock nanoseconds that ns-3 took for the latest exchange."""
+    """Wall-clock nanoseconds that ns-3 took for the latest exchange or call of `convey`."""
 
 
 @runtime_checkable

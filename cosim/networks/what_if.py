@@ -10,9 +10,12 @@ import numpy as np
 from bridge.network import (
     STATUSES,
     WAITS,
+    Conveyed,
     LinkState,
+    Message,
     NetworkInfo,
     Outcome,
+    RequestError,
     Transfer,
     TransferOutcome,
     Wait,
@@ -95,6 +98,10 @@ class WhatIfNetwork:
         if moved:
             self._links = self._link_states()
         return Outcome(self.now_ns, outcomes, self._links)
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """Refused: of what is under way beside exchanges the link model knows nothing."""
+        raise RequestError("arrivals.users", "are on the air, of which a what-if knows nothing yet")
 
     def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
         """When each of `transfers` [M] would be done if they were the next exchange, in ns; inf where it would not."""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.network import TRACK_ROW, Outcome, Transfer, Wait
+from bridge.network import TRACK_ROW, Conveyed, Message, Outcome, Transfer, Wait
 from model_side.exchange import LayerExchange
 
 
@@ -26,6 +26,15 @@ class RecordedExchange(NamedTuple):
 
     asked: Asked
     outcome: Outcome
+
+
+class RecordedCall(NamedTuple):
+    """A call of `bridge.network.MessageNetwork.convey` on record, and what came of it; behind `exchange` exchanges."""
+
+    exchange: int
+    messages: tuple[Message, ...]
+    until_ns: int
+    conveyed: Conveyed
 
 
 def rows_of(record: LayerExchange, wait: str) -> dict[str, list[list[Any]]]:

@@ -24,7 +24,7 @@ from cosim.errors import Diverged, JournalUnwritable
 from cosim.record import fingerprint, journal_file, recorded
 from cosim.record.comparison import Comparison
 from cosim.record.decisions import Decisions
-from cosim.record.exchange_rows import RecordedExchange, known, rows_of
+from cosim.record.exchange_rows import RecordedCall, RecordedExchange, known, rows_of
 from cosim.record.integrity import damaged
 from cosim.record.item_rows import item_rows
 from cosim.record.journal_file import FILE_NAME
@@ -276,6 +276,11 @@ class Journal:
         """As `cosim.record.recorded.exchange`."""
         with journal_file.reading(self.path):
             return recorded.exchange(self.db, self.path, variant, number)
+
+    def recorded_call(self, variant: int, number: int) -> RecordedCall | None:
+        """As `cosim.record.recorded.call`."""
+        with journal_file.reading(self.path):
+            return recorded.call(self.db, variant, number)
 
     def nearness(self) -> list[float | None] | None:
         """The seconds that a byte took to each device and back when the experts were placed; None if not recorded."""

@@ -125,6 +125,11 @@ def to_10(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
     _make(db, "requests", "passes", "pass_rows")
 
 
+def to_11(db: sqlite3.Connection, unrecorded: Unrecorded) -> None:
+    """Prompts and tokens on the air: users were on the wired side."""
+    _make(db, "calls", "messages", "deliveries")
+
+
 def _rename(config: dict[str, Any]) -> None:
     """What a configuration of before schema 6 says, in today's words."""
     names = {"wdmoe": "weight-to-latency"}
@@ -147,6 +152,7 @@ STEPS: dict[int, Callable[[sqlite3.Connection, Unrecorded], None]] = {
     7: to_8,
     8: to_9,
     9: to_10,
+    10: to_11,
 }
 """The step from each older version to the next."""
 

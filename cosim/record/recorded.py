@@ -7,8 +7,21 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.network import TRACK_ROW, LinkState, NetworkInfo, Outcome, Site, Status, Transfer, TransferOutcome, Wait
-from cosim.record.exchange_rows import Asked, RecordedExchange, shares_of
+from bridge.network import (
+    TRACK_ROW,
+    Conveyed,
+    Delivery,
+    LinkState,
+    Message,
+    NetworkInfo,
+    Outcome,
+    Site,
+    Status,
+    Transfer,
+    TransferOutcome,
+    Wait,
+)
+from cosim.record.exchange_rows import Asked, RecordedCall, RecordedExchange, shares_of
 from cosim.record.integrity import damaged
 
 _sites = msgspec.json.Decoder(tuple[Site, ...])
@@ -82,3 +95,28 @@ def exchange(db: sqlite3.Connection, path: Path, variant: int, number: int) -> R
     )
     asked = Asked(tuple(transfers), depart_ns, deadline_ns, Wait(wait), shares_of(shares))
     return RecordedExchange(asked, Outcome(end_ns, tuple(outcomes), links, channel[0], tracks=tracks))
+
+
+def call(db: sqlite3.Connection, variant: int, number: int) -> RecordedCall | None:
+    """Call `number` (from 1) of `MessageNetwork.convey` of a variant; None if it was not recorded."""
+    key = (variant, number)
+    found = db.execute("SELECT exchange, until_ns, end_ns FROM calls WHERE variant = ? AND call = ?", key).fetchone()
+    if found is None:
+        return None
+    exchange, until_ns, end_ns = found
+    messages = tuple(
+        Message(message, device, bool(uplink), *figures)
+        for message, device, uplink, *figures in db.execute(
+            "SELECT message, device, uplink, size_bytes, begin_ns, deadline_ns FROM messages "
+            "WHERE variant = ? AND call = ? ORDER BY message",
+            key,
+        )
+    )
+    deliveries = tuple(
+        Delivery(message, Status(status), at_ns)
+        for message, status, at_ns in db.execute(
+            "SELECT message, status, end_ns FROM deliveries WHERE variant = ? AND call = ? ORDER BY end_ns, message",
+            key,
+        )
+    )
+    return RecordedCall(exchange, messages, until_ns, Conveyed(end_ns, deliveries))

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 APPLICATION_ID = 0x574D4F45  # "WMOE", in the file's header
 UNREPEATABLE = ("meta", "costs", "decisions", "events")
 """Tables that differ between equal runs: of places, wall-clock time and mishaps. What `meta` says of the run itself is

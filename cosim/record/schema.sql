@@ -183,6 +183,40 @@ CREATE TABLE pass_rows (
     FOREIGN KEY (variant, exchange) REFERENCES passes
 ) WITHOUT ROWID;
 
+CREATE TABLE calls (
+    variant INTEGER NOT NULL REFERENCES variants,
+    call INTEGER NOT NULL,
+    exchange INTEGER NOT NULL,
+    until_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (variant, call)
+) WITHOUT ROWID;
+
+CREATE TABLE messages (
+    variant INTEGER NOT NULL,
+    call INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    uplink INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    begin_ns INTEGER NOT NULL,
+    deadline_ns INTEGER NOT NULL,
+    request INTEGER NOT NULL,
+    position INTEGER,
+    PRIMARY KEY (variant, call, message),
+    FOREIGN KEY (variant, call) REFERENCES calls
+) WITHOUT ROWID;
+
+CREATE TABLE deliveries (
+    variant INTEGER NOT NULL,
+    call INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (variant, call, message),
+    FOREIGN KEY (variant, call) REFERENCES calls
+) WITHOUT ROWID;
+
 CREATE TABLE quality (
     variant INTEGER NOT NULL REFERENCES variants,
     request INTEGER NOT NULL,

@@ -3,6 +3,9 @@
 
 from typing import Any
 
+from msgspec.structs import astuple
+
+from model_side.service.on_air import CallRecord
 from model_side.service.scheduler import RequestRecord
 from model_side.service.serve import PassRecord
 
@@ -16,6 +19,20 @@ def pass_rows(record: PassRecord) -> dict[str, list[list[Any]]]:
     return {
         "passes": [[record.start_ns, record.end_ns, record.waiting, record.cache_bytes]],
         "pass_rows": rows,
+    }
+
+
+def call_rows(record: CallRecord, exchange: int) -> dict[str, list[list[Any]]]:
+    """The rows of a call of `MessageNetwork.convey` behind so many exchanges, without its variant and number."""
+    sent = []
+    for (message, device, is_uplink, *figures), request, position in (
+        (astuple(each.message), each.request, each.position) for each in record.sent
+    ):
+        sent.append([message, device, int(is_uplink), *figures, request, position])
+    return {
+        "calls": [[exchange, record.until_ns, record.conveyed.now_ns]],
+        "messages": sent,
+        "deliveries": [[each.message, each.status.value, each.end_ns] for each in record.conveyed.deliveries],
     }
 
 

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S
 from cosim.record.journal import Journal
+from cosim.results.on_air import OnAirSummary, Seen, Series, seen_by_users
 from model_side.service.scheduler import Ending
-
-Series = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,10 @@ class ServiceSummary:
     two. `end_to_end_s`: from arrival to the last token, of those done. `goodput_per_s`: requests done within the TTFT
     and the TPOT of `objective` (0: any). `fairness`: Jain's index of the tokens a second that each user got from the
     arrival on. `in_system`, `in_queue`: requests there in the mean over time. `utilisation`: part of the span in which
-    a pass was under way. `batch`: requests in a pass in the mean.
+    a pass was under way. `batch`: requests in a pass in the mean. `on_air`: what came of prompts and tokens on the air,
+    None where users are wired. Users on the air count from when they asked and not from the arrival before the
+    scheduler, but for the queueing and what is there in the mean; a token counts when it reaches them, if it does, and
+    a request is done if all of them do.
     """
 
     span_s: float
@@ -42,13 +43,14 @@ class ServiceSummary:
     in_queue: float
     utilisation: float
     batch: float
+    on_air: OnAirSummary | None = None
 
 
 def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
     """What a variant gave; None where requests did not arrive. Of a run that did not come to its end, of the requests
     that were over."""
     rows = journal.rows(
-        "SELECT arrival_ns, coalesce(admitted_ns, -1), end_ns, ending, "
+        "SELECT request, arrival_ns, coalesce(admitted_ns, -1), end_ns, ending, "
         "(SELECT count(*) FROM tokens t WHERE (t.variant, t.request) = (r.variant, r.request)), "
         "(SELECT coalesce(min(t.end_ns), -1) FROM tokens t WHERE (t.variant, t.request) = (r.variant, r.request)), "
         "(SELECT coalesce(max(t.end_ns), -1) FROM tokens t WHERE (t.variant, t.request) = (r.variant, r.request)) "
@@ -57,22 +59,28 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
     )
     if not rows:
         return None
-    endings = [row[3] for row in rows]
-    arrival, admitted, end, tokens, first, last = _columns([[*row[:3], *row[4:]] for row in rows])
+    endings = [row[4] for row in rows]
+    arrival, admitted, end, tokens, first, last = _columns([[*row[1:4], *row[5:]] for row in rows])
+    asked, given, over = arrival, tokens, end
+    if (seen := seen_by_users(journal, variant)) is not None:
+        asked, tokens, first, last = _columns([_seen_of(seen, row[0]) for row in rows])
+        over = np.maximum(end, last)
     ((begin_ns,),) = journal.rows("SELECT begin_ns FROM variants WHERE variant = ?", variant)
+    span_s = (float(over.max()) - begin_ns) / NS_PER_S
     passes = _columns(journal.rows("SELECT begin_ns, end_ns FROM passes WHERE variant = ? ORDER BY exchange", variant))
     ((batches,),) = journal.rows("SELECT count(*) FROM pass_rows WHERE variant = ?", variant)
-    span_s = (float(end.max()) - begin_ns) / NS_PER_S
     done = np.array(endings) == Ending.DONE
     served, steady, ran = tokens > 0, tokens > 1, admitted >= 0
-    ttft_s = np.where(served, first - arrival, np.inf) / NS_PER_S
+    ttft_s = np.where(served, first - asked, np.inf) / NS_PER_S
     tpot_s = np.where(steady, last - first, 0.0) / np.maximum(tokens - 1, 1) / NS_PER_S
     service = journal.config["service"]
     objective = float(service["ttft_s"]), float(service["tpot_s"])
+    done &= tokens == given
     good = done & (ttft_s <= (objective[0] or np.inf)) & (tpot_s <= (objective[1] or np.inf))
     stays_s = (end - arrival) / NS_PER_S
     waits_s = (np.where(ran, admitted, end) - arrival) / NS_PER_S
-    speed = np.divide(tokens, stays_s, out=np.zeros(len(rows)), where=stays_s > 0)
+    lasts_s = (over - asked) / NS_PER_S
+    speed = np.divide(tokens, lasts_s, out=np.zeros(len(rows)), where=lasts_s > 0)
 
     def over_time(total: float) -> float:
         return total / span_s if span_s > 0 else 0.0
@@ -83,7 +91,7 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
         queueing_s=waits_s[ran],
         ttft_s=ttft_s[served],
         tpot_s=tpot_s[steady],
-        end_to_end_s=stays_s[done],
+        end_to_end_s=lasts_s[done],
         tokens_per_s=over_time(float(tokens.sum())),
         requests_per_s=over_time(float(done.sum())),
         goodput_per_s=over_time(float(good.sum())),
@@ -93,7 +101,14 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
         in_queue=over_time(float(waits_s.sum())),
         utilisation=over_time(float((passes[1] - passes[0]).sum()) / NS_PER_S) if len(passes) else 0.0,
         batch=batches / len(passes[0]) if len(passes) else 0.0,
+        on_air=None if seen is None else seen.summary,
     )
+
+
+def _seen_of(seen: Seen, request: int) -> tuple[int, int, int, int]:
+    """Of a request: when it was asked, how many tokens came, and when the first and the last did, -1 for never."""
+    came_ns = seen.came_ns.get(request, [])
+    return seen.asked_ns[request], len(came_ns), min(came_ns, default=-1), max(came_ns, default=-1)
 
 
 def jain(shares: Series) -> float:

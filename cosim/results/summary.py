@@ -19,6 +19,7 @@ from cosim.record.decisions import Decisions
 from cosim.record.integrity import damaged
 from cosim.record.journal import Journal
 from cosim.results.energy import Energy, of_transfers, summed
+from cosim.results.on_air import seen_by_users
 from cosim.results.scores import TaskScores, scores_of
 from cosim.results.service import ServiceSummary, pass_ends_ns, service_of
 from cosim.results.utilisation import Utilisation, utilisation_of
@@ -68,7 +69,8 @@ class VariantSummary:
     `energy`: what was drawn and radiated. `costs_s`, `decisions`: wall-clock time, of the program's parts and of the
     policy's decisions, on the machine that ran it. `scores`: of the tasks that it was asked. `baseline`: of a dense
     model, which has no exchanges and so no layers here. `service`: what requests that arrived were given; TTFT and TPOT
-    are then what their users saw, the time in the queue among it. `use`: how busy devices, links and BS were.
+    are then what their users saw, the time in the queue and on the air among it. `use`: how busy devices, links and BS
+    were.
     """
 
     policy: str
@@ -137,7 +139,11 @@ def _variant(journal: Journal, variant: int, policy: str, network: str) -> Varia
     seen: set[int] = set()
     ttft_s: list[float] = []
     tpot_s: list[float] = []
-    for request, begin_ns, end_ns in tokens:
+    given = tokens
+    if (on_air := seen_by_users(journal, variant)) is not None:
+        since_ns = dict(on_air.asked_ns)
+        given = [(request, 0, end_ns) for request, came_ns in on_air.came_ns.items() for end_ns in came_ns]
+    for request, begin_ns, end_ns in given:
         took_ns = end_ns - (since_ns.get(request, begin_ns) if arrived else begin_ns)
         (tpot_s if request in seen else ttft_s).append(took_ns / NS_PER_S)
         seen.add(request)

@@ -7,7 +7,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cosim.results.service import Series, ServiceSummary
+from bridge.network import Status
+from cosim.results.on_air import UNDER_WAY, OnAirSummary, Series
+from cosim.results.service import ServiceSummary
 from cosim.results.summary import VariantSummary
 from cosim.screen.fitting import print_table
 
@@ -31,10 +33,11 @@ def print_service(variants: Sequence[VariantSummary], console: Console) -> None:
 def _rows(told: Sequence[ServiceSummary]) -> list[Row]:
     ttft_s, tpot_s = told[0].objective
     within = [f"{name} {most:g} s" for name, most in (("TTFT", ttft_s), ("TPOT", tpot_s)) if most]
+    air = [each.on_air for each in told if each.on_air]
     ended = [ending for ending in told[0].endings if ending == "done" or any(each.endings[ending] for each in told)]
     return [
         ("queueing", lambda it: _percentiles(it.queueing_s)),
-        ("TTFT, from the arrival", lambda it: _percentiles(it.ttft_s)),
+        (f"TTFT, from the {'asking' if air else 'arrival'}", lambda it: _percentiles(it.ttft_s)),
         ("TPOT, mean of a request", lambda it: _percentiles(it.tpot_s)),
         ("end to end", lambda it: _percentiles(it.end_to_end_s)),
         ("tokens per second", lambda it: f"{it.tokens_per_s:.2f}"),
@@ -45,7 +48,31 @@ def _rows(told: Sequence[ServiceSummary]) -> list[Row]:
         ("requests in a pass", lambda it: f"{it.batch:.2f}"),
         ("a pass was under way", lambda it: f"{it.utilisation:.1%}"),
         *((f"requests {ending}", _ended(ending)) for ending in ended),
+        *(_on_air_rows(air) if air else []),
     ]
+
+
+def _on_air_rows(air: Sequence[OnAirSummary]) -> list[Row]:
+    """What came of prompts and tokens on their ways; that some did not arrive is told where it is so."""
+    failed = [
+        (what, ending)
+        for what in ("prompts", "tokens")
+        for ending in (*(status.value for status in Status if status is not Status.DONE), UNDER_WAY)
+        if any(ending in getattr(each, what) for each in air)
+    ]
+    return [
+        ("a prompt's way up", _of_air(lambda it: _milliseconds(it.prompt_s))),
+        ("a token's way down", _of_air(lambda it: _milliseconds(it.token_s))),
+        *((f"{what} {ending}", _of_air(_failed(what, ending))) for what, ending in failed),
+    ]
+
+
+def _of_air(figure: Callable[[OnAirSummary], str]) -> Callable[[ServiceSummary], str]:
+    return lambda service: "-" if service.on_air is None else figure(service.on_air)
+
+
+def _failed(what: str, ending: str) -> Callable[[OnAirSummary], str]:
+    return lambda it: f"{getattr(it, what).get(ending, 0)} of {sum(getattr(it, what).values())}"
 
 
 def _goodput(service: ServiceSummary) -> str:
@@ -56,7 +83,11 @@ def _ended(ending: str) -> Callable[[ServiceSummary], str]:
     return lambda service: f"{service.endings[ending]} of {sum(service.endings.values())}"
 
 
-def _percentiles(series: Series) -> str:
+def _milliseconds(series: Series) -> str:
+    return _percentiles(1e3 * series, "ms")
+
+
+def _percentiles(series: Series, unit: str = "s") -> str:
     if not len(series):
         return "-"
-    return " / ".join(f"{each:.3f}" for each in np.percentile(series, (50, 95, 99))) + " s"
+    return " / ".join(f"{each:.3f}" for each in np.percentile(series, (50, 95, 99))) + f" {unit}"

@@ -37,7 +37,8 @@ class Ending(StrEnum):
     """How a request ended.
 
     `done`: with its whole answer. `cancelled`: its user left. `timed-out`: the base station gave it up. `queue-full`:
-    it found no place to wait. `too-large`: its KV cache would not fit if it were alone.
+    it found no place to wait. `too-large`: its KV cache would not fit if it were alone. `unheard`: its prompt did not
+    come through.
     """
 
     DONE = "done"
@@ -45,6 +46,7 @@ class Ending(StrEnum):
     TIMED_OUT = "timed-out"
     QUEUE_FULL = "queue-full"
     TOO_LARGE = "too-large"
+    UNHEARD = "unheard"
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request that arrives; `patience_ns`: how long after that its user leaves, None for never."""
+    """A request that arrives; `patience_ns`: how long after that its user leaves, None for never. `is_heard`: whether
+    its prompt came through whole, or this is when that was known."""
 
     request: int
     at_ns: int
     prompt_tokens: int
     new_tokens: int
     patience_ns: int | None = None
+    is_heard: bool = True
 
     @property
     def tokens(self) -> int:
@@ -147,6 +151,9 @@ class Scheduler:
         """Let a request wait, or turn it away."""
         self._leave(arrival.at_ns)
         rules = self.rules
+        if not arrival.is_heard:
+            self._end(arrival, None, arrival.at_ns, Ending.UNHEARD)
+            return
         if rules.cache_bytes and self.bytes_of(arrival.tokens) > rules.cache_bytes:
             self._end(arrival, None, arrival.at_ns, Ending.TOO_LARGE)
             return

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service: requests arrive, the scheduler makes batches of them, and the base station runs pass after pass."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from model_side.base_station import BaseStation
 from model_side.selection import Part
-from model_side.service.scheduler import Arrival, RequestRecord, Scheduler
+from model_side.service.coming import Coming
+from model_side.service.scheduler import RequestRecord, Scheduler
 from model_side.serving import TokenRecord
 
 
@@ -56,17 +57,13 @@ class Batched(Protocol):
 
 
 def serve(
-    clock: Clock, arrivals: Iterable[Arrival], scheduler: Scheduler, answers: Answers
+    clock: Clock, coming: Coming, scheduler: Scheduler, answers: Answers
 ) -> Iterator[TokenRecord | PassRecord | RequestRecord]:
-    """Serve all arrivals, which are in order of time; yields what there is to record as soon as it happened."""
-    coming = iter(arrivals)
-    following = next(coming, None)
+    """Serve all requests; yields what there is to record as soon as it happened."""
 
-    def let_in(until_ns: int) -> None:
-        nonlocal following
-        while following is not None and following.at_ns <= until_ns:
-            scheduler.arrive(following)
-            following = next(coming, None)
+    def let_in(now_ns: int) -> None:
+        for arrival in coming.until(now_ns):
+            scheduler.arrive(arrival)
 
     let_in(clock.ready_ns)
     while True:
@@ -74,9 +71,10 @@ def serve(
         parts = scheduler.batch(start_ns)
         yield from _ended(scheduler, answers)
         if not parts:
-            if following is None:
+            if (more_ns := coming.wait()) is None:
+                coming.finish()
                 return
-            clock.idle(following.at_ns)
+            clock.idle(more_ns)
             let_in(clock.ready_ns)
             continue
         waiting, cache_bytes = scheduler.waiting, scheduler.cache_bytes
@@ -84,6 +82,7 @@ def serve(
         end_ns = clock.ready_ns
         yield PassRecord(parts, start_ns, end_ns, waiting, cache_bytes)
         yield from tokens
+        coming.give(tokens)
         let_in(end_ns)
         scheduler.passed(parts, end_ns, {token.request for token in tokens if token.token_id in answers.ends})
 

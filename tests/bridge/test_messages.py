@@ -12,6 +12,7 @@ from bridge.messages import (
     MAGIC,
     MAX_TO_SERVER_BYTES,
     PROTOCOL_VERSION,
+    Convey,
     Garbage,
     Hello,
     Request,
@@ -21,7 +22,7 @@ from bridge.messages import (
     to_client,
     to_server,
 )
-from bridge.network import RequestError, Transfer, Wait
+from bridge.network import Message, RequestError, Transfer, Wait
 
 int64 = st.integers(min_value=0, max_value=2**63 - 1)
 transfers = st.builds(Transfer, device=int64, downlink_bytes=int64, compute_ns=int64, uplink_bytes=int64)
@@ -37,7 +38,25 @@ requests = st.builds(
 )
 
 
-@given(requests)
+messages = st.builds(
+    Message,
+    message=int64,
+    device=int64,
+    is_uplink=st.booleans(),
+    size_bytes=int64,
+    begin_ns=int64,
+    deadline_ns=int64,
+)
+conveys = st.builds(
+    Convey,
+    session=st.text(min_size=1, max_size=64),
+    sequence=st.integers(1, 2**63 - 1),
+    messages=st.lists(messages, max_size=20).map(tuple),
+    until_ns=int64,
+)
+
+
+@given(requests | conveys)
 def test_a_request_survives_the_wire_with_all_64_bits(request):
     assert decode(encode(request), to_server) == request
 
@@ -53,7 +72,7 @@ def test_random_bytes_are_garbage_and_nothing_worse(noise, with_header):
         assert decode(encode(message), decoder) == message
 
 
-@given(requests, st.data())
+@given(requests | conveys, st.data())
 def test_a_truncated_or_lengthened_request_is_garbage(request, data):
     frame = encode(request)
     cut = data.draw(st.integers(len(MAGIC) + 1, len(frame) - 1))

@@ -27,6 +27,7 @@ from bridge.messages import (
     MAX_TO_SERVER_BYTES,
     PROTOCOL_VERSION,
     Beat,
+    Convey,
     Goodbye,
     Hello,
     Pulse,
@@ -36,7 +37,7 @@ from bridge.messages import (
     encode,
     to_client,
 )
-from bridge.network import PartnerLost, RequestError, Transfer, Wait
+from bridge.network import Message, PartnerLost, RequestError, Transfer, Wait
 from bridge.server import Server
 from bridge.strangers import MAX_CONNECTIONS
 from tests.support.fixed_network import FixedNetwork, open_fixed
@@ -81,6 +82,50 @@ def test_outcomes_are_those_of_the_network_itself(endpoint):
                 arguments = (TRANSFERS, now_ns + 1000, now_ns + deadline_ns, wait)
                 assert remote.exchange(*arguments) == direct.exchange(*arguments)
                 assert remote.now_ns == direct.now_ns
+
+
+def test_messages_are_conveyed_as_the_network_itself_does_however_many_they_are(ipc, monkeypatch):
+    monkeypatch.setattr("bridge.client.MOST_MESSAGES", 7)
+    direct = FixedNetwork(devices=8, dead=7)
+    with server(ipc), connected(ipc, devices=8, dead=7) as remote:
+        for begin in (0, 20):
+            now_ns = remote.now_ns
+            sent = [
+                Message(begin + n, n % 8, n % 2 == 0, 1000 * (n + 1), now_ns + 10 * n, now_ns + SECOND_NS)
+                for n in range(20)
+            ]
+            told = [remote.convey(sent, now_ns + 100)]
+            assert told == [direct.convey(sent, now_ns + 100)]
+            assert remote.exchange(TRANSFERS, now_ns + 1000, now_ns + SECOND_NS) == direct.exchange(
+                TRANSFERS, now_ns + 1000, now_ns + SECOND_NS
+            )
+            for _ in range(20):
+                told.append(remote.convey((), now_ns + 2 * SECOND_NS))
+                assert told[-1] == direct.convey((), now_ns + 2 * SECOND_NS)
+                assert remote.now_ns == direct.now_ns == told[-1].now_ns
+            assert sorted(each.message for conveyed in told for each in conveyed.deliveries) == list(
+                range(begin, begin + 20)
+            )
+
+
+def test_a_message_that_makes_no_sense_is_refused_by_field_on_either_side(ipc):
+    with server(ipc), connected(ipc) as remote:
+        for message, field in (
+            (Message(0, 8, False, 1, 0, 1), "messages.device"),
+            (Message(1 << 31, 0, False, 1, 0, 1), "messages.message"),
+            (Message(0, 0, False, 0, 0, 1), "messages.size_bytes"),
+            (Message(0, 0, False, 1, 2, 1), "messages.deadline_ns"),
+        ):
+            with pytest.raises(RequestError, match=field):
+                remote.convey([message], 10)
+        with pytest.raises(RequestError, match="until_ns"):
+            remote.convey([], -1)
+        assert remote.convey([], 10).now_ns == 10
+    with server(ipc), _raw(ipc) as channel:
+        _say(channel, Hello("me", "raw", "fixed", {}, 1, {}, None))
+        answer = _say(channel, Convey("me", 1, (Message(0, 99, False, 1, 0, 1),), 1))
+        assert isinstance(answer, Refused)
+        assert (answer.field, answer.final) == ("messages.device", False)
 
 
 def test_an_empty_exchange_moves_the_clock(ipc):

@@ -18,7 +18,10 @@ from typing import Any
 
 from bridge.network import (
     NS_PER_S,
+    Conveyed,
+    Delivery,
     LinkState,
+    Message,
     NetworkInfo,
     Outcome,
     RequestError,
@@ -26,12 +29,16 @@ from bridge.network import (
     Transfer,
     TransferOutcome,
     Wait,
+    check_messages,
     check_request,
 )
 
 
 class FixedNetwork:
-    """Device d has `rate_bps / (d + 1)` each way and nothing shared; device `dead`, if any, is unreachable."""
+    """Device d has `rate_bps / (d + 1)` each way and nothing shared; device `dead`, if any, is unreachable.
+
+    Messages of a device and a direction wait for those handed over before; the one of number `vanishing` is lost.
+    """
 
     def __init__(
         self, devices: int = 8, rate_bps: float = 1e8, dead: int | None = None, now_ns: int = 0, **faults: Any
@@ -45,6 +52,8 @@ class FixedNetwork:
         self._rate_bps = rate_bps
         self._dead = dead
         self._faults = faults
+        self._free_ns: dict[tuple[int, bool], int] = {}
+        self._under_way: list[Delivery] = []
         self._interrupted = threading.Event()
         self._progress_ns = now_ns
 
@@ -77,6 +86,29 @@ class FixedNetwork:
         )
         self.now_ns = self._progress_ns = end_ns
         return Outcome(end_ns, outcomes, self._links())
+
+    def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
+        """Closed form: each is serialised when the one before is."""
+        check_messages(self.info, self.now_ns, messages, until_ns)
+        self._under_way += map(self._delivery, messages)
+        ends_ns = [each.end_ns for each in self._under_way if each.end_ns > self.now_ns]
+        self.now_ns = self._progress_ns = min([until_ns, *ends_ns])
+        told = [each for each in self._under_way if each.end_ns <= self.now_ns]
+        self._under_way = [each for each in self._under_way if each.end_ns > self.now_ns]
+        return Conveyed(self.now_ns, tuple(sorted(told, key=lambda each: (each.end_ns, each.message))))
+
+    def _delivery(self, message: Message) -> Delivery:
+        if message.device == self._dead:
+            return Delivery(message.message, Status.UNREACHABLE, message.begin_ns)
+        way = (message.device, message.is_uplink)
+        begin_ns = max(message.begin_ns, self._free_ns.get(way, 0))
+        end_ns = begin_ns + round(8 * message.size_bytes * NS_PER_S / self.rate_bps(message.device))
+        self._free_ns[way] = end_ns
+        if message.message == self._faults.get("vanishing"):
+            return Delivery(message.message, Status.LOST, message.deadline_ns)
+        if end_ns > message.deadline_ns:
+            return Delivery(message.message, Status.LATE, message.deadline_ns)
+        return Delivery(message.message, Status.DONE, end_ns)
 
     def interrupt(self) -> None:
         """End a held exchange."""

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from model_side.selection import Part
+from model_side.service.coming import Wired
 from model_side.service.scheduler import Arrival, RequestRecord, Rules, Scheduler
 from model_side.service.serve import PassRecord, serve
 from model_side.serving import TokenRecord
@@ -48,7 +49,7 @@ def served(
 ) -> tuple[list[PassRecord], list[TokenRecord], list[RequestRecord]]:
     """What comes of arrivals: the passes, the tokens, and the requests by number."""
     passes = Passes(took_ns, ends)
-    records = list(serve(passes, arrivals, scheduler or Scheduler(rules, bytes_of), passes))
+    records = list(serve(passes, Wired(arrivals), scheduler or Scheduler(rules, bytes_of), passes))
     requests = [each for each in records if isinstance(each, RequestRecord)]
     assert passes.dropped == [each.request for each in requests]
     return (

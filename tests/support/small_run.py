@@ -24,8 +24,8 @@ from tests.support.fixed_network import FixedNetwork
 from tests.support.routing_traces import make_rows, write_rows
 
 REQUESTS, NEW_TOKENS, DEVICES = 2, 2, 3
-SERVICE = ("arrivals.process=offline", "service.requests=1")
-"""What fills the tables of a service, and leaves all others as they are."""
+SERVICE = ("arrivals.process=offline", "service.requests=1", "arrivals.users=1")
+"""What fills the tables of a service, with its user on the air."""
 ARRIVING = 12
 BURSTS = (
     *("arrivals.process=gamma", "arrivals.rate_per_s=40", "arrivals.patience_s=1", "service.requests=3"),

@@ -12,6 +12,7 @@
 #include "ns3/simulator.h"
 #include "ns3/tcp-socket-factory.h"
 #include "ns3/trace-source-accessor.h"
+#include "ns3/udp-socket-factory.h"
 #include "ns3/uinteger.h"
 
 #include <algorithm>
@@ -56,7 +57,7 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
     auto serverPort = static_cast<uint16_t>(FIRST_PORT + index);
     InetSocketAddress atServer(Ipv4Address::ConvertFrom(serverAddress), serverPort);
     InetSocketAddress atDevice(Ipv4Address::ConvertFrom(deviceAddress), DEVICE_PORT);
-    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote) {
+    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote, TypeId protocol) {
         auto application = CreateObject<TransferApplication>();
         application->SetAttribute("Device", UintegerValue(index));
         application->SetAttribute("Protocol", TypeIdValue(protocol));
@@ -79,12 +80,20 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
             m_obstruction->SetCut(device, cut);
             m_sampler->HandleLife();
         });
-    m_ends.push_back({install(server, true, atServer, atDevice),
-                      install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer),
-                      device,
-                      isStream,
-                      life});
+    auto serverEnd = install(server, true, atServer, atDevice, protocol);
+    auto deviceEnd = install(device, false, InetSocketAddress(isStream ? 0 : DEVICE_PORT), atServer, protocol);
+    m_ends.push_back({serverEnd, deviceEnd, device, isStream, life, serverEnd, deviceEnd});
+    if (isStream)
+    {
+        auto datagrams = UdpSocketFactory::GetTypeId();
+        m_ends.back().messageServer = install(server, true, atServer, atDevice, datagrams);
+        m_ends.back().messageDevice = install(device, false, InetSocketAddress(DEVICE_PORT), atServer, datagrams);
+    }
     m_drops.AddDevice(Ipv4Address::ConvertFrom(deviceAddress));
+    m_ends.back().messageServer->SetMessageSink(
+        [this, index](uint32_t number, uint32_t bytes) { HandleMessage(index, true, number, bytes); });
+    m_ends.back().messageDevice->SetMessageSink(
+        [this, index](uint32_t number, uint32_t bytes) { HandleMessage(index, false, number, bytes); });
     for (const auto& end : {m_ends.back().server, m_ends.back().device})
     {
         end->SetNoRouteSink(
@@ -285,6 +294,124 @@ ExchangeEngine::Exchange(uint32_t count,
     return !m_interrupt;
 }
 
+bool
+ExchangeEngine::Convey(uint32_t count, const int64_t* asked, int64_t untilNs)
+{
+    for (uint32_t i = 0; i < count; i++, asked += 6)
+    {
+        auto number = static_cast<uint32_t>(asked[0]);
+        auto& message = m_messages[number];
+        message.next.Cancel(); // of one with the same number, which this one replaces
+        message = {};
+        message.device = static_cast<uint32_t>(asked[1]);
+        message.isUplink = asked[2] != 0;
+        message.bytes = static_cast<uint64_t>(asked[3]);
+        message.deadlineNs = asked[5];
+        message.next =
+            Simulator::Schedule(NanoSeconds(asked[4]) - Simulator::Now(), &ExchangeEngine::BeginMessage, this, number);
+    }
+    m_conveying = true;
+    m_conveyed = Simulator::Schedule(NanoSeconds(untilNs) - Simulator::Now(), &ExchangeEngine::HandleConveyed, this);
+    if (m_interrupt)
+    {
+        Simulator::ScheduleNow(&ExchangeEngine::HandleInterrupt, this);
+    }
+    Simulator::Run();
+    m_conveyed.Cancel();
+    return !m_interrupt;
+}
+
+uint32_t
+ExchangeEngine::GetDeliveryCount() const
+{
+    return static_cast<uint32_t>(m_deliveries.size());
+}
+
+void
+ExchangeEngine::TakeDeliveries(int64_t* rows)
+{
+    for (const auto& delivery : m_deliveries)
+    {
+        *rows++ = delivery.message;
+        *rows++ = static_cast<int64_t>(delivery.status);
+        *rows++ = delivery.endNs;
+    }
+    m_deliveries.clear();
+}
+
+void
+ExchangeEngine::BeginMessage(uint32_t number)
+{
+    auto& message = m_messages.at(number);
+    if (!IsConnected(message.device))
+    {
+        EndMessage(number, Status::UNREACHABLE);
+        return;
+    }
+    message.sentNs = GetNow();
+    message.next = Simulator::Schedule(NanoSeconds(message.deadlineNs) - Simulator::Now(),
+                                       &ExchangeEngine::HandleMessageDeadline,
+                                       this,
+                                       number);
+    auto& ends = m_ends[message.device];
+    (message.isUplink ? ends.messageDevice : ends.messageServer)->Send(MESSAGE | number, message.bytes);
+}
+
+void
+ExchangeEngine::HandleMessage(uint32_t device, bool isUplink, uint32_t number, uint32_t bytes)
+{
+    auto found = m_messages.find(number);
+    if (found == m_messages.end() || found->second.device != device || found->second.isUplink != isUplink)
+    {
+        return; // the rest of one that was given up
+    }
+    found->second.receivedBytes += bytes;
+    if (found->second.receivedBytes == found->second.bytes)
+    {
+        EndMessage(number, Status::DONE);
+    }
+}
+
+void
+ExchangeEngine::HandleMessageDeadline(uint32_t number)
+{
+    // Behind all that is due at this very instant, as of an exchange.
+    m_messages.at(number).next = Simulator::ScheduleNow(&ExchangeEngine::GiveUpMessage, this, number);
+}
+
+void
+ExchangeEngine::GiveUpMessage(uint32_t number)
+{
+    const auto& message = m_messages.at(number);
+    bool lost = message.lost || m_radio->IsQuiet(message.device, message.sentNs);
+    EndMessage(number, lost ? Status::LOST : Status::LATE);
+}
+
+void
+ExchangeEngine::EndMessage(uint32_t number, Status status)
+{
+    m_messages.at(number).next.Cancel();
+    m_messages.erase(number);
+    m_deliveries.push_back({number, status, GetNow()});
+    EndConvey();
+}
+
+void
+ExchangeEngine::HandleConveyed()
+{
+    m_conveyed = Simulator::ScheduleNow(&ExchangeEngine::EndConvey, this);
+}
+
+void
+ExchangeEngine::EndConvey()
+{
+    if (m_conveying)
+    {
+        m_conveying = false;
+        Simulator::Stop();
+    }
+}
+
 void
 ExchangeEngine::Depart()
 {
@@ -421,6 +548,18 @@ ExchangeEngine::Silence(uint32_t device)
 void
 ExchangeEngine::Leave(uint32_t device)
 {
+    std::vector<uint32_t> left;
+    for (const auto& [number, message] : m_messages)
+    {
+        if (message.device == device && message.sentNs >= 0)
+        {
+            left.push_back(number);
+        }
+    }
+    for (auto number : left)
+    {
+        EndMessage(number, Status::UNREACHABLE);
+    }
     auto underWay = std::find_if(m_pipelines.begin(), m_pipelines.end(), [this, device](const auto& pipeline) {
         return m_running && pipeline.device == device && pipeline.reachable && pipeline.uplinkEnd < 0;
     });
@@ -484,13 +623,29 @@ ExchangeEngine::HandleInterrupt()
     {
         End();
     }
+    if (m_interrupt)
+    {
+        EndConvey();
+    }
 }
 
 void
 ExchangeEngine::HandleDrop(Ptr<const Packet> packet)
 {
     TransferTag tag;
-    if (packet->FindFirstMatchingByteTag(tag) && tag.exchange == m_exchange)
+    if (!packet->FindFirstMatchingByteTag(tag))
+    {
+        return;
+    }
+    if (tag.exchange & MESSAGE)
+    {
+        auto found = m_messages.find(tag.exchange & ~MESSAGE);
+        if (found != m_messages.end())
+        {
+            found->second.lost = true;
+        }
+    }
+    else if (tag.exchange == m_exchange)
     {
         MarkLost(tag.device);
     }
@@ -540,6 +695,7 @@ ExchangeEngine::DoDispose()
     m_server = nullptr;
     m_ends.clear();
     m_pipelines.clear();
+    m_messages.clear();
     Object::DoDispose();
 }
 

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -101,6 +102,24 @@ class ExchangeEngine : public Object
                   int64_t* answer,
                   double* air);
 
+    /**
+     * Take on messages, which go one way between the edge server and a device whatever exchanges are under way, over
+     * UDP; and run to `untilNs`, or until a message ends.
+     *
+     * @param count number of messages
+     * @param asked 6 numbers a message: its number, device, 1 if it goes up, bytes, virtual times of its begin and of
+     *        its deadline in ns
+     * @param untilNs virtual time
+     * @return false if Interrupt was called
+     */
+    bool Convey(uint32_t count, const int64_t* asked, int64_t untilNs);
+
+    /// How many rows `TakeDeliveries` has.
+    uint32_t GetDeliveryCount() const;
+
+    /// Copy, and forget, how messages ended: 3 numbers each, its number, Status and the virtual time in ns.
+    void TakeDeliveries(int64_t* rows);
+
     /// What looks at all links, and has the channel record.
     Ptr<ChannelSampler> GetChannelSampler() const;
 
@@ -146,6 +165,25 @@ class ExchangeEngine : public Object
         AirEnergy air;
     };
 
+    struct Message
+    {
+        uint32_t device{0};
+        bool isUplink{false};
+        uint64_t bytes{0};
+        int64_t deadlineNs{0};
+        int64_t sentNs{-1};
+        uint64_t receivedBytes{0};
+        bool lost{false}; // a datagram of it was dropped
+        EventId next;     // its begin, or its deadline
+    };
+
+    struct Delivery
+    {
+        uint32_t message;
+        Status status;
+        int64_t endNs;
+    };
+
     struct Ends
     {
         Ptr<TransferApplication> server;
@@ -153,6 +191,8 @@ class ExchangeEngine : public Object
         Ptr<Node> deviceNode;
         bool isStream; // TCP sends again what is dropped
         Ptr<DeviceLife> life;
+        Ptr<TransferApplication> messageServer; // over UDP: the same, unless those are over TCP
+        Ptr<TransferApplication> messageDevice;
     };
 
     void PollAttach(int64_t untilNs);
@@ -170,6 +210,13 @@ class ExchangeEngine : public Object
     void Leave(uint32_t device);
     void Join(uint32_t device);
     Status GetStatus(const Pipeline& pipeline) const;
+    void BeginMessage(uint32_t number);
+    void HandleMessage(uint32_t device, bool isUplink, uint32_t number, uint32_t bytes);
+    void HandleMessageDeadline(uint32_t number);
+    void GiveUpMessage(uint32_t number);
+    void EndMessage(uint32_t number, Status status);
+    void HandleConveyed();
+    void EndConvey();
     void HandleInterrupt();
     void WatchDrops();
     void HandleDrop(Ptr<const Packet> packet);
@@ -191,6 +238,10 @@ class ExchangeEngine : public Object
     EventId m_departure;
     EventId m_deadline;
     bool m_running{false};
+    std::map<uint32_t, Message> m_messages; // by number: those that were taken on and have not ended
+    std::vector<Delivery> m_deliveries;
+    EventId m_conveyed;
+    bool m_conveying{false};
     std::atomic<bool> m_interrupt{false};
 
     mutable std::mutex m_lifetime; // of ns-3's simulator, against threads that look at its clock

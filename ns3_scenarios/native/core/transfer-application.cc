@@ -196,6 +196,12 @@ TransferApplication::NoteNoRoute()
     }
 }
 
+void
+TransferApplication::SetMessageSink(std::function<void(uint32_t, uint32_t)> sink)
+{
+    m_message = std::move(sink);
+}
+
 bool
 TransferApplication::HasGap() const
 {
@@ -208,6 +214,7 @@ TransferApplication::DoDispose()
     m_retry.Cancel();
     m_complete = nullptr;
     m_noRoute = nullptr;
+    m_message = nullptr;
     m_socket = nullptr;
     m_listener = nullptr;
     Application::DoDispose();
@@ -415,7 +422,17 @@ void
 TransferApplication::Count(Ptr<const Packet> packet)
 {
     TransferTag tag;
-    if (!m_complete || !packet->FindFirstMatchingByteTag(tag) || tag.exchange != m_expectExchange)
+    if (!packet->FindFirstMatchingByteTag(tag))
+    {
+        return;
+    }
+    if ((tag.exchange & MESSAGE) && m_message)
+    {
+        m_rx(packet);
+        m_message(tag.exchange & ~MESSAGE, packet->GetSize());
+        return;
+    }
+    if (!m_complete || tag.exchange != m_expectExchange)
     {
         return;
     }

@@ -42,6 +42,10 @@ class TransferApplication : public Application
     /// Call `complete` at the instant in which the last of `bytes` bytes of `exchange` has arrived.
     void Expect(uint32_t exchange, uint64_t bytes, std::function<void()> complete);
 
+    /// Call `sink` with number and bytes of each datagram of a message that arrives; a message is a block that was sent
+    /// as an exchange with the bit MESSAGE, and which nobody expects.
+    void SetMessageSink(std::function<void(uint32_t, uint32_t)> sink);
+
     /// Drop what is not sent yet and what is expected; let go of the connection, if there is or will be one.
     void Abort();
 
@@ -91,6 +95,7 @@ class TransferApplication : public Application
     bool m_isHalfOpen{false}; // somebody has begun to connect to this passive end
     EventId m_retry;
     std::function<void(Ipv4Address)> m_noRoute;
+    std::function<void(uint32_t, uint32_t)> m_message;
 
     uint32_t m_sendExchange{0};
     uint64_t m_sendBytes{0};

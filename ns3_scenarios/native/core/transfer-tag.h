@@ -8,8 +8,10 @@
 namespace ns3::cosim
 {
 
+constexpr uint32_t MESSAGE = 1U << 31; ///< no exchange has so high a number, so none drops messages with its own
+
 /**
- * Byte tag on the payload of a transfer. It costs no bytes on the link and survives segmentation and
+ * Byte tag on the payload of a transfer or a message. It costs no bytes on the link and survives segmentation and
  * reassembly, so that a late packet of a cancelled exchange is known for what it is anywhere on its way.
  */
 class TransferTag : public Tag
@@ -23,7 +25,7 @@ class TransferTag : public Tag
     void Print(std::ostream& stream) const override;
 
     uint32_t device{0};   ///< index of the device
-    uint32_t exchange{0}; ///< number of the exchange, counted from 1
+    uint32_t exchange{0}; ///< number of the exchange, counted from 1, or of a message with the bit MESSAGE
     uint64_t end{0};      ///< bytes of the transfer's direction up to and with this packet's
 };
 

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.network import CHANNEL_ROW, NS_PER_S, TRACK_ROW, NetworkInfo, Outcome, RequestError, Status, Transfer, Wait
+from bridge.network import (
+    CHANNEL_ROW,
+    NS_PER_S,
+    TRACK_ROW,
+    Conveyed,
+    Delivery,
+    Message,
+    NetworkInfo,
+    Outcome,
+    RequestError,
+    Status,
+    Transfer,
+    Wait,
+)
 from cosim.networks.analytic import AnalyticNetwork, AnalyticSource
 from cosim.networks.idle_channel import STEP_NS
 
@@ -101,6 +114,49 @@ def test_given_shares_take_the_place_of_equal_ones():
     assert downlink_ns(None, (0, 2)) == pytest.approx([2 * whole_ns] * 2, abs=1)
     assert downlink_ns([0.5, 0.1, 0.25], (0, 2)) == pytest.approx([2 * whole_ns, 4 * whole_ns], abs=1)
     assert downlink_ns([1, 0, 0], (0, 1)) == [pytest.approx(whole_ns, abs=1), None]
+
+
+def test_users_have_parts_of_the_band_and_exchanges_the_rest():
+    """Of four devices two are users: their messages take a quarter each, a lone transfer half, whatever else goes."""
+    network = AnalyticNetwork(IdleSession([(steady(10), steady(3))] * 4), users=2)
+    down_bps, up_bps = shannon_bps(10, BAND_HZ[0]), shannon_bps(3, BAND_HZ[1])
+    late_ns = BEGIN_NS + 50 * MS
+
+    def took_ns(size: int, rate_bps: float) -> int:
+        return round(8 * size / (rate_bps / 4) * NS_PER_S)
+
+    asked = [
+        Message(0, 2, True, 3000, BEGIN_NS, late_ns),
+        Message(1, 3, False, 4000, BEGIN_NS + 10, late_ns),
+        Message(2, 3, False, 5000, BEGIN_NS + 20, late_ns),
+        Message(3, 2, False, 1_000_000, BEGIN_NS + 20, late_ns),
+        Message(4, 2, False, 10, BEGIN_NS + 30, late_ns + 50 * MS),
+    ]
+    assert network.convey(asked, BEGIN_NS) == Conveyed(BEGIN_NS, ())
+    (came,) = network.exchange([Transfer(0, 30_000, 0, 1)], BEGIN_NS, BEGIN_NS + LATE_NS).transfers
+    assert came.downlink_end_ns == pytest.approx(BEGIN_NS + 8 * 30_000 / (down_bps / 2) * NS_PER_S, abs=1)
+    told: list[Delivery] = []
+    while len(told) < len(asked):
+        told += network.convey((), late_ns + 50 * MS).deliveries
+    ends_ns = {each.message: (each.status, each.end_ns) for each in told}
+    first_ns = BEGIN_NS + 10 + took_ns(4000, down_bps)
+    assert ends_ns == {
+        0: (Status.DONE, pytest.approx(BEGIN_NS + took_ns(3000, up_bps), abs=1)),
+        1: (Status.DONE, pytest.approx(first_ns, abs=1)),
+        2: (Status.DONE, pytest.approx(first_ns + took_ns(5000, down_bps), abs=2)),
+        3: (Status.LATE, late_ns),
+        4: (Status.DONE, pytest.approx(late_ns + took_ns(10, down_bps), abs=1)),
+    }
+
+
+def test_a_message_of_a_user_without_a_connection_is_unreachable_from_then_on():
+    gone = [(BEGIN_NS, 10.0, 1e6), (BEGIN_NS + 5 * MS, 10.0, -1.0)]
+    network = AnalyticNetwork(IdleSession([(steady(10), steady(10)), (gone, steady(10))]), users=1)
+    late_ns = BEGIN_NS + 100 * MS
+    asked = [Message(0, 1, False, 10**6, BEGIN_NS, late_ns), Message(1, 1, True, 1, BEGIN_NS + 6 * MS, late_ns)]
+    first, second = network.convey(asked, late_ns), network.convey((), late_ns)
+    assert first == Conveyed(BEGIN_NS + 5 * MS, (Delivery(0, Status.UNREACHABLE, BEGIN_NS + 5 * MS),))
+    assert second == Conveyed(BEGIN_NS + 6 * MS, (Delivery(1, Status.UNREACHABLE, BEGIN_NS + 6 * MS),))
 
 
 def end_by_bisection_ns(steps: Steps, begin_ns: int, bits: float, band_hz: float) -> float:

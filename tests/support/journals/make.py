@@ -31,6 +31,7 @@ MADE = {
     "schema-8": ("44fe589", TRACE),
     "schema-9": ("d840827", TRACE),
     "schema-10": ("2550bbf", [*TRACE, "--set=arrivals.process=offline"]),
+    "schema-11": ("08da892", [*TRACE, "--set=arrivals.process=offline", "--set=arrivals.users=1"]),
 }
 """The commit whose code wrote each, and what it was asked beside two policies and two devices."""
 
