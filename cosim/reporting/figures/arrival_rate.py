@@ -26,8 +26,8 @@ def of(services: Services) -> Drawn:
             panel.plot(sorted(line), tail, color=colour(index), ls=dash(index), lw=0.5, marker="_")
             if panel is axes[0]:
                 said.append(f"{label}: TTFT {medians[0]:.3g} s at {min(line):g}, {medians[-1]:.3g} s at {max(line):g}")
-    axes[0].set(xlabel="requests a second that arrive", ylabel="TTFT in s", yscale="log")
-    axes[1].set(xlabel="requests a second that arrive", ylabel="TPOT of a request in s", yscale="log")
+    axes[0].set(xlabel="requests a second that arrive", ylabel="TTFT in s", ylim=(0, None))
+    axes[1].set(xlabel="requests a second that arrive", ylabel="TPOT of a request in s", ylim=(0, None))
     return done(
         figure,
         axes,

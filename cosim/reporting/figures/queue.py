@@ -24,7 +24,7 @@ def draw(data: Data) -> Drawn:
         for index, (label, count) in enumerate((("running", queue.running), ("waiting", queue.waiting))):
             panel.step(queue.time_s, count, where="post", label=label, color=colour(index), ls=dash(index))
         panel.set(title=title, ylabel="requests", ylim=(0, None))
-        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         took_s = np.diff(queue.time_s)
         waited_s = float((queue.waiting[:-1] * took_s).sum())
         mean = waited_s / len(case.requests["request"])

@@ -37,16 +37,24 @@ class Services:
     runs: Sequence[Served]
     varied: Sequence[str]
 
-    def over(self, key: str) -> dict[str, dict[float, list[Served]]]:
-        """Lines over a key, by label: the policy, what else differs, and the network if there are several."""
-        several = len({run.network for run in self.runs}) > 1
-        found: dict[str, dict[float, list[Served]]] = {}
+    def over(self, key: str, fewest: int = 1) -> dict[str, dict[float, list[Served]]]:
+        """Lines over a key, those of at least so many values, by label: the policy, and in what else lines differ."""
+        found: dict[tuple[tuple[str, str], ...], dict[float, list[Served]]] = {}
         for run in self.runs:
             others = (name for name in self.varied if name != key and run.options.get(name) is not None)
-            parts = [f"{name.rpartition('.')[2]}={run.options[name]}" for name in others]
-            label = " ".join([run.policy, *parts, *([f"({run.network})"] if several else [])])
-            found.setdefault(label, {}).setdefault(float(run.options.get(key) or 0), []).append(run)
-        return found
+            parts = [("policy", run.policy), *((name, str(run.options[name])) for name in others)]
+            line = found.setdefault((*parts, ("network", run.network)), {})
+            line.setdefault(float(run.options.get(key) or 0), []).append(run)
+        lines = {parts: line for parts, line in found.items() if len(line) >= fewest}
+        common = set.intersection(*(set(parts[1:]) for parts in lines)) if lines else set()
+        return {_label([part for part in parts if part not in common]): line for parts, line in lines.items()}
+
+
+def _label(parts: Sequence[tuple[str, str]]) -> str:
+    """What tells a line from the others, in words."""
+    words = {"policy": "{}", "network": "({})"}
+    told = [words.get(name, f"{name.rpartition('.')[2]}={{}}").format(value) for name, value in parts]
+    return " ".join(told)
 
 
 def services_of(data: Data) -> Services:
@@ -61,10 +69,8 @@ def services_of(data: Data) -> Services:
 
 def lines_over(services: Services, key: str) -> dict[str, dict[float, list[Served]]]:
     """Lines of several values of a key in which the runs differ; a bound of 0, which is none, has no place on them."""
-    lines = {
-        label: {value: runs for value, runs in line.items() if value > 0} for label, line in services.over(key).items()
-    }
-    lines = {label: line for label, line in lines.items() if len(line) > 1}
+    bound = [run for run in services.runs if (run.options.get(key) or 0) > 0]
+    lines = Services(bound, services.varied).over(key, fewest=2)
     if not lines:
         raise Lacking(f"requests did not arrive in runs that differ in {key}")
     return lines

@@ -193,7 +193,7 @@ def test_services_are_drawn_over_what_they_differ_in(service, tmp_path):
         batch = FIGURES["throughput"].draw(load([service, fewer / "run"]))
         over_rate = FIGURES["goodput"].draw(load([service, slower / "run"]))
         bars = FIGURES["goodput"].draw(load([service]))
-    x, y = curves(rate.figure.axes[0])["top-k"]
+    x, y = curves(rate.figure.axes[0])["top-k"]  # all else is alike
     assert x == [10, 40]
     assert y == pytest.approx([np.median(told[name].ttft_s) for name in ("slower", "both")])
     x, y = curves(batch.figure.axes[0])["top-k"]
