@@ -114,6 +114,11 @@ def _print(sized: "Sized") -> None:
             table.add_row(*((each.policy, rate) if not number else ("", "")), *_cells(tried))
     print_table(table, console())
     for each in sized.policies:
+        if each.found and each.live and each.live.in_time < sized.share:
+            better = "of a run at this rate" if each.found.network == "what-if" else "with --record"
+            print(
+                f"{each.policy}: live it is {each.live.in_time:.1%}, not {sized.share:.0%}; seek on a record {better}"
+            )
         if not each.is_monotone:
             shares = ", ".join(f"{tried.in_time:.1%} at {tried.rate_per_s:.4g}" for tried in each.tried)
             print(f"{each.policy}: a higher rate had more in time: {shares}; more requests make that even")
