@@ -30,6 +30,9 @@ _SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.98,
     "distributed.worker.memory.monitor-interval": "200ms",
+    "distributed.worker.multiprocessing-method": "forkserver",  # of `cosim.studies.stem`
+    "distributed.worker.profile.enabled": False,  # which looks at each thread a hundred times a second
+    "distributed.admin.tick.interval": "1s",
     "distributed.admin.large-graph-warning-threshold": "1GiB",
 }
 _SAME = ("python", "dask", "distributed", "msgpack", "cloudpickle")
