@@ -18,9 +18,7 @@ from cosim.record.channel_row import DIRECTIONS, ROW
 from cosim.record.journal import Journal
 from cosim.record.schema import TABLES
 from cosim.results.energy import PARTS, of_transfers
-
-UNITS = {"ns": "ns", "s": "s", "bytes": "bytes", "db": "dB", "bps": "bit/s", "j": "J", "w": "W", "m": "m", "mps": "m/s"}
-"""What the end of a column's name says of its unit."""
+from cosim.results.units import unit_of
 
 # Of `routing`: element type, and whether a row of the array has an item for each expert or for each slot.
 _ARRAYS = {
@@ -131,9 +129,3 @@ def _lists(arrays: "pd.Series[Any]") -> pa.Array:
 
 def _offsets(lengths: Any) -> pa.Array:
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype("int32"))
-
-
-def unit_of(column: str) -> dict[str, str] | None:
-    """The unit that the end of a column's name says, as the metadata of a Parquet column; None for none."""
-    _, separator, end = column.rpartition("_")
-    return {"unit": UNITS[end]} if separator and end in UNITS else None

@@ -30,6 +30,12 @@ _SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.98,
     "distributed.worker.memory.monitor-interval": "200ms",
+    "distributed.worker.multiprocessing-method": "forkserver",  # of `cosim.studies.stem`
+    "distributed.worker.profile.enabled": False,  # which looks at each thread a hundred times a second
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",  # of each process, for a dashboard; and that many are kept
+    "distributed.admin.system-monitor.log-length": 10,
+    "distributed.admin.low-level-log-length": 100,
     "distributed.admin.large-graph-warning-threshold": "1GiB",
 }
 _SAME = ("python", "dask", "distributed", "msgpack", "cloudpickle")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cosim.config import NS3_SEEDS, Config
 from cosim.folders import replaced
-from cosim.results.tables import unit_of
+from cosim.results.units import unit_of
 from cosim.settings import flattened
 from cosim.studies.place import COSTS, RESULTS, Row
 from cosim.studies.runs import StudyRun

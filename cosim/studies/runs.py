@@ -51,6 +51,11 @@ class StudyRun:
         """Of its row, its log and its folder."""
         return f"{self.number:05d}-{self.digest[:8]}"
 
+    @property
+    def record_path(self) -> str | None:
+        """Of the record, whose name holds from this working directory."""
+        return None if self.record is None else str(Path(self.record).resolve())
+
 
 @dataclass(frozen=True)
 class _Record:

@@ -4,7 +4,7 @@
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,7 @@ from cosim.studies.cluster import PATIENCE_S, ClusterPlace, cluster, hold_versio
 from cosim.studies.dataset import write
 from cosim.studies.place import Row, held, read_row
 from cosim.studies.runs import StudyRun, check_runs, runs_of
+from cosim.studies.stem import stem
 from cosim.studies.study import Study, read_study
 from cosim.studies.work import carry_out, sees, task_of
 
@@ -191,7 +192,10 @@ def written(
 @contextmanager
 def gathered(at: ClusterPlace, folder: Path, runs: Sequence[StudyRun]) -> "Iterator[Client]":
     """The workers, which have been held against what they need."""
-    with cluster(at) as client:
+    with ExitStack() as stack:
+        if at.scheduler is None:
+            stack.enter_context(stem(runs))
+        client = stack.enter_context(cluster(at))
         if at.scheduler is not None:
             hold_versions(client, {name: each for run in runs for name, each in run.versions.items()})
             blind = [name for name, can in client.run(sees, str(folder)).items() if not can]
@@ -259,7 +263,7 @@ class Work:
             if run is None:
                 return
             task = task_of(run, self._folder, self._keep)
-            future = self._client.submit(carry_out, task, key=f"{run.name}-{run.digest}", retries=_RETRIES)
+            future = self._client.submit(carry_out, task, key=f"run-{run.name}-{run.digest}", retries=_RETRIES)
             self._away[future.key] = (run, future)
             future.add_done_callback(self._back.put)
 
@@ -288,15 +292,20 @@ class Work:
             self._failures[run.name] = _reason(future.exception(PATIENCE_S))
             places.log(self._folder, run.name, f"given up: {self._failures[run.name]}")
             return
-        try:
-            came = future.result(PATIENCE_S)
-        except TimeoutError:  # it is done, but nobody is there to hand it over
-            raise lost(self._at.scheduler) from None
+        came = read_row(self._folder, run.name) or self._told(future)
         if isinstance(came, str):
             self._failures[run.name] = came
             return
         self._rows[run.name] = came
         self._took_s.append(came.wall_s)
+
+    def _told(self, future: "Future") -> Row | str:
+        """What the worker said of a run whose row is not to be seen here."""
+        try:
+            came: Row | str = future.result(PATIENCE_S)
+        except TimeoutError:  # it is done, but nobody is there to hand it over
+            raise lost(self._at.scheduler) from None
+        return came
 
 
 def _reason(error: BaseException | None) -> str:

@@ -34,6 +34,8 @@ from cosim.studies.runs import StudyRun
 from cosim.variant import serving_of
 from model_side.serving import Serving
 
+RECORDS = 4
+"""So many records a process keeps with their links fitted."""
 _SESSIONS = 200
 """So many runs an ns-3 side serves before a new one takes its place: each leaves a little memory behind in ns-3."""
 _ONE = threading.Lock()
@@ -58,9 +60,8 @@ class Task:
 
 
 def task_of(run: StudyRun, folder: Path, keep: bool) -> Task:
-    """A run of the study in `folder`, on its way; its record is meant from this working directory."""
-    record = None if run.record is None else str(Path(run.record).resolve())
-    return Task(run.name, run.number, record, msgspec.json.encode(run.config), str(folder), run.ran_in, keep)
+    """A run of the study in `folder`, on its way."""
+    return Task(run.name, run.number, run.record_path, msgspec.json.encode(run.config), str(folder), run.ran_in, keep)
 
 
 def carry_out(task: Task) -> Row | str:
@@ -97,7 +98,7 @@ def _row(task: Task, run: Path) -> Row:
     config = msgspec.json.decode(task.config, type=Config)
     with working_in(task.ran_in):
         if task.record is not None:
-            answered(_fitted(task.record), config, run, serve=_serve)
+            answered(fitted_once(task.record), config, run, serve=_serve)
         else:
             journaled(config, run, at=Ns3Place(connect=_kept.endpoint(config.script)), serve=_serve)
     variants = summarise(run)
@@ -141,8 +142,9 @@ def _serve(config: Config) -> Serving:
     return serving_of(config)
 
 
-@lru_cache(maxsize=4)
-def _fitted(record: str) -> Fitted:
+@lru_cache(maxsize=RECORDS)
+def fitted_once(record: str) -> Fitted:
+    """A record with its links fitted, which this process keeps."""
     return fitted(Path(record))
 
 

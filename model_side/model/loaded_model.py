@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import torch
@@ -37,9 +38,14 @@ def load_here(path: str, dtype: str, threads: int, place: Place = MEMORY) -> Loa
     """The model at `path` with its weights in `place`, to compute in `dtype`. Raises as `load_model`."""
     torch.set_num_threads(threads)
     split, checkpoint = load(path, dtype, place)
-    return LoadedModel(
-        path, split, load_tokenizer(path), shape_of(split, checkpoint.dtype), weights_of(checkpoint), threads
-    )
+    if split not in _beside:
+        _beside[split] = (load_tokenizer(path), shape_of(split, checkpoint.dtype), weights_of(checkpoint))
+    tokenizer, shape, weights = _beside[split]
+    return LoadedModel(path, split, tokenizer, shape, weights, threads)
+
+
+_beside: "WeakKeyDictionary[SplitModel, tuple[Any, ModelShape, dict[str, Any]]]" = WeakKeyDictionary()
+"""What belongs to a model, which one that is kept (`loading.keep_loaded`) is not read for again."""
 
 
 def weights_of(checkpoint: Checkpoint) -> dict[str, Any]:

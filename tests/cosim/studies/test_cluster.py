@@ -49,16 +49,28 @@ def workers_of(folder: Path) -> set[int]:
     return {int(number) for text in logs for number in re.findall(r"begun by process (\d+)", text)}
 
 
-def test_a_worker_that_is_killed_takes_no_run_with_it(study, whole, tmp_path):
+def parent_of(process: int) -> int:
+    """By Linux."""
+    return int(re.findall(r"PPid:\s+(\d+)", Path(f"/proc/{process}/status").read_text())[0])
+
+
+def test_a_worker_and_what_workers_are_forked_from_are_killed_and_take_no_run_with_them(study, whole, tmp_path):
     killed: list[int] = []
 
     def kill(progress: Progress) -> None:
+        worker = max(workers_of(tmp_path / "study"), default=0)
         if 5 <= progress.done < DRAWS and not killed:
-            killed.append(max(workers_of(tmp_path / "study")))
-            os.kill(killed[0], signal.SIGKILL)
+            killed.append(worker)
+            os.kill(worker, signal.SIGKILL)
+        elif progress.done >= DRAWS and len(killed) == 1:
+            stem = parent_of((workers_of(tmp_path / "study") - set(killed)).pop())
+            assert parent_of(stem) == os.getpid()
+            assert len(list(Path(f"/proc/{stem}/task").iterdir())) == 1
+            killed.append(stem)
+            os.kill(stem, signal.SIGKILL)
 
     came = sweep(study, tmp_path / "study", at=ClusterPlace(workers=2), tell=kill)
-    assert killed
+    assert len(killed) == 2
     assert (came.done, dict(came.failures)) == (2 * DRAWS, {})
     assert data_set(tmp_path / "study") == data_set(whole)
     assert set(ends(tmp_path / "study").values()) == {1}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A search finds the front where that is known, comes to the same however it was stopped, and is verified live."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +25,9 @@ from cosim.studies.study import study_of
 from cosim.tuning.sought import search_of
 from cosim.tuning.trials import Trials, distribution, front
 from cosim.tuning.tuning import Tuned, searched
+from tests.support.servers import eventually
 from tests.support.small_run import Side, small_run
-from tests.support.studies import asked_here, ends
+from tests.support.studies import asked_here, ends, rows_in
 
 BETA, WASTE = "policy.ratio.beta", "exchange.decision_s"
 
@@ -118,6 +121,26 @@ def test_a_search_that_was_stopped_comes_to_the_same_and_runs_nothing_twice(reco
     again: list[StudyRun] = []
     assert asked_and_came(tuned(stopped, values(record), again.append)) == asked_and_came(whole)
     assert again == []
+    assert set(ends(stopped).values()) == {1}
+
+
+@pytest.mark.timeout(600)
+def test_a_search_on_processes_that_is_killed_comes_to_the_same_and_runs_nothing_twice(record, tmp_path):
+    """The command, and with it all that it started, in the midst of the second of three batches."""
+    whole = tuned(tmp_path / "whole", values(record, trials=12))
+    stopped, file = tmp_path / "stopped", tmp_path / "study.toml"
+    file.write_text(
+        f'record = "{record}"\n[base]\npolicies = ["ratio"]\n[tune]\ntrials = 12\ntogether = 4\nverify = 0\n'
+        f'[tune.keys]\n"{BETA}" = {{from = 0.0, to = 1.0}}\n"{WASTE}" = {{from = 0.0, to = 0.1, step = 0.05}}\n'
+    )
+    command = [sys.executable, "-m", "cosim.cli", "tune", str(file), "--workers", "1", "--out", str(stopped)]
+    asking = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    assert eventually(lambda: rows_in(stopped) > 4, 240)
+    asking.kill()
+    asking.wait()
+    assert rows_in(stopped) < 12
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, timeout=240)
+    assert asked_and_came(tuned(stopped, values(record, trials=12))) == asked_and_came(whole)
     assert set(ends(stopped).values()) == {1}
 
 
