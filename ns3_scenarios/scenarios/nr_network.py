@@ -190,7 +190,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def band_hz(self) -> float:
         """Of all PRBs."""
-        return self.prbs() * nr_frame.PRB_SUBCARRIERS * nr_frame.SUBCARRIER_HZ * 2**self.numerology
+        return self.prbs() * nr_frame.PRB_SUBCARRIERS * nr_frame.SUBCARRIER_HZ * float(2**self.numerology)
 
     def timing_settings(self, ns: Any, farthest_m: float) -> Any:
         """For `NrHelper.SetTiming`; devices are no farther from a gNB."""

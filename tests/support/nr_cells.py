@@ -7,7 +7,11 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.network import Transfer, Wait
+from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.scenarios.nr_multicell import NrMulticell
 from ns3_scenarios.wheel import loader
+from tests.support.leaving import move_at
+from tests.support.ns3_worker import Played, Step, carry_out
 from tests.support.still import open_still
 
 HEARD = """
@@ -40,12 +44,19 @@ struct HeardCells
     ns3::cosim::NrCells* cells;
     std::vector<Sent> sent;
     std::vector<Block> blocks;
+    std::vector<ns3::cosim::NrMobilityTrace> moves;
+    bool isListening{true};
 
     explicit HeardCells(ns3::Ptr<ns3::cosim::NrCells> all)
         : cells(ns3::PeekPointer(all))
     {
         std::function<void(int64_t)> slot = [this](int64_t number) { Note(number); };
         cells->TraceConnectWithoutContext("Slot", ns3::Callback<void, int64_t>(slot));
+        std::function<void(const ns3::cosim::NrMobilityTrace&)> move = [this](const auto& came) {
+            moves.push_back(came);
+        };
+        cells->TraceConnectWithoutContext("Mobility",
+                                          ns3::Callback<void, const ns3::cosim::NrMobilityTrace&>(move));
         for (uint32_t cell = 0; cell < cells->CountCells(); cell++)
         {
             std::function<void(const ns3::cosim::NrBlockTrace&)> block = [this, cell](const auto& came) {
@@ -56,8 +67,19 @@ struct HeardCells
         }
     }
 
+    std::string GetKind(size_t move) const
+    {
+        static const std::vector<std::string> KINDS{
+            "reported", "refused", "commanded", "arrived", "failed", "reestablished"};
+        return KINDS[static_cast<size_t>(moves[move].kind)];
+    }
+
     void Note(int64_t slot)
     {
+        if (!isListening)
+        {
+            return;
+        }
         ns3::cosim::NrGrid grid(cells->Get(0)->GetPrbs());
         for (uint32_t cell = 0; cell < cells->CountCells(); cell++)
         {
@@ -100,6 +122,54 @@ class Block(Struct, frozen=True):
     is_uplink: bool
     device: int
     sinr_db: float
+
+
+class Move(Struct, frozen=True):
+    """What befell a device between cells, numbered from 0."""
+
+    kind: str
+    time_ns: int
+    device: int
+    cell: int
+    other: int
+
+
+class Jumping(NrMulticell, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first device jumps along its `way`: virtual times in s, and x in m from then on."""
+
+    name = "nr-jumping"
+    way: tuple[tuple[float, float], ...] = ()
+
+    def build(self, ns: Any) -> Any:
+        topology = super().build(ns)
+        for when_s, x_m in self.way:
+            move_at(ns, topology.devices[0], when_s, x_m)
+        return topology
+
+
+def moved(steps: Sequence[Step], parameters: dict[str, Any]) -> tuple[Played, list[Move]]:
+    """What came of the steps, and what befell the devices from the end of `attach` on."""
+    import cppyy
+
+    SCENARIOS[Jumping.name] = Jumping
+    still = {"fading": False, "shadowing_sigma_db": 0.0, "nominal_power_dbm": -80, "path_loss_factor": 1.0}
+    network = open_still(Jumping.name, still | parameters, 1)
+    try:
+        loader.load(("spectrum",), ("nr-cells.h",))
+        cppyy.cppdef(HEARD)
+        found = cppyy.gbl.HeardCells(network._topology.keep[0])
+        found.isListening = False
+        played = Played(network.info, [], [])
+        for step in steps:
+            played.departed_ns.append(network.now_ns + step.gap_ns)
+            played.outcomes.append(carry_out(network, step))
+        moves = [
+            Move(str(found.GetKind(i)), int(move.timeNs), int(move.device), int(move.cell), int(move.other))
+            for i, move in enumerate(found.moves)
+        ]
+        return played, moves
+    finally:
+        network.close()
 
 
 def heard(parameters: dict[str, Any], asked: Sequence[Transfer], limit_ns: int) -> tuple[list[Sent], list[Block]]:

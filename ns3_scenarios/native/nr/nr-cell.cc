@@ -218,9 +218,10 @@ NrCell::IsActive() const
 {
     return !m_news.empty() || !m_grants.empty() || std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
         auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
-        return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
-               std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
-               std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
+        return link.isServed &&
+               (link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
+                std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
+                std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting));
     });
 }
 
@@ -280,12 +281,6 @@ NrCell::Receive(int64_t slot)
         }
         DeliverAll(isUplink, m_timing.GetDecodedNs(isUplink, slot));
     }
-}
-
-void
-NrCell::Attach(uint32_t device)
-{
-    m_links[device].isServed = true;
 }
 
 void
@@ -431,7 +426,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
         auto& adaptation = link.down.adaptation;
-        if (bytes > 0 && link.down.FindFree() >= 0 &&
+        if (link.isServed && bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
@@ -608,7 +603,7 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
     {
         auto index = link.up.FindFree();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
+        if (!link.isServed || busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
         {
             continue;
         }
@@ -629,7 +624,7 @@ NrCell::RequestUplink(int64_t slot)
     auto now = m_frame.GetStartNs(slot);
     for (auto& link : m_links)
     {
-        if (link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
+        if (link.isServed && link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
         {
             AddNews(m_timing.GetRequestKnownSlot(slot), {News::Kind::REQUEST, link.device, 0, slot});
         }
@@ -736,6 +731,8 @@ NrCell::DeliverAll(bool isUplink, int64_t atNs)
     for (auto& arrival : m_arrivals)
     {
         auto node = isUplink ? m_gnb : m_links[arrival.device].node;
+        auto& lastNs = m_links[arrival.device].lastDeliveryNs;
+        lastNs = std::max(lastNs, atNs);
         Simulator::ScheduleWithContext(node->GetId(),
                                        NanoSeconds(atNs) - Simulator::Now(),
                                        &NrCell::Arrive,

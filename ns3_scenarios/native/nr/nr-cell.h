@@ -164,6 +164,17 @@ class NrCell : public Object
     /// Serve a device from now on.
     void Attach(uint32_t device);
 
+    /// Serve it no more. What is under way and not decoded waits at its sender again, in acknowledged mode; what is
+    /// decoded still arrives.
+    void Detach(uint32_t device);
+
+    /// When the last block that was decoded arrives.
+    int64_t GetLastDeliveryNs(uint32_t device) const;
+
+    /// Serve a device that `from`, or this cell itself, has detached, and whose last block has arrived: with what waits
+    /// at both ends, and what it has counted. Its channel is reported at once.
+    void TakeOver(uint32_t device, NrCell& from);
+
     /// Whether there is a slot to simulate.
     bool IsActive() const;
 
@@ -254,6 +265,7 @@ class NrCell : public Object
         uint32_t control{1}; // elements of the PDCCH that a grant takes
         int64_t lastInRangeNs{-1};
         int64_t lastActiveNs{-1};
+        int64_t lastDeliveryNs{-1};
         NrUplinkBuffer buffer;
         NrUplinkRequests requests;
     };

@@ -3,8 +3,10 @@
 
 #include "decibel.h"
 
+#include "ns3/double.h"
 #include "ns3/simulator.h"
 #include "ns3/trace-source-accessor.h"
+#include "ns3/uinteger.h"
 
 #include <algorithm>
 #include <utility>
@@ -35,6 +37,45 @@ NrCells::GetTypeId()
                             .SetParent<Object>()
                             .SetGroupName("Cosim")
                             .AddConstructor<NrCells>()
+                            .AddAttribute("Hysteresis",
+                                          "Of event A3 (TS 38.331 clause 5.5.4.4), in dB.",
+                                          DoubleValue(3),
+                                          MakeDoubleAccessor(&NrCells::m_hysteresisDb),
+                                          MakeDoubleChecker<double>(0))
+                            .AddAttribute("TimeToTrigger",
+                                          "For so long its condition holds before it is reported.",
+                                          TimeValue(MilliSeconds(256)),
+                                          MakeTimeAccessor(&NrCells::m_timeToTrigger),
+                                          MakeTimeChecker(Time()))
+                            .AddAttribute("PreparationTime",
+                                          "From that report until the device leaves its cell.",
+                                          TimeValue(MilliSeconds(20)),
+                                          MakeTimeAccessor(&NrCells::m_preparation),
+                                          MakeTimeChecker(Time()))
+                            .AddAttribute("InterruptionTime",
+                                          "From then on until the other cell serves it.",
+                                          TimeValue(MilliSeconds(50)),
+                                          MakeTimeAccessor(&NrCells::m_interruption),
+                                          MakeTimeChecker(Time()))
+                            .AddAttribute("FailureTime",
+                                          "For so long a connection is lost before the radio link has failed (T310).",
+                                          TimeValue(Seconds(1)),
+                                          MakeTimeAccessor(&NrCells::m_failure),
+                                          MakeTimeChecker(Time()))
+                            .AddAttribute("ReestablishmentTime",
+                                          "From then on until the strongest cell serves it, and between two tries.",
+                                          TimeValue(MilliSeconds(200)),
+                                          MakeTimeAccessor(&NrCells::m_reestablishment),
+                                          MakeTimeChecker(NanoSeconds(1)))
+                            .AddAttribute("MostDevices",
+                                          "That a cell admits, those on their way to it included; 0: any number.",
+                                          UintegerValue(0),
+                                          MakeUintegerAccessor(&NrCells::m_mostDevices),
+                                          MakeUintegerChecker<uint32_t>())
+                            .AddTraceSource("Mobility",
+                                            "A device is handed over, or its radio link fails.",
+                                            MakeTraceSourceAccessor(&NrCells::m_mobilityTrace),
+                                            "ns3::cosim::NrMobilityTrace")
                             .AddTraceSource("Slot",
                                             "All cells have sent what this slot carries, and none has received it.",
                                             MakeTraceSourceAccessor(&NrCells::m_slotTrace),
@@ -59,6 +100,11 @@ NrCells::DoDispose()
 {
     m_tick.Cancel();
     m_reporting.Cancel();
+    m_measuring.Cancel();
+    for (auto& device : m_devices)
+    {
+        device.next.Cancel();
+    }
     Release();
     Object::DoDispose();
 }
@@ -76,7 +122,7 @@ void
 NrCells::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna)
 {
     m_interference.AddDevice(mobility, antenna);
-    m_isPlaced.push_back(false);
+    m_devices.push_back({.measurements = NrMeasurements(m_cells.size())});
     for (auto isUplink : {false, true})
     {
         m_sentMw[isUplink].push_back(0);
@@ -95,6 +141,7 @@ NrCells::Begin()
         m_use[true] += frame.HasUplink(slot) ? 1.0 / frame.GetPeriod() : 0;
     }
     m_reporting = Simulator::ScheduleNow(&NrCells::Report, this);
+    BeginMeasuring();
 }
 
 uint32_t
@@ -106,7 +153,7 @@ NrCells::CountCells() const
 uint32_t
 NrCells::CountDevices() const
 {
-    return m_isPlaced.size();
+    return m_devices.size();
 }
 
 Ptr<NrCell>
@@ -142,9 +189,23 @@ NrCells::GetRsrpDbm(uint32_t cell, uint32_t device) const
 bool
 NrCells::HasNewsSince(int64_t sinceNs) const
 {
-    return std::any_of(m_cells.begin(), m_cells.end(), [sinceNs](const auto& cell) {
-        return cell->HasNewsSince(sinceNs);
-    });
+    return m_movedNs >= sinceNs || std::any_of(m_cells.begin(), m_cells.end(), [sinceNs](const auto& cell) {
+               return cell->HasNewsSince(sinceNs);
+           });
+}
+
+bool
+NrCells::IsConnected(uint32_t device) const
+{
+    auto phase = m_devices[device].phase;
+    return phase == Phase::MOVING || (IsServed(device) && GetCell(device)->IsConnected(device));
+}
+
+bool
+NrCells::IsServed(uint32_t device) const
+{
+    auto phase = m_devices[device].phase;
+    return phase == Phase::SERVED || phase == Phase::PREPARING;
 }
 
 void
@@ -165,23 +226,49 @@ NrCells::ClearShares()
     }
 }
 
-void
-NrCells::Attach(uint32_t device, uint32_t cell)
+uint32_t
+NrCells::CountIn(uint32_t cell) const
 {
-    m_interference.SetServing(device, cell);
-    m_isPlaced[device] = true;
-    m_cells[cell]->Attach(device);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m_devices.size(); i++)
+    {
+        const auto& device = m_devices[i];
+        bool isComing = device.phase == Phase::PREPARING && device.isAdmitted && device.target == cell;
+        bool isMoving = device.phase == Phase::MOVING && device.target == cell;
+        count += isComing || isMoving || (IsServed(i) && GetServing(i) == cell) ? 1 : 0;
+    }
+    return count;
+}
+
+bool
+NrCells::HasRoom(uint32_t cell) const
+{
+    return m_mostDevices == 0 || CountIn(cell) < m_mostDevices;
 }
 
 uint32_t
 NrCells::FindStrongest(uint32_t device) const
 {
-    uint32_t best = 0;
-    for (uint32_t cell = 1; cell < m_cells.size(); cell++)
+    auto best = GetServing(device);
+    bool isAny = false;
+    for (uint32_t cell = 0; cell < m_cells.size(); cell++)
     {
-        best = m_interference.GetCoupling(cell, device) > m_interference.GetCoupling(best, device) ? cell : best;
+        bool isBetter = m_interference.GetCoupling(cell, device) > m_interference.GetCoupling(best, device);
+        if (HasRoom(cell) && (isBetter || !isAny))
+        {
+            best = cell;
+            isAny = true;
+        }
     }
     return best;
+}
+
+void
+NrCells::Tell(Kind kind, uint32_t device, uint32_t cell, uint32_t other)
+{
+    auto now = Simulator::Now().GetNanoSeconds();
+    m_movedNs = now;
+    m_mobilityTrace({kind, now, device, cell, other});
 }
 
 void
@@ -259,9 +346,12 @@ NrCells::Choose()
 {
     for (uint32_t device = 0; device < CountDevices(); device++)
     {
-        if (!m_isPlaced[device])
+        if (m_devices[device].phase == Phase::NOWHERE)
         {
-            Attach(device, FindStrongest(device));
+            auto cell = FindStrongest(device);
+            m_interference.SetServing(device, cell);
+            m_devices[device].phase = Phase::SERVED;
+            m_cells[cell]->Attach(device);
         }
     }
 }
@@ -279,6 +369,7 @@ NrCells::Report()
         cell->Report();
         period = std::max(period, cell->GetReportPeriod());
     }
+    WatchLinks();
     m_reporting = Simulator::Schedule(NanoSeconds(period * frame.GetSlotNs()), &NrCells::Report, this);
 }
 

@@ -2,6 +2,7 @@
 #include "nr-interference.h"
 
 #include "ns3/angles.h"
+#include "ns3/simulator.h"
 
 #include <cmath>
 
@@ -45,6 +46,12 @@ NrInterference::AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> ant
 void
 NrInterference::Renew()
 {
+    auto now = Simulator::Now().GetNanoSeconds();
+    if (m_renewedNs == now)
+    {
+        return;
+    }
+    m_renewedNs = now;
     for (uint32_t i = 0; i < m_devices.size(); i++)
     {
         auto& device = m_devices[i];

@@ -29,7 +29,7 @@ class NrInterference
     /// The next device; after all cells, and in the order in which the channels have them.
     void AddDevice(Ptr<MobilityModel> mobility, Ptr<PhasedArrayModel> antenna);
 
-    /// Look where everything is now.
+    /// Look where everything is now, if not done at this instant.
     void Renew();
 
     /// A device is served by another cell from now on, and its beam looks there.
@@ -79,6 +79,7 @@ class NrInterference
 
     std::vector<Cell> m_cells;
     std::vector<Device> m_devices;
+    int64_t m_renewedNs{-1};
 };
 
 } // namespace ns3::cosim

@@ -68,7 +68,7 @@ NrRadio::DoDispose()
 bool
 NrRadio::IsConnected(uint32_t device) const
 {
-    return GetCell(device)->IsConnected(device);
+    return m_cells ? m_cells->IsConnected(device) : m_cell->IsConnected(device);
 }
 
 LinkSample
@@ -100,7 +100,8 @@ NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     auto get = [this, device](bool isUplink) {
         auto state = GetCell(device)->GetState(device, isUplink);
-        auto bps = std::isnan(state.rateBps) ? 0 : state.rateBps; // before the first report
+        bool isServed = !m_cells || m_cells->IsServed(device);                 // and not between two cells
+        auto bps = std::isnan(state.rateBps) || !isServed ? 0 : state.rateBps; // before the first report
         return Capacity{2 * GetServing(device) + (isUplink ? 1 : 0), CountOthers(device, isUplink), bps, state.sinrDb};
     };
     return {get(false), get(true)};

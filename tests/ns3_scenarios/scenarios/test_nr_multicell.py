@@ -24,8 +24,15 @@ FRIIS = (299_792_458 / 3.5e9 / (4 * math.pi)) ** 2
 PLACES = [[50.0, 20.0, 1.5], [-40.0, 70.0, 1.5], [120.0, 60.0, 1.5], [230.0, 110.0, 2.5], [20.0, 150.0, 1.5]]
 SERVING = [0, 0, 1, 1, 2]
 GNB_ARRAY, DEVICE_ARRAY = (2, 4), (1, 2)
+
+
+def standing(places_m: Sequence[Sequence[float]]) -> dict[str, object]:
+    movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(places_m)}
+    return {"positions_m": places_m, "movement": movement}
+
+
 FREE = {
-    **{"path_loss": "friis", "positions_m": PLACES, "bandwidth_mhz": 20, "layers": 1},
+    **{"path_loss": "friis", "bandwidth_mhz": 20, "layers": 1, **standing(PLACES)},
     **{"gnb_antennas": GNB_ARRAY, "device_antennas": DEVICE_ARRAY},
 }
 
@@ -108,7 +115,7 @@ def sinr_db(one: Sent, interfering_mw: float) -> float:
 def test_cells_that_carry_nothing_do_not_interfere(ns3):
     """A device alone has the same times as if no other device were there; a busy cell beside it takes some of them."""
     asked, given = [Transfer(2, 300_000, 0, 100_000)], FREE | {"gnb_antennas": [1, 1], "device_antennas": [1, 1]}
-    alone = multicell(ns3, [Step([Transfer(0, 300_000, 0, 100_000)])], **given | {"positions_m": [PLACES[2]]})
+    alone = multicell(ns3, [Step([Transfer(0, 300_000, 0, 100_000)])], **given | standing([PLACES[2]]))
     among = multicell(ns3, [Step(asked)], **given)
     assert among.took_ns(0) == alone.took_ns(0)
     busy = multicell(ns3, [Step([Transfer(0, 3_000_000, 0, 1), *asked])], **given)
@@ -119,7 +126,7 @@ def test_cells_that_carry_nothing_do_not_interfere(ns3):
 def test_the_mean_of_reports_is_what_was_sent_on_average(ns3):
     """When all cells have been full for long, a report's SINR is that of blocks over the whole carrier."""
     places = [PLACES[0], PLACES[2], PLACES[4]]
-    given = FREE | {"positions_m": places, "polarizations": 1}
+    given = FREE | {"polarizations": 1, **standing(places)}
     full = multicell(ns3, [Step(every(3, 40_000_000, 1), 0, 400 * MS)], **given).outcomes[0]
     gnbs = [np.array([x, y, HEIGHT_M]) for x, y in NrMulticell.parse(given).sites()]
     psd_mw = 10**4 / PRBS
@@ -172,6 +179,10 @@ def test_another_process_and_another_seed(ns3):
         ({"devices": 2, "positions_m": [[50.0, 0.0, 1.5]]}, "radio.devices"),
         ({"positions_m": [[1.0, 1.0, 1.5]]}, "radio.positions_m"),
         ({"layers": 2, "polarizations": 1}, "radio.layers"),
+        ({"hysteresis_db": 3.2}, "radio.hysteresis_db"),
+        ({"time_to_trigger_s": 0.25}, "radio.time_to_trigger_s"),
+        ({"t310_s": 0.3}, "radio.t310_s"),
+        ({"most_devices_per_cell": 2}, "radio.most_devices_per_cell"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(parameters, field):
