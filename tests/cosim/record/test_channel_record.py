@@ -249,9 +249,12 @@ def test_others_are_counted_by_direction(ns3, scenario, pools):
         assert {ms: at(found, ms * MS, 0, direction).others for ms in counts} == counts
 
 
-@pytest.mark.parametrize(("scenario", "first_pool"), [("lte-multicell", 2), ("nr-multicell", 0)])
-def test_a_handover_changes_the_pool(ns3, scenario, first_pool):
-    played = ns3(play, [IDLE] * 6, {"devices": 2}, scenario)
+@pytest.mark.parametrize(
+    ("scenario", "parameters", "first_pool"),
+    [("lte-multicell", {}, 2), ("nr-multicell", {"inter_site_distance_m": 100.0, "line_of_sight": "always"}, 0)],
+)
+def test_a_handover_changes_the_pool(ns3, scenario, parameters, first_pool):
+    played = ns3(play, [IDLE] * 6, {"devices": 2, **parameters}, scenario)
     found, served = rows(played.outcomes), defaultdict(set)
     for outcome in played.outcomes:
         for link in outcome.links:
