@@ -1,28 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a handover costs a transfer, and several LTE cells the CPU: `python -m bench.handover`."""
+"""What a handover costs a transfer, and several cells the CPU, of LTE and of NR: `python -m bench.handover`."""
 
-import time
+import math
 
 from rich.console import Console
 from rich.table import Table
 
-from bridge.network import NS_PER_S, Outcome, Status, Transfer, Wait
+from bench import scenarios
+from bridge.network import NS_PER_S, Outcome, Status, Transfer
 from ns3_scenarios.simulation import open_network
 
 SEED = 1
 BEGIN_S = 0.4  # of the first exchange; the handover comes two seconds later
-DRIVE: dict[str, object] = {
-    "path_loss": "log-distance",
-    "inter_site_distance_m": 300.0,
-    "positions_m": [[130.0, 0.0, 1.5]],
-    "movement": {"kind": "constant-velocity", "velocities_mps": [[20.0, 0.0, 0.0]]},
+SITE_M, BEGIN_M, SPEED_MPS = 300.0, 130.0, 20.0
+TURNS = {"lte-multicell": 0.0, "nr-multicell": math.pi / 6}  # of the way from the first BS to the second, from x on
+SIZES = {
+    "lte-multicell": ((1_000, 1_000), (2_000_000, 1_000), (1_000, 1_000_000)),
+    "nr-multicell": ((1_000, 1_000), (20_000_000, 1_000), (1_000, 4_000_000)),
 }
-SIZES = ((1_000, 1_000), (2_000_000, 1_000), (1_000, 1_000_000))
+COSTS = (
+    ("lte", 8, 1),
+    ("lte-multicell", 8, 3),
+    ("lte-multicell", 8, 7),
+    ("lte-multicell", 64, 3),
+    ("nr", 8, 1),
+    ("nr-multicell", 24, 3),
+    ("nr-multicell", 56, 7),
+)
+"""Scenario, devices and cells; as they are by default, NR with fading."""
 
 
-def across(rlc: str, transport: str, downlink_bytes: int, uplink_bytes: int) -> tuple[float | None, list[float]]:
+def drive(scenario: str) -> dict[str, object]:
+    """One device, alone, from the first BS to the second."""
+    x, y = math.cos(TURNS[scenario]), math.sin(TURNS[scenario])
+    return {
+        "path_loss": "log-distance",
+        "inter_site_distance_m": SITE_M,
+        "positions_m": [[BEGIN_M * x, BEGIN_M * y, 1.5]],
+        "movement": {"kind": "constant-velocity", "velocities_mps": [[SPEED_MPS * x, SPEED_MPS * y, 0.0]]},
+    }
+
+
+def across(
+    scenario: str, rlc: str, transport: str, downlink_bytes: int, uplink_bytes: int
+) -> tuple[float | None, list[float]]:
     """How long the transfer during which the device is handed over takes, in s, None if it is lost, and all others."""
-    network = open_network("lte-multicell", {**DRIVE, "rlc": rlc, "transport": transport}, SEED)
+    network = open_network(scenario, {**drive(scenario), "rlc": rlc, "transport": transport}, SEED)
     outcomes: list[Outcome] = []
     depart_ns = round(BEGIN_S * NS_PER_S)
     while not outcomes or outcomes[-1].now_ns < 4 * NS_PER_S:
@@ -43,31 +66,24 @@ def _took_s(outcome: Outcome) -> float | None:
     return (came.uplink_end_ns - came.downlink_begin_ns) / NS_PER_S
 
 
-def idle_cpu_s(devices: int, cells: int) -> float:
-    """CPU seconds for one virtual second without transfers."""
-    network = open_network("lte-multicell", {"devices": devices, "cells": cells}, SEED)
-    begin_s = time.process_time()
-    network.exchange([], network.now_ns, network.now_ns + NS_PER_S, Wait.DEADLINE)
-    cpu_s = time.process_time() - begin_s
-    network.close()
-    return cpu_s
-
-
 def main() -> None:
     """Print two tables."""
     console = Console()
-    table = Table("RLC", "transport", "bytes down, up", "others: fastest to slowest", "during the handover")
-    for rlc in ("am", "um"):
-        for transport in ("udp", "tcp"):
-            for size in SIZES:
-                took_s, others_s = across(rlc, transport, *size)
-                spread = f"{1000 * min(others_s):.0f} to {1000 * max(others_s):.0f} ms"
-                told = "lost" if took_s is None else f"{1000 * took_s:.0f} ms"
-                table.add_row(rlc, transport, f"{size[0]}, {size[1]}", spread, told)
+    table = Table("scenario", "RLC", "transport", "bytes down, up", "others: fastest to slowest", "during the handover")
+    for scenario, sizes in SIZES.items():
+        for rlc in ("am", "um"):
+            for transport in ("udp", "tcp"):
+                for size in sizes:
+                    took_s, others_s = across(scenario, rlc, transport, *size)
+                    spread = f"{1000 * min(others_s):.0f} to {1000 * max(others_s):.0f} ms"
+                    told = "lost" if took_s is None else f"{1000 * took_s:.0f} ms"
+                    table.add_row(scenario, rlc, transport, f"{size[0]}, {size[1]}", spread, told)
     console.print(table)
-    costs = Table("devices", "cells", "idle CPU s per virtual s")
-    for devices, cells in ((8, 3), (8, 7), (64, 3)):
-        costs.add_row(str(devices), str(cells), f"{idle_cpu_s(devices, cells):.1f}")
+    costs = Table("scenario", "devices", "cells", "idle: CPU s per virtual s", "saturated")
+    for scenario, devices, cells in COSTS:
+        given = {"cells": cells} if "multicell" in scenario else {}
+        found = scenarios.elsewhere(f"cost({scenario!r}, {devices}, {given!r})")
+        costs.add_row(scenario, str(devices), str(cells), f"{found['idle']:.2f}", f"{found['busy']:.1f}")
     console.print(costs)
 
 

@@ -22,6 +22,7 @@ LONGEST = (  # of all files, the longest first
     "cosim/test_replay.py",
     "project/test_scripts.py",
     "ns3_scenarios/scenarios/test_nr.py",
+    "ns3_scenarios/scenarios/test_nr_handover.py",
     "ns3_scenarios/scenarios/test_lte.py",
     "ns3_scenarios/wheel/test_contrib.py",
     "cosim/screen/test_scenarios.py",

@@ -10,6 +10,7 @@ from .lte import Lte
 from .lte_multicell import LteMulticell
 from .mixed import Mixed
 from .nr import Nr
+from .nr_multicell import NrMulticell
 from .recorded import Recorded
 from .wifi import Wifi
 from .wired import Wired
@@ -19,6 +20,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "lte-multicell": LteMulticell,
     "mixed": Mixed,
     "nr": Nr,
+    "nr-multicell": NrMulticell,
     "recorded": Recorded,
     "wifi": Wifi,
     "wired": Wired,

@@ -11,6 +11,7 @@ from bridge.network import RequestError, Site
 
 from ..scenario import Topology, fill
 from ..world.movement import ConstantVelocity, Point
+from . import several_cells
 from .lte_network import ANY_DEVICES, DEVICE_HEIGHT_M, MOST_DEVICES, LteNetwork, Profile
 
 # Of a reportConfigEUTRA, TS 36.331 clause 6.3.5.
@@ -18,8 +19,6 @@ TIMES_TO_TRIGGER_S = (
     0.0, 0.04, 0.064, 0.08, 0.1, 0.128, 0.16, 0.256, 0.32, 0.48, 0.512, 0.64, 1.024, 1.28, 2.56, 5.12,
 )  # fmt: skip
 
-GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))  # turned by it again and again, directions never repeat
-SPEED_MPS = 10.0
 SPARE_CONTEXTS = 4  # a cell may still hold the context of a device that comes back to it
 
 
@@ -97,18 +96,7 @@ class LteMulticell(LteNetwork, frozen=True, kw_only=True, forbid_unknown_fields=
         return [(0.0, 0.0), *((distance_m * math.cos(turn), distance_m * math.sin(turn)) for turn in turns)]
 
     def _spread(self, devices: int, first_turn: float = 0.0) -> tuple[Point, ...]:
-        """Cell after cell, a fifth to two fifths of the inter-site distance away, first in direction `first_turn`."""
-        places_m = []
-        for i in range(devices):
-            x, y = self.sites()[i % self.cells]
-            away_m = self.inter_site_distance_m * (0.2 + 0.2 * i / devices)
-            turn = first_turn + i * GOLDEN_ANGLE
-            places_m.append((x + away_m * math.cos(turn), y + away_m * math.sin(turn), DEVICE_HEIGHT_M))
-        return tuple(places_m)
+        return several_cells.spread(self.sites(), self.inter_site_distance_m, devices, DEVICE_HEIGHT_M, first_turn)
 
     def _towards_next_site(self, place: Point) -> Point:
-        x, y, _ = place
-        own = min(range(self.cells), key=lambda cell: math.dist(self.sites()[cell], (x, y)))
-        to_x, to_y = self.sites()[(own + 1) % self.cells]
-        factor = SPEED_MPS / math.dist((to_x, to_y), (x, y))
-        return ((to_x - x) * factor, (to_y - y) * factor, 0.0)
+        return several_cells.towards_next_site(self.sites(), place)

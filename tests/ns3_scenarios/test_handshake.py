@@ -24,6 +24,7 @@ RADIOS: dict[str, tuple[str, dict[str, Any], int]] = {
     "lte": ("lte", {"devices": 2}, 1_000_000),
     "lte-multicell": ("lte-multicell", {"devices": 2}, 1_000_000),
     "nr": ("nr", {"distances_m": [50, 60], "line_of_sight": "always"}, 250_000),
+    "nr-multicell": ("nr-multicell", {"devices": 2, "line_of_sight": "always"}, 250_000),
     "wifi": ("wifi", {"devices": 2}, 50_000),
     "recorded": ("recorded", {"devices": 2}, 1_000_000),
     "mixed": ("mixed", {"lte_devices": 1, "wifi_devices": 1}, 1_000_000),

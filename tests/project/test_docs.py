@@ -18,7 +18,7 @@ TOP = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "CODE_OF_CONDUCT")
 PAGES = [ROOT / f"{name}.md" for name in TOP]
 PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent != ROOT / "docs/site"]
 """Without the site's own first page, whose links the site's build follows."""
-TOLD_BY = {"lte-multicell": "lte"}
+TOLD_BY = {"lte-multicell": "lte", "nr-multicell": "nr"}
 """Scenarios whose page says only what they have of their own, and whose page has the rest."""
 _RANGE = re.compile(r"([\d.]+) to ([\d.]+), (?:geometric|evenly)")
 

@@ -12,7 +12,12 @@ _ALONE = {
     "path_loss_factor": 1.0,
     "fading_speed_mps": 3.0,
 }
-STILL: dict[str, dict[str, Any]] = {"lte": _ALONE, "nr": _ALONE | {"fading": False}}
+_ONE_NR_CELL = _ALONE | {"fading": False}
+STILL: dict[str, dict[str, Any]] = {
+    "lte": _ALONE,
+    "nr": _ONE_NR_CELL,
+    "nr-multicell": {name: value for name, value in _ONE_NR_CELL.items() if name != "neighbours"},
+}
 """By scenario: what the others have by default."""
 
 

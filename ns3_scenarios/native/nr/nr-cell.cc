@@ -2,6 +2,7 @@
 #include "nr-cell.h"
 
 #include "decibel.h"
+#include "nr-cells.h"
 
 #include "ns3/simulator.h"
 
@@ -17,7 +18,6 @@ namespace
 
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
 constexpr uint32_t BSR_BYTES = 4;      // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
-constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
 constexpr uint32_t LEAST_UPLINK_BITS = 8 * (BSR_BYTES + NrRlcSender::LEAST_BYTES); // of a block that carries data
 
 /// Of a gain over noise make that over 1 / `kept` times as much.
@@ -78,6 +78,12 @@ NrCell::SetNeighbours(Ptr<NeighbourSites> neighbours)
 }
 
 void
+NrCell::SetCells(NrCells* cells)
+{
+    m_cells = cells;
+}
+
+void
 NrCell::SetTiming(const NrTimingSettings& settings)
 {
     m_timingSettings = settings;
@@ -87,7 +93,7 @@ void
 NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
-    m_links.emplace_back(index, device, *this, std::move(deliver), m_toGnb);
+    m_links.emplace_back(index, device, *this, std::move(deliver), m_toGnb).isServed = !m_cells;
 }
 
 void
@@ -126,7 +132,10 @@ NrCell::Begin()
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_grantOffsets = m_timing.GetGrantOffsets();
-    m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
+    if (!m_cells)
+    {
+        m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
+    }
 }
 
 int64_t
@@ -152,23 +161,12 @@ NrCell::DoDispose()
     m_channel = nullptr;
     m_errors = nullptr;
     m_neighbours = nullptr;
+    m_cells = nullptr;
     m_downlink.errors = nullptr;
     m_uplink.errors = nullptr;
     m_gnb = nullptr;
     m_toGnb = nullptr;
     Object::DoDispose();
-}
-
-Ptr<Channel>
-NrCell::GetChannel() const
-{
-    return DynamicCast<Channel>(Ptr<Object>(m_channel));
-}
-
-uint32_t
-NrCell::CountDevices() const
-{
-    return m_links.size();
 }
 
 void
@@ -203,7 +201,11 @@ NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
 void
 NrCell::Wake()
 {
-    if (!m_tick.IsPending())
+    if (m_cells)
+    {
+        m_cells->Wake();
+    }
+    else if (!m_tick.IsPending())
     {
         auto now = Simulator::Now().GetNanoSeconds();
         auto slot = std::max(m_frame.GetSlotFrom(now), m_lastSlot + 1);
@@ -216,9 +218,10 @@ NrCell::IsActive() const
 {
     return !m_news.empty() || !m_grants.empty() || std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
         auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
-        return link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
-               std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
-               std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting);
+        return link.isServed &&
+               (link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
+                std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
+                std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting));
     });
 }
 
@@ -226,7 +229,20 @@ void
 NrCell::Tick()
 {
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
+    Send(slot);
+    Receive(slot);
+    if (IsActive())
+    {
+        m_tick = Simulator::Schedule(NanoSeconds(m_frame.GetSlotNs()), &NrCell::Tick, this);
+    }
+}
+
+void
+NrCell::Send(int64_t slot)
+{
     m_lastSlot = slot;
+    m_sent[false].clear();
+    m_sent[true].clear();
     m_control = m_controlChannel.CountElements();
     Learn(slot);
     // By turns, one direction and then the other has what there is of the PDCCH first.
@@ -252,9 +268,18 @@ NrCell::Tick()
             RequestUplink(slot);
         }
     }
-    if (IsActive())
+}
+
+void
+NrCell::Receive(int64_t slot)
+{
+    for (bool isUplink : {false, true})
     {
-        m_tick = Simulator::Schedule(NanoSeconds(m_frame.GetSlotNs()), &NrCell::Tick, this);
+        for (const auto& sent : m_sent[isUplink])
+        {
+            Hear(sent, isUplink, slot);
+        }
+        DeliverAll(isUplink, m_timing.GetDecodedNs(isUplink, slot));
     }
 }
 
@@ -401,7 +426,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
         auto& adaptation = link.down.adaptation;
-        if (bytes > 0 && link.down.FindFree() >= 0 &&
+        if (link.isServed && bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
@@ -421,7 +446,6 @@ NrCell::ScheduleDownlink(int64_t slot)
             Transmit(link, false, index, slot, candidate.allocation);
         }
     }
-    DeliverAll(false, m_timing.GetDecodedNs(false, slot));
 }
 
 double
@@ -569,7 +593,6 @@ NrCell::SendUplink(int64_t slot)
     {
         UseConfiguredGrants(slot, busy);
     }
-    DeliverAll(true, m_timing.GetDecodedNs(true, slot));
 }
 
 void
@@ -580,7 +603,7 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
     {
         auto index = link.up.FindFree();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
+        if (!link.isServed || busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
         {
             continue;
         }
@@ -601,7 +624,7 @@ NrCell::RequestUplink(int64_t slot)
     auto now = m_frame.GetStartNs(slot);
     for (auto& link : m_links)
     {
-        if (link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
+        if (link.isServed && link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
         {
             AddNews(m_timing.GetRequestKnownSlot(slot), {News::Kind::REQUEST, link.device, 0, slot});
         }
@@ -611,29 +634,45 @@ NrCell::RequestUplink(int64_t slot)
 void
 NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const NrAllocation& allocation)
 {
+    auto prbs = (isUplink ? m_uplink : m_downlink).grid.CountPrbs(allocation);
+    Get(link, isUplink).processes[index].state = HarqState::FLYING;
+    m_sent[isUplink].push_back({link.device, index, allocation, isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw});
+    auto now = Simulator::Now().GetNanoSeconds();
+    link.lastActiveNs = now;
+    if (isUplink)
+    {
+        link.requests.Send(now);
+    }
+    auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
+    AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
+}
+
+void
+NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
+{
+    auto& link = m_links[sent.device];
     auto& direction = Get(link, isUplink);
-    auto& process = direction.processes[index];
+    auto& process = direction.processes[sent.process];
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     auto table = (isUplink ? m_uplink : m_downlink).table;
     const auto& precoder = direction.adaptation.GetReport(slot).precoder; // as old as the report
-    auto prbs = grid.CountPrbs(allocation);
-    auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
+    auto prbs = grid.CountPrbs(sent.allocation);
+    const auto* interferenceMw = FindInterferenceMw(link.device, isUplink, slot);
+    auto noiseMw = m_channel->GetNoiseMw(isUplink);
     m_gains.clear();
-    grid.ForEach(allocation, [this, &link, isUplink, slot, &precoder](uint32_t, uint32_t begin, uint32_t end) {
+    grid.ForEach(sent.allocation, [&](uint32_t, uint32_t begin, uint32_t end) {
         m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
-        if (m_neighbours)
+        if (interferenceMw)
         {
-            auto noiseMw = m_channel->GetNoiseMw(isUplink);
-            const auto& interferenceMw = m_neighbours->GetInterferenceMw(link.device, isUplink, slot);
             auto gain = m_gains.end() - (end - begin);
             for (auto prb = begin; prb < end; prb++)
             {
-                Lower(*gain++, noiseMw / (noiseMw + interferenceMw[prb]));
+                Lower(*gain++, noiseMw / (noiseMw + (*interferenceMw)[prb]));
             }
         }
     });
     m_sinr.clear();
-    AddSinr(m_gains, psdMw, process.layers, 0, prbs, m_sinr);
+    AddSinr(m_gains, sent.psdMw, process.layers, 0, prbs, m_sinr);
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
     auto elements = prbs * GetElements(isUplink, slot);
     process.elements = process.transmissions == 0 ? elements : process.elements;
@@ -647,11 +686,10 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
-    process.state = HarqState::FLYING;
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;
-    count.airJ += 1e-3 * psdMw * prbs * GetAirS(isUplink, slot);
+    count.airJ += 1e-3 * sent.psdMw * prbs * GetAirS(isUplink, slot);
     if (process.transmissions == 1)
     {
         count.firstBlocks++;
@@ -675,14 +713,16 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
         m_arrivals.push_back({link.device, std::move(process.content)});
         process.content = {};
     }
-    auto now = Simulator::Now().GetNanoSeconds();
-    link.lastActiveNs = now;
-    if (isUplink)
+}
+
+const std::vector<double>*
+NrCell::FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
+{
+    if (m_cells)
     {
-        link.requests.Send(now);
+        return &m_cells->GetInterferenceMw(device, isUplink, slot);
     }
-    auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
-    AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
+    return m_neighbours ? &m_neighbours->GetInterferenceMw(device, isUplink, slot) : nullptr;
 }
 
 void
@@ -691,6 +731,8 @@ NrCell::DeliverAll(bool isUplink, int64_t atNs)
     for (auto& arrival : m_arrivals)
     {
         auto node = isUplink ? m_gnb : m_links[arrival.device].node;
+        auto& lastNs = m_links[arrival.device].lastDeliveryNs;
+        lastNs = std::max(lastNs, atNs);
         Simulator::ScheduleWithContext(node->GetId(),
                                        NanoSeconds(atNs) - Simulator::Now(),
                                        &NrCell::Arrive,
@@ -718,13 +760,15 @@ const std::vector<NrPrbGain>&
 NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
 {
     const auto& gains = isUplink ? m_channel->GetUplink(device) : m_channel->GetDownlink(device);
-    if (!m_neighbours)
+    if (!m_neighbours && !m_cells)
     {
         return gains;
     }
     m_measured = gains;
     auto noiseMw = m_channel->GetNoiseMw(isUplink);
-    auto kept = noiseMw / (noiseMw + m_neighbours->GetMeanInterferenceMw(device, isUplink, slot));
+    auto interferenceMw = m_cells ? m_cells->GetMeanInterferenceMw(device, isUplink)
+                                  : m_neighbours->GetMeanInterferenceMw(device, isUplink, slot);
+    auto kept = noiseMw / (noiseMw + interferenceMw);
     for (auto& gain : m_measured)
     {
         Lower(gain, kept);
@@ -741,127 +785,58 @@ NrCell::GetReportPeriod() const
     {
         uplinkSlots += m_frame.HasUplink(slot) ? 1 : 0;
     }
-    auto needed = (CountDevices() + m_controlChannel.CountReports() - 1) / m_controlChannel.CountReports();
+    uint32_t served = std::count_if(m_links.begin(), m_links.end(), [](const Link& link) { return link.isServed; });
+    auto needed = (served + m_controlChannel.CountReports() - 1) / m_controlChannel.CountReports();
     return std::max(m_reportPeriod, (needed * period + uplinkSlots - 1) / uplinkSlots);
 }
 
 void
 NrCell::ReportAll()
 {
+    Report();
+    m_reporting = Simulator::Schedule(NanoSeconds(GetReportPeriod() * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
+}
+
+void
+NrCell::Report()
+{
     m_lastReportNs = Simulator::Now().GetNanoSeconds();
     auto slot = m_frame.GetSlotFrom(m_lastReportNs);
-    auto from = slot + m_reportDelay;
-    auto noiseMw = m_channel->GetNoiseMw(true);
     if (m_neighbours)
     {
         m_neighbours->Renew();
     }
     for (auto& link : m_links)
     {
-        const auto& down = GetMeasured(link.device, false, slot);
-        link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
-        link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
-        const auto& gains = m_channel->GetUplink(link.device);
-        double sum = 0;
-        for (const auto& gain : gains)
+        if (link.isServed)
         {
-            sum += gain.single;
-        }
-        link.pathLossDb = -ToDb(std::max(sum / gains.size() * noiseMw, 1e-30));
-        const auto& up = GetMeasured(link.device, true, slot);
-        auto precoder = m_channel->GetPrecoder(link.device, true);
-        link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
-        if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
-            GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
-        {
-            link.lastInRangeNs = m_lastReportNs;
+            Report(link, slot);
         }
     }
-    m_reporting = Simulator::Schedule(NanoSeconds(GetReportPeriod() * m_frame.GetSlotNs()), &NrCell::ReportAll, this);
 }
 
-NrCount
-NrCell::GetCount(uint32_t device, bool isUplink) const
+void
+NrCell::Report(Link& link, int64_t slot)
 {
-    return Get(m_links[device], isUplink).count;
-}
-
-NrLinkState
-NrCell::GetState(uint32_t device, bool isUplink) const
-{
-    const auto& direction = Get(m_links[device], isUplink);
-    const auto& report = direction.adaptation.GetLatest();
-    NrLinkState state;
-    state.queueBytes = direction.sender.GetBytes();
-    state.mcs = direction.mcs;
-    state.prbs = direction.prbs;
-    state.bler = direction.adaptation.GetBler();
-    if (!report.GetQuality().groupDb.empty())
+    auto from = slot + m_reportDelay;
+    const auto& down = GetMeasured(link.device, false, slot);
+    link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
+    link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
+    const auto& gains = m_channel->GetUplink(link.device);
+    double sum = 0;
+    for (const auto& gain : gains)
     {
-        state.sinrDb = report.GetQuality().wideDb;
-        state.rank = report.rank;
-        state.cqi = isUplink ? -1 : report.cqi;
-        state.rateBps = GetCapacityBps(device, isUplink);
+        sum += gain.single;
     }
-    return state;
-}
-
-double
-NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
-{
-    const auto& link = m_links[device];
-    const auto& adaptation = Get(link, isUplink).adaptation;
-    const auto& report = adaptation.GetLatest();
-    if (report.GetQuality().groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
+    link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_channel->GetNoiseMw(true), 1e-30));
+    const auto& up = GetMeasured(link.device, true, slot);
+    auto precoder = m_channel->GetPrecoder(link.device, true);
+    link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
+    if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
+        GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
     {
-        return 0;
+        link.lastInRangeNs = m_lastReportNs;
     }
-    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
-    if (prbs == 0)
-    {
-        return 0;
-    }
-    auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
-    double bits = 0;
-    for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
-    {
-        auto elements = GetElements(isUplink, slot);
-        if (auto use = m_use[isUplink][slot]; use > 0 && elements > 0)
-        {
-            bits += use * adaptation.GetCapacityBits(prbs, psdMw, elements);
-        }
-    }
-    return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());
-}
-
-bool
-NrCell::IsConnected(uint32_t device) const
-{
-    auto last = m_links[device].lastInRangeNs;
-    return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= NR_OUT_OF_SYNC_NS;
-}
-
-bool
-NrCell::HasNewsSince(int64_t sinceNs) const
-{
-    auto isLost = [sinceNs, now = Simulator::Now().GetNanoSeconds()](const Link& link) {
-        auto lossNs = link.lastInRangeNs + NR_OUT_OF_SYNC_NS;
-        return link.lastInRangeNs >= 0 && lossNs >= sinceNs && lossNs < now;
-    };
-    return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost);
-}
-
-int64_t
-NrCell::GetLastActiveNs(uint32_t device) const
-{
-    return m_links[device].lastActiveNs;
-}
-
-int64_t
-NrCell::GetLongestDeliveryNs() const
-{
-    auto round = m_timing.GetLongestRoundNs();
-    return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 
 void

@@ -62,6 +62,15 @@ struct NrBlockTrace
     bool isDecoded;
 };
 
+/// A transmission in a slot, as others hear it.
+struct NrSent
+{
+    uint32_t device;
+    uint32_t process;
+    NrAllocation allocation;
+    double psdMw; // on each of its PRBs
+};
+
 /// The latest that the gNB knows of one direction of a link.
 struct NrLinkState
 {
@@ -75,11 +84,16 @@ struct NrLinkState
     uint64_t queueBytes{0};
 };
 
+class NrCells;
+
 /**
  * One NR cell: MAC and physical layer of the gNB and of its devices, slot by slot. Where there is nothing to send,
  * there are no slots to simulate, only the reports of the channel.
  *
  * Control takes its symbols, its elements and its time (NrControlChannel), and is never lost.
+ *
+ * One of several cells (NrCells) knows the devices of all, by the same numbers, and serves those that are attached to
+ * it.
  */
 class NrCell : public Object
 {
@@ -99,6 +113,10 @@ class NrCell : public Object
 
     /// What interferes, if anything; with the same gNB and devices.
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
+
+    /// It is one of these, which say when it acts and what interferes; before the first device, which it does not serve
+    /// until it is attached. Null: none any more.
+    void SetCells(NrCells* cells);
 
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
@@ -140,6 +158,44 @@ class NrCell : public Object
 
     /// Drop what waits of the device's transfers up to exchange number `exchange`, both ways.
     void Discard(uint32_t device, uint32_t exchange);
+
+    // For NrCells: what one of several cells does when it is told.
+
+    /// Serve a device from now on.
+    void Attach(uint32_t device);
+
+    /// Serve it no more. What is under way and not decoded waits at its sender again, in acknowledged mode; what is
+    /// decoded still arrives.
+    void Detach(uint32_t device);
+
+    /// When the last block that was decoded arrives.
+    int64_t GetLastDeliveryNs(uint32_t device) const;
+
+    /// Serve a device that `from`, or this cell itself, has detached, and whose last block has arrived: with what waits
+    /// at both ends, and what it has counted. Its channel is reported at once.
+    void TakeOver(uint32_t device, NrCell& from);
+
+    /// Whether there is a slot to simulate.
+    bool IsActive() const;
+
+    /// Decide and send what this slot carries; GetSent has it then, until the next slot.
+    void Send(int64_t slot);
+
+    /// Receive what was sent in this slot.
+    void Receive(int64_t slot);
+
+    /// What was sent in this slot.
+    const std::vector<NrSent>& GetSent(bool isUplink, int64_t slot) const;
+
+    /// Report the channels of all devices that are served.
+    void Report();
+
+    /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
+    uint32_t GetReportPeriod() const;
+
+    const NrFrame& GetFrame() const;
+    uint32_t GetPrbs() const;
+    double GetGnbPsdMw() const;
 
   protected:
     void DoDispose() override;
@@ -204,10 +260,12 @@ class NrCell : public Object
         Ptr<Node> node;
         Direction down;
         Direction up;
+        bool isServed{true};
         double pathLossDb{0};
         uint32_t control{1}; // elements of the PDCCH that a grant takes
         int64_t lastInRangeNs{-1};
         int64_t lastActiveNs{-1};
+        int64_t lastDeliveryNs{-1};
         NrUplinkBuffer buffer;
         NrUplinkRequests requests;
     };
@@ -249,7 +307,6 @@ class NrCell : public Object
     double GetStepDb() const;
     void Wake();
     void Tick();
-    bool IsActive() const;
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
     /// Give blocks that wait for their retransmission, of the devices that may be granted something, the PRBs that they
@@ -264,6 +321,9 @@ class NrCell : public Object
     void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
     void Fill(Link& link, Process& process, int64_t slot);
     void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, const NrAllocation& allocation);
+    void Hear(const NrSent& sent, bool isUplink, int64_t slot);
+    /// What interferes on each PRB with what a device sends or receives in a slot, in mW; null where nothing can.
+    const std::vector<double>* FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot);
     void MakeBlock(Direction& direction,
                    bool isUplink,
                    uint32_t process,
@@ -279,8 +339,7 @@ class NrCell : public Object
     /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
     /// call.
     const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
-    /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
-    uint32_t GetReportPeriod() const;
+    void Report(Link& link, int64_t slot);
     void ReportAll();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
@@ -327,6 +386,7 @@ class NrCell : public Object
     Ptr<NrChannel> m_channel;
     Ptr<NrErrorModel> m_errors;
     Ptr<NeighbourSites> m_neighbours;
+    NrCells* m_cells{nullptr};
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;
@@ -336,6 +396,7 @@ class NrCell : public Object
     int64_t m_lastReportNs{-1};
     std::map<int64_t, std::vector<News>> m_news;    // by the slot from which they are known
     std::map<int64_t, std::vector<Grant>> m_grants; // by uplink slot
+    std::array<std::vector<NrSent>, 2> m_sent;      // in the latest slot, down and up
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
     std::vector<double> m_sinr;                     // and the SINRs of its layers

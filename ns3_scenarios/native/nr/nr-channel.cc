@@ -341,14 +341,32 @@ NrChannel::GetPeriod() const
 }
 
 double
-NrChannel::GetScale(Link& link, bool isUplink)
+NrChannel::GetPathGain(uint32_t device)
+{
+    return GetPower(m_links[device]);
+}
+
+void
+NrChannel::Settle(uint32_t device)
+{
+    m_loss->CalcRxPower(0, m_gnb, m_links[device].mobility);
+}
+
+double
+NrChannel::GetPower(Link& link)
 {
     if (auto period = GetPeriod(); link.powerPeriod != period)
     {
         link.powerPeriod = period;
         link.power = FromDb(m_loss->CalcRxPower(0, m_gnb, link.mobility));
     }
-    return link.power / GetNoiseMw(isUplink);
+    return link.power;
+}
+
+double
+NrChannel::GetScale(Link& link, bool isUplink)
+{
+    return GetPower(link) / GetNoiseMw(isUplink);
 }
 
 const std::vector<NrPrbGain>&

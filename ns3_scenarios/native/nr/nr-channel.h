@@ -76,6 +76,12 @@ class NrChannel : public Channel
                   uint32_t end,
                   std::vector<NrPrbGain>& gains);
 
+    /// Path gain with shadowing, without antennas and fading, as of the beginning of the present update period.
+    double GetPathGain(uint32_t device);
+
+    /// Ask for a link's path once: its shadowing holds from the second time on.
+    void Settle(uint32_t device);
+
     /// The noise of a PRB at a receiver, in mW.
     double GetNoiseMw(bool isUplink) const;
 
@@ -155,6 +161,7 @@ class NrChannel : public Channel
 
     const std::vector<NrPrbGain>& Get(uint32_t device, bool isUplink);
     int64_t GetPeriod() const;
+    double GetPower(Link& link);
     double GetScale(Link& link, bool isUplink);
     NrPrbGain GetFlatGain(const Link& link, double scale) const;
     /// The response, its taps as of the present period.

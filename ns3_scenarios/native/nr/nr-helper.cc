@@ -12,6 +12,25 @@
 namespace ns3::cosim
 {
 
+namespace
+{
+
+Ptr<NrNetDevice>
+AddEnd(Ptr<Node> node)
+{
+    auto end = CreateObject<NrNetDevice>();
+    node->AddDevice(end);
+    return end;
+}
+
+NrRlcReceiver::Deliver
+DeliverTo(Ptr<NrNetDevice> end)
+{
+    return [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); };
+}
+
+} // namespace
+
 NrHelper::NrHelper()
     : m_channelFactory("ns3::cosim::NrChannel"),
       m_cellFactory("ns3::cosim::NrCell"),
@@ -65,54 +84,106 @@ NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 NetDeviceContainer
 NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
 {
-    m_channel = m_channelFactory.Create<NrChannel>();
-    m_cell = m_cellFactory.Create<NrCell>();
-    m_cell->SetTiming(m_timing);
-    auto add = [](Ptr<Node> node) {
-        auto end = CreateObject<NrNetDevice>();
-        node->AddDevice(end);
-        return end;
-    };
-    auto gnbEnd = add(gnb);
+    auto channel = m_channelFactory.Create<NrChannel>();
+    auto cell = m_cellFactory.Create<NrCell>();
+    m_channels = {channel};
+    m_made = {cell};
+    cell->SetTiming(m_timing);
+    auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
-    m_channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
+    channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
     if (m_neighbours)
     {
         m_neighbours->SetBaseStation(gnb->GetObject<MobilityModel>(), gnbAntenna);
     }
-    m_cell->SetNeighbours(m_neighbours);
-    auto deliver = [](Ptr<NrNetDevice> end) { return [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); }; };
-    m_cell->SetGnb(gnb, deliver(gnbEnd), m_channel, errors);
-    gnbEnd->ConnectGnb(m_cell);
+    cell->SetNeighbours(m_neighbours);
+    cell->SetGnb(gnb, DeliverTo(gnbEnd), channel, errors);
+    gnbEnd->ConnectGnb(cell);
     NetDeviceContainer ends(gnbEnd);
     for (auto node = devices.Begin(); node != devices.End(); node++)
     {
-        auto end = add(*node);
+        auto end = AddEnd(*node);
         auto antenna = m_deviceAntenna.Create<PhasedArrayModel>();
-        m_channel->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
+        channel->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
         if (m_neighbours)
         {
             m_neighbours->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
         }
-        m_cell->AddDevice(*node, deliver(end));
+        cell->AddDevice(*node, DeliverTo(end));
         gnbEnd->AddDevice(end);
         ends.Add(end);
     }
-    m_cell->Begin();
+    cell->Begin();
+    return ends;
+}
+
+NetDeviceContainer
+NrHelper::InstallCells(const NodeContainer& gnbs,
+                       Ptr<Node> core,
+                       const NodeContainer& devices,
+                       Ptr<NrErrorModel> errors)
+{
+    m_channels.clear();
+    m_made.clear();
+    m_cells = CreateObject<NrCells>();
+    auto coreEnd = AddEnd(core);
+    coreEnd->ConnectGnbs(m_cells);
+    for (auto gnb = gnbs.Begin(); gnb != gnbs.End(); gnb++)
+    {
+        auto channel = m_channels.emplace_back(m_channelFactory.Create<NrChannel>());
+        auto cell = m_made.emplace_back(m_cellFactory.Create<NrCell>());
+        auto antenna = m_gnbAntenna.Create<PhasedArrayModel>();
+        auto mobility = (*gnb)->GetObject<MobilityModel>();
+        channel->SetGnb(mobility, antenna);
+        cell->SetTiming(m_timing);
+        cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
+        m_cells->AddCell(cell, channel, mobility, antenna);
+    }
+    NetDeviceContainer ends(coreEnd);
+    for (auto node = devices.Begin(); node != devices.End(); node++)
+    {
+        auto end = AddEnd(*node);
+        auto antenna = m_deviceAntenna.Create<PhasedArrayModel>();
+        auto mobility = (*node)->GetObject<MobilityModel>();
+        for (uint32_t i = 0; i < m_made.size(); i++)
+        {
+            m_channels[i]->AddDevice(mobility, antenna);
+            m_made[i]->AddDevice(*node, DeliverTo(end));
+        }
+        m_cells->AddDevice(mobility, antenna);
+        coreEnd->AddDevice(end);
+        ends.Add(end);
+    }
+    for (const auto& cell : m_made)
+    {
+        cell->Begin();
+    }
+    m_cells->Begin();
     return ends;
 }
 
 Ptr<NrCell>
 NrHelper::GetCell() const
 {
-    return m_cell;
+    return m_made.front();
+}
+
+Ptr<NrCells>
+NrHelper::GetCells() const
+{
+    return m_cells;
 }
 
 int64_t
 NrHelper::AssignStreams(int64_t stream)
 {
-    auto used = m_channel->AssignStreams(stream);
-    return used + m_cell->AssignStreams(stream + used);
+    int64_t used = 0;
+    for (uint32_t i = 0; i < m_made.size(); i++)
+    {
+        used += m_channels[i]->AssignStreams(stream + used);
+        used += m_made[i]->AssignStreams(stream + used);
+    }
+    return used;
 }
 
 } // namespace ns3::cosim

@@ -4,6 +4,7 @@
 
 #include "neighbour-sites.h"
 #include "nr-cell.h"
+#include "nr-cells.h"
 #include "nr-channel.h"
 #include "nr-error-model.h"
 
@@ -12,11 +13,13 @@
 #include "ns3/object-factory.h"
 
 #include <string>
+#include <vector>
 
 namespace ns3::cosim
 {
 
 /// Makes an NR cell: its channel, and a net device on the gNB's node and on each device's, all of which have a place.
+/// Or several cells (NrCells), whose gNBs have one net device together.
 class NrHelper
 {
   public:
@@ -37,10 +40,19 @@ class NrHelper
     /// Make a cell. Returns the net devices, the gNB's first; once they have addresses, they carry IPv4.
     NetDeviceContainer Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors);
 
+    /// Make a cell at each gNB. Returns the net devices, first that of `core`, the node behind all gNBs.
+    NetDeviceContainer InstallCells(const NodeContainer& gnbs,
+                                    Ptr<Node> core,
+                                    const NodeContainer& devices,
+                                    Ptr<NrErrorModel> errors);
+
     /// What `Install` made.
     Ptr<NrCell> GetCell() const;
 
-    /// Fix the random streams of the cell and its channel. Returns how many these are.
+    /// What `InstallCells` made.
+    Ptr<NrCells> GetCells() const;
+
+    /// Fix the random streams of each cell and its channel. Returns how many these are.
     int64_t AssignStreams(int64_t stream);
 
   private:
@@ -50,8 +62,9 @@ class NrHelper
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;
-    Ptr<NrChannel> m_channel;
-    Ptr<NrCell> m_cell;
+    std::vector<Ptr<NrChannel>> m_channels;
+    std::vector<Ptr<NrCell>> m_made;
+    Ptr<NrCells> m_cells;
 };
 
 } // namespace ns3::cosim

@@ -2,6 +2,7 @@
 #include "nr-net-device.h"
 
 #include "nr-cell.h"
+#include "nr-cells.h"
 
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
@@ -49,9 +50,10 @@ NrNetDevice::GetTypeId()
 }
 
 void
-NrNetDevice::Connect(Ptr<NrCell> cell, int64_t device)
+NrNetDevice::Connect(Ptr<NrCell> cell, Ptr<NrCells> cells, int64_t device)
 {
     m_cell = cell;
+    m_cells = cells;
     m_device = device;
     m_address = Mac48Address::Allocate();
 }
@@ -59,13 +61,19 @@ NrNetDevice::Connect(Ptr<NrCell> cell, int64_t device)
 void
 NrNetDevice::ConnectGnb(Ptr<NrCell> cell)
 {
-    Connect(cell, -1);
+    Connect(cell, nullptr, -1);
+}
+
+void
+NrNetDevice::ConnectGnbs(Ptr<NrCells> cells)
+{
+    Connect(nullptr, cells, -1);
 }
 
 void
 NrNetDevice::AddDevice(Ptr<NrNetDevice> end)
 {
-    end->Connect(m_cell, m_devices.size());
+    end->Connect(m_cell, m_cells, m_devices.size());
     m_devices.push_back(end);
 }
 
@@ -92,6 +100,7 @@ void
 NrNetDevice::DoDispose()
 {
     m_cell = nullptr;
+    m_cells = nullptr;
     m_devices.clear();
     m_node = nullptr;
     m_receive = ReceiveCallback();
@@ -102,7 +111,13 @@ NrNetDevice::DoDispose()
 Ptr<NrCell>
 NrNetDevice::GetCell() const
 {
-    return m_cell;
+    return FindCell(m_device);
+}
+
+Ptr<NrCell>
+NrNetDevice::FindCell(int64_t device) const
+{
+    return m_cells && device >= 0 ? m_cells->GetCell(device) : m_cell;
 }
 
 int64_t
@@ -123,7 +138,7 @@ NrNetDevice::Send(Ptr<Packet> packet, const Address& target, uint16_t protocol)
         device = FindDevice(header.GetDestination());
     }
     m_transmit(packet);
-    if (device < 0 || packet->GetSize() > m_mtu || !m_cell->Enqueue(device, m_device >= 0, packet))
+    if (device < 0 || packet->GetSize() > m_mtu || !FindCell(device)->Enqueue(device, m_device >= 0, packet))
     {
         m_transmitDrop(packet);
         return false;
@@ -170,7 +185,8 @@ NrNetDevice::GetIfIndex() const
 Ptr<Channel>
 NrNetDevice::GetChannel() const
 {
-    return m_cell ? m_cell->GetChannel() : nullptr;
+    auto cell = GetCell();
+    return cell ? cell->GetChannel() : nullptr;
 }
 
 void

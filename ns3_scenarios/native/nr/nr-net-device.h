@@ -14,10 +14,12 @@ namespace ns3::cosim
 {
 
 class NrCell;
+class NrCells;
 
 /**
  * An end of NR data bearers: a device's, or the gNB's, which has one for each device and finds it by the IPv4 address
- * that a packet goes to. It carries IPv4, and there is no link-layer address to ask for.
+ * that a packet goes to. Several cells have one end for all gNBs, behind them. It carries IPv4, and there is no
+ * link-layer address to ask for.
  */
 class NrNetDevice : public NetDevice
 {
@@ -27,10 +29,13 @@ class NrNetDevice : public NetDevice
     /// Make this the gNB's end of a cell.
     void ConnectGnb(Ptr<NrCell> cell);
 
-    /// Make `end` that of the cell's next device; this is the gNB's.
+    /// Make this the end behind the gNBs of several cells.
+    void ConnectGnbs(Ptr<NrCells> cells);
+
+    /// Make `end` that of the next device of the cell, or cells; this is the gNB's.
     void AddDevice(Ptr<NrNetDevice> end);
 
-    /// The cell that it is an end of.
+    /// The cell that it is an end of; of several, the one that serves the device. Null for the end behind several gNBs.
     Ptr<NrCell> GetCell() const;
 
     /// The number in its cell of the device that this is the end of; negative for the gNB's.
@@ -68,10 +73,12 @@ class NrNetDevice : public NetDevice
     void DoDispose() override;
 
   private:
-    void Connect(Ptr<NrCell> cell, int64_t device);
+    void Connect(Ptr<NrCell> cell, Ptr<NrCells> cells, int64_t device);
+    Ptr<NrCell> FindCell(int64_t device) const;
     int64_t FindDevice(Ipv4Address address);
 
-    Ptr<NrCell> m_cell;
+    Ptr<NrCell> m_cell;                      // one of the two
+    Ptr<NrCells> m_cells;                    // is there
     int64_t m_device{-1};                    // negative: the gNB
     std::vector<Ptr<NrNetDevice>> m_devices; // the gNB's
     std::map<Ipv4Address, int64_t> m_byAddress;

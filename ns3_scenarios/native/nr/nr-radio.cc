@@ -33,23 +33,49 @@ NrRadio::SetCell(Ptr<NrCell> cell, uint32_t devices)
 }
 
 void
+NrRadio::SetCells(Ptr<NrCells> cells, uint32_t devices)
+{
+    m_cells = cells;
+    m_devices = devices;
+}
+
+uint32_t
+NrRadio::CountUsers() const
+{
+    return m_cells ? m_cells->CountDevices() : m_cell->CountDevices();
+}
+
+uint32_t
+NrRadio::GetServing(uint32_t device) const
+{
+    return m_cells ? m_cells->GetServing(device) : 0;
+}
+
+Ptr<NrCell>
+NrRadio::GetCell(uint32_t device) const
+{
+    return m_cells ? m_cells->GetCell(device) : m_cell;
+}
+
+void
 NrRadio::DoDispose()
 {
     m_cell = nullptr;
+    m_cells = nullptr;
     Radio::DoDispose();
 }
 
 bool
 NrRadio::IsConnected(uint32_t device) const
 {
-    return m_cell->IsConnected(device);
+    return m_cells ? m_cells->IsConnected(device) : m_cell->IsConnected(device);
 }
 
 LinkSample
 NrRadio::GetLink(uint32_t device) const
 {
-    auto down = m_cell->GetState(device, false);
-    auto up = m_cell->GetState(device, true);
+    auto down = GetCell(device)->GetState(device, false);
+    auto up = GetCell(device)->GetState(device, true);
     LinkSample sample;
     sample.downlinkSinrDb = down.sinrDb;
     sample.uplinkSinrDb = up.sinrDb;
@@ -60,7 +86,7 @@ NrRadio::GetLink(uint32_t device) const
     sample.uplinkMcs = up.mcs;
     sample.rlcQueueBytes = down.queueBytes;
     sample.bsrBytes = up.queueBytes;
-    sample.cell = 1;
+    sample.cell = GetServing(device) + 1;
     sample.rank = down.rank;
     sample.downlinkPrbs = down.prbs;
     sample.uplinkPrbs = up.prbs;
@@ -73,20 +99,22 @@ std::vector<Capacity>
 NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     auto get = [this, device](bool isUplink) {
-        auto state = m_cell->GetState(device, isUplink);
-        auto bps = std::isnan(state.rateBps) ? 0 : state.rateBps; // before the first report
-        return Capacity{isUplink ? 1U : 0U, CountOthers(isUplink), bps, state.sinrDb};
+        auto state = GetCell(device)->GetState(device, isUplink);
+        bool isServed = !m_cells || m_cells->IsServed(device);                 // and not between two cells
+        auto bps = std::isnan(state.rateBps) || !isServed ? 0 : state.rateBps; // before the first report
+        return Capacity{2 * GetServing(device) + (isUplink ? 1 : 0), CountOthers(device, isUplink), bps, state.sinrDb};
     };
     return {get(false), get(true)};
 }
 
 uint32_t
-NrRadio::CountOthers(bool isUplink) const
+NrRadio::CountOthers(uint32_t device, bool isUplink) const
 {
     uint32_t waiting = 0;
-    for (auto user = m_devices; user < m_cell->CountDevices(); user++)
+    for (auto user = m_devices; user < CountUsers(); user++)
     {
-        waiting += m_cell->GetState(user, isUplink).queueBytes > 0 ? 1 : 0;
+        bool isHere = GetServing(user) == GetServing(device);
+        waiting += isHere && GetCell(user)->GetState(user, isUplink).queueBytes > 0 ? 1 : 0;
     }
     return waiting;
 }
@@ -100,28 +128,36 @@ NrRadio::IsChanging() const
 bool
 NrRadio::MayHaveChanged(int64_t sinceNs) const
 {
-    auto hasOthers = m_cell->CountDevices() > m_devices; // who may begin to wait at any time
-    return hasOthers || m_cell->HasNewsSince(sinceNs);
+    auto hasOthers = CountUsers() > m_devices; // who may begin to wait at any time
+    return hasOthers || (m_cells ? m_cells->HasNewsSince(sinceNs) : m_cell->HasNewsSince(sinceNs));
 }
 
 AirEnergy
 NrRadio::GetAirEnergy(uint32_t device) const
 {
-    return {m_cell->GetCount(device, false).airJ, m_cell->GetCount(device, true).airJ};
+    return {GetCell(device)->GetCount(device, false).airJ, GetCell(device)->GetCount(device, true).airJ};
 }
 
 bool
 NrRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
-    auto last = std::max(m_cell->GetLastActiveNs(device), sentNs);
-    return m_cell->GetState(device, false).queueBytes == 0 && m_cell->GetState(device, true).queueBytes == 0 &&
-           Simulator::Now().GetNanoSeconds() - last > m_cell->GetLongestDeliveryNs() + m_coreDelay.GetNanoSeconds();
+    auto last = std::max(GetCell(device)->GetLastActiveNs(device), sentNs);
+    return GetCell(device)->GetState(device, false).queueBytes == 0 &&
+           GetCell(device)->GetState(device, true).queueBytes == 0 &&
+           Simulator::Now().GetNanoSeconds() - last >
+               GetCell(device)->GetLongestDeliveryNs() + m_coreDelay.GetNanoSeconds();
 }
 
 void
 NrRadio::Discard(uint32_t device, uint32_t exchange)
 {
-    m_cell->Discard(device, exchange);
+    GetCell(device)->Discard(device, exchange);
+}
+
+std::vector<Ptr<Channel>>
+NrRadio::GetChannels(uint32_t device) const
+{
+    return m_cells ? m_cells->GetChannels() : Radio::GetChannels(device);
 }
 
 } // namespace ns3::cosim

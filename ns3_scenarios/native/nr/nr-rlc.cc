@@ -153,6 +153,12 @@ NrRlcSender::Discard(uint32_t exchange)
                                      return sdu.packet->FindFirstMatchingByteTag(tag) && tag.exchange <= exchange;
                                  }),
                   m_queue.end());
+    Recount();
+}
+
+void
+NrRlcSender::Recount()
+{
     m_bytes = 0;
     m_admitted = 0;
     m_admittedBytes = 0;
@@ -161,6 +167,42 @@ NrRlcSender::Discard(uint32_t exchange)
         auto sent = i == 0 ? m_sent : 0;
         m_bytes += m_queue[i].bytes - sent + GetHeaderBytes(sent, m_queue[i].bytes, m_queue[i].bytes);
     }
+}
+
+void
+NrRlcSender::Reestablish(const std::vector<NrSegment>& unreceived)
+{
+    bool isPartial = m_sent > 0;
+    m_sent = 0;
+    if (!m_isAcknowledged)
+    {
+        if (isPartial)
+        {
+            m_queue.pop_front();
+            m_sequence++;
+        }
+        Recount();
+        return;
+    }
+    std::map<uint32_t, Ptr<Packet>> sdus; // the first of the queue, if sent in part, is there as a whole
+    for (const auto& segment : unreceived)
+    {
+        sdus[segment.sequence] = segment.sdu;
+    }
+    for (const auto& segment : m_again)
+    {
+        sdus[segment.sequence] = segment.sdu;
+    }
+    sdus.erase(m_sequence);
+    m_again.clear();
+    m_againBytes = 0;
+    std::vector<NrSegment> whole;
+    for (const auto& [sequence, sdu] : sdus)
+    {
+        whole.push_back({sequence, 0, sdu->GetSize() + PDCP_HEADER, sdu});
+    }
+    Retransmit(whole);
+    Recount();
 }
 
 NrRlcReceiver::NrRlcReceiver(bool isAcknowledged, Time reordering, Deliver deliver)
@@ -185,6 +227,24 @@ NrRlcReceiver::Receive(const NrSegment& segment)
     auto& partial = m_held.try_emplace(segment.sequence, Partial{segment.sdu, 0, 0}).first->second;
     partial.size = segment.sdu->GetSize() + PDCP_HEADER;
     partial.bytes += segment.end - segment.begin;
+    Advance();
+}
+
+void
+NrRlcReceiver::Reestablish()
+{
+    std::erase_if(m_held, [](const auto& held) { return held.second.bytes < held.second.size; });
+}
+
+void
+NrRlcReceiver::TakeOver(NrRlcReceiver& from)
+{
+    m_timer.Cancel();
+    from.m_timer.Cancel();
+    m_held = std::move(from.m_held);
+    from.m_held.clear();
+    m_next = from.m_next;
+    m_trigger = from.m_trigger;
     Advance();
 }
 

@@ -55,6 +55,13 @@ class NrRlcSender
 
     bool IsAcknowledged() const;
 
+    /**
+     * Begin again, as upon a handover (TS 38.322 clause 5.1.2 and TS 38.323 clause 5.1.2): in acknowledged mode all
+     * SDUs that were sent in part, or of which anything was sent in these segments and not received, are sent again as
+     * a whole, before all else; in unacknowledged mode they are lost.
+     */
+    void Reestablish(const std::vector<NrSegment>& unreceived);
+
     /// Drop the SDUs that belong to transfers of exchanges up to this one and that no byte was sent of.
     void Discard(uint32_t exchange);
 
@@ -67,6 +74,7 @@ class NrRlcSender
     };
 
     uint32_t GetHeaderBytes(uint32_t begin, uint32_t end, uint32_t size) const;
+    void Recount();
 
     bool m_isAcknowledged;
     uint64_t m_mostBytes;
@@ -95,6 +103,12 @@ class NrRlcReceiver
     NrRlcReceiver& operator=(const NrRlcReceiver&) = delete;
 
     void Receive(const NrSegment& segment);
+
+    /// Drop what is there of SDUs in part; those that wait for one before them stay.
+    void Reestablish();
+
+    /// Go on where another one of the same bearer is; that one forgets it.
+    void TakeOver(NrRlcReceiver& from);
 
   private:
     struct Partial

@@ -70,6 +70,7 @@ EVERYWHERE = [
     ("lte", {"devices": 2, "profile": "100mhz-2x2", "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("lte-multicell", {"devices": 2}),
     ("mixed", {"lte_devices": 1, "wifi_devices": 1}),
+    ("nr-multicell", {"devices": 2, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("nr", {"devices": 2, "fading": True, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("recorded", {"devices": 2}),
     ("wifi", {"devices": 2, "movement": {"kind": "constant-velocity", "velocities_mps": [[1, 2, 0], [3, 1, 0]]}}),
@@ -248,14 +249,19 @@ def test_others_are_counted_by_direction(ns3, scenario, pools):
         assert {ms: at(found, ms * MS, 0, direction).others for ms in counts} == counts
 
 
-def test_a_handover_changes_the_pool(ns3):
-    played = ns3(play, [IDLE] * 6, {"devices": 2}, "lte-multicell")
+@pytest.mark.parametrize(
+    ("scenario", "parameters", "first_pool"),
+    [("lte-multicell", {}, 2), ("nr-multicell", {"inter_site_distance_m": 100.0, "line_of_sight": "always"}, 0)],
+)
+def test_a_handover_changes_the_pool(ns3, scenario, parameters, first_pool):
+    played = ns3(play, [IDLE] * 6, {"devices": 2, **parameters}, scenario)
     found, served = rows(played.outcomes), defaultdict(set)
     for outcome in played.outcomes:
         for link in outcome.links:
             served[link.device].add(link.cell)
             pools = [at(found, outcome.now_ns, link.device, direction).pool for direction in (DOWN, UP)]
-            assert link.cell is None or pools == [2 * link.cell, 2 * link.cell + 1]
+            down = None if link.cell is None else first_pool + 2 * (link.cell - 1)
+            assert down is None or pools == [down, down + 1]
     assert any(len(cells) > 1 for cells in served.values())
 
 

@@ -35,11 +35,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def test_a_busy_cell_is_clean_and_loses_nothing_when_acknowledged(program):
+def test_busy_cells_are_clean_and_lose_nothing_when_acknowledged(program):
     done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-6000:]
     lines = done.stdout.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 8
     for line in lines:
         _, mode, received, _, sent = line.split()
         # With 40 % of blocks failing, two transmissions each; unacknowledged 20 %, one.

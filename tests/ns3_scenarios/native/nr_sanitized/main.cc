@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// An NR cell in pure C++, saturated both ways, with losses, discards and devices that move, to be run with sanitizers.
-// Prints what was delivered. Its link-level curves are a step for each MCS, made here.
+// An NR cell in pure C++, saturated both ways, with losses, discards and devices that move, and several cells between
+// which they are handed over, to be run with sanitizers. Prints what was delivered. Its link-level curves are a step
+// for each MCS, made here.
 
 #include "neighbour-sites.h"
 #include "nr-cell.h"
+#include "nr-helper.h"
 #include "nr-net-device.h"
 #include "nr-radio.h"
 #include "site-element.h"
@@ -16,6 +18,7 @@
 #include "ns3/ipv4-address-helper.h"
 #include "ns3/isotropic-antenna-model.h"
 #include "ns3/node-container.h"
+#include "ns3/nstime.h"
 #include "ns3/pointer.h"
 #include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
@@ -215,11 +218,98 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     return g_received;
 }
 
+void
+CountArrivals(uint32_t* count, const NrMobilityTrace& trace)
+{
+    *count += trace.kind == NrMobilityTrace::Kind::ARRIVED ? 1 : 0;
+}
+
+/// Three cells on a line, and devices that race along it; bytes that arrived, and handovers.
+std::pair<uint64_t, uint32_t>
+RunCells(bool isAcknowledged, uint32_t devices)
+{
+    g_received = 0;
+    RngSeedManager::ResetNextStreamIndex();
+    NodeContainer gnbs(3);
+    NodeContainer core(1);
+    NodeContainer users(devices);
+    InternetStackHelper().Install(NodeContainer(core, users));
+    auto place = [](Ptr<Node> node, const Vector& at, const Vector& velocity) {
+        auto mobility = CreateObject<ConstantVelocityMobilityModel>();
+        mobility->SetPosition(at);
+        mobility->SetVelocity(velocity);
+        node->AggregateObject(mobility);
+    };
+    for (uint32_t i = 0; i < gnbs.GetN(); i++)
+    {
+        place(gnbs.Get(i), Vector(100.0 * i, 0, 10), Vector());
+    }
+    for (uint32_t i = 0; i < devices; i++)
+    {
+        place(users.Get(i), Vector(10.0 * i, 15, 1.5), Vector(120, 0, 0));
+    }
+    auto condition = CreateObject<AlwaysLosChannelConditionModel>();
+    auto loss = CreateObject<ThreeGppUmiStreetCanyonPropagationLossModel>();
+    loss->SetAttribute("Frequency", DoubleValue(3.5e9));
+    loss->SetAttribute("ChannelConditionModel", PointerValue(condition));
+    NrHelper helper;
+    helper.SetChannelAttribute("PropagationLossModel", PointerValue(loss));
+    helper.SetChannelAttribute("ChannelConditionModel", PointerValue(condition));
+    helper.SetChannelAttribute("Fading", StringValue("UMi-StreetCanyon"));
+    helper.SetCellAttribute("Acknowledged", BooleanValue(isAcknowledged));
+    helper.SetCellAttribute("MostTransmissions", UintegerValue(2));
+    helper.SetCellAttribute("TargetBler", DoubleValue(0.2));
+    auto ends = helper.InstallCells(gnbs, core.Get(0), users, MakeErrors());
+    helper.AssignStreams(100);
+    auto cells = helper.GetCells();
+    cells->SetAttribute("TimeToTrigger", TimeValue(MilliSeconds(40)));
+    cells->SetAttribute("Hysteresis", DoubleValue(1));
+    uint32_t arrivals = 0;
+    cells->TraceConnectWithoutContext("Mobility", MakeBoundCallback(&CountArrivals, &arrivals));
+    auto radio = CreateObject<NrRadio>();
+    radio->SetCells(cells, devices);
+    Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.0");
+    auto interfaces = addresses.Assign(ends);
+    std::vector<Ptr<Socket>> sockets;
+    for (uint32_t i = 0; i <= devices; i++)
+    {
+        auto socket = Socket::CreateSocket(i == 0 ? core.Get(0) : users.Get(i - 1), UdpSocketFactory::GetTypeId());
+        socket->Bind(InetSocketAddress(Ipv4Address::GetAny(), PORT));
+        socket->SetRecvCallback(MakeCallback(&Receive));
+        sockets.push_back(socket);
+    }
+    for (uint32_t i = 1; i <= devices; i++)
+    {
+        for (auto begin : {20, 450, 700, 1100})
+        {
+            Simulator::Schedule(MilliSeconds(begin), &Send, sockets[0], interfaces.GetAddress(i), PACKETS / 4);
+            Simulator::Schedule(MilliSeconds(begin), &Send, sockets[i], interfaces.GetAddress(0), PACKETS / 4);
+        }
+    }
+    Simulator::Stop(Seconds(2));
+    Simulator::Run();
+    radio->Dispose();
+    cells->Dispose();
+    Simulator::Destroy();
+    return {g_received, arrivals};
+}
+
 } // namespace
 
 int
 main()
 {
+    for (bool isAcknowledged : {false, true})
+    {
+        auto sent = 2 * 3 * PACKETS * 1400;
+        auto [received, handovers] = RunCells(isAcknowledged, 3);
+        std::cout << "cells" << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of " << sent
+                  << '\n';
+        if (received > sent || (isAcknowledged && received != sent) || received < sent / 2 || handovers < 3)
+        {
+            return 1;
+        }
+    }
     for (const auto& pattern : {"DDDSU", "F", "DSUUD"})
     {
         for (bool isAcknowledged : {false, true})

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What others ask a cell for.
+#include "nr-cell.h"
+
+#include "ns3/simulator.h"
+
+#include <algorithm>
+
+namespace ns3::cosim
+{
+
+namespace
+{
+
+constexpr int64_t NR_OUT_OF_SYNC_NS = 200'000'000; // as for LTE, TS 36.133 table 7.6.2.1-1
+
+} // namespace
+
+Ptr<Channel>
+NrCell::GetChannel() const
+{
+    return DynamicCast<Channel>(Ptr<Object>(m_channel));
+}
+
+uint32_t
+NrCell::CountDevices() const
+{
+    return m_links.size();
+}
+
+const NrFrame&
+NrCell::GetFrame() const
+{
+    return m_frame;
+}
+
+uint32_t
+NrCell::GetPrbs() const
+{
+    return m_prbs;
+}
+
+double
+NrCell::GetGnbPsdMw() const
+{
+    return m_gnbPsdMw;
+}
+
+const std::vector<NrSent>&
+NrCell::GetSent(bool isUplink, int64_t slot) const
+{
+    static const std::vector<NrSent> NOTHING;
+    return slot == m_lastSlot ? m_sent[isUplink] : NOTHING;
+}
+
+NrCount
+NrCell::GetCount(uint32_t device, bool isUplink) const
+{
+    return Get(m_links[device], isUplink).count;
+}
+
+NrLinkState
+NrCell::GetState(uint32_t device, bool isUplink) const
+{
+    const auto& direction = Get(m_links[device], isUplink);
+    const auto& report = direction.adaptation.GetLatest();
+    NrLinkState state;
+    state.queueBytes = direction.sender.GetBytes();
+    state.mcs = direction.mcs;
+    state.prbs = direction.prbs;
+    state.bler = direction.adaptation.GetBler();
+    if (!report.GetQuality().groupDb.empty())
+    {
+        state.sinrDb = report.GetQuality().wideDb;
+        state.rank = report.rank;
+        state.cqi = isUplink ? -1 : report.cqi;
+        state.rateBps = GetCapacityBps(device, isUplink);
+    }
+    return state;
+}
+
+double
+NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
+{
+    const auto& link = m_links[device];
+    const auto& adaptation = Get(link, isUplink).adaptation;
+    const auto& report = adaptation.GetLatest();
+    if (report.GetQuality().groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
+    {
+        return 0;
+    }
+    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
+    if (prbs == 0)
+    {
+        return 0;
+    }
+    auto psdMw = isUplink ? GetUplinkPsdMw(link, prbs) : m_gnbPsdMw;
+    double bits = 0;
+    for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
+    {
+        auto elements = GetElements(isUplink, slot);
+        if (auto use = m_use[isUplink][slot]; use > 0 && elements > 0)
+        {
+            bits += use * adaptation.GetCapacityBits(prbs, psdMw, elements);
+        }
+    }
+    return bits * 1e9 / (m_frame.GetPeriod() * m_frame.GetSlotNs());
+}
+
+bool
+NrCell::IsConnected(uint32_t device) const
+{
+    auto last = m_links[device].lastInRangeNs;
+    return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= NR_OUT_OF_SYNC_NS;
+}
+
+bool
+NrCell::HasNewsSince(int64_t sinceNs) const
+{
+    auto isLost = [sinceNs, now = Simulator::Now().GetNanoSeconds()](const Link& link) {
+        auto lossNs = link.lastInRangeNs + NR_OUT_OF_SYNC_NS;
+        return link.lastInRangeNs >= 0 && lossNs >= sinceNs && lossNs < now;
+    };
+    return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost);
+}
+
+int64_t
+NrCell::GetLastActiveNs(uint32_t device) const
+{
+    return m_links[device].lastActiveNs;
+}
+
+int64_t
+NrCell::GetLongestDeliveryNs() const
+{
+    auto round = m_timing.GetLongestRoundNs();
+    return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
+}
+
+} // namespace ns3::cosim

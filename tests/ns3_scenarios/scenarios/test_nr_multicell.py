@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Several NR cells: what disturbs what, against sums by hand, and where devices are attached."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import pytest
+from msgspec import to_builtins
+from numpy.typing import NDArray
+
+from bridge.network import NS_PER_S, RequestError, Status, Transfer
+from ns3_scenarios.scenarios.nr_multicell import NrMulticell
+from tests.support.nr_cells import Sent, heard
+from tests.support.ns3_worker import Call, Played, Step, play, worker
+
+MS = 1_000_000
+PRBS = 51
+SPACING_HZ = 30e3
+HEIGHT_M = 10.0
+FRIIS = (299_792_458 / 3.5e9 / (4 * math.pi)) ** 2
+# Two devices of the first cell, two of the second, one of the third, in sight of each other.
+PLACES = [[50.0, 20.0, 1.5], [-40.0, 70.0, 1.5], [120.0, 60.0, 1.5], [230.0, 110.0, 2.5], [20.0, 150.0, 1.5]]
+SERVING = [0, 0, 1, 1, 2]
+GNB_ARRAY, DEVICE_ARRAY = (2, 4), (1, 2)
+
+
+def standing(places_m: Sequence[Sequence[float]]) -> dict[str, object]:
+    movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(places_m)}
+    return {"positions_m": places_m, "movement": movement}
+
+
+FREE = {
+    **{"path_loss": "friis", "bandwidth_mhz": 20, "layers": 1, **standing(PLACES)},
+    **{"gnb_antennas": GNB_ARRAY, "device_antennas": DEVICE_ARRAY},
+}
+
+
+def multicell(ns3: Call, steps: Sequence[Step], seed: int = 1, **parameters: object) -> Played:
+    return ns3(play, steps, parameters, "nr-multicell", seed)
+
+
+def statuses(played: Played, step: int) -> list[Status]:
+    return [came.status for came in played.outcomes[step].transfers]
+
+
+def every(devices: int, down_bytes: int, up_bytes: int) -> list[Transfer]:
+    return [Transfer(i, down_bytes, 0, up_bytes) for i in range(devices)]
+
+
+def array_gain(
+    array: tuple[int, int], here: NDArray[np.float64], towards: NDArray[np.float64], there: NDArray[np.float64]
+) -> float:
+    """Of a beam that looks from `here` at `towards`, to `there`: its elements, half a wavelength apart, one by one."""
+    rows, columns = array
+    places = np.array([(0.0, column / 2, row / 2) for row in range(rows) for column in range(columns)])
+    ways = [(at - here) / np.linalg.norm(at - here) for at in (towards, there)]
+    weights, response = (np.exp(2j * np.pi * places @ way) for way in ways)
+    return float(abs(np.vdot(weights, response)) ** 2 / len(places))
+
+
+def interference_mw(one: Sent, all_sent: Sequence[Sent], polarizations: int) -> NDArray[np.float64]:
+    """At the receiver of a transmission, of all others of its slot that other cells or their devices sent."""
+    gnbs = [np.array([x, y, HEIGHT_M]) for x, y in NrMulticell.parse(FREE).sites()]
+    devices = [np.array(place) for place in PLACES]
+    found = np.zeros(PRBS)
+    for other in all_sent:
+        if other.cell == one.cell or other.is_uplink != one.is_uplink:
+            continue
+        own, sender, its_own = devices[one.device], devices[other.device], gnbs[other.cell]
+        here = gnbs[one.cell]
+        if one.is_uplink:
+            path = FRIIS / np.linalg.norm(here - sender) ** 2
+            beams = array_gain(DEVICE_ARRAY, sender, its_own, here) * array_gain(GNB_ARRAY, here, own, sender)
+        else:
+            path = FRIIS / np.linalg.norm(its_own - own) ** 2
+            beams = array_gain(GNB_ARRAY, its_own, sender, own) * array_gain(DEVICE_ARRAY, own, here, its_own)
+        found += np.array(other.prbs) * other.psd_mw * path * beams / polarizations
+    return found
+
+
+@pytest.mark.parametrize("polarizations", [1, 2])
+@pytest.mark.parametrize("size", [(400_000, 1), (1, 400_000)], ids=["downlink", "uplink"])
+def test_interference_is_the_sum_of_what_the_others_send_on_each_prb(ns3, size, polarizations):
+    """And the SINR of a block is what its power is over that and the noise."""
+    sent, blocks = ns3(heard, FREE | {"polarizations": polarizations}, every(5, *size), 60 * MS)
+    is_uplink = size[1] > 1
+    by_slot = {slot: list(each) for slot, each in groupby(sent, lambda one: one.slot)}
+    sinrs = {(block.slot, block.is_uplink, block.device): block.sinr_db for block in blocks}
+    seen = compared = 0
+    for together in by_slot.values():
+        for one in together:
+            assert one.cell == SERVING[one.device]
+            wanted_mw = interference_mw(one, together, polarizations)
+            assert np.allclose(one.interference_mw, wanted_mw, rtol=1e-9, atol=0)
+            seen += one.is_uplink == is_uplink and bool(wanted_mw.any())
+            mine = [each for each in together if (each.device, each.is_uplink) == (one.device, one.is_uplink)]
+            on_own = wanted_mw[np.array(one.prbs)]
+            if len(mine) == 1 and np.allclose(on_own, on_own[0], rtol=1e-12, atol=0):
+                compared += one.is_uplink == is_uplink
+                assert sinrs[one.slot, one.is_uplink, one.device] == pytest.approx(sinr_db(one, on_own[0]), abs=1e-6)
+    assert seen > 20
+    assert compared > 20
+
+
+def sinr_db(one: Sent, interfering_mw: float) -> float:
+    gnb = [*NrMulticell.parse(FREE).sites()[one.cell], HEIGHT_M]
+    path = FRIIS / math.dist(gnb, PLACES[one.device]) ** 2
+    arrays = math.prod(GNB_ARRAY) * math.prod(DEVICE_ARRAY)
+    noise_mw = 10 ** ((-174 + (5 if one.is_uplink else 7)) / 10) * 12 * SPACING_HZ
+    return 10 * math.log10(one.psd_mw * path * arrays / (noise_mw + interfering_mw))
+
+
+def test_cells_that_carry_nothing_do_not_interfere(ns3):
+    """A device alone has the same times as if no other device were there; a busy cell beside it takes some of them."""
+    asked, given = [Transfer(2, 300_000, 0, 100_000)], FREE | {"gnb_antennas": [1, 1], "device_antennas": [1, 1]}
+    alone = multicell(ns3, [Step([Transfer(0, 300_000, 0, 100_000)])], **given | standing([PLACES[2]]))
+    among = multicell(ns3, [Step(asked)], **given)
+    assert among.took_ns(0) == alone.took_ns(0)
+    busy = multicell(ns3, [Step([Transfer(0, 3_000_000, 0, 1), *asked])], **given)
+    (_, beside), (quiet,) = busy.outcomes[0].transfers, among.outcomes[0].transfers
+    assert beside.downlink_end_ns > quiet.downlink_end_ns
+
+
+def test_the_mean_of_reports_is_what_was_sent_on_average(ns3):
+    """When all cells have been full for long, a report's SINR is that of blocks over the whole carrier."""
+    places = [PLACES[0], PLACES[2], PLACES[4]]
+    given = FREE | {"polarizations": 1, **standing(places)}
+    full = multicell(ns3, [Step(every(3, 40_000_000, 1), 0, 400 * MS)], **given).outcomes[0]
+    gnbs = [np.array([x, y, HEIGHT_M]) for x, y in NrMulticell.parse(given).sites()]
+    psd_mw = 10**4 / PRBS
+    for device, place in enumerate(np.array(places)):
+        path = [FRIIS / np.linalg.norm(place - gnb) ** 2 for gnb in gnbs]
+        others_mw = sum(
+            psd_mw
+            * path[other]
+            * array_gain(GNB_ARRAY, gnbs[other], np.array(places[other]), place)
+            * array_gain(DEVICE_ARRAY, place, gnbs[device], gnbs[other])
+            for other in range(3)
+            if other != device
+        )
+        noise_mw = 10 ** ((-174 + 7) / 10) * 12 * SPACING_HZ
+        wanted_db = 10 * math.log10(psd_mw * path[device] * 16 / (noise_mw + others_mw))
+        assert full.links[device].cell == device + 1
+        assert full.links[device].downlink_sinr_db == pytest.approx(wanted_db, abs=0.5)
+
+
+@pytest.mark.parametrize(("devices", "cells"), [(1, 7), (8, 7), (21, 3)])
+def test_any_number_of_devices_twice_the_same(ns3, devices, cells):
+    """In two networks of one process, with fading; in sight of all, each begins in the nearest cell."""
+    steps = [Step(every(devices, 30_000, 20_000), 20 * MS, 400 * MS)] * 3
+    given = {"devices": devices, "cells": cells, "line_of_sight": "always", "fading": True, "bandwidth_mhz": 20}
+    first, again = (multicell(ns3, steps, **given) for _ in range(2))
+    assert first == again
+    assert all(link.connected for link in first.outcomes[0].links)
+    assert [link.cell for link in first.outcomes[0].links] == [1 + i % cells for i in range(devices)]
+    assert statuses(first, 0) == [Status.DONE] * devices
+
+
+def test_another_process_and_another_seed(ns3):
+    steps = [Step(every(8, 100_000, 100_000), 50 * MS, NS_PER_S)] * 2
+    first, other = (multicell(ns3, steps, seed, fading=True) for seed in (1, 2))
+    with worker() as another:
+        assert multicell(another, steps, 1, fading=True) == first
+    assert other.outcomes != first.outcomes
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"cells": 2}, "radio.cells"),
+        ({"cells": 8}, "radio.cells"),
+        ({"devices": 0}, "radio.devices"),
+        ({"inter_site_distance_m": 0.0}, "radio.inter_site_distance_m"),
+        ({"rlc": "tm"}, "radio.rlc"),
+        ({"distances_m": [100.0]}, "radio.distances_m"),
+        ({"neighbours": {"sites": 6}}, "radio.neighbours"),
+        ({"devices": 2, "positions_m": [[50.0, 0.0, 1.5]]}, "radio.devices"),
+        ({"positions_m": [[1.0, 1.0, 1.5]]}, "radio.positions_m"),
+        ({"layers": 2, "polarizations": 1}, "radio.layers"),
+        ({"hysteresis_db": 3.2}, "radio.hysteresis_db"),
+        ({"time_to_trigger_s": 0.25}, "radio.time_to_trigger_s"),
+        ({"t310_s": 0.3}, "radio.t310_s"),
+        ({"most_devices_per_cell": 2}, "radio.most_devices_per_cell"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(parameters, field):
+    with pytest.raises(RequestError) as refusal:
+        NrMulticell.parse(parameters)
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("parameters", [{}, {"devices": 3, "cells": 7}, {"positions_m": [[50.0, 0.0, 1.5]]}])
+def test_the_filled_in_parameters_give_the_same_scenario(parameters):
+    scenario = NrMulticell.parse(parameters)
+    assert NrMulticell.parse(to_builtins(scenario)) == scenario
+
+
+@pytest.mark.parametrize("cells", range(3, 8))
+def test_neighbouring_sites_are_one_distance_apart(cells):
+    sites = NrMulticell(cells=cells, inter_site_distance_m=321.0).sites()
+    assert len(sites) == cells
+    for site in sites:
+        assert min(math.dist(site, other) for other in sites if other != site) == pytest.approx(321.0)
