@@ -11,16 +11,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bridge.network import RequestError
 from cosim.record import journal_file
 from cosim.record.journal import FILE_NAME
 from cosim.reporting import live
+from cosim.reporting.cases import load
+from cosim.reporting.live import _told
 from tests.support.browser import CHROMIUM, chromium
-from tests.support.small_run import small_run
+from tests.support.small_run import ARRIVING, small_run
 
 TOKEN = "secret"
 OF_EXCHANGES = ("transfers", "links", "channel", "tracks", "routing", "exchanges")
@@ -180,3 +184,17 @@ def test_a_run_that_another_process_writes_is_known_by_its_lock(tmp_path):
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(RequestError, match="holds no journal"):
         live.show_live(tmp_path)
+
+
+def test_how_far_a_service_is_goes_by_the_tokens_that_users_ask_for(service):
+    """At its end all of them, whoever left; before, those of who is there count as they come."""
+    data = load([service])
+    assert _told(data, over=True)["done"] == 2 * ARRIVING * 4
+    assert " tokens; " in _told(data, over=False)["said"]
+    case = data.cases[0]
+    there = case.requests["end_s"] <= np.median(case.requests["end_s"])
+    cut = replace(case, requests={name: column[there] for name, column in case.requests.items()})
+    over = set(case.requests["request"][there].tolist())
+    running = sum(request not in over for request in case.tokens["request"].tolist())
+    assert running > 0
+    assert _told(replace(data, cases=[cut]), over=False)["done"] == 4 * len(over) + running
