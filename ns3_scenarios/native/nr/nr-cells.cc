@@ -344,6 +344,12 @@ NrCells::Average(int64_t slot)
 void
 NrCells::Choose()
 {
+    auto isNowhere = [](const Device& device) { return device.phase == Phase::NOWHERE; };
+    if (std::none_of(m_devices.begin(), m_devices.end(), isNowhere))
+    {
+        return;
+    }
+    m_interference.Renew();
     for (uint32_t device = 0; device < CountDevices(); device++)
     {
         if (m_devices[device].phase == Phase::NOWHERE)
@@ -360,7 +366,6 @@ void
 NrCells::Report()
 {
     const auto& frame = m_cells.front()->GetFrame();
-    m_interference.Renew();
     Choose();
     Average(frame.GetSlotFrom(Simulator::Now().GetNanoSeconds()));
     uint32_t period = 1;

@@ -197,6 +197,7 @@ NrRlcSender::Reestablish(const std::vector<NrSegment>& unreceived)
     m_again.clear();
     m_againBytes = 0;
     std::vector<NrSegment> whole;
+    whole.reserve(sdus.size());
     for (const auto& [sequence, sdu] : sdus)
     {
         whole.push_back({sequence, 0, sdu->GetSize() + PDCP_HEADER, sdu});
