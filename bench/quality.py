@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A table of quality and latency as WDMoE prints one: `python -m bench.quality [NETWORK...]`.
 
-For each network and each shipped model with experts a table. Rows are `top-k`, policies of every family, and with
---baseline PATH that dense model, served whole at the base station; columns are the shipped tasks, each with its score
-and interval of 95 %, how it differs from the unmodified model's on the same items, mean latency of a request, and
-latency saved against `top-k`. Where there are enough items, a second table has the scores by source.
+For each network and each shipped model with experts a table. Rows are the shipped dense model, served whole at the base
+station, `top-k`, and policies of every family; columns are the shipped tasks, each with its score and interval of 95 %,
+how it differs from the unmodified model's on the same items, mean latency of a request, and latency saved against
+`top-k`. Where there are enough items, a second table has the scores by source.
 
 `nr` and `lte` are the cells of `bench.policies`. There `top-k` runs live, and the other policies are asked on the links
 fitted to its packets (docs/runs/what-if.md), as `top-k` is once more, to be compared with; --live has them all live,
@@ -38,6 +38,7 @@ from cosim.results.summary import summarise
 
 MODELS = {"mixtral-12m": "mixtral-8x7b", "qwen2-moe-12m": "qwen3-30b-a3b"}
 """Shipped models with experts, and whose sizes each has on the wire and in the hardware profiles."""
+BASELINE = "llama-12m"
 BOARDS = 6
 """Of the base station's hardware: as many as Llama 2 70B takes in 16 bits."""
 BASES = ("top-k", "top-n", "fastest")
@@ -66,9 +67,7 @@ Scores = dict[str, TaskScores]
 """Of one task, by policy."""
 
 
-def scored(
-    plan: Plan, model: str, task: str, items: int, all_live: bool, baseline: str | None, folder: Path
-) -> tuple[Scores, float]:
+def scored(plan: Plan, model: str, task: str, items: int, all_live: bool, folder: Path) -> tuple[Scores, float]:
     """What each policy scores in runs that are made, gone on with, or only read; and the CPU seconds that it took."""
     began_s = _cpu_s()
     settings = [
@@ -80,7 +79,7 @@ def scored(
     laid = with_tasks(None, [task], [], items, settings)
     is_recorded = plan.network == "live" and not all_live
     policies = plan.policies[:1] if is_recorded else plan.policies
-    asked = config.load(None, laid, policies, plan.cell, [plan.network], baseline)
+    asked = config.load(None, laid, policies, plan.cell, [plan.network], BASELINE)
     there = state(folder, asked)
     if there is State.NEW:
         run(asked, out=folder)
@@ -89,7 +88,7 @@ def scored(
     found = _scores(folder)
     if is_recorded:
         others = _scores(_on_its_links(folder, plan.policies))
-        found = {**found, LIVE: found["top-k"], **others}
+        found = {DENSE: found[DENSE], LIVE: found["top-k"], **others}
     return found, _cpu_s() - began_s
 
 
@@ -142,7 +141,7 @@ def by_source(title: str, found: Mapping[str, Scores]) -> Table | None:
 
 def _rows(found: Mapping[str, Scores]) -> list[str]:
     policies = next(iter(found.values()))
-    return sorted(policies, key=lambda policy: policy != DENSE)
+    return [DENSE, *(policy for policy in policies if policy != DENSE)]
 
 
 def _cells(scores: Scores, policy: str) -> Iterator[str]:
@@ -172,13 +171,13 @@ def _estimate(group: Group) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def main(networks: list[str], items: int | None, all_live: bool, baseline: str | None, folder: Path) -> None:
+def main(networks: list[str], items: int | None, all_live: bool, folder: Path) -> None:
     """Print the tables of each network."""
     console = Console(width=200)
 
-    def asked(network: str, model: str, task: str, count: int) -> tuple[Plan, str, str, int, bool, str | None, Path]:
+    def asked(network: str, model: str, task: str, count: int) -> tuple[Plan, str, str, int, bool, Path]:
         where = folder / f"{network}-{model}-{task}"
-        return PLANS[network], model, task, count if items is None else items, all_live, baseline, where
+        return PLANS[network], model, task, count if items is None else items, all_live, where
 
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         waiting = {
@@ -203,8 +202,7 @@ if __name__ == "__main__":
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"{', '.join(PLANS)}; nr and lte without any")
     parser.add_argument("--items", type=int, metavar="N")
     parser.add_argument("--live", action="store_true")
-    parser.add_argument("--baseline", metavar="PATH")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        main(given.networks or ["nr", "lte"], given.items, given.live, given.baseline, given.keep or Path(temporary))
+        main(given.networks or ["nr", "lte"], given.items, given.live, given.keep or Path(temporary))
