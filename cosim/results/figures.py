@@ -83,7 +83,7 @@ def _energy(variant: VariantSummary) -> dict[str, Figure]:
     return {"drawn_j": energy.total_j, "device_radiated_j": energy.device_air_j, "bs_radiated_j": energy.bs_air_j}
 
 
-SERVICE = (
+_OF_SERVICE = (
     "in_time",
     "requests_per_s",
     "tokens_per_s",
@@ -93,26 +93,27 @@ SERVICE = (
     "utilisation",
     "batch_mean",
 )
-"""Beside latencies, those of a service."""
+_LATENCIES_OF_SERVICE = ("queueing", "request_tpot", "end_to_end")
+SERVICE = (
+    *_OF_SERVICE,
+    *(f"{name}_{each}_s" for name in _LATENCIES_OF_SERVICE for each in ("mean", "median", "p95")),
+)
+"""Figures that only a run has in which requests arrive."""
 
 
 def _service(service: ServiceSummary | None) -> dict[str, Figure]:
     """`in_time`: the share of the requests that arrived which were done within the TTFT and the TPOT of the objective.
     `request_tpot`: between two tokens, the mean of each request, as the objective has it."""
-    none = np.empty(0)
-    found: dict[str, Figure] = dict.fromkeys(SERVICE)
+    found: dict[str, Figure] = dict.fromkeys(_OF_SERVICE)
     if service is not None:
         came = sum(service.endings.values())
         rates = (service.requests_per_s, service.tokens_per_s, service.goodput_per_s)
         in_time = round(service.goodput_per_s * service.span_s) / came
         fairness = None if np.isnan(service.fairness) else service.fairness
         means = (service.in_queue, service.utilisation, service.batch)
-        found = dict(zip(SERVICE, (in_time, *rates, fairness, *means), strict=True))
-    for name, series in (
-        ("queueing", service.queueing_s if service else none),
-        ("request_tpot", service.tpot_s if service else none),
-        ("end_to_end", service.end_to_end_s if service else none),
-    ):
+        found = dict(zip(_OF_SERVICE, (in_time, *rates, fairness, *means), strict=True))
+    told = (service.queueing_s, service.tpot_s, service.end_to_end_s) if service else (np.empty(0),) * 3
+    for name, series in zip(_LATENCIES_OF_SERVICE, told, strict=True):
         found |= _latencies(name, series)
     return found
 

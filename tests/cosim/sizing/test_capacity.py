@@ -132,7 +132,7 @@ def test_the_figures_of_a_row_are_those_of_the_service(record, tmp_path):
     assert figures["request_tpot_p95_s"] == np.percentile(service.tpot_s, 95)
     assert figures["batch_mean"] == 1
     alone = figures_of(summarise(record)[0])
-    assert {alone[name] for name in (*SERVICE, "queueing_mean_s")} == {None}
+    assert {alone[name] for name in SERVICE} == {None}
     assert alone.keys() == figures.keys()
 
 
