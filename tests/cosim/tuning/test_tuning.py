@@ -215,6 +215,7 @@ def test_a_trial_whose_run_is_refused_is_told_and_the_others_go_on(record, tmp_p
         ({"tune": {"keys": {BETA: [0.5]}, "minimise": ["tpot"]}}, "tune.minimise", "no run has a column 'tpot'"),
         ({"tune": {"keys": {BETA: [0.5]}, "minimise": ["kl_nats"]}}, "tune.minimise", "where routing is replayed"),
         ({"tune": {"keys": {BETA: [0.5]}, "maximise": ["tokens"] * 2}}, "tune.minimise", "twice"),
+        ({"tune": {"keys": {BETA: [0.5]}, "maximise": ["in_time"]}}, "tune.maximise", "where no requests arrive"),
         ({"tune": {"keys": {"networks": ["live"]}}}, "tune.keys.networks", "no option"),
         ({"grid": {BETA: [0.5]}}, f"tune.keys.{BETA}", "is varied by the study"),
         ({"record": "nowhere"}, "record", "nowhere"),
