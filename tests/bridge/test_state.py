@@ -32,6 +32,8 @@ from bridge.messages import (
     MAX_TO_SERVER_BYTES,
     PROTOCOL_VERSION,
     Beat,
+    Convey,
+    Conveyance,
     Goodbye,
     Hello,
     Pulse,
@@ -44,7 +46,7 @@ from bridge.messages import (
     encode,
     to_client,
 )
-from bridge.network import Transfer, Wait
+from bridge.network import Message, Transfer, Wait
 from tests.support.fixed_network import FixedNetwork
 from tests.support.servers import eventually
 
@@ -110,7 +112,7 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
             super().__init__()
             self.session: str | None = None
             self.answered = 0
-            self.last: Reply | Refused | None = None
+            self.last: Reply | Conveyance | Refused | None = None
             self.direct = FixedNetwork()
             self.former = "never"
 
@@ -163,10 +165,10 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
             assert (answer.session, answer.sequence, answer.field, answer.final) == (session, 0, "session", False)
             assert self.session not in answer.reason
 
-        def ask(self, peer: int, session: str, sequence: int, deadline_ns: int) -> Reply | Refused:
+        def ask(self, peer: int, session: str, sequence: int, deadline_ns: int) -> Reply | Conveyance | Refused:
             request = Request(session, sequence, TRANSFERS, self.direct.now_ns, deadline_ns, Wait.ALL, None)
             answer = server.peers[peer].ask(request)
-            assert isinstance(answer, Reply | Refused)
+            assert isinstance(answer, Reply | Conveyance | Refused)
             assert (answer.session, answer.sequence) == (session, sequence)
             return answer
 
@@ -183,6 +185,19 @@ def machine(server: OneServer) -> type[RuleBasedStateMachine]:
             else:
                 assert isinstance(answer, Refused)
                 assert (answer.field, answer.final) == ("deadline_ns", False)
+
+        @precondition(lambda self: self.session is not None)
+        @rule(peer=PEERS, count=st.integers(0, 3))
+        def convey_next(self, peer: int, count: int) -> None:
+            """In one count with the requests for exchanges."""
+            now_ns, number = self.direct.now_ns, self.answered + 1
+            messages = tuple(Message(9 * number + i, i, True, 100, now_ns, now_ns + 10**9) for i in range(count))
+            convey = Convey(self.session or "", number, messages, now_ns + 10**9)
+            answer = server.peers[peer].ask(convey)
+            assert isinstance(answer, Conveyance)
+            assert (answer.session, answer.sequence) == (self.session, number)
+            assert answer.conveyed == self.direct.convey(messages, now_ns + 10**9)
+            self.answered, self.last = number, answer
 
         @precondition(lambda self: self.answered > 0)
         @rule(peer=PEERS, deadline_ns=st.integers(0, 2**62))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs whose users are in the cell: of recorded routing, over a network of closed form."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from bridge.network import NS_PER_S, RequestError
 from cosim import config, experiment
+from cosim.networks.ns3_side import Ns3Place
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.results.service import ServiceSummary
 from cosim.results.summary import summarise
@@ -189,12 +191,35 @@ def test_it_is_replayed_exactly_and_resumed_to_the_same_journal(ran, tmp_path):
         experiment.replay(whole)
 
 
-def test_experts_are_on_the_devices_that_are_no_users(ran):
-    run = ran("run", ON_AIR)
-    held = [experts for (experts,) in rows(run, "SELECT experts FROM devices ORDER BY device")]
-    assert held[DEVICES - USERS :] == ["[]"] * USERS
-    assert "[]" not in held[: DEVICES - USERS]
+@pytest.mark.parametrize("rule", ["round-robin", "memory", "ranked"])
+def test_experts_are_on_the_devices_that_are_no_users(ran, rule):
+    run = ran("run", ON_AIR, f"placement.experts={rule}")
+    held = [
+        "0" in re.sub(r"\d", "0", experts) for (experts,) in rows(run, "SELECT experts FROM devices ORDER BY device")
+    ]
+    assert held[DEVICES - USERS :] == [False] * USERS
+    assert any(held[: DEVICES - USERS])
     assert rows(run, f"SELECT * FROM transfers WHERE device >= {DEVICES - USERS}") == []
+
+
+def test_on_lte_what_users_are_told_delays_the_hidden_states_of_the_passes_that_follow(tmp_path, ns3_server):
+    """Megabytes for each token go down beside the next pass's exchanges, which are the same but for that."""
+    trace = write_rows(make_rows(1, 4, 4), tmp_path / "trace.parquet")
+    plain = [f"model.routing={trace}", "workload.requests=1", "radio.scenario=lte", "radio.distances_m=[30, 40, 50]",
+             "arrivals.process=offline", "arrivals.users=1", "arrivals.late_s=60"]  # fmt: skip
+    took_s = []
+    for size in (4, 1_000_000):
+        asked = config.load(None, [*plain, f"arrivals.token_bytes={size}"], ["top-k"])
+        run = experiment.run(asked, out=tmp_path / str(size), at=Ns3Place(connect=ns3_server))
+        experiment.replay(run)
+        told = service(run)
+        assert told.on_air is not None
+        assert (told.on_air.prompts, told.on_air.tokens) == ({"done": 1}, {"done": 4})
+        exchanges = rows(run, "SELECT phase, sum(end_ns - depart_ns), sum(tokens) FROM exchanges GROUP BY phase")
+        assert [row[2] for row in exchanges] == [3 * LAYERS, 4 * LAYERS]
+        took_s.append({phase: ns / NS_PER_S for phase, ns, _ in exchanges})
+    assert took_s[1]["prefill"] == pytest.approx(took_s[0]["prefill"], rel=0.2)  # with no token under way
+    assert took_s[1]["decode"] > 1.05 * took_s[0]["decode"]  # most of which is computing, and the wait for grants
 
 
 @pytest.mark.parametrize(
