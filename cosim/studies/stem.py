@@ -59,7 +59,7 @@ def stem(runs: Sequence[StudyRun]) -> Iterator[None]:
         try:
             yield
         finally:
-            os.kill(server._forkserver_pid, signal.SIGKILL)  # it may still be loading; its forks have ended
+            os.kill(int(server._forkserver_pid), signal.SIGKILL)  # it may still be loading; its forks have ended
             server._stop()
             forkserver.set_forkserver_preload(before)
 
