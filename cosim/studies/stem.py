@@ -49,7 +49,8 @@ def stem(runs: Sequence[StudyRun]) -> Iterator[None]:
     Where it forks from another one already, it goes on with that, and workers load what they need by themselves.
     """
     server: Any = forkserver._forkserver
-    if server._forkserver_pid is not None:
+    is_there = server._forkserver_pid is not None
+    if is_there:
         yield
         return
     before = server._preload_modules
@@ -59,7 +60,7 @@ def stem(runs: Sequence[StudyRun]) -> Iterator[None]:
         try:
             yield
         finally:
-            os.kill(int(server._forkserver_pid), signal.SIGKILL)  # it may still be loading; its forks have ended
+            os.kill(server._forkserver_pid, signal.SIGKILL)  # it may still be loading; its forks have ended
             server._stop()
             forkserver.set_forkserver_preload(before)
 
