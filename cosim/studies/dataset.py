@@ -2,7 +2,7 @@
 """The rows of a study as two Parquet files: what came of each run, the same whoever ran it, and what each cost."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,9 @@ def write(folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failu
     `rows` and `failures`: by the runs' names. A run that is in neither has no row yet.
     """
     there = [run for run in runs if run.name in rows or run.name in failures]
-    results = [_result(run, rows.get(run.name), failures.get(run.name)) for run in there]
-    _write(folder / RESULTS, results)
-    done = [(run.name, rows[run.name]) for run in there if run.name in rows]
-    costs = [[{"run": name, **{each: getattr(row, each) for each in _COSTS}}] for name, row in done]
+    _write(folder / RESULTS, (_result(run, rows.get(run.name), failures.get(run.name)) for run in there))
+    done = ((run.name, rows[run.name]) for run in there if run.name in rows)
+    costs = ([{"run": name, **{each: getattr(row, each) for each in _COSTS}}] for name, row in done)
     _write(folder / COSTS, costs)
 
 
@@ -61,14 +60,21 @@ def _configuration(config: Config) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in ("policies", "networks", "policy", "radio")}
 
 
-def _write(file: Path, rows: Sequence[Parts]) -> None:
+def _write(file: Path, rows: Iterable[Parts]) -> None:
     """Write rows in parts: all columns of the first parts, of whichever row, then those of the second, and so on."""
-    names = dict.fromkeys(name for parts in zip(*rows, strict=True) for part in parts for name in part)
-    whole = [{name: value for part in row for name, value in part.items()} for row in rows]
-    columns = {name: _column([row.get(name) for row in whole]) for name in names}
-    fields = [pa.field(name, column.type, metadata=unit_of(name)) for name, column in columns.items()]
+    parts: list[dict[str, list[Any]]] = []
+    for number, row in enumerate(rows):
+        parts += [{} for _ in row[len(parts) :]]
+        for part, columns in zip(row, parts, strict=True):
+            for name, value in part.items():
+                columns.setdefault(name, [None] * number).append(value)
+        for columns in parts:
+            for values in columns.values():
+                values.extend([None] * (number + 1 - len(values)))
+    arrays = {name: _column(values) for columns in parts for name, values in columns.items()}
+    fields = [pa.field(name, array.type, metadata=unit_of(name)) for name, array in arrays.items()]
     with replaced(file) as out:
-        pq.write_table(pa.table(list(columns.values()), pa.schema(fields)), out, compression="zstd")
+        pq.write_table(pa.table(list(arrays.values()), pa.schema(fields)), out, compression="zstd")
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

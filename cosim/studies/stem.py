@@ -32,8 +32,8 @@ _ENVIRONMENT = {
 class _Needs(msgspec.Struct, frozen=True):
     """What runs need: the `records` that are asked, by their paths, and whether any `has_model`.
 
-    `model`: path and type of elements of the first one that lies in the memory of this machine; `ran_in`: from where
-    the path holds.
+    `model`: path and type of elements of the one that lies in the memory of this machine, `ran_in`: from where the path
+    holds. Of several none is loaded: a fork keeps what it has of this process, also where it needs another.
     """
 
     records: list[str]
@@ -49,7 +49,8 @@ def stem(runs: Sequence[StudyRun]) -> Iterator[None]:
     Where it forks from another one already, it goes on with that, and workers load what they need by themselves.
     """
     server: Any = forkserver._forkserver
-    if server._forkserver_pid is not None:
+    is_there = server._forkserver_pid is not None
+    if is_there:
         yield
         return
     before = server._preload_modules
@@ -85,8 +86,11 @@ def _needs(runs: Sequence[StudyRun]) -> _Needs:
     records = list(dict.fromkeys(run.record_path for run in runs if run.record_path is not None))[: work.RECORDS]
     modelled = [run for run in runs if not run.config.model.routing]
     here = [run for run in modelled if (run.config.model.device, run.config.model.experts) == ("cpu", "memory")]
-    model = (here[0].config.model.path, here[0].config.model.dtype) if here else None
-    return _Needs(records, bool(modelled), model, here[0].ran_in if here else os.getcwd())
+    models = {(run.config.model.path, run.config.model.dtype, run.ran_in) for run in here}
+    if len(models) != 1:
+        return _Needs(records, bool(modelled), None, os.getcwd())
+    path, dtype, ran_in = models.pop()
+    return _Needs(records, bool(modelled), (path, dtype), ran_in)
 
 
 @contextmanager

@@ -27,7 +27,9 @@ _HERE = ClusterPlace()
 _RETRIES = 1
 """How often a run that failed is tried again; one whose worker died, as often as Dask's scheduler allows."""
 _WRITTEN_S = 60.0
-"""So often the data set is brought up to date."""
+"""So often the data set is brought up to date,"""
+_WRITING = 0.02
+"""but no larger part of the time is spent on it."""
 _TICK_S = 1.0
 _TIMED_A_WORKER = 3
 _LATEST = 100
@@ -175,13 +177,15 @@ def written(
     folder: Path, runs: Sequence[StudyRun], rows: Mapping[str, Row], failures: Mapping[str, str]
 ) -> Iterator[Tell]:
     """Have the data set up to date at the end, however that comes; what is yielded brings it so now and then."""
-    last_s = time.monotonic()
+    next_s = time.monotonic() + _WRITTEN_S
 
     def refresh(_: Progress) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s > _WRITTEN_S:
+        nonlocal next_s
+        began_s = time.monotonic()
+        if began_s > next_s:
             write(folder, runs, rows, failures)
-            last_s = time.monotonic()
+            ended_s = time.monotonic()
+            next_s = ended_s + max(_WRITTEN_S, (ended_s - began_s) / _WRITING)
 
     try:
         yield refresh

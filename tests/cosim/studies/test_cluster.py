@@ -166,3 +166,33 @@ def test_who_has_other_keys_does_not_get_in(keys, tmp_path, monkeypatch):
 
 def _no_worker(*_: object, **__: object) -> None:
     raise TimeoutError
+
+
+HOG = """
+import threading
+
+import numpy as np
+
+from model_side.policies.top_k import TopK
+
+
+class Hog(TopK):
+    name = "hog"
+
+    def __call__(self, layer):
+        taken = np.ones(1 << 27)  # 1 GiB
+        threading.Event().wait(240)
+        return super().__call__(layer)
+"""
+
+
+def test_a_worker_that_takes_too_much_is_killed_and_its_run_alone_fails(study, tmp_path):
+    (tmp_path / "hog.py").write_text(HOG)
+    greedy = tmp_path / "greedy.toml"
+    policies = ["top-k", f"{tmp_path}/hog.py:Hog", "ratio"]
+    greedy.write_text(f'record = "{study.parent / "run"}"\n[grid]\npolicies = {policies}\n')
+    came = sweep(greedy, tmp_path / "study", at=ClusterPlace(workers=1, memory="700MiB"))
+    assert came.done == 2
+    (reason,) = came.failures.values()
+    assert "of too little memory" in reason
+    assert len(workers_of(tmp_path / "study")) in (3, 4)  # it is tried three times

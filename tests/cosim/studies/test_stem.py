@@ -59,10 +59,12 @@ def test_what_does_not_load_is_left_to_the_run_that_needs_it(tmp_path, monkeypat
     stem.load()
 
 
-def test_what_is_on_a_gpu_is_not_loaded_where_forks_are_made():
+def test_what_is_on_a_gpu_or_one_of_several_is_not_loaded_where_forks_are_made():
     asked = {"grid": {"model.device": ["cuda", "cpu"], "model.dtype": ["bfloat16"], "seed": [1]}}
     runs = runs_of(study_of(asked, "study"))
     assert stem._needs(runs).model == ("shipped", "bfloat16")
+    others = runs_of(study_of({"grid": {"model.path": ["shipped", "qwen2-moe-12m"], "seed": [1]}}, "study"))
+    assert stem._needs(others).model is None
     assert stem._needs(runs[:1]) == stem._Needs([], True, None, os.getcwd())
 
 
