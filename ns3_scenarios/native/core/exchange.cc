@@ -51,16 +51,16 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
                           Address serverAddress,
                           Ptr<Node> device,
                           Address deviceAddress,
-                          TypeId protocol)
+                          const TypeId& protocol)
 {
     auto index = static_cast<uint32_t>(m_ends.size());
     auto serverPort = static_cast<uint16_t>(FIRST_PORT + index);
     InetSocketAddress atServer(Ipv4Address::ConvertFrom(serverAddress), serverPort);
     InetSocketAddress atDevice(Ipv4Address::ConvertFrom(deviceAddress), DEVICE_PORT);
-    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote, TypeId protocol) {
+    auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote, const TypeId& over) {
         auto application = CreateObject<TransferApplication>();
         application->SetAttribute("Device", UintegerValue(index));
-        application->SetAttribute("Protocol", TypeIdValue(protocol));
+        application->SetAttribute("Protocol", TypeIdValue(over));
         application->SetAttribute("Passive", BooleanValue(passive));
         application->SetAttribute("Local", AddressValue(local));
         application->SetAttribute("Remote", AddressValue(remote));

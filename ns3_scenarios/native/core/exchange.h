@@ -51,7 +51,11 @@ class ExchangeEngine : public Object
     static TypeId GetTypeId();
 
     /// Install the applications' two ends for one more device; its index is the count of those before.
-    void AddDevice(Ptr<Node> server, Address serverAddress, Ptr<Node> device, Address deviceAddress, TypeId protocol);
+    void AddDevice(Ptr<Node> server,
+                   Address serverAddress,
+                   Ptr<Node> device,
+                   Address deviceAddress,
+                   const TypeId& protocol);
 
     /// The layers below IP.
     void SetRadio(Ptr<Radio> radio);
