@@ -23,8 +23,8 @@ LEAST_M = 10.0
 DROPS = 6
 INNER, OUTER = 40, 10  # devices of the cell in the middle, and of each around it
 PERCENTILES = (5, 20, 35, 50, 65, 80, 95)
-# One device has a PRB of a site with one scheduler; of three sectors, three have it.
-LOADS = {"down": 1.0, "up": 1 / 3}
+LOADS = (1.0, 1 / 3)
+"""Of each of a site's three sectors: as many PRBs in use as a full cell has, or as many transmissions on each PRB."""
 RADIO: dict[str, object] = {"line_of_sight": "never", "shadowing_sigma_db": 0.0, "fading": False}
 
 
@@ -42,9 +42,9 @@ def idle(network: Simulation, time_ns: int) -> Outcome:
     return network.exchange([], network.now_ns, network.now_ns + time_ns, Wait.DEADLINE)
 
 
-def computed(places_m: list[Point], direction: str) -> list[float | None]:
+def computed(places_m: list[Point], direction: str, load: float) -> list[float | None]:
     """SINRs in dB with neighbours of this load."""
-    given = RADIO | {"positions_m": places_m, "neighbours": {"sites": 6, "load": LOADS[direction]}}
+    given = RADIO | {"positions_m": places_m, "neighbours": {"sites": 6, "load": load}}
     network = open_network("nr", given, 1)
     links = idle(network, 100 * MS).links
     network.close()
@@ -64,30 +64,31 @@ def simulated(places_m: list[Point], others_m: list[Point], direction: str) -> l
     return [sinr_db if link.cell == 1 else None for link, sinr_db in zip(links, found, strict=True)]
 
 
-def compare(direction: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentiles of both, of the same devices, over all drops."""
-    both: list[tuple[float, float]] = []
+def compare(direction: str) -> list[NDArray[np.float64]]:
+    """Percentiles over all drops, of the same devices: by each load, and with full cells."""
+    found: list[list[float]] = []
     for seed in range(DROPS):
         draw = random.Random(seed)
         places_m = [drop(draw, (0.0, 0.0)) for _ in range(INNER)]
         others_m = [drop(draw, (x, y)) for x, y, _ in grid(6, SITE_M, HEIGHT_M) for _ in range(OUTER)]
-        pairs = zip(computed(places_m, direction), simulated(places_m, others_m, direction), strict=True)
-        both += [(one, other) for one, other in pairs if one is not None and other is not None]
-    first, second = np.array(both).T
-    return np.percentile(first, PERCENTILES), np.percentile(second, PERCENTILES)
+        columns = [computed(places_m, direction, load) for load in LOADS]
+        columns.append(simulated(places_m, others_m, direction))
+        for row in zip(*columns, strict=True):
+            known = [sinr_db for sinr_db in row if sinr_db is not None]
+            if len(known) == len(row):
+                found.append(known)
+    return [np.percentile(column, PERCENTILES) for column in np.array(found).T]
 
 
 def main() -> None:
     """Print the percentiles."""
     table = Table("SINR in dB at percentile", *map(str, PERCENTILES))
-    for direction, load in LOADS.items():
-        first, second = compare(direction)
-        for name, row in (
-            (f"computed, load {load:.2f}", first),
-            ("full cells", second),
-            ("difference", second - first),
-        ):
-            table.add_row(f"{direction}, {name}", *(f"{value:.1f}" for value in row))
+    for direction in ("down", "up"):
+        *by_load, full = compare(direction)
+        table.add_row(f"{direction}, full cells", *(f"{value:.1f}" for value in full))
+        for load, row in zip(LOADS, by_load, strict=True):
+            table.add_row(f"{direction}, load {load:.2f}", *(f"{value:.1f}" for value in row))
+            table.add_row("full cells less that", *(f"{value:.1f}" for value in full - row))
     Console(width=120).print(table)
 
 
