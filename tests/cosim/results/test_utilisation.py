@@ -58,7 +58,7 @@ def test_a_row_of_a_study_has_what_users_saw(run):
     variant = summarise(run)[0]
     row = figures_of(variant)
     assert row["uplink_busy"] == pytest.approx(variant.use.uplink.mean())
-    assert ("queueing_p99_s" in row) == (variant.service is not None)
+    assert (row["queueing_p99_s"] is not None) == (variant.service is not None)
     if variant.service is not None:
         assert row["end_to_end_p95_s"] == pytest.approx(np.percentile(variant.service.end_to_end_s, 95))
         assert row["ttft_median_s"] == pytest.approx(np.median(variant.ttft_s))

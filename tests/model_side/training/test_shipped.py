@@ -87,7 +87,7 @@ def test_the_model_card_shows_what_was_measured_and_no_source_is_left_unlearnt(n
     assert f"# {name}: " in card
     assert perplexities.keys() == SOURCES.keys()
     for perplexity in perplexities.values():
-        assert perplexity < 60  # a guess among all 2,048 entries has 2,048
+        assert perplexity < 100  # a guess among all 2,048 entries has 2,048
         assert f"| {perplexity:.2f} |" in card
     overall = math.prod(perplexities.values()) ** (1 / len(SOURCES))
     assert f"| all, geometric mean | | | {overall:.2f} |" in card
