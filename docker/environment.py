@@ -181,7 +181,7 @@ def set_up_extra(env: Environment, extra: str) -> None:
 def estimate(kind: str) -> str:
     """What the set-up of `kind` will take, from what was measured of it (`python -m bench.setup --write`)."""
     costs = tomllib.loads(COSTS.read_text(encoding="utf-8"))
-    cost, cores = costs[kind], os.cpu_count() or 1
+    cost, cores = costs.get(kind, {}), os.cpu_count() or 1
     parts = []
     if fetched_mb := cost.get("download_bytes", 0) / 1e6:
         parts.append(f"{fetched_mb:.0f} MB to fetch ({fetched_mb * 8 / 100:.0f} s at 100 Mb/s)")

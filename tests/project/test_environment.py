@@ -44,6 +44,7 @@ def test_what_was_not_measured_is_not_said(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "COSTS", tmp_path / "costs.toml")
     assert environment.estimate("lint") == "make lint sets up .venv first: 2 MB on disk (measured here)"
     assert "not measured yet" in environment.estimate("bench")
+    assert "not measured yet" in environment.estimate("containers")
 
 
 def test_a_busy_machine_is_expected_to_take_longer(monkeypatch):
