@@ -111,7 +111,7 @@ def main(folder: Path) -> None:
             for which, name in ((0, "in all"), (1, "in time")):
                 taus = ", ".join(f"{ranking(*each.T):.2f}" for each in figures[..., which])
                 told.append(f"{cell}, {name}: Kendall's tau {ranking(*means[..., which].T):.2f}, by seed {taus}")
-    Console(width=150).print(table)
+    Console(width=190).print(table)
     print("\n".join(told))
 
 
