@@ -73,7 +73,7 @@ EXAMPLES = {
     "tune": ("cosim tune front.toml", "cosim tune front.toml --scheduler tls://head:8786 --keys keys"),
     "capacity": (
         "cosim capacity service.toml --policy top-k --policy lookahead",
-        "cosim capacity --record runs/first --set service.ttft_s=4 --set service.tpot_s=0.5 --share 0.95",
+        "cosim capacity --record runs/first --set arrivals.process=poisson --set service.ttft_s=4 --share 0.95",
     ),
     "eval": (
         "cosim eval --items 20 --policy top-k --policy weight-to-latency",
