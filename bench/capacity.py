@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what-ifs of a service rank policies as live runs do: `python -m bench.capacity [FOLDER]`.
+"""Whether what-ifs rank policies by their service as live runs do: `python -m bench.capacity [FOLDER]`, five minutes.
 
 Two cells with eight unequal devices at 20 to 200 m, NR and LTE, and three seeds of all chance. In each, `top-k` is
 recorded live under other arrivals; from that record alone come the answers for each policy, and each is held against a
