@@ -4,11 +4,14 @@
 import inspect
 import re
 
+import pytest
+
 from cosim.sizing.cli import capacity
 from cosim.studies.place import ROWS
 from tests.support.listings import play, text
 
 
+@pytest.mark.timeout(900)
 def test_the_listings_run_and_say_what_the_page_says(tmp_path):
     assert play("capacity.md", tmp_path).files == ["service.toml"]
     printed = len(re.findall(r"in time \((?:what-if|live)\)$", text("capacity.md"), re.MULTILINE))
