@@ -115,7 +115,9 @@ def test_a_replay_names_the_first_difference(whole, tmp_path, change, words):
         replay(tmp_path / "run")
 
 
-@pytest.mark.parametrize("scenario", ["lte", "lte-multicell", "mixed", "nr", "recorded", "wifi", "wired"])
+@pytest.mark.parametrize(
+    "scenario", ["lte", "lte-multicell", "mixed", "nr", "nr-multicell", "recorded", "wifi", "wired"]
+)
 def test_every_built_in_scenario_and_policy_replays(scenario, ns3_server, tiny_model, tmp_path, monkeypatch):
     from cosim.experiment import replay, run
     from cosim.networks.ns3_side import Ns3Place

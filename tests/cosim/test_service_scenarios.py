@@ -13,9 +13,9 @@ from cosim.networks.ns3_side import Ns3Place
 from cosim.record.journal import FILE_NAME
 from cosim.record.schema import TABLES
 from tests.support.routing_traces import make_rows, write_rows
-from tests.support.small_run import SERVICE
 
 REQUESTS = 2
+SERVICE = ("arrivals.process=offline", "service.requests=1")
 OF_A_SERVICE = {"requests", "passes", "pass_rows"}
 OTHERWISE = {"meta", "costs", "decisions", "events"}
 """What was asked, and wall-clock time."""
@@ -24,6 +24,7 @@ SCENARIOS = {
     "lte-multicell": ["radio.devices=2"],
     "mixed": ["radio.lte_devices=1", "radio.wifi_devices=1"],
     "nr": ["radio.devices=2"],
+    "nr-multicell": ["radio.devices=2"],
     "recorded": ["radio.devices=2"],
     "wifi": ["radio.devices=2"],
     "wired": ["radio.devices=2"],

@@ -12,6 +12,7 @@ from model_side.model.inference import Request, generate
 from model_side.model.moe import SplitModel
 from model_side.model.sampling import Sampling
 from model_side.quality import PassQuality
+from model_side.service.coming import Wired
 from model_side.service.scheduler import Arrival, Ending, Order, Prefill, RequestRecord, Rules, Scheduler
 from model_side.service.serve import PassRecord, serve
 from model_side.serving import TokenRecord
@@ -36,7 +37,7 @@ def served(
         Arrival(number, at_ms * 10**6, len(request.prompt), request.new_tokens)
         for number, (request, at_ms) in enumerate(zip(requests, ARRIVE_MS, strict=False))
     ]
-    return list(serve(base_station, arrivals, Scheduler(rules), answers))
+    return list(serve(base_station, Wired(arrivals), Scheduler(rules), answers))
 
 
 def of(records: Sequence[object], request: int) -> list[TokenRecord]:
@@ -107,7 +108,7 @@ def test_nothing_is_kept_of_a_request_that_is_over():
     base_station = serving(split)
     answers = ModelAnswers(split, base_station, REQUESTS)
     arrivals = [Arrival(0, 0, 20, 6), Arrival(1, 0, 1, 3, patience_ns=1)]
-    records = list(serve(base_station, arrivals, Scheduler(Rules(chunk_tokens=3)), answers))
+    records = list(serve(base_station, Wired(arrivals), Scheduler(Rules(chunk_tokens=3)), answers))
     endings = {each.request: each.ending for each in records if isinstance(each, RequestRecord)}
     assert endings == {0: Ending.DONE, 1: Ending.CANCELLED}
     assert answers._texts == answers._caches == answers._reference_caches == answers._qualities == {}
