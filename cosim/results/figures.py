@@ -87,10 +87,9 @@ def service_figures(service: ServiceSummary | None) -> dict[str, Figure]:
             found[f"{name}_{how}_s"] = float(np.percentile(series, percent)) if len(series) else None
     if service is None:
         return found | dict.fromkeys((*_OF_SERVICE, *_ENDED.values()))
-    came = sum(service.endings.values())
     has_objective = any(service.objective)
     rates = (service.tokens_per_s, service.requests_per_s, service.goodput_per_s if has_objective else None)
-    in_time = round(service.goodput_per_s * service.span_s) / came if has_objective else None
+    in_time = service.in_time if has_objective else None
     fairness = None if np.isnan(service.fairness) else service.fairness
     means = (service.in_queue, service.batch)
     return {

@@ -11,6 +11,7 @@ from bridge.network import NS_PER_S, Status
 from cosim.record.journal import Journal
 
 Series = NDArray[np.float64]
+UNDER_WAY = "under way"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,3 @@ def seen_by_users(journal: Journal, variant: int) -> Seen | None:
                 came_ns.setdefault(request, []).append(end_ns)
     summary = OnAirSummary(np.array(took_s[True]), np.array(took_s[False]), dict(ended[True]), dict(ended[False]))
     return Seen(asked_ns, came_ns, summary)
-
-
-UNDER_WAY = "under way"

@@ -17,15 +17,16 @@ class ServiceSummary:
     """Of the requests that arrived. Times are in virtual seconds, rates over `span_s`, from when the network was ready
     until the last request was over.
 
-    `endings`: how many ended how. `queueing_s`: from arrival to admission, of those admitted. `ttft_s`: from arrival to
-    the first token, of those that got one. `tpot_s`: between two tokens of a request in the mean, of those that got
-    two. `end_to_end_s`: from arrival to the last token, of those done. `goodput_per_s`: requests done within the TTFT
-    and the TPOT of `objective` (0: any). `fairness`: Jain's index of the tokens a second that each user got from the
-    arrival on. `in_system`, `in_queue`: requests there in the mean over time. `utilisation`: part of the span in which
-    a pass was under way. `batch`: requests in a pass in the mean. `on_air`: what came of prompts and tokens on the air,
-    None where users are wired. Users on the air count from when they asked and not from the arrival before the
-    scheduler, but for the queueing and what is there in the mean; a token counts when it reaches them, if it does, and
-    a request is done if all of them do.
+    `endings`: how many ended how. `queueing_s`: from arrival to admission, of those admitted. `ttft_s`: from
+    arrival to the first token, of those that got one. `tpot_s`: between two tokens of a request in the mean, of
+    those that got two. `end_to_end_s`: from arrival to the last token, of those done. `goodput_per_s`: requests
+    done within the TTFT and the TPOT of `objective` (0: any), `in_time`: their share of all that arrived.
+    `fairness`: Jain's index of the tokens a second that each user got from the arrival on. `in_system`, `in_queue`:
+    requests there in the mean over time. `utilisation`: part of the span in which a pass was under way. `batch`:
+    requests in a pass in the mean. `on_air`: what came of prompts and tokens on the air, None where users are
+    wired. Users on the air count from when they asked and not from the arrival before the scheduler, but for the
+    queueing and what is there in the mean; a token counts when it reaches them, if it does, and a request is done
+    if all of them do.
     """
 
     span_s: float
@@ -37,6 +38,7 @@ class ServiceSummary:
     tokens_per_s: float
     requests_per_s: float
     goodput_per_s: float
+    in_time: float
     objective: tuple[float, float]
     fairness: float
     in_system: float
@@ -95,6 +97,7 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
         tokens_per_s=over_time(float(tokens.sum())),
         requests_per_s=over_time(float(done.sum())),
         goodput_per_s=over_time(float(good.sum())),
+        in_time=float(good.mean()),
         objective=objective,
         fairness=jain(speed),
         in_system=over_time(float(stays_s.sum())),

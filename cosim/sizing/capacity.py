@@ -170,7 +170,7 @@ def wanted_of(
         for setting in settings:
             lay_over(base, *parsed(setting))
     records = () if record is None else (str(record),)
-    study = Study("capacity", base, records, False, {}, (), None, {}, {})
+    study = Study("capacity", base, records, keep=False, grid={}, entries=(), sample=None, sample_axes={}, tune={})
     maker = RunMaker(study, [names])
     first = maker.of(Point(next(iter(records), None), {"policies": names} if names else {}))
     asked = first[0].config

@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
@@ -218,17 +217,3 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
     with pytest.raises(RequestError) as refusal:
         LteMulticell.parse(parameters)
     assert refusal.value.field == field
-
-
-@pytest.mark.parametrize("parameters", [{}, {"devices": 3, "cells": 7}, {"positions_m": [[50.0, 0.0, 1.5]]}])
-def test_the_filled_in_parameters_give_the_same_scenario(parameters):
-    scenario = LteMulticell.parse(parameters)
-    assert LteMulticell.parse(to_builtins(scenario)) == scenario
-
-
-@pytest.mark.parametrize("cells", range(3, 8))
-def test_neighbouring_sites_are_one_distance_apart(cells):
-    sites = LteMulticell(cells=cells, inter_site_distance_m=321.0).sites()
-    assert len(sites) == cells
-    for site in sites:
-        assert min(math.dist(site, other) for other in sites if other != site) == pytest.approx(321.0)

@@ -7,7 +7,6 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer
@@ -189,17 +188,3 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
     with pytest.raises(RequestError) as refusal:
         NrMulticell.parse(parameters)
     assert refusal.value.field == field
-
-
-@pytest.mark.parametrize("parameters", [{}, {"devices": 3, "cells": 7}, {"positions_m": [[50.0, 0.0, 1.5]]}])
-def test_the_filled_in_parameters_give_the_same_scenario(parameters):
-    scenario = NrMulticell.parse(parameters)
-    assert NrMulticell.parse(to_builtins(scenario)) == scenario
-
-
-@pytest.mark.parametrize("cells", range(3, 8))
-def test_neighbouring_sites_are_one_distance_apart(cells):
-    sites = NrMulticell(cells=cells, inter_site_distance_m=321.0).sites()
-    assert len(sites) == cells
-    for site in sites:
-        assert min(math.dist(site, other) for other in sites if other != site) == pytest.approx(321.0)
