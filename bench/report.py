@@ -2,7 +2,8 @@
 """What a report costs: `python -m bench.report [EXCHANGES]`, one of 100,000 exchanges on 8 devices if none is said.
 
 The run is written by the recorder itself, of two policies with a token in each decode pass, 64 in each prefill, and a
-link state of each device in each exchange; what the figures show is drawn by lot.
+link state of each device in each exchange; what the figures show is drawn by lot. Where there is a Chromium, it is also
+asked how long each filter of the layers takes until the page has been drawn anew, each value of it in turn.
 """
 
 import resource
@@ -25,10 +26,12 @@ from model_side.prediction import Prediction
 from model_side.routing import Gate
 from model_side.selection import DeviceWork, Phase, Selection
 from model_side.serving import TokenRecord
+from tests.support.browser import CHROMIUM, chromium
 
 DEVICES, EXPERTS, TOP_K, LAYERS, NEW_TOKENS, PROMPT = 8, 8, 2, 32, 32, 64
 Chance = np.random.Generator
 POLICIES = ("top-k", "lookahead")
+FILTERS, MOST_VALUES = ("case", "phase", "request", "layer", "device"), 12
 
 
 def write(folder: Path, exchanges: int) -> None:
@@ -128,6 +131,24 @@ def _exchange(
     )
 
 
+def filtered_ms(page: Path) -> dict[str, list[float]]:
+    """Milliseconds from the choice of each value of each filter until the frame after the one that shows it."""
+    chosen = """(select => new Promise(told => {
+        const began = performance.now();
+        select.selectedIndex = INDEX;
+        select.dispatchEvent(new Event("change"));
+        requestAnimationFrame(() => requestAnimationFrame(() => told(performance.now() - began)));
+    }))(document.getElementById("layers-NAME"))"""
+    took_ms: dict[str, list[float]] = {}
+    with chromium() as tab:
+        tab.open(page.as_uri())
+        for name in FILTERS:
+            values = tab.value(f"document.getElementById('layers-{name}').options.length")
+            orders = [*range(1, min(values, MOST_VALUES)), 0]
+            took_ms[name] = [tab.value(chosen.replace("INDEX", str(i)).replace("NAME", name)) for i in orders]
+    return took_ms
+
+
 def main(exchanges: int = 100_000) -> None:
     """Write such a run, have `cosim report` look at it, and print what that took."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,9 +159,14 @@ def main(exchanges: int = 100_000) -> None:
         took_s, after = time.monotonic() - begun_s, resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         journal_mb = (run / "journal.sqlite").stat().st_size / 1e6
-        page_mb = (run / "report/report.html").stat().st_size / 1e6
+        page = run / "report" / "report.html"
+        page_mb = page.stat().st_size / 1e6
+        filters = filtered_ms(page) if CHROMIUM else {}
     what = f"{exchanges} exchanges, journal of {journal_mb:.0f} MB"
     print(f"{what}: report in {took_s:.1f} s ({cpu_s:.1f} s of CPU), page of {page_mb:.1f} MB")
+    for name, times_ms in filters.items():
+        median, most = np.median(times_ms), max(times_ms)
+        print(f"filter by {name}: {median:.0f} ms in the median of {len(times_ms)}, {most:.0f} at most")
 
 
 if __name__ == "__main__":
