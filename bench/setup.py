@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +34,9 @@ class Cost:
     cpu_s: float
     download_bytes: int
     disk_bytes: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 def copy_working_tree(place: Path) -> None:
@@ -114,6 +117,8 @@ def main() -> None:
             copy_working_tree(Path(folder))
             for kind in KINDS:
                 costs[kind] = measure(Path(folder), f".venv/.{kind}")
+                if kind == "test":  # which asks for all that the containers' check does, and found that here
+                    costs[kind] += costs["containers"]
                 report(f"here: {kind}", costs[kind])
     if options.write:
         write(costs)
