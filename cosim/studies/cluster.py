@@ -94,7 +94,7 @@ def cluster(place: ClusterPlace) -> "Iterator[Client]":
     """A client of the workers at `place`; a cluster of our own ends with it.
 
     Raises `RequestError` naming --scheduler for one that is not there, has no worker, or is of other versions, and
-    naming `study` without the package distributed.
+    naming `study` without the package distributed; `PartnerLost` once the scheduler is gone.
     """
     require()
     place.check()
@@ -104,7 +104,7 @@ def cluster(place: ClusterPlace) -> "Iterator[Client]":
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told by us
     with dask.config.set(_SETTINGS):
         if place.scheduler is None:
-            with _own(place) as own, Client(own, set_as_default=False) as client:
+            with _own(place) as own, _let_go(Client(own, set_as_default=False)) as client:
                 yield client
             return
         security = None if place.keys is None else security_of(place.keys)
@@ -113,9 +113,38 @@ def cluster(place: ClusterPlace) -> "Iterator[Client]":
         except (OSError, TimeoutError, ValueError) as error:
             reason = f"nobody answers at {place.scheduler} as a scheduler of this cluster does"
             raise RequestError("--scheduler", f"{reason} ({_root(error)}); start `dask scheduler` there") from None
-        with client:
+        with _let_go(client), _named(client, place.scheduler):
             _check_workers(client, place.scheduler)
             yield client
+
+
+@contextmanager
+def _let_go(client: "Client") -> "Iterator[Client]":
+    """The client, closed as the block ends.
+
+    Closing raises whatever the last attempt to reach a scheduler that is gone ended with, be it an error within TLS.
+    That tells nothing which the block has not told, and must not stand in its place.
+    """
+    try:
+        yield client
+    finally:
+        try:
+            client.close()
+        except Exception:
+            client.status = "closed"  # it is; nobody is to close it once more
+
+
+@contextmanager
+def _named(client: "Client", scheduler: str) -> Iterator[None]:
+    """Raise `PartnerLost` for whatever way in which asking a scheduler that is gone ends."""
+    from distributed.client import FutureCancelledError  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, FutureCancelledError):
+        if client.status == "running":
+            raise
+        raise lost(scheduler) from None
 
 
 @contextmanager

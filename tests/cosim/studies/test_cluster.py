@@ -137,6 +137,30 @@ def test_client_worker_and_scheduler_are_killed_and_the_data_set_is_that_of_one_
     assert set(ends(folder).values()) == {1}
 
 
+def _no_way_back(*_: object) -> None:
+    raise ValueError("IOStream is not idle; cannot convert to SSL")
+
+
+def test_who_loses_the_scheduler_hears_of_that_and_not_of_how_the_link_broke(keys, monkeypatch):
+    monkeypatch.setattr("cosim.studies.cluster.PATIENCE_S", BOUND_S)
+    monkeypatch.setattr("distributed.Client.wait_for_workers", lambda *_, **__: None)
+    monkeypatch.setattr("distributed.Client._reconnect", _no_way_back)
+    address = free_tcp_endpoint().replace("tcp:", "tls:")
+    at = ClusterPlace(address, keys=keys)
+    with machines(address, 0, keys) as (scheduler,):
+        with pytest.raises(OSError, match="of a file"), cluster(at):
+            raise OSError("of a file")
+        with pytest.raises(PartnerLost, match=f"the scheduler {address} is gone"), cluster(at) as client:
+            _ask_for_long(client, scheduler)
+    assert client.status == "closed"
+
+
+def _ask_for_long(client, scheduler):
+    scheduler.kill()
+    assert eventually(lambda: client.status == "connecting", BOUND_S)
+    raise OSError("timed out trying to connect")
+
+
 def test_keys_are_private_whole_and_not_overwritten(keys, tmp_path):
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()}
     assert modes == {"cluster.pem": 0o644, "cluster.key_secret": 0o600}
