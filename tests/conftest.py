@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import ns3_stem
 from tests.support.ns3_worker import Call, worker
 from tests.support.servers import fixed_server, ns3_server
 
@@ -36,6 +37,15 @@ LONGEST = (  # of all files, the longest first
     "project/test_tutorial.py",
     "ns3_scenarios/scenarios/test_mixed.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All processes of a run of the tests share the stems of ns-3 sides."""
+    if not hasattr(config, "workerinput"):
+        started = ns3_stem.stems()
+        started.__enter__()
+        config.add_cleanup(lambda: started.__exit__(None, None, None))
+    ns3_stem.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bridge.network import PartnerLost, RequestError
 from cosim.networks.last_words import blame, split
@@ -64,6 +65,13 @@ class Ns3Process:
         return self.log.read_bytes()[begin:].decode("utf-8", "replace")
 
 
+def start(command: Sequence[str], output: BinaryIO) -> "subprocess.Popen[bytes]":
+    """Begin a process in a session of its own, with a pipe to its standard input."""
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
 @contextmanager
 def ns3_process(
     endpoint: str, log: Path, script: Path | None = None, security: Sequence[str] = ()
@@ -81,9 +89,7 @@ def ns3_process(
         command += ["--scripts", str(script)]
     with log.open("ab") as output:
         begin = output.tell()
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = start(command, output)
     try:
         yield Ns3Process(process, log, begin, script)
     except (PartnerLost, RequestError):

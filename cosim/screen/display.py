@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run shows while it goes: a live display on a terminal, plain lines elsewhere."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +15,6 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +22,7 @@ from rich.text import Text
 from bridge.network import NS_PER_S, LinkState, NetworkInfo, PartnerLost, RequestError
 from cosim.errors import Diverged, JournalUnwritable
 from cosim.record.journal_file import FILE_NAME
+from cosim.screen.pace import Pace
 from model_side.exchange import LayerExchange
 
 _PLAIN_LINE_S = 2.0
@@ -114,7 +113,8 @@ class PlainDisplay:
         self._title = ""
         self._total = self._done = 0
         self._unit = ""
-        self._shown_s = self._began_s = 0.0
+        self._shown_s = 0.0
+        self._pace = Pace()
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
@@ -122,22 +122,25 @@ class PlainDisplay:
     def begin(self, title: str, info: NetworkInfo, exchanges: int, layers: int, tokens: int = 0) -> None:
         self._title, self._total, self._done = title, tokens or exchanges, 0
         self._unit = " tokens" if tokens else ""
-        self._shown_s, self._began_s = 0.0, time.monotonic()
+        self._shown_s, self._pace = 0.0, Pace()
         count = f"{self._total} " if self._total else ""  # 0 where it is not known
         what = self._unit.strip() or "exchanges"
         self.say(f"{title}: {count}{what} with {len(info.devices)} devices on {info.scenario}")
 
     def exchanged(self, record: LayerExchange) -> None:
-        self._done += not self._unit
-        now_s = time.monotonic()
+        now_s = self._pace.step(_kind(record))
+        if not self._unit:
+            self.given(1)
         if now_s - self._shown_s >= _PLAIN_LINE_S or self._done == self._total:
             self._shown_s = now_s
-            left = _left((now_s - self._began_s) / self._done * (self._total - self._done)) if self._done else ""
+            left = _left(self._pace.left_s(self._total - self._done))
+            left = f", {left}" if left else ""
             done = f"{self._done}/{self._total}{self._unit}{left}" if self._total else str(self._done)
             self.say(f"{self._title}: {done}, {_where(record)}, {_links(record.outcome.links)}")
 
     def given(self, tokens: int) -> None:
         self._done += tokens
+        self._pace.done(tokens)
 
     def end(self) -> None:
         """Lines need no end."""
@@ -162,10 +165,11 @@ class LiveDisplay:
             TextColumn("{task.description}"),
             *bar,
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=console,
         )
-        self._task = self._progress.add_task("", visible=False)
+        self._task = self._progress.add_task("", visible=False, left="")
+        self._pace = Pace()
         self._info: NetworkInfo | None = None
         self._drawn_s = 0.0
         self._by_tokens = False
@@ -178,28 +182,36 @@ class LiveDisplay:
         self._info = info
         self._by_tokens = bool(tokens)
         title = f"{title}, tokens" if tokens else title
-        self._progress.reset(self._task, total=tokens or exchanges or None, description=title, visible=True)
+        self._progress.reset(self._task, total=tokens or exchanges or None, description=title, visible=True, left="")
+        self._pace = Pace()
         self._waited()
         self._show(self._progress)
 
     def exchanged(self, record: LayerExchange) -> None:
+        now_s = self._pace.step(_kind(record))
         if not self._by_tokens:
-            self._progress.advance(self._task)
-        now_s = time.monotonic()
+            self.given(1)
         if self._live is not None and now_s - self._drawn_s >= _LIVE_S:
             self._drawn_s = now_s
+            self._tell_left()
             self._live.update(Group(self._progress, Text(_where(record)), self._link_table(record)), refresh=True)
 
     def given(self, tokens: int) -> None:
         self._progress.advance(self._task, tokens)
+        self._pace.done(tokens)
 
     def end(self) -> None:
         if self._live is not None and not self._live.transient:
+            self._progress.update(self._task, left="")
             self._live.update(self._progress)
         self._waited()
 
     def follow(self) -> None:
         self._wait()
+
+    def _tell_left(self) -> None:
+        remaining = self._progress.tasks[self._task].remaining
+        self._progress.update(self._task, left="" if remaining is None else _left(self._pace.left_s(int(remaining))))
 
     def _wait(self) -> None:
         """Show a sign of life until something else is shown."""
@@ -251,11 +263,16 @@ def _where(record: LayerExchange) -> str:
     return f"virtual time {record.outcome.now_ns / NS_PER_S:.3f} s, {whose}, layer {record.layer}, {latency_ms:.1f} ms"
 
 
-def _left(seconds: float) -> str:
-    """How long it may yet take, where that is worth a word."""
-    if seconds < _PLAIN_LINE_S:
+def _kind(record: LayerExchange) -> Hashable:
+    """Of exchanges that take about as long, on our clock."""
+    return record.phase, record.layer
+
+
+def _left(seconds: float | None) -> str:
+    """How long it may yet take, where that is known and worth a word."""
+    if seconds is None or seconds < _PLAIN_LINE_S:
         return ""
-    return f", {seconds:.0f} s left" if seconds < 120 else f", {seconds / 60:.0f} min left"
+    return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
 
 
 def _links(links: tuple[LinkState, ...]) -> str:

@@ -12,3 +12,6 @@ import cosim.experiment
 import cosim.screen.display
 import model_side.model.loading
 import model_side.model.model_run
+from tests.support import ns3_stem
+
+ns3_stem.install()

@@ -4,7 +4,9 @@
 import io
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,43 +94,77 @@ def test_a_terminal_shows_every_device_and_how_far_the_run_is():
     assert re.search(r"device-4 .*idle", text)
 
 
+LATE_S = 7300.0
+"""Of the first exchange in each layer: the policy is compiled in it."""
+
+
+def at(times_s: Sequence[float], monkeypatch) -> None:
+    """A display that is made after this sees the clock at these times: made, begun, each exchange."""
+    clock = iter([0.0, *times_s])
+    monkeypatch.setattr("cosim.screen.pace.time", SimpleNamespace(monotonic=lambda: next(clock)))  # rich has another
+
+
 def test_how_long_it_will_take_is_told_from_what_is_done(monkeypatch):
-    clock = iter([100.0, 110.0, 110.5, 130.0, 200.0])
-    monkeypatch.setattr("cosim.screen.display.time.monotonic", lambda: next(clock))
+    """By the mean of all exchanges but the first in each layer, in seconds, minutes, or not at all below 2 s."""
+    firsts_s = [100.0, 100.0 + LATE_S, 100.0 + 2 * LATE_S, 100.0 + 3 * LATE_S]
+    at([*firsts_s, *(firsts_s[-1] + second for second in (40.0, 40.5, 60.0, 64.0, 68.0, 69.0))], monkeypatch)
     network = FixedNetwork(devices=4)
     console = Console(file=io.StringIO(), width=200)
     display = PlainDisplay(console)
-    display.begin("top-k", network.info, 4, 3)
-    for record in records(network, 4):
+    display.begin("top-k", network.info, 9, 3)
+    for record in records(network, 9):
         display.exchanged(record)
-    lines = console.file.getvalue().splitlines()[1:]  # the second comes too soon behind the first
+    lines = console.file.getvalue().splitlines()[1:]  # the fifth comes too soon behind the fourth
     assert [line.partition(", virtual")[0] for line in lines] == [
-        "top-k: 1/4, 30 s left",
-        "top-k: 3/4, 10 s left",
-        "top-k: 4/4",
+        "top-k: 1/9",
+        "top-k: 2/9",
+        "top-k: 3/9",
+        "top-k: 4/9, 3 min left",
+        "top-k: 6/9, 60 s left",
+        "top-k: 7/9, 32 s left",
+        "top-k: 8/9, 14 s left",
+        "top-k: 9/9",
     ]
 
 
 def test_what_is_left_of_a_service_goes_by_the_tokens_that_users_ask_for(monkeypatch):
-    """After each exchange; who leaves asks for no more."""
-    clock = iter([100.0, 110.0, 130.0, 150.0])
-    monkeypatch.setattr("cosim.screen.display.time.monotonic", lambda: next(clock))
+    """After each exchange; who leaves asks for no more. Of the first in each layer neither time nor tokens count."""
+    at([0.0, LATE_S, 2 * LATE_S, 3 * LATE_S, *(3 * LATE_S + second for second in (20.0, 40.0, 60.0))], monkeypatch)
     network = FixedNetwork(devices=4)
     console = Console(file=io.StringIO(), width=200)
     display = PlainDisplay(console)
-    display.begin("top-k", network.info, 12, 3, 8)
+    display.begin("top-k", network.info, 12, 3, 12)
     parts = tuple(Part(Phase.DECODE, request, 40, 1) for request in range(3))
-    for record, given in zip(records(network, 3), (2, 3, 0), strict=True):
+    for record, given in zip(records(network, 6), (0, 0, 4, 2, 3, 3), strict=True):
         display.exchanged(replace(record, parts=parts))
         display.given(given)
     lines = console.file.getvalue().splitlines()
     assert [line.partition(", virtual")[0] for line in lines] == [
-        "top-k: 8 tokens with 4 devices on fixed",
-        "top-k: 0/8 tokens",
-        "top-k: 2/8 tokens, 90 s left",
-        "top-k: 5/8 tokens, 30 s left",
+        "top-k: 12 tokens with 4 devices on fixed",
+        *("top-k: 0/12 tokens",) * 3,
+        "top-k: 4/12 tokens",
+        "top-k: 6/12 tokens, 2 min left",  # 40 s brought 2 of 8
+        "top-k: 9/12 tokens, 36 s left",
     ]
     assert "s, decode of 3 requests, layer 0, " in lines[1]
+
+
+def test_a_terminal_says_how_long_it_will_take_once_more_than_the_first_pass_is_done(monkeypatch):
+    network = FixedNetwork(devices=4)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    display = LiveDisplay(console)
+    display.begin("top-k", network.info, 9, 3)
+    now_s = time.monotonic()
+    clock = iter([now_s + LATE_S * (number + 1) for number in range(3)] + [now_s + 3 * LATE_S + 10.0])
+    monkeypatch.setattr("cosim.screen.pace.time", SimpleNamespace(monotonic=lambda: next(clock)))  # rich has another
+    first, *more = records(network, 4)
+    for record in (first, *more[:2]):
+        display.exchanged(record)
+    assert " left" not in console.file.getvalue()
+    display.exchanged(more[2])
+    assert "4/9 50 s left" in seen(console.file.getvalue())
+    display.end()
+    assert " left" not in seen(console.file.getvalue()).splitlines()[-1]
 
 
 def test_a_terminal_counts_the_tokens_of_a_service():
