@@ -278,9 +278,6 @@ def changed(recorded: dict[str, Any], pairs: Sequence[tuple[str, Any]], policies
     values["policy"] = {name: options[name] for name in options if name in values["policies"] or name in asked}
     values["networks"] = [WHAT_IF]
     config, before = convert(values), convert(recorded)
-    if config.arrivals.users:
-        reason = "are on the air, of which a what-if knows nothing yet; run it live, or say --set arrivals.users=0"
-        raise RequestError("arrivals.users", reason)
     for name in NS3_SEEDS:
         if config.seed_for(name) != before.seed_for(name):
             raise RequestError(f"seeds.{name}", _RECORDED)

@@ -13,7 +13,7 @@ from cosim.seeds import seed_of
 from model_side.hardware.memory import stored_bytes
 from model_side.hardware.profiles import PROFILES
 from model_side.hardware.whole import cache_bytes
-from model_side.service.arrivals import Process, drawn, offline, patience
+from model_side.service.arrivals import Process, askers, drawn, offline, patience
 from model_side.service.request_trace import FIELD, RecordedRequest, read_trace
 from model_side.service.scheduler import Arrival, Rules, Scheduler
 from model_side.shapes import ModelShape
@@ -77,8 +77,9 @@ def arrivals_of(config: Config, sizes: Sequence[tuple[int, int]], begin_ns: int)
         case _:
             times = offline()
     waits = patience(asked.patience_s, seed)
-    for number, (at_ns, (prompt, new), wait_ns) in enumerate(zip(times, sizes, waits, strict=False)):
-        yield Arrival(number, begin_ns + at_ns, prompt, new, wait_ns)
+    users = askers(asked.users, asked.wired_share, seed)
+    for number, (at_ns, (prompt, new), wait_ns, user) in enumerate(zip(times, sizes, waits, users, strict=False)):
+        yield Arrival(number, begin_ns + at_ns, prompt, new, wait_ns, user)
 
 
 def scheduler_of(config: Config, own: ModelShape) -> Scheduler:

@@ -23,8 +23,9 @@ class Arrivals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     of the times between them. `trace`: a CSV of time, prompt tokens and new tokens. `patience_s`: how long users wait
     for the whole answer in the mean before they leave, 0 for ever.
     `users`: how many of the radio's devices, the last ones, hold no experts and are where requests come from, in turn;
-    0: all come from the wired side. `token_bytes`: what a token takes on its way, of a prompt up or of an answer down.
-    `late_s`: after which a prompt or token that is under way is given up.
+    0: all come from the wired side. `wired_share`: how many of the requests come from the wired side all the same, by
+    chance. `token_bytes`: what a token takes on its way, of a prompt up or of an answer down. `late_s`: after which a
+    prompt or token that is under way is given up.
     """
 
     process: Process = Process.ONE_BY_ONE
@@ -33,6 +34,7 @@ class Arrivals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trace: str = ""
     patience_s: _Seconds = 0.0
     users: _Bound = 0
+    wired_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
     token_bytes: Annotated[int, Meta(ge=1, le=1 << 20)] = 4
     late_s: Annotated[float, Meta(gt=0, le=1e6)] = 5.0
 
@@ -82,6 +84,7 @@ def check_arrivals(arrivals: Arrivals, service: Service, workload: Any, model: A
         if is_given:
             raise RequestError(name, 'is for one request at a time; leave arrivals.process at "one-by-one"')
     if not arrivals.users:
-        hold_defaults(arrivals, "arrivals", ["token_bytes", "late_s"], "is for users on the air; say arrivals.users")
+        reason = "is for users on the air; say arrivals.users"
+        hold_defaults(arrivals, "arrivals", ["wired_share", "token_bytes", "late_s"], reason)
     if process is Process.TRACE and not model.routing:
         hold_defaults(workload, "workload", ["prompt_tokens", "new_tokens"], "is what the trace says; leave it out")

@@ -41,7 +41,7 @@ from model_side.quality import GateProxy, PassQuality, TextQuality, summed
 from model_side.routing import Missing
 from model_side.routing_replay import RoutingReplay
 from model_side.routing_trace import RoutingTrace
-from model_side.service.coming import Coming, Wired
+from model_side.service.coming import Coming, Mixed, Wired
 from model_side.service.on_air import CallRecord, OnAir
 from model_side.service.scheduler import RequestRecord
 from model_side.service.serve import Batched, PassRecord, serve
@@ -335,7 +335,8 @@ class Variant:
             yield from self._serving.serve(self.base_station)
             return
         batched = cast(Batched, self._serving)
-        coming: Coming = self._on_air or Wired(arrivals_of(self._config, batched.sizes, self.base_station.ready_ns))
+        wired = Wired(arrivals_of(self._config, batched.sizes, self.base_station.ready_ns))
+        coming: Coming = wired if self._on_air is None else Mixed(self._on_air, wired)
         scheduler = scheduler_of(self._config, self._serving.shape)
         layers = len(self._serving.shape.moe_layers)
         given: Counter[int] = Counter()

@@ -1,81 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transfers as fluid: between two events everything flows at a constant rate.
 
-A link is one direction of one device, number 2 * device + direction (0 downlink, 1 uplink). A transfer first waits
-for its link's `floor_ns`, what it takes to come through an idle network, its own bits apart; then it flows with
+A transfer first waits for its link's `floor_ns`, what it takes to come through an idle network, its own bits apart;
+then it flows with
 
     efficiency * capacity / (n + overhead * (n - 1) + others)
 
 bit/s, where n counts the transfers that flow in the same pool, and capacity, pool and `others` are the channel
 record's at that time. Where an exchange has shares of the band, a transfer flows with efficiency * share * capacity
-instead, whatever the others do. The form is ours. Compiled by numba: an exchange takes microseconds.
+instead, whatever the others do. A message goes one way in the same manner, during exchanges and between them, with a
+floor of its own, and counts in n; of those on one link each flows when the one before is through. The form is ours.
+Compiled by numba: an exchange takes microseconds.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from bridge.network import STATUSES, WAITS, Status, Wait
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from cosim.networks.links import (
+    UNDER_WAY,
+    Channel,
+    Constants,
+    Cursor,
+    Exchanges,
+    Floats,
+    Integers,
+    Messages,
+)
 
 DONE, LATE, LOST, UNREACHABLE = map(STATUSES.index, (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE))
 ALL, ANY, DEADLINE = map(WAITS.index, (Wait.ALL, Wait.ANY, Wait.DEADLINE))
 
 _WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = range(8)
-
-
-class Channel(NamedTuple):
-    """A channel record by link: the rows of link l are those from `first[l]` up to `first[l + 1]`, in order of time.
-
-    Row r holds from `begin_ns[r]` until the link's next one. A `capacity_bps` below 0: not connected. The
-    `pools` pools are numbered from 0. Every `period_ns` from a link's first row on it begins again; inf for never.
-    """
-
-    first: Integers
-    begin_ns: Floats
-    capacity_bps: Floats
-    pool: Integers
-    others: Floats
-    pools: int
-    period_ns: float
-
-
-class Cursor(NamedTuple):
-    """Where each link stands [links]: its row, how often its record has begun again, and when its next row begins."""
-
-    row: Integers
-    laps: Integers
-    next_ns: Floats
-
-
-class Constants(NamedTuple):
-    """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload."""
-
-    floor_ns: Floats
-    efficiency: Floats
-    overhead: Floats
-
-
-class Exchanges(NamedTuple):
-    """Exchanges one behind the other: the transfers of exchange e are those from `first[e]` up to `first[e + 1]`.
-
-    `transfers` [transfers, 4]: device, downlink bytes, computing in ns, uplink bytes. `vanishes` [transfers, 2]:
-    whether the downlink or the uplink is lost on the way. `shares` [transfers]: of the band, NaN where who is active
-    divides it equally. `wait`: ALL, ANY or DEADLINE.
-    """
-
-    first: Integers
-    depart_ns: Floats
-    deadline_ns: Floats
-    transfers: Integers
-    vanishes: Flags
-    shares: Floats
-    wait: int
 
 
 def at_begin(channel: Channel) -> Cursor:
@@ -92,6 +48,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     channel: Channel,
     constants: Constants,
     cursor: Cursor,
+    messages: Messages,
     asked: Exchanges,
     end_ns: Floats,
     times: Floats,
@@ -99,7 +56,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 ) -> bool:
     """Carry out exchanges whose times of departure are given and rise; whether the channel changed meanwhile.
 
-    `cursor` is moved on to the end. Written to:
+    `cursor` and `messages` are moved on to the end. Written to:
     `end_ns` [exchanges]; `times` [transfers, 3], the ends of downlink, computing and uplink in ns, -1 for what did
     not happen; `status` [transfers], DONE, LATE, LOST or UNREACHABLE.
     """
@@ -111,11 +68,14 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     rate = np.empty(most)  # bits a ns
     sharing = np.zeros(channel.pools)
     row_of, next_ns, capacity_bps, pool_of = cursor.row, cursor.next_ns, channel.capacity_bps, channel.pool
+    are_messages = len(messages.link) > 0
     moved = False
     for exchange in range(len(size)):
         begin = asked.first[exchange]
         count = size[exchange]
         now = asked.depart_ns[exchange]
+        if are_messages and convey(channel, constants, cursor, messages, now, False):
+            moved = True
         deadline_ns = asked.deadline_ns[exchange]
         pending = 0
         for link in range(len(row_of)):
@@ -138,6 +98,9 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 if state[i] == _DOWN or state[i] == _UP:
                     sharing[pool_of[row_of[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
             soonest = deadline_ns
+            if are_messages:
+                _join(channel, constants, cursor, messages, sharing, now)
+                soonest = min(soonest, _set_rates(channel, constants, cursor, messages, sharing, now))
             for i in range(count):
                 link = 2 * asked.transfers[begin + i, 0]
                 if state[i] == _DOWN or state[i] == _UP:
@@ -158,6 +121,8 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 if state[i] == _DOWN or state[i] == _UP:
                     is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
                     left[i] = 0.0 if is_through else left[i] - rate[i] * (soonest - now)
+            if are_messages and _flow(channel, cursor, messages, now, soonest):
+                moved = True
             now = soonest
             for i in range(count):
                 at = begin + i
@@ -211,6 +176,131 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
             if next_ns[link] <= now:
                 _seek(channel, cursor, link, now)
                 moved = True
+    return moved
+
+
+@njit(cache=True)
+def convey(
+    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, until_ns: float, to_end: bool
+) -> bool:
+    """Let messages go their way alone to `until_ns`, or, if `to_end`, until one ends; whether the channel changed.
+
+    `cursor` is moved on to the end for the links of messages under way.
+    """
+    sharing = np.zeros(channel.pools)
+    now = messages.now_ns[0]
+    there = _count(messages)
+    moved: bool = _settle(channel, cursor, messages, now)
+    while now < until_ns and not (to_end and _count(messages) < there):
+        sharing[:] = 0
+        _join(channel, constants, cursor, messages, sharing, now)
+        soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, sharing, now))
+        if _flow(channel, cursor, messages, now, soonest):
+            moved = True
+        now = soonest
+    return moved
+
+
+@njit(cache=True)
+def _count(messages: Messages) -> int:
+    """How many messages have not ended."""
+    count = 0
+    for i in range(messages.first[0], len(messages.link)):
+        count += messages.status[i] == UNDER_WAY
+    return count
+
+
+@njit(cache=True)
+def _join(
+    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, sharing: Floats, now_ns: float
+) -> None:
+    """Mark the messages that flow from now on by a rate above 0, and count them in their pools."""
+    is_taken = np.zeros(len(cursor.row), np.bool_)
+    for i in range(messages.first[0], len(messages.link)):
+        if messages.begin_ns[i] > now_ns:
+            break
+        link = messages.link[i]
+        messages.rate[i] = 0
+        if messages.status[i] == UNDER_WAY and messages.left[i] > 0 and not is_taken[link]:
+            is_taken[link] = True
+            if messages.begin_ns[i] + constants.message_floor_ns[link] <= now_ns:
+                messages.rate[i] = 1
+                sharing[channel.pool[cursor.row[link]]] += 1
+
+
+@njit(cache=True)
+def _set_rates(
+    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, sharing: Floats, now_ns: float
+) -> float:
+    """Give those that flow their rates; when something happens to a message next if all stays so."""
+    now = max(now_ns, messages.now_ns[0])
+    soonest = np.inf
+    for i in range(messages.first[0], len(messages.link)):
+        if messages.begin_ns[i] > now_ns:
+            soonest = min(soonest, messages.begin_ns[i])
+            break
+        if messages.status[i] != UNDER_WAY:
+            continue
+        link = messages.link[i]
+        soonest = min(soonest, messages.deadline_ns[i], cursor.next_ns[link], cursor.next_ns[link ^ 1])
+        flows_ns = messages.begin_ns[i] + constants.message_floor_ns[link]
+        if messages.rate[i] > 0:
+            row = cursor.row[link]
+            n = sharing[channel.pool[row]]
+            share = 1 / (n + constants.overhead[link] * (n - 1) + channel.others[row])
+            messages.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] * share / 1e9
+            if messages.rate[i] > 0:
+                soonest = min(soonest, now + messages.left[i] / messages.rate[i])
+        elif flows_ns > now_ns:
+            soonest = min(soonest, flows_ns)
+    return soonest
+
+
+@njit(cache=True)
+def _flow(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float, until_ns: float) -> bool:
+    """Let messages flow with their rates, to a time up to which nothing happens; whether the channel changed then.
+
+    What has been carried further already, as far as an exchange ended behind the departure of the next, stays.
+    """
+    now = max(now_ns, messages.now_ns[0])
+    for i in range(messages.first[0], len(messages.link)):
+        if messages.begin_ns[i] > now:
+            break
+        if messages.status[i] == UNDER_WAY and messages.rate[i] > 0:
+            if now + messages.left[i] / messages.rate[i] <= until_ns:
+                messages.left[i] = 0
+            elif until_ns > now:
+                messages.left[i] -= messages.rate[i] * (until_ns - now)
+    moved: bool = _settle(channel, cursor, messages, max(until_ns, messages.now_ns[0]))
+    return moved
+
+
+@njit(cache=True)
+def _settle(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float) -> bool:
+    """End the messages that come to their end now; whether the channel of one under way changed."""
+    moved = False
+    messages.now_ns[0] = now_ns
+    for i in range(messages.first[0], len(messages.link)):
+        if messages.begin_ns[i] > now_ns:
+            break
+        if messages.status[i] != UNDER_WAY:
+            continue
+        link = messages.link[i]
+        for either in (link, link ^ 1):
+            if cursor.next_ns[either] <= now_ns:
+                _seek(channel, cursor, either, now_ns)
+                moved = True
+        is_through = messages.left[i] <= 0
+        if is_through and not messages.vanishes[i]:
+            messages.status[i] = DONE
+        elif channel.capacity_bps[cursor.row[link]] < 0 or channel.capacity_bps[cursor.row[link ^ 1]] < 0:
+            messages.status[i] = UNREACHABLE
+        elif messages.deadline_ns[i] <= now_ns:
+            messages.status[i] = LOST if is_through else LATE
+        if messages.status[i] != UNDER_WAY:
+            messages.end_ns[i] = now_ns
+    while messages.first[0] < len(messages.link) and messages.status[messages.first[0]] != UNDER_WAY:
+        messages.first[0] += 1
     return moved
 
 

@@ -7,7 +7,7 @@ efficiencies, which cling to the common ones. What is lost on the way is counted
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 import numpy as np
@@ -15,21 +15,26 @@ import scipy.optimize
 import scipy.sparse.csgraph
 
 from bridge.network import WAITS, RequestError, Status, Wait
-from cosim.networks.fluid import (
+from cosim.networks.fluid import DONE, at_begin, carry, convey
+from cosim.networks.links import (
     Channel,
     Constants,
     Exchanges,
     Flags,
     Floats,
     Integers,
-    at_begin,
-    carry,
+    Messages,
+    copied,
+    messages_of,
+    no_messages,
+    these,
 )
 from cosim.networks.recorded_channel import Record, read_record
 from cosim.record.journal import Journal
 
 MOST_EXCHANGES = 2000
-"""More than this are not looked at; they are taken evenly from the record."""
+"""More than this are not looked at: they are taken evenly from the record, or are its first ones where messages went
+beside them."""
 
 _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = (1.0, 0.9, 0.01)  # floor, efficiency, overhead
@@ -42,11 +47,14 @@ _LOYALTY = 0.1  # how much a device's constants cling to those of all
 
 @dataclass(frozen=True)
 class Observed:
-    """Exchanges as they came out: `end_ns` [exchanges], `times` [transfers, 3] in ns, NaN for what did not happen."""
+    """Exchanges as they came out, and the messages beside them: `end_ns` [exchanges], `times` [transfers, 3] and
+    `come_ns` [messages] in ns, NaN for what did not happen."""
 
     asked: Exchanges
     end_ns: Floats
     times: Floats
+    messages: Messages = field(default_factory=no_messages)
+    come_ns: Floats = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,11 @@ class LinkModel:
     loss_per_byte: Floats
 
     def describe(self) -> dict[str, object]:
-        """The constants as plain values, by link (2 * device + direction), for the record."""
+        """The constants as plain values, by link (2 * device + direction), for the record; floors of messages where
+        there were any."""
         fitted = {name: values.tolist() for name, values in self.constants._asdict().items()}
+        if fitted["message_floor_ns"] == fitted["floor_ns"]:
+            del fitted["message_floor_ns"]
         return {"variant": self.variant, **fitted, "loss_per_byte": self.loss_per_byte.tolist()}
 
 
@@ -84,11 +95,16 @@ def fit(journal: Journal, with_overhead: bool = True) -> LinkModel:
 
 
 def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
-    """What a variant's exchanges came to; at most `MOST_EXCHANGES` of them, taken evenly."""
+    """What a variant's exchanges came to, at most `MOST_EXCHANGES` of them, and its messages."""
     exchanges = journal.rows(
         "SELECT exchange, depart_ns, deadline_ns, end_ns, shares FROM exchanges WHERE variant = ? ORDER BY exchange",
         variant,
     )
+    messages, come_ns = _messages(journal, variant)
+    if len(come_ns):  # which share the links with all exchanges
+        exchanges = exchanges[:MOST_EXCHANGES]
+        known = messages.begin_ns < exchanges[-1][3]
+        messages, come_ns = these(messages, known), come_ns[known]
     exchanges = exchanges[:: -(-len(exchanges) // MOST_EXCHANGES)]
     number, depart_ns, deadline_ns, end_ns = (np.array(column) for column in list(zip(*exchanges, strict=True))[:4])
     rows = journal.rows(
@@ -108,7 +124,21 @@ def observe(journal: Journal, variant: int, wait: Wait) -> Observed:
         _shares(table, {exchange: np.frombuffer(blob, "<f8") for exchange, *_, blob in exchanges if blob is not None}),
         WAITS.index(wait),
     )
-    return Observed(asked, end_ns.astype(np.float64), table[:, 5:])
+    return Observed(asked, end_ns.astype(np.float64), table[:, 5:], messages, come_ns)
+
+
+def _messages(journal: Journal, variant: int) -> tuple[Messages, Floats]:
+    """A variant's messages, and when each arrived in ns, NaN for those that did not."""
+    rows = journal.rows(
+        "SELECT message, 2 * device + uplink, size_bytes, begin_ns, deadline_ns, coalesce(status = 'done', 0), "
+        "coalesce(end_ns, 0) FROM messages LEFT JOIN (SELECT message, status, end_ns FROM deliveries "
+        "WHERE variant = :variant) USING (message) WHERE variant = :variant ORDER BY begin_ns, message",
+        variant,
+    )
+    number, link, size_bytes, begin_ns, deadline_ns, is_done, end_ns = np.array(rows, np.int64).reshape(-1, 7).T
+    none_lost = np.zeros(len(rows), dtype=bool)
+    messages = messages_of(number, link, size_bytes, begin_ns, deadline_ns, none_lost)
+    return messages, np.where(is_done, end_ns, np.nan)
 
 
 def _shares(transfers: Floats, of_exchange: Mapping[int, Floats]) -> Floats:
@@ -119,22 +149,29 @@ def _shares(transfers: Floats, of_exchange: Mapping[int, Floats]) -> Floats:
     return np.array([of_exchange[number][device] if number in of_exchange else np.nan for number, device in keys])
 
 
-def predict(channel: Channel, constants: Constants, asked: Exchanges) -> tuple[Floats, Floats]:
-    """End of each exchange, and the times [transfers, 3] within, each exchange departing when it did."""
-    end_ns = np.empty(len(asked.depart_ns))
-    times = np.empty((len(asked.transfers), 3))
-    carry(channel, constants, at_begin(channel), asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
-    return end_ns, times
+def predict(channel: Channel, constants: Constants, observed: Observed) -> Observed:
+    """The same exchanges and messages as they come out with these constants, each departing when it did; -1 for what
+    does not happen."""
+    asked = observed.asked
+    end_ns, times = np.empty(len(asked.depart_ns)), np.empty((len(asked.transfers), 3))
+    messages = copied(observed.messages)
+    cursor = at_begin(channel)
+    carry(channel, constants, cursor, messages, asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
+    convey(channel, constants, cursor, messages, np.inf, False)
+    come_ns = np.where(messages.status == DONE, messages.end_ns, -1.0)
+    return Observed(asked, end_ns, times, observed.messages, come_ns)
 
 
 def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool = True) -> Constants:
-    """The constants under which the observed exchanges come out best; if not `with_overhead`, that one is 0."""
+    """The constants under which the observed exchanges and messages come out best; if not `with_overhead`, that one
+    is 0."""
     radio = radios(parts[0][0].channel)
     kinds = len(_START) if with_overhead else len(_START) - 1
 
     def common(values: Floats) -> Constants:
         floor, efficiency, *overhead = values.reshape(-1, kinds, 2)[radio].transpose(1, 0, 2).reshape(kinds, -1)
-        return Constants(_FLOOR_NS * floor, efficiency, overhead[0] if overhead else np.zeros_like(floor))
+        floor_ns = _FLOOR_NS * floor
+        return Constants(floor_ns, efficiency, overhead[0] if overhead else np.zeros_like(floor), floor_ns)
 
     start = np.tile(np.repeat(_START[:kinds], 2), radio.max() + 1)
     # What is off by more than _MOST pulls no more: so also from where all are brought near.
@@ -144,14 +181,26 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
 
     def own(values: Floats) -> Constants:
         floor, efficiency = values.reshape(2, -1)
-        return Constants(_FLOOR_NS * floor, efficiency, shared.overhead)
+        return Constants(_FLOOR_NS * floor, efficiency, shared.overhead, shared.floor_ns)
 
     begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency])
-    return own(
-        _least_squares(
-            lambda values: np.concatenate([_residuals(parts, own(values)), _LOYALTY * (values - begin) / begin]), begin
-        ).x
-    )
+    of_transfers = own(_clinging(lambda values: _residuals(parts, own(values)), begin))
+    if not any(len(observed.come_ns) for _, observed in parts):
+        return of_transfers._replace(message_floor_ns=of_transfers.floor_ns)
+    return of_transfers._replace(message_floor_ns=_message_floors(parts, of_transfers, radio))
+
+
+def _message_floors(parts: Sequence[tuple[Record, Observed]], known: Constants, radio: Integers) -> Floats:
+    """The floors of messages, from those that `known` has for all: in common for a radio's devices, then for each."""
+
+    def off(floor: Floats, most: float = _MOST) -> Floats:
+        return _message_residuals(parts, known._replace(message_floor_ns=_FLOOR_NS * floor), most)
+
+    first = np.unique(radio, return_index=True)[1]
+    start = known.message_floor_ns.reshape(-1, 2)[first].ravel() / _FLOOR_NS
+    spread = (2 * radio[:, None] + [0, 1]).ravel()
+    common = _least_squares(lambda values: off(values[spread], np.inf), start).x[spread]
+    return np.asarray(_FLOOR_NS * _clinging(off, common))
 
 
 def radios(channel: Channel) -> Integers:
@@ -173,17 +222,41 @@ def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> scip
     )
 
 
+def _clinging(residuals: Callable[[Floats], Floats], common: Floats) -> Floats:
+    """Each device's constants, not far from those that are in common without need."""
+    return np.asarray(
+        _least_squares(
+            lambda values: np.concatenate([residuals(values), _LOYALTY * (values - common) / common]), common
+        ).x
+    )
+
+
 def _residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants, most: float = _MOST) -> Floats:
     """How far the logarithms of latencies are off, each by `most` at most: of exchanges, of downlinks, and of whole
     transfers, all alike."""
     off = []
     for record, observed in parts:
         asked = observed.asked
-        end_ns, times = predict(record.channel, constants, asked)
+        came = predict(record.channel, constants, observed)
         depart_ns = np.repeat(asked.depart_ns, np.diff(asked.first))
-        off.append(_log_ratio(end_ns, observed.end_ns, asked.depart_ns, most))
-        off += [_log_ratio(times[:, end], observed.times[:, end], depart_ns, most) for end in (0, 2)]
-    return np.asarray(np.concatenate([each / np.sqrt(max(len(each), 1)) for each in off]) * np.sqrt(_SIZE))
+        off.append(_log_ratio(came.end_ns, observed.end_ns, asked.depart_ns, most))
+        off += [_log_ratio(came.times[:, end], observed.times[:, end], depart_ns, most) for end in (0, 2)]
+    return _weighed(off)
+
+
+def _message_residuals(parts: Sequence[tuple[Record, Observed]], constants: Constants, most: float) -> Floats:
+    """The same of messages, down and up."""
+    off = []
+    for record, observed in parts:
+        came_ns, messages = predict(record.channel, constants, observed).come_ns, observed.messages
+        told = _log_ratio(came_ns, observed.come_ns, messages.begin_ns, most)
+        off += [told[messages.link % 2 == way] for way in (0, 1)]
+    return _weighed(off)
+
+
+def _weighed(kinds: Sequence[Floats]) -> Floats:
+    """Residuals of which each kind weighs alike, however many there are."""
+    return np.asarray(np.concatenate([each / np.sqrt(max(len(each), 1)) for each in kinds]) * np.sqrt(_SIZE))
 
 
 def _log_ratio(predicted_ns: Floats, observed_ns: Floats, depart_ns: Floats, most: float) -> Floats:
@@ -204,9 +277,21 @@ def _losses(journal: Journal) -> Floats:
         sent += (down_bytes, up_bytes if computed else 0)
         if status == Status.LOST:
             lost[int(arrived)] += 1
+    messages = journal.rows(
+        "SELECT uplink, sum(size_bytes), sum(status = 'lost') FROM messages JOIN deliveries USING (variant, message) "
+        "JOIN variants USING (variant) WHERE network = 'live' GROUP BY uplink"
+    )
+    for way, sent_bytes, count in messages:
+        sent[way] += sent_bytes
+        lost[way] += count
     return np.asarray(lost / sent)
 
 
 def vanishes(model: LinkModel, transfers: Integers, draws: Floats) -> Flags:
     """Whether each transfer's downlink and uplink are lost; `draws` [transfers, 2] are uniform in [0, 1)."""
     return np.asarray(draws < -np.expm1(-model.loss_per_byte * transfers[:, 1:4:2]))
+
+
+def message_vanishes(model: LinkModel, way: Integers, size_bytes: Integers, draws: Floats) -> Flags:
+    """Whether each message is lost, down (0) or up (1); `draws` [messages] are uniform in [0, 1)."""
+    return np.asarray(draws < -np.expm1(-model.loss_per_byte[way] * size_bytes))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.network import RequestError
-from cosim.networks.fluid import Channel
+from cosim.networks.links import Channel
 from cosim.record.channel_row import ROW
 from cosim.record.journal import Journal
 

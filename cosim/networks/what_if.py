@@ -11,18 +11,33 @@ from bridge.network import (
     STATUSES,
     WAITS,
     Conveyed,
+    Delivery,
     LinkState,
     Message,
     NetworkInfo,
     Outcome,
-    RequestError,
     Transfer,
     TransferOutcome,
     Wait,
+    check_messages,
     check_request,
 )
-from cosim.networks.fluid import DONE, UNREACHABLE, Cursor, Exchanges, Flags, Floats, Integers, at_begin, carry
-from cosim.networks.link_model import LinkModel, vanishes
+from cosim.networks.fluid import DONE, UNREACHABLE, at_begin, carry, convey
+from cosim.networks.link_model import LinkModel, message_vanishes, vanishes
+from cosim.networks.links import (
+    UNDER_WAY,
+    Cursor,
+    Exchanges,
+    Flags,
+    Floats,
+    Integers,
+    Messages,
+    copied,
+    messages_of,
+    no_messages,
+    these,
+    together,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,7 @@ class WhatIfNetwork:
         self._is_lossy = bool(model.loss_per_byte.any())
         devices = len(info.devices)
         self._cursor = at_begin(self._record.channel)
+        self._messages = no_messages(info.now_ns)
         self._links = self._link_states()
         self._never = np.zeros((devices, 2), dtype=bool)
         self._unshared = np.full(devices, np.nan)
@@ -80,7 +96,7 @@ class WhatIfNetwork:
     ) -> Outcome:
         """As `bridge.network.Network.exchange`."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
-        moved = self._carry(self._cursor, transfers, depart_ns, deadline_ns, wait, bandwidth_shares)
+        moved = self._carry(self._cursor, self._messages, transfers, depart_ns, deadline_ns, wait, bandwidth_shares)
         count = len(transfers)
         self._number += 1
         self.now_ns = round(self._end_ns[0])
@@ -100,14 +116,25 @@ class WhatIfNetwork:
         return Outcome(self.now_ns, outcomes, self._links)
 
     def convey(self, messages: Sequence[Message], until_ns: int) -> Conveyed:
-        """Refused: of what is under way beside exchanges the link model knows nothing."""
-        raise RequestError("arrivals.users", "are on the air, of which a what-if knows nothing yet")
+        """As `bridge.network.MessageNetwork.convey`."""
+        check_messages(self.info, self.now_ns, messages, until_ns)
+        if messages:
+            self._messages = together(self._messages, self._begun(messages))
+        if convey(self._record.channel, self._model.constants, self._cursor, self._messages, until_ns, True):
+            self._links = self._link_states()
+        self.now_ns = max(self.now_ns, round(self._messages.now_ns[0]))
+        has_ended = self._messages.status != UNDER_WAY
+        ended = these(self._messages, has_ended)
+        self._messages = these(self._messages, ~has_ended)
+        told = sorted(zip(ended.end_ns.tolist(), ended.number.tolist(), ended.status.tolist(), strict=True))
+        deliveries = (Delivery(number, STATUSES[status], round(end_ns)) for end_ns, number, status in told)
+        return Conveyed(self.now_ns, tuple(deliveries))
 
     def foresee(self, transfers: Sequence[Transfer], depart_ns: int, deadline_ns: int) -> Floats:
         """When each of `transfers` [M] would be done if they were the next exchange, in ns; inf where it would not."""
         row, laps, next_ns = self._cursor
         cursor = Cursor(row.copy(), laps.copy(), next_ns.copy())
-        self._carry(cursor, transfers, depart_ns, deadline_ns, Wait.ALL, None)
+        self._carry(cursor, copied(self._messages), transfers, depart_ns, deadline_ns, Wait.ALL, None)
         count = len(transfers)
         return np.where(self._status[:count] == DONE, self._times[:count, 2], np.inf)
 
@@ -117,6 +144,7 @@ class WhatIfNetwork:
     def _carry(
         self,
         cursor: Cursor,
+        messages: Messages,
         transfers: Sequence[Transfer],
         depart_ns: int,
         deadline_ns: int,
@@ -134,6 +162,7 @@ class WhatIfNetwork:
             self._record.channel,
             self._model.constants,
             cursor,
+            messages,
             Exchanges(
                 self._first,
                 self._depart_ns,
@@ -148,6 +177,15 @@ class WhatIfNetwork:
             self._status,
         )
         return moved
+
+    def _begun(self, messages: Sequence[Message]) -> Messages:
+        """Messages that go their way from now on."""
+        asked = np.array([msgspec.structs.astuple(message) for message in messages], np.int64)
+        number, device, is_uplink, size_bytes, begin_ns, deadline_ns = asked.T
+        lost = np.zeros(len(messages), dtype=bool)
+        if self._is_lossy:
+            lost = message_vanishes(self._model, is_uplink, size_bytes, message_draws(self._seed, number))
+        return messages_of(number, 2 * device + is_uplink, size_bytes, begin_ns, deadline_ns, lost)
 
     def _vanishes(self, asked: Integers) -> Flags:
         if not self._is_lossy:
@@ -179,3 +217,9 @@ def loss_draws(seed: int, exchange: int, transfers: int) -> Floats:
     Philox counts blocks of four draws; each exchange has 2^64 of them to itself.
     """
     return np.random.Generator(np.random.Philox(key=seed, counter=exchange << 64)).random((transfers, 2))
+
+
+def message_draws(seed: int, numbers: Integers) -> Floats:
+    """What decides whether messages of these numbers are lost, as `loss_draws` and apart from them."""
+    counters = ((1 << 192) + (number << 64) for number in numbers.tolist())
+    return np.array([np.random.Generator(np.random.Philox(key=seed, counter=each)).random() for each in counters])

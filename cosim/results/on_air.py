@@ -35,7 +35,7 @@ class Seen:
 
 
 def seen_by_users(journal: Journal, variant: int) -> Seen | None:
-    """What users saw; None where they are on the wired side."""
+    """What users in the cell saw; None where all are on the wired side."""
     rows = journal.rows(
         "SELECT m.request, m.position IS NULL, m.begin_ns, d.status, d.end_ns FROM messages m "
         "LEFT JOIN deliveries d ON (d.variant, d.message) = (m.variant, m.message) "

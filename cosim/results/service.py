@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a service gave its users, from a journal alone: latencies, throughput, goodput, fairness, utilisation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,10 @@ class ServiceSummary:
     done within the TTFT and the TPOT of `objective` (0: any), `in_time`: their share of all that arrived.
     `fairness`: Jain's index of the tokens a second that each user got from the arrival on. `in_system`, `in_queue`:
     requests there in the mean over time. `utilisation`: part of the span in which a pass was under way. `batch`:
-    requests in a pass in the mean. `on_air`: what came of prompts and tokens on the air, None where users are
-    wired. Users on the air count from when they asked and not from the arrival before the scheduler, but for the
-    queueing and what is there in the mean; a token counts when it reaches them, if it does, and a request is done
-    if all of them do.
+    requests in a pass in the mean. `on_air`: what came of prompts and tokens on the air, None where all
+    users are wired. Users on the air count from when they asked and not from the arrival before the scheduler, but
+    for the queueing and what is there in the mean; a token counts when it reaches them, if it does, and a request is
+    done if all of them do.
     """
 
     span_s: float
@@ -65,7 +66,7 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
     arrival, admitted, end, tokens, first, last = _columns([[*row[1:4], *row[5:]] for row in rows])
     asked, given, over = arrival, tokens, end
     if (seen := seen_by_users(journal, variant)) is not None:
-        asked, tokens, first, last = _columns([_seen_of(seen, row[0]) for row in rows])
+        asked, tokens, first, last = _columns([_seen_of(seen, row) for row in rows])
         over = np.maximum(end, last)
     ((begin_ns,),) = journal.rows("SELECT begin_ns FROM variants WHERE variant = ?", variant)
     span_s = (float(over.max()) - begin_ns) / NS_PER_S
@@ -108,8 +109,11 @@ def service_of(journal: Journal, variant: int) -> ServiceSummary | None:
     )
 
 
-def _seen_of(seen: Seen, request: int) -> tuple[int, int, int, int]:
+def _seen_of(seen: Seen, row: Sequence[Any]) -> tuple[int, int, int, int]:
     """Of a request: when it was asked, how many tokens came, and when the first and the last did, -1 for never."""
+    request, arrival_ns, *_, tokens, first_ns, last_ns = row
+    if request not in seen.asked_ns:  # on the wired side
+        return arrival_ns, tokens, first_ns, last_ns
     came_ns = seen.came_ns.get(request, [])
     return seen.asked_ns[request], len(came_ns), min(came_ns, default=-1), max(came_ns, default=-1)
 

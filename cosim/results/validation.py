@@ -32,18 +32,35 @@ _ROWS = (
     "WHERE (r.variant, r.exchange) = (e.variant, e.exchange - e.layer) ORDER BY row))"
 )
 """Whose rows an exchange carries: passes of two runs are one and the same if they carry the same."""
+_SEEN = (
+    "WITH seen AS (SELECT t.variant, t.request, t.position, ending, coalesce(prompt_ns, arrival_ns) AS asked_ns, "
+    "CASE WHEN prompt_ns IS NULL THEN t.end_ns ELSE down_ns END AS came_ns FROM tokens t "
+    "JOIN requests USING (variant, request) "
+    "LEFT JOIN (SELECT variant, request, begin_ns AS prompt_ns FROM messages WHERE position IS NULL) "
+    "USING (variant, request) LEFT JOIN (SELECT m.variant, m.request, m.position, d.end_ns AS down_ns FROM messages m "
+    "JOIN deliveries d USING (variant, message) WHERE status = 'done' AND NOT uplink) "
+    "USING (variant, request, position)) "
+)
+"""Tokens as users see them: those in the cell from the asking to the arrival at them."""
+_WAY = (
+    "SELECT request, position, d.end_ns - begin_ns FROM messages m JOIN deliveries d USING (variant, message) "
+    "WHERE variant = ? AND status = 'done' AND uplink ="
+)
+_WHOLE = "HAVING count(came_ns) = count(*)"
 _SHARED = {
     **{
         f"layer, {phase}, same rows": f"SELECT {_ROWS}, layer, end_ns - depart_ns FROM exchanges e "
         f"WHERE variant = ? AND phase = '{phase}'"
         for phase in Phase
     },
-    "token": "SELECT request, position, t.end_ns - coalesce("
-    "lag(t.end_ns) OVER (PARTITION BY request ORDER BY position), arrival_ns) "
-    "FROM tokens t JOIN requests USING (variant, request) WHERE variant = ?",
-    "TTFT": "SELECT request, min(t.end_ns) - arrival_ns FROM tokens t JOIN requests USING (variant, request) "
-    "WHERE variant = ? GROUP BY request",
-    "end to end": "SELECT request, end_ns - arrival_ns FROM requests WHERE variant = ? AND ending = 'done'",
+    "token": f"{_SEEN} SELECT request, position, came_ns - coalesce(lag(came_ns) OVER "
+    "(PARTITION BY request ORDER BY position), asked_ns) FROM seen WHERE variant = ? AND came_ns IS NOT NULL",
+    "TTFT": f"{_SEEN} SELECT request, min(came_ns) - asked_ns FROM seen WHERE variant = ? GROUP BY request "
+    "HAVING count(came_ns)",
+    "end to end": f"{_SEEN} SELECT request, max(came_ns) - asked_ns FROM seen WHERE variant = ? AND ending = 'done' "
+    f"GROUP BY request {_WHOLE}",
+    "prompt, up": f"{_WAY} 1",
+    "token, down": f"{_WAY} 0",
 }
 _SHARED_DEVICES = (
     f"SELECT {_ROWS}, layer, device, uplink_end_ns - downlink_begin_ns FROM transfers "
@@ -78,7 +95,7 @@ def policy_errors(predicted: Journal, live: Journal) -> dict[str, list[Error]]:
     """The errors by policy: of layers, by phase and all, and of tokens.
 
     Where requests share passes, of the layers of those passes that carry the same rows in both runs, and of what users
-    see: each token, the first one, and the whole answer.
+    see: each token, the first one, and the whole answer; of users in the cell also the way of prompts and tokens.
     """
     numbers = _variants(live)
     return {
@@ -116,8 +133,9 @@ def mean_wait_s(journal: Journal) -> tuple[str, dict[str, float]]:
     if not _is_shared(journal):
         return "latency of a layer", mean_layer_s(journal)
     rows = journal.rows(
-        "SELECT policy, avg(end_ns - arrival_ns) / 1e9 FROM requests JOIN variants USING (variant) "
-        "WHERE ending = 'done' GROUP BY variant"
+        f"{_SEEN} SELECT policy, avg(whole_ns) / 1e9 FROM (SELECT variant, max(came_ns) - asked_ns AS whole_ns "
+        f"FROM seen WHERE ending = 'done' GROUP BY variant, request {_WHOLE}) JOIN variants USING (variant) "
+        "GROUP BY variant"
     )
     return "latency end to end", dict(rows)
 

@@ -7,7 +7,7 @@ them takes no memory.
 
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import repeat
+from itertools import count, repeat
 
 import numpy as np
 
@@ -58,3 +58,15 @@ def patience(mean_s: float, seed: int) -> Iterator[int | None]:
     chance = np.random.default_rng((seed, 1))  # not those of the arrivals
     while True:
         yield from np.rint(chance.exponential(mean_s, _BLOCK) * NS_PER_S).astype(np.int64).tolist()
+
+
+def askers(users: int, wired_share: float, seed: int) -> Iterator[int | None]:
+    """Which of the cell's `users` asks each request: in turn, but for a `wired_share` of them, by chance, that come
+    from the wired side (None), as all do where there are no users."""
+    if not users:
+        yield from repeat(None)
+    chance = np.random.default_rng((seed, 2))
+    for block in count():
+        turns = (np.arange(_BLOCK) + block * _BLOCK) % users
+        is_wired = chance.random(_BLOCK) < wired_share
+        yield from (None if wired else user for user, wired in zip(turns.tolist(), is_wired.tolist(), strict=True))

@@ -38,9 +38,10 @@ class CallRecord:
 class OnAir:
     """The requests of users in the cell, as `Coming`, and the network in between, as `Network`.
 
-    The users of `arrivals`, which are in order of time and say when each was asked, are `devices` in turn. A token, of
-    a prompt or an answer, takes `token_bytes`; what is under way for longer than `late_ns` is given up. A prompt that
-    does not arrive whole comes before the scheduler as one that was not heard. `on_call` gets each call of the network.
+    `arrivals` are in order of time and say when each was asked, and by which user; these are the `devices`. Those of
+    the wired side are passed over. A token, of a prompt or an answer, takes `token_bytes`; what is under way for longer
+    than `late_ns` is given up. A prompt that does not arrive whole comes before the scheduler as one that was not
+    heard. `on_call` gets each call of the network.
     """
 
     def __init__(
@@ -54,13 +55,14 @@ class OnAir:
     ):
         self.info = network.info
         self._network = network
-        self._coming = iter(arrivals)
+        self._coming = (arrival for arrival in arrivals if arrival.user is not None)
         self._following = next(self._coming, None)
         self._devices = devices
         self._token_bytes = token_bytes
         self._late_ns = late_ns
         self._on_call = on_call
         self._count = 0
+        self._device_of: dict[int, int] = {}  # by request
         self._outbox: list[Sent] = []
         self._deadlines: dict[int, int] = {}  # of the messages that are under way
         self._prompts: dict[int, Arrival] = {}  # those of them that are prompts
@@ -101,22 +103,24 @@ class OnAir:
         here, self._here = self._here, []
         yield from here
 
-    def wait(self) -> int | None:
-        """See `Coming.wait`."""
-        while not self._here:
+    def wait(self, latest_ns: int | None = None) -> int | None:
+        """See `Coming.wait`; no longer than to `latest_ns`, if that is given."""
+        while not self._here and (latest_ns is None or self.now_ns < latest_ns):
             if self._prompts:
                 until_ns = max(self._deadlines[message] for message in self._prompts)
             elif self._following is not None:
                 until_ns = self._following.at_ns + self._late_ns
             else:
-                return None
+                return latest_ns
+            until_ns = until_ns if latest_ns is None else min(until_ns, latest_ns)
             self._convey(until_ns, until_ns)
         return self.now_ns
 
     def give(self, tokens: Sequence[TokenRecord]) -> None:
-        """See `Coming.give`."""
+        """See `Coming.give`; those of requests that came from the wired side have no way to go."""
         for token in tokens:
-            self._put(token.request, token.position, False, self._token_bytes, token.end_ns)
+            if token.request in self._device_of:
+                self._put(token.request, token.position, False, self._token_bytes, token.end_ns)
 
     def finish(self) -> None:
         """See `Coming.finish`."""
@@ -128,8 +132,9 @@ class OnAir:
         return self._following is not None and self._following.at_ns <= time_ns
 
     def _put(self, request: int, position: int | None, is_uplink: bool, size_bytes: int, begin_ns: int) -> int:
-        device = self._devices[request % len(self._devices)]
-        message = Message(self._count, device, is_uplink, size_bytes, begin_ns, begin_ns + self._late_ns)
+        message = Message(
+            self._count, self._device_of[request], is_uplink, size_bytes, begin_ns, begin_ns + self._late_ns
+        )
         self._outbox.append(Sent(message, request, position))
         self._count += 1
         return message.message
@@ -138,6 +143,8 @@ class OnAir:
         """Hand over what goes now, and the prompts that are asked by a time; take what has come."""
         while self._following is not None and self._following.at_ns <= asked_by_ns:
             asked = self._following
+            assert asked.user is not None
+            self._device_of[asked.request] = self._devices[asked.user]
             number = self._put(asked.request, None, True, asked.prompt_tokens * self._token_bytes, asked.at_ns)
             self._prompts[number] = asked
             self._following = next(self._coming, None)

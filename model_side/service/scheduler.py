@@ -69,14 +69,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request that arrives; `patience_ns`: how long after that its user leaves, None for never. `is_heard`: whether
-    its prompt came through whole, or this is when that was known."""
+    """A request that arrives; `patience_ns`: how long after that its user leaves, None for never. `user`: which of the
+    cell's asks it, None for one on the wired side. `is_heard`: whether its prompt came through whole, or this is when
+    that was known."""
 
     request: int
     at_ns: int
     prompt_tokens: int
     new_tokens: int
     patience_ns: int | None = None
+    user: int | None = None
     is_heard: bool = True
 
     @property

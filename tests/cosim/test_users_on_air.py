@@ -3,6 +3,7 @@
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -191,6 +192,62 @@ def test_it_is_replayed_exactly_and_resumed_to_the_same_journal(ran, tmp_path):
         experiment.replay(whole)
 
 
+def wired_of(run: Path) -> set[int]:
+    """The requests of which neither the prompt nor a token was on the air; all of the others were, whole."""
+    on_air = Counter(request for (request,) in rows(run, "SELECT request FROM messages"))
+    assert set(on_air.values()) <= {1 + NEW}
+    return {*range(REQUESTS)} - {*on_air}
+
+
+def test_a_share_of_the_requests_comes_from_the_wired_side_by_chance(ran, tmp_path):
+    mixed = [ON_AIR, "arrivals.token_bytes=1000", "arrivals.wired_share=0.5"]
+    run = ran("mixed", *mixed, "arrivals.process=offline", "arrivals.rate_per_s=1.0")
+    wired = wired_of(run)
+    assert 0 < len(wired) < REQUESTS
+    heard = dict(rows(run, "SELECT request, arrival_ns FROM requests"))
+    for user in range(USERS):  # whose prompts wait for each other
+        its = [r for r in range(REQUESTS) if r % USERS == user and r not in wired]
+        assert [heard[r] for r in its] == [(n + 1) * way_ns(r, PROMPT * 1000) for n, r in enumerate(its)]
+    assert {heard[r] for r in wired} == {0}
+    told, ends = service(run), dict(rows(run, "SELECT request, min(end_ns) FROM tokens GROUP BY request"))
+    for r in range(REQUESTS):
+        way_s = told.ttft_s[r] - ends[r] / NS_PER_S  # of a token that may wait for another one's
+        assert way_s == pytest.approx(0, abs=1e-12) if r in wired else way_s > 0.99 * way_ns(r, 1000) / NS_PER_S
+    assert told.on_air is not None
+    assert told.on_air.tokens == {"done": (REQUESTS - len(wired)) * NEW}
+    poisson = ran("poisson", *mixed)
+    assert wired_of(poisson) == wired  # by the seed, whenever they arrive
+    assert wired_of(ran("other", *mixed, "seeds.arrivals=3")) != wired
+    experiment.replay(poisson)
+
+    class Killed(Exception):
+        pass
+
+    add = Journal.add_exchange
+
+    def killing(self: Journal, variant: int, number: int, *given: Any) -> None:
+        if number == 20:
+            raise Killed
+        add(self, variant, number, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "add_exchange", killing)
+        with pytest.raises(Killed):
+            ran("killed", *mixed)
+    experiment.resume(tmp_path / "killed")
+    with closing(Journal.open(poisson)) as one, closing(Journal.open(tmp_path / "killed")) as other:
+        assert one.fingerprint() == other.fingerprint()
+
+
+def test_with_all_of_them_wired_users_only_hold_no_experts(ran):
+    run = ran("none", ON_AIR, "arrivals.wired_share=1")
+    wired = ran("wired", "placement.experts=[0, 1, 2, 0, 1, 2, 0, 1]")
+    assert rows(run, "SELECT * FROM messages") == []
+    assert service(run).on_air is None
+    for table in ("requests", "tokens", "passes", "pass_rows", "transfers", "routing"):
+        assert rows(run, f"SELECT * FROM {table}") == rows(wired, f"SELECT * FROM {table}"), table
+
+
 @pytest.mark.parametrize("rule", ["round-robin", "memory", "ranked"])
 def test_experts_are_on_the_devices_that_are_no_users(ran, rule):
     run = ran("run", ON_AIR, f"placement.experts={rule}")
@@ -228,6 +285,8 @@ def test_on_lte_what_users_are_told_delays_the_hidden_states_of_the_passes_that_
         (["arrivals.users=2"], "arrivals.users"),
         (["arrivals.process=offline", "arrivals.token_bytes=2"], "arrivals.token_bytes"),
         (["arrivals.process=offline", "arrivals.late_s=2"], "arrivals.late_s"),
+        (["arrivals.process=offline", "arrivals.wired_share=0.5"], "arrivals.wired_share"),
+        (["arrivals.process=offline", "arrivals.users=1", "arrivals.wired_share=1.5"], "arrivals.wired_share"),
         (["arrivals.process=offline", "arrivals.users=1", "arrivals.token_bytes=0"], "arrivals.token_bytes"),
     ],
 )
@@ -237,8 +296,6 @@ def test_what_has_no_meaning_is_refused_by_its_field(settings, field):
     assert refused.value.field == field
 
 
-def test_what_users_on_the_air_cannot_be_beside_is_refused(ran, tmp_path):
+def test_what_users_on_the_air_cannot_be_beside_is_refused(ran):
     with pytest.raises(RequestError, match=r"arrivals\.users: 5 of 5 devices leave none for experts"):
         ran("none", "arrivals.users=5")
-    with pytest.raises(RequestError, match=r"arrivals\.users: are on the air, of which a what-if knows nothing yet"):
-        experiment.what_if(ran("run", ON_AIR), out=tmp_path / "answer")

@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from cosim.networks.fluid import ALL, Channel, Constants, Exchanges
-from cosim.networks.link_model import LinkModel, Observed, fit_constants, predict, radios, vanishes
+from cosim.networks.fluid import ALL
+from cosim.networks.link_model import LinkModel, Observed, fit_constants, message_vanishes, predict, radios, vanishes
+from cosim.networks.links import Channel, Constants, Exchanges, messages_of
 from cosim.networks.recorded_channel import Record
 
 RATES_BPS = (75e6, 75e6, 40e6, 20e6)
@@ -57,6 +58,18 @@ def observed(asked_, times):
     return Observed(asked_, np.maximum.reduceat(times[:, 2], asked_.first[:-1]), times)
 
 
+def came(channel, constants, asked_, messages=None):
+    """What exchanges and messages come to with these constants, as if that had been observed."""
+    nothing = np.empty(0)
+    asked_and = () if messages is None else (messages, np.full(len(messages.link), np.nan))
+    return predict(channel, constants, Observed(asked_, nothing, nothing, *asked_and))
+
+
+def latencies(channel, constants, asked_):
+    """Of the exchanges."""
+    return came(channel, constants, asked_).end_ns - asked_.depart_ns
+
+
 def test_floor_and_efficiency_of_links_of_their_own():
     exchanges = asked(np.random.default_rng(1), 100)
     truth = observed(exchanges, alone_ns(exchanges.transfers, (3e6, 11e6), 0.93))
@@ -64,8 +77,7 @@ def test_floor_and_efficiency_of_links_of_their_own():
     assert found.floor_ns[0::2] == pytest.approx(3e6, abs=0.2e6)
     assert found.floor_ns[1::2] == pytest.approx(11e6, abs=0.2e6)
     assert found.efficiency == pytest.approx(np.full(8, 0.93), abs=0.02)
-    end_ns, _ = predict(record(shared=False).channel, found, exchanges)
-    latency = (end_ns - exchanges.depart_ns) / (truth.end_ns - exchanges.depart_ns)
+    latency = latencies(record(shared=False).channel, found, exchanges) / (truth.end_ns - exchanges.depart_ns)
     assert np.abs(latency - 1).max() < 0.02
 
 
@@ -101,8 +113,7 @@ def test_two_radios_are_fitted_apart():
     )
     floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
     efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
-    times = predict(channel, Constants(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
-    truth = Observed(exchanges, np.maximum.reduceat(times[:, 2], exchanges.first[:-1]), times)
+    truth = came(channel, Constants(floor_ns, efficiency, np.zeros(8), floor_ns), exchanges)
     found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
     assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
     assert found.efficiency == pytest.approx(efficiency, rel=0.03)
@@ -141,20 +152,69 @@ def test_noise_does_not_mislead_the_fit():
     times = alone_ns(exchanges.transfers, (3e6, 11e6), 0.93)
     noisy = times + draw.choice([0.0, 1e6, -1e6, 20e6], times.shape[0], p=[0.49, 0.25, 0.25, 0.01])[:, None]
     found = fit_constants([(record(shared=False), observed(exchanges, noisy))])
-    end_ns, _ = predict(record(shared=False).channel, found, exchanges)
     truth = observed(exchanges, times)
-    latency = (end_ns - exchanges.depart_ns) / (truth.end_ns - exchanges.depart_ns)
+    latency = latencies(record(shared=False).channel, found, exchanges) / (truth.end_ns - exchanges.depart_ns)
     assert np.median(np.abs(latency - 1)) < 0.02
 
 
 def test_losses_follow_the_bytes():
-    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
     model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
     draws = np.random.default_rng(4).random((200_000, 2))
     for size in (1_000, 100_000):
         transfers = np.broadcast_to(np.array([0, size, 0, size]), (len(draws), 4))
         lost = vanishes(model, transfers, draws).mean(axis=0)
         assert lost == pytest.approx([1 - np.exp(-1e-5 * size), 0], abs=0.005)
+
+
+def beside(draw, exchanges, users):
+    """Messages of the last `users` devices, from the second one on each small and big, down and up by turns."""
+    count = 60
+    begin_ns = np.sort(draw.integers(0, 25 * 10**9, count))
+    link = 2 * (4 - users + np.arange(count) % users) + np.arange(count) // users % 2
+    size_bytes = np.where(np.arange(count) % 4 < 2, 4, 20_000)
+    return messages_of(np.arange(count), link, size_bytes, begin_ns, begin_ns + 5 * 10**9, np.zeros(count, bool))
+
+
+def test_floors_of_messages_are_found_beside_exchanges_that_they_delay():
+    """Two of four devices of a cell are users, each with floors of its own; what exchanges told is found as without."""
+    draw = np.random.default_rng(8)
+    cell, exchanges = record(shared=True), asked(draw, 100, devices=2)
+    messages = beside(draw, exchanges, users=2)
+    floors = np.array([3e6, 11e6] * 4)
+    message_floors = np.array([3e6, 11e6] * 2 + [4e6, 12.5e6, 2e6, 16e6])
+    truth = Constants(floors, np.full(8, 0.9), np.zeros(8), message_floors)
+    told = came(cell.channel, truth, exchanges, messages)
+    assert (told.come_ns > 0).all()
+    alone = latencies(cell.channel, truth, exchanges)
+    assert (told.end_ns - exchanges.depart_ns - alone).max() > 1e6  # somebody waited for a message
+    found = fit_constants([(cell, told)])
+    assert found.message_floor_ns[4:] == pytest.approx(message_floors[4:], rel=0.06)  # devices cling to each other
+    assert found.floor_ns[:4] == pytest.approx(floors[:4], abs=0.3e6)
+    again = came(cell.channel, found, exchanges, messages)
+    off = (again.come_ns - messages.begin_ns) / (told.come_ns - messages.begin_ns) - 1
+    assert np.median(np.abs(off)) < 0.01
+    assert np.abs(off).max() < 0.06
+
+
+def test_messages_that_were_never_seen_have_the_floors_of_the_radio():
+    draw = np.random.default_rng(9)
+    cell, exchanges = record(shared=True), asked(draw, 100, devices=3)
+    floors = np.array([12e6, 60e6] * 4)  # a multiple of those of transfers, from which the search begins
+    truth = Constants(np.array([3e6, 11e6] * 4), np.full(8, 0.9), np.zeros(8), floors)
+    found = fit_constants([(cell, came(cell.channel, truth, exchanges, beside(draw, exchanges, users=1)))])
+    assert found.message_floor_ns == pytest.approx(floors, rel=0.02)
+    without = fit_constants([(cell, came(cell.channel, truth, exchanges))])
+    assert (without.message_floor_ns == without.floor_ns).all()
+
+
+def test_losses_of_messages_follow_their_bytes():
+    constants = Constants(*[np.zeros(2)] * 4)
+    model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 1e-6]))
+    draws = np.random.default_rng(4).random(200_000)
+    for way, per_byte in enumerate((1e-5, 1e-6)):
+        lost = message_vanishes(model, np.full(len(draws), way), np.full(len(draws), 100_000), draws).mean()
+        assert lost == pytest.approx(1 - np.exp(-per_byte * 100_000), abs=0.005)
 
 
 @pytest.mark.parametrize("capacity_bps", [20e6, 75e6, 450e6])
@@ -165,8 +225,7 @@ def test_layers_of_a_cell_come_out_from_wherever_the_search_begins(capacity_bps,
     exchanges = asked(np.random.default_rng(7), 96, devices=8)
     links = record(shared=True, devices=8)
     channel = links.channel._replace(capacity_bps=np.full(16, capacity_bps))
-    truth = Constants(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16))
-    end_ns, times = predict(channel, truth, exchanges)
-    found = fit_constants([(links._replace(channel=channel), Observed(exchanges, end_ns, times))])
-    latency = (predict(channel, found, exchanges)[0] - exchanges.depart_ns) / (end_ns - exchanges.depart_ns)
+    truth = Constants(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16), np.zeros(16))
+    found = fit_constants([(links._replace(channel=channel), came(channel, truth, exchanges))])
+    latency = latencies(channel, found, exchanges) / latencies(channel, truth, exchanges)
     assert np.abs(latency - 1).max() < 0.03

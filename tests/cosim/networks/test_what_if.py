@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bridge.network import LinkState, NetworkInfo, RequestError, Status, Transfer, Wait
+from bridge.network import LinkState, Message, NetworkInfo, RequestError, Status, Transfer, Wait
 from cosim import config
 from cosim.experiment import replay, resume, run, what_if
-from cosim.networks.fluid import Channel, Constants
 from cosim.networks.link_model import LinkModel, fit
+from cosim.networks.links import Channel, Constants
 from cosim.networks.ns3_side import Ns3Place
 from cosim.networks.recorded_channel import Record, read_record
 from cosim.networks.what_if import WhatIfNetwork
@@ -56,7 +56,7 @@ def network(capacity_bps=(8e6, 8e6), loss=(0.0, 0.0), sinr_db=20.0, rows=None):
     channel = Channel(
         first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)), 2, 1e9
     )
-    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
     model = LinkModel(1, Record(channel, np.full(len(begin), sinr_db)), constants, np.array(loss))
     return WhatIfNetwork(model, NetworkInfo("made", ("ue0",), 0, {}, {}), seed=1)
 
@@ -267,3 +267,51 @@ def test_losses_are_drawn_by_the_seed_alone():
     assert drawn == statuses()
     assert drawn.count(Status.LOST) / 400 == pytest.approx(1 - np.exp(-1), abs=0.08)
     assert set(drawn) == {Status.LOST, Status.DONE}
+
+
+def test_messages_by_the_model():
+    """8 Mb/s each way: what ends in an exchange is told by the next call, and does not end that."""
+    made = network()
+    told = made.convey([Message(7, 0, False, 2000, 0, 10**9), Message(4, 0, True, 500, 100, 10**9)], 10**9)
+    assert (told.now_ns, made.now_ns) == (500_100, 500_100)
+    assert [(each.message, each.status, each.end_ns) for each in told.deliveries] == [(4, Status.DONE, 500_100)]
+    outcome = made.exchange([Transfer(0, 1000, 10**6, 1)], 600_000, 10**9)
+    assert outcome.transfers[0].downlink_end_ns == 2_600_000  # beside the message, with which it shares
+    assert made.now_ns == 3_601_000
+    later = made.convey([], 4 * 10**6)
+    assert later.now_ns == 4 * 10**6
+    assert [(each.message, each.end_ns) for each in later.deliveries] == [(7, 3_000_000)]
+    assert made.convey([], made.now_ns) == type(later)(made.now_ns, ())
+
+
+def test_what_could_be_foreseen_leaves_messages_where_they_are():
+    made = network()
+    made.convey([Message(1, 0, False, 1000, 0, 10**9)], 0)
+    asked = ([Transfer(0, 1000, 0, 1)], 0, 10**9)
+    foreseen_ns = made.foresee(*asked)
+    assert made.exchange(*asked).transfers[0].uplink_end_ns == pytest.approx(foreseen_ns[0], abs=1)
+
+
+def test_losses_of_messages_are_drawn_by_the_seed_and_their_number_alone():
+    def statuses(at_once):
+        made, found = network(loss=(1e-3, 0.0)), []
+        sent = [Message(n, 0, False, 1000, n * 2 * 10**6, (n + 1) * 2 * 10**6) for n in range(400)]
+        for given in [sent] if at_once else [[each] for each in sent]:
+            made.convey(given, made.now_ns)
+            while len(found) < given[-1].message + 1:
+                found += made.convey([], made.now_ns + 10**9).deliveries
+        return [each.status for each in sorted(found, key=lambda each: each.message)]
+
+    drawn = statuses(at_once=True)
+    assert drawn == statuses(at_once=False)
+    assert drawn.count(Status.LOST) / 400 == pytest.approx(1 - np.exp(-1), abs=0.08)
+    assert set(drawn) == {Status.LOST, Status.DONE}
+
+
+def test_messages_that_no_network_could_convey_are_refused():
+    made = network()
+    for field, message in (("device", Message(1, 1, False, 1, 0, 1)), ("size_bytes", Message(1, 0, False, 0, 0, 1))):
+        with pytest.raises(RequestError, match=rf"messages\.{field}"):
+            made.convey([message], 0)
+    with pytest.raises(RequestError, match="until_ns"):
+        made.convey([], -1)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from bridge.network import NS_PER_S
-from model_side.service.arrivals import drawn, offline, patience
+from model_side.service.arrivals import askers, drawn, offline, patience
 
 COUNT = 20_000
 
@@ -47,3 +47,13 @@ def test_all_at_once_and_patience():
     assert list(islice(patience(0, 1), 2)) == [None, None]
     waits = np.array(list(islice(patience(2.0, 1), COUNT)), dtype=float) / NS_PER_S
     assert stats.kstest(waits, stats.expon(scale=2.0).cdf).pvalue > 0.01
+
+
+def test_users_ask_in_turn_but_for_a_share_that_is_wired():
+    assert list(islice(askers(0, 0.0, 1), 3)) == [None] * 3
+    assert list(islice(askers(3, 0.0, 1), 2000)) == [number % 3 for number in range(2000)]
+    asked = list(islice(askers(3, 0.3, 1), COUNT))
+    assert asked == list(islice(askers(3, 0.3, 1), COUNT)) != list(islice(askers(3, 0.3, 2), COUNT))
+    assert {(user, number % 3) for number, user in enumerate(asked) if user is not None} == {(0, 0), (1, 1), (2, 2)}
+    assert stats.binomtest(asked.count(None), COUNT, 0.3).pvalue > 0.01
+    assert set(islice(askers(3, 1.0, 1), COUNT)) == {None}
