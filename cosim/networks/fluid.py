@@ -4,13 +4,21 @@
 A transfer first waits for its link's `floor_ns`, what it takes to come through an idle network, its own bits apart;
 then it flows with
 
-    efficiency * capacity / (n + overhead * (n - 1) + others)
+    efficiency * capacity / (n + overhead * (n - 1) + others) / (1 + coupling * m)
 
-bit/s, where n counts the transfers that flow in the same pool, and capacity, pool and `others` are the channel
-record's at that time. Where an exchange has shares of the band, a transfer flows with efficiency * share * capacity
-instead, whatever the others do. A message goes one way in the same manner, during exchanges and between them, with a
-floor of its own, and counts in n; of those on one link each flows when the one before is through. The form is ours.
-Compiled by numba: an exchange takes microseconds.
+bit/s, where n counts the transfers that flow in the same pool, m the other pools on the same air in which one is under
+way, and capacity, pool and `others` are the channel record's at that time. Where an exchange has shares of the band, a
+transfer flows with efficiency * share * capacity / (1 + coupling * m) instead, and a pool counts in m for no more than
+the shares of those under way in it.
+
+Where all contend for one medium, a transfer waits `turn_ns` longer for each of those that are under way in its pool
+when it begins, each of which has the medium once before it does. Where cells interfere, a transfer beside which another
+cell was busy ends `repeat_ns` later than its bits, since their last have to be repeated; where that cell had a part m
+of its band in use, that part later.
+
+A message goes one way in the same manner, during exchanges and between them, with a floor of its own, and counts in n
+and m while it flows; of those on one link each flows when the one before is through. The form is ours. Compiled by
+numba: an exchange takes microseconds.
 """
 
 import numpy as np
@@ -31,7 +39,7 @@ from cosim.networks.links import (
 DONE, LATE, LOST, UNREACHABLE = map(STATUSES.index, (Status.DONE, Status.LATE, Status.LOST, Status.UNREACHABLE))
 ALL, ANY, DEADLINE = map(WAITS.index, (Wait.ALL, Wait.ANY, Wait.DEADLINE))
 
-_WAITING_DOWN, _DOWN, _COMPUTING, _WAITING_UP, _UP, _OVER, _VANISHED, _GONE = range(8)
+_WAITING_DOWN, _DOWN, _REPEATING_DOWN, _COMPUTING, _WAITING_UP, _UP, _REPEATING_UP, _OVER, _VANISHED, _GONE = range(10)
 
 
 def at_begin(channel: Channel) -> Cursor:
@@ -66,7 +74,10 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     until = np.empty(most)  # the end of waiting or computing
     left = np.empty(most)  # bits
     rate = np.empty(most)  # bits a ns
+    met = np.empty(most)  # the most of other cells' bands that was in use beside it
     sharing = np.zeros(channel.pools)
+    load = np.zeros(channel.pools)  # the part of each pool's band in use
+    heard = np.zeros(constants.air.max() + 1 if len(constants.air) else 0)  # all those of one air together
     row_of, next_ns, capacity_bps, pool_of = cursor.row, cursor.next_ns, channel.capacity_bps, channel.pool
     are_messages = len(messages.link) > 0
     moved = False
@@ -87,20 +98,32 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
             times[begin + i] = -1
             if capacity_bps[row_of[link]] >= 0 and capacity_bps[row_of[link + 1]] >= 0:
                 state[i] = _WAITING_DOWN
-                until[i] = now + constants.floor_ns[link]
+                ahead = 0
+                if constants.turn_ns[link] > 0:
+                    ahead = _ahead(channel, cursor, asked.transfers[begin : begin + i + 1], state[: i + 1], i)
+                until[i] = now + constants.floor_ns[link] + ahead * constants.turn_ns[link]
+                met[i] = 0
                 pending += 1
             else:
                 state[i] = _GONE
         is_any_done = False
         while now < deadline_ns and (asked.wait == DEADLINE or pending > 0) and not (asked.wait == ANY and is_any_done):
             sharing[:] = 0
+            load[:] = 0
+            heard[:] = 0
             for i in range(count):
-                if state[i] == _DOWN or state[i] == _UP:
-                    sharing[pool_of[row_of[2 * asked.transfers[begin + i, 0] + (state[i] == _UP)]]] += 1
+                if state[i] < _OVER and state[i] != _COMPUTING:
+                    link = 2 * asked.transfers[begin + i, 0] + (state[i] > _COMPUTING)
+                    pool = pool_of[row_of[link]]
+                    sharing[pool] += state[i] == _DOWN or state[i] == _UP
+                    share = asked.shares[begin + i]
+                    more = (1.0 if np.isnan(share) else min(load[pool] + share, 1.0)) - load[pool]
+                    load[pool] += more
+                    heard[constants.air[link]] += more
             soonest = deadline_ns
             if are_messages:
-                _join(channel, constants, cursor, messages, sharing, now)
-                soonest = min(soonest, _set_rates(channel, constants, cursor, messages, sharing, now))
+                _join(channel, constants, cursor, messages, sharing, load, heard, now)
+                soonest = min(soonest, _set_rates(channel, constants, cursor, messages, sharing, load, heard, now))
             for i in range(count):
                 link = 2 * asked.transfers[begin + i, 0]
                 if state[i] == _DOWN or state[i] == _UP:
@@ -110,7 +133,10 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     share = asked.shares[begin + i]
                     if np.isnan(share):
                         share = 1 / (n + constants.overhead[flowing] * (n - 1) + channel.others[row])
+                    beside = max(heard[constants.air[flowing]] - load[pool_of[row]], 0.0)
+                    met[i] = max(met[i], beside)
                     rate[i] = constants.efficiency[flowing] * capacity_bps[row] * share / 1e9
+                    rate[i] /= 1 + constants.coupling[flowing] * beside
                     if rate[i] > 0:
                         soonest = min(soonest, now + left[i] / rate[i])
                 elif state[i] < _OVER:
@@ -129,17 +155,18 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 link = 2 * asked.transfers[at, 0]
                 if state[i] >= _OVER:
                     continue
-                if state[i] == _DOWN and left[i] <= 0:
-                    if asked.vanishes[at, 0]:
+                if (state[i] == _DOWN or state[i] == _UP) and left[i] <= 0:
+                    way = 1 if state[i] == _UP else 0
+                    if asked.vanishes[at, way]:
                         state[i] = _VANISHED
                         continue
+                    until[i] = now + constants.repeat_ns[link + way] * min(met[i], 1.0)
+                    state[i] += 1
+                if state[i] == _REPEATING_DOWN and until[i] <= now:
                     times[at, 0] = now
                     until[i] = now + asked.transfers[at, 2]
                     state[i] = _COMPUTING
-                elif state[i] == _UP and left[i] <= 0:
-                    if asked.vanishes[at, 1]:
-                        state[i] = _VANISHED
-                        continue
+                elif state[i] == _REPEATING_UP and until[i] <= now:
                     times[at, 2] = now
                     state[i] = _OVER
                     pending -= 1
@@ -148,6 +175,10 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 if state[i] == _COMPUTING and until[i] <= now:
                     times[at, 1] = until[i]
                     until[i] += constants.floor_ns[link + 1]
+                    if constants.turn_ns[link + 1] > 0:
+                        ahead = _ahead(channel, cursor, asked.transfers[begin : begin + count], state[:count], i)
+                        until[i] += ahead * constants.turn_ns[link + 1]
+                    met[i] = 0
                     state[i] = _WAITING_UP
                 if state[i] == _WAITING_DOWN and until[i] <= now:
                     left[i] = 8.0 * asked.transfers[at, 1]
@@ -188,13 +219,17 @@ def convey(
     `cursor` is moved on to the end for the links of messages under way.
     """
     sharing = np.zeros(channel.pools)
+    load = np.zeros(channel.pools)
+    heard = np.zeros(constants.air.max() + 1 if len(constants.air) else 0)
     now = messages.now_ns[0]
     there = _count(messages)
     moved: bool = _settle(channel, cursor, messages, now)
     while now < until_ns and not (to_end and _count(messages) < there):
         sharing[:] = 0
-        _join(channel, constants, cursor, messages, sharing, now)
-        soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, sharing, now))
+        load[:] = 0
+        heard[:] = 0
+        _join(channel, constants, cursor, messages, sharing, load, heard, now)
+        soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, sharing, load, heard, now))
         if _flow(channel, cursor, messages, now, soonest):
             moved = True
         now = soonest
@@ -212,7 +247,14 @@ def _count(messages: Messages) -> int:
 
 @njit(cache=True)
 def _join(
-    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, sharing: Floats, now_ns: float
+    channel: Channel,
+    constants: Constants,
+    cursor: Cursor,
+    messages: Messages,
+    sharing: Floats,
+    load: Floats,
+    heard: Floats,
+    now_ns: float,
 ) -> None:
     """Mark the messages that flow from now on by a rate above 0, and count them in their pools."""
     is_taken = np.zeros(len(cursor.row), np.bool_)
@@ -225,12 +267,22 @@ def _join(
             is_taken[link] = True
             if messages.begin_ns[i] + constants.message_floor_ns[link] <= now_ns:
                 messages.rate[i] = 1
-                sharing[channel.pool[cursor.row[link]]] += 1
+                pool = channel.pool[cursor.row[link]]
+                sharing[pool] += 1
+                heard[constants.air[link]] += 1 - load[pool]
+                load[pool] = 1
 
 
 @njit(cache=True)
 def _set_rates(
-    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, sharing: Floats, now_ns: float
+    channel: Channel,
+    constants: Constants,
+    cursor: Cursor,
+    messages: Messages,
+    sharing: Floats,
+    load: Floats,
+    heard: Floats,
+    now_ns: float,
 ) -> float:
     """Give those that flow their rates; when something happens to a message next if all stays so."""
     now = max(now_ns, messages.now_ns[0])
@@ -246,9 +298,12 @@ def _set_rates(
         flows_ns = messages.begin_ns[i] + constants.message_floor_ns[link]
         if messages.rate[i] > 0:
             row = cursor.row[link]
-            n = sharing[channel.pool[row]]
+            pool = channel.pool[row]
+            n = sharing[pool]
             share = 1 / (n + constants.overhead[link] * (n - 1) + channel.others[row])
+            beside = max(heard[constants.air[link]] - load[pool], 0.0)
             messages.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] * share / 1e9
+            messages.rate[i] /= 1 + constants.coupling[link] * beside
             if messages.rate[i] > 0:
                 soonest = min(soonest, now + messages.left[i] / messages.rate[i])
         elif flows_ns > now_ns:
@@ -302,6 +357,17 @@ def _settle(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float)
     while messages.first[0] < len(messages.link) and messages.status[messages.first[0]] != UNDER_WAY:
         messages.first[0] += 1
     return moved
+
+
+@njit(cache=True)
+def _ahead(channel: Channel, cursor: Cursor, transfers: Integers, state: Integers, mine: int) -> int:
+    """How many of an exchange's transfers are under way in the pool of number `mine`, which begins now."""
+    pool = channel.pool[cursor.row[2 * transfers[mine, 0] + (state[mine] >= _COMPUTING)]]
+    found = 0
+    for i in range(len(state)):
+        if i != mine and state[i] < _OVER and state[i] != _COMPUTING:
+            found += channel.pool[cursor.row[2 * transfers[i, 0] + (state[i] > _COMPUTING)]] == pool
+    return found
 
 
 @njit(cache=True)

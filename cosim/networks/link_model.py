@@ -37,7 +37,8 @@ MOST_EXCHANGES = 2000
 beside them."""
 
 _FLOOR_NS = 1e6  # the unit of floors in the search
-_START = (1.0, 0.9, 0.01)  # floor, efficiency, overhead
+_START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
+_OWN = ("floor", "efficiency", "repeat")  # that differ from device to device
 _LEAST = 1e-6
 _SCALE = 0.05  # errors beyond this are rather mishaps (soft L1)
 _MOST = 1.0  # no error counts for more
@@ -163,27 +164,35 @@ def predict(channel: Channel, constants: Constants, observed: Observed) -> Obser
 
 
 def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool = True) -> Constants:
-    """The constants under which the observed exchanges and messages come out best; if not `with_overhead`, that one
-    is 0."""
-    radio = radios(parts[0][0].channel)
-    kinds = len(_START) if with_overhead else len(_START) - 1
+    """The constants under which the observed exchanges and messages come out best; if not `with_overhead`, sharing
+    costs nothing."""
+    channel = parts[0][0].channel
+    radio = radios(channel)
+    kinds = [_kinds(channel, radio == number, with_overhead) for number in range(radio.max() + 1)]
+    names = [(number, name) for number, of_radio in enumerate(kinds) for name in of_radio]
 
     def common(values: Floats) -> Constants:
-        floor, efficiency, *overhead = values.reshape(-1, kinds, 2)[radio].transpose(1, 0, 2).reshape(kinds, -1)
-        floor_ns = _FLOOR_NS * floor
-        return Constants(floor_ns, efficiency, overhead[0] if overhead else np.zeros_like(floor), floor_ns)
+        links = {name: np.zeros(2 * len(radio)) for name in _START}
+        for (number, name), both in zip(names, values.reshape(-1, 2), strict=True):
+            links[name][np.repeat(radio == number, 2)] = np.tile(both, np.count_nonzero(radio == number))
+        return _constants(links, radio)
 
-    start = np.tile(np.repeat(_START[:kinds], 2), radio.max() + 1)
+    start = np.repeat([_START[name] for _, name in names], 2)
     # What is off by more than _MOST pulls no more: so also from where all are brought near.
     starts = [start, _least_squares(lambda values: _residuals(parts, common(values), np.inf), start).x]
     found = [_least_squares(lambda values: _residuals(parts, common(values)), start) for start in starts]
     shared = common(min(found, key=attrgetter("cost")).x)
+    repeats = np.repeat([any(name == "repeat" for name in kinds[number]) for number in radio], 2)
 
     def own(values: Floats) -> Constants:
-        floor, efficiency = values.reshape(2, -1)
-        return Constants(_FLOOR_NS * floor, efficiency, shared.overhead, shared.floor_ns)
+        floor, efficiency, repeat = np.split(values, [2 * len(radio), 4 * len(radio)])
+        repeat_ns = np.zeros(2 * len(radio))
+        repeat_ns[repeats] = _FLOOR_NS * repeat
+        return shared._replace(floor_ns=_FLOOR_NS * floor, efficiency=efficiency, repeat_ns=repeat_ns)
 
-    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency])
+    begin = np.concatenate(
+        [shared.floor_ns / _FLOOR_NS, shared.efficiency, np.maximum(shared.repeat_ns[repeats] / _FLOOR_NS, _LEAST)]
+    )
     of_transfers = own(_clinging(lambda values: _residuals(parts, own(values)), begin))
     if not any(len(observed.come_ns) for _, observed in parts):
         return of_transfers._replace(message_floor_ns=of_transfers.floor_ns)
@@ -201,6 +210,41 @@ def _message_floors(parts: Sequence[tuple[Record, Observed]], known: Constants, 
     spread = (2 * radio[:, None] + [0, 1]).ravel()
     common = _least_squares(lambda values: off(values[spread], np.inf), start).x[spread]
     return np.asarray(_FLOOR_NS * _clinging(off, common))
+
+
+def _constants(links: Mapping[str, Floats], radio: Integers) -> Constants:
+    return Constants(
+        _FLOOR_NS * links["floor"],
+        links["efficiency"],
+        links["overhead"],
+        _FLOOR_NS * links["turn"],
+        links["coupling"],
+        _FLOOR_NS * links["repeat"],
+        np.repeat(2 * radio, 2) + np.tile([0, 1], len(radio)),
+        _FLOOR_NS * links["floor"],
+    )
+
+
+def _kinds(channel: Channel, devices: Flags, with_overhead: bool) -> list[str]:
+    """Which constants the radio of these devices has."""
+    down, up = ({pool for link in links for pool in _pools(channel, link)} for links in _links(devices))
+    kinds = ["floor", "efficiency"]
+    if not with_overhead:
+        return kinds
+    is_medium, is_shared = bool(down & up), len(down) < np.count_nonzero(devices)
+    kinds += ["overhead"]
+    kinds += ["turn"] if is_medium else []
+    kinds += ["coupling", "repeat"] if is_shared and not is_medium and len(down) > 1 else []
+    return kinds
+
+
+def _links(devices: Flags) -> tuple[Integers, Integers]:
+    down = 2 * np.flatnonzero(devices)
+    return down, down + 1
+
+
+def _pools(channel: Channel, link: int) -> list[int]:
+    return np.unique(channel.pool[channel.first[link] : channel.first[link + 1]]).tolist()
 
 
 def radios(channel: Channel) -> Integers:
@@ -224,9 +268,10 @@ def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> scip
 
 def _clinging(residuals: Callable[[Floats], Floats], common: Floats) -> Floats:
     """Each device's constants, not far from those that are in common without need."""
+    scale = np.maximum(common, 10 * _LEAST)
     return np.asarray(
         _least_squares(
-            lambda values: np.concatenate([residuals(values), _LOYALTY * (values - common) / common]), common
+            lambda values: np.concatenate([residuals(values), _LOYALTY * (values - common) / scale]), common
         ).x
     )
 

@@ -44,12 +44,17 @@ class Cursor(NamedTuple):
 class Constants(NamedTuple):
     """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload.
 
+    Pools of the same `air` are cells on one band, in one direction; in another air nothing is heard of them.
     `message_floor_ns`: of messages, whose first byte finds the device in another state than that of a transfer.
     """
 
     floor_ns: Floats
     efficiency: Floats
     overhead: Floats
+    turn_ns: Floats
+    coupling: Floats
+    repeat_ns: Floats
+    air: Integers
     message_floor_ns: Floats
 
 
@@ -68,6 +73,18 @@ class Exchanges(NamedTuple):
     vanishes: Flags
     shares: Floats
     wait: int
+
+
+def undisturbed(
+    floor_ns: Floats, efficiency: Floats, overhead: Floats, message_floor_ns: Floats | None = None
+) -> Constants:
+    """Those of links whose medium costs nothing to come by, and which hear nothing of other pools.
+
+    Without `message_floor_ns` messages have the floors of transfers.
+    """
+    nothing = np.zeros(len(floor_ns))
+    of_messages = floor_ns if message_floor_ns is None else message_floor_ns
+    return Constants(floor_ns, efficiency, overhead, nothing, nothing, nothing, np.arange(len(floor_ns)), of_messages)
 
 
 class Messages(NamedTuple):

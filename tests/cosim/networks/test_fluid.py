@@ -18,10 +18,10 @@ from cosim.networks.fluid import (
     carry,
     convey,
 )
-from cosim.networks.links import UNDER_WAY, Channel, Constants, Exchanges, messages_of, no_messages, these, together
+from cosim.networks.links import UNDER_WAY, Channel, Exchanges, messages_of, no_messages, these, together, undisturbed
 
 NEVER_NS = 10**15
-ALONE = Constants(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
+ALONE = undisturbed(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
 
 
 def channel(*links, pools=None, others=None, period_ns=np.inf):
@@ -43,7 +43,7 @@ def channel(*links, pools=None, others=None, period_ns=np.inf):
 
 def constants(links, floor_ns=0.0, efficiency=1.0, overhead=0.0, message_floor_ns=0.0):
     values = (floor_ns, efficiency, overhead, message_floor_ns)
-    return Constants(*(np.broadcast_to(float(value), links).copy() for value in values))
+    return undisturbed(*(np.broadcast_to(float(value), links).copy() for value in values))
 
 
 def sent_of(*asked, deadline_ns=NEVER_NS, vanish=False):
@@ -87,7 +87,7 @@ def run(
 
 def test_one_transfer_takes_floor_and_bits_over_rate_each_way():
     links = channel([(0, 80e6)], [(0, 20e6)])
-    fitted = Constants(np.array([3e6, 11e6]), np.array([0.9, 0.8]), np.array([5.0, 5.0]), np.zeros(2))
+    fitted = undisturbed(np.array([3e6, 11e6]), np.array([0.9, 0.8]), np.array([5.0, 5.0]), np.zeros(2))
     end, times, status = run(links, fitted, [(0, 9000, 700_000, 4000)], depart_ns=50)
     down = 50 + 3e6 + 8 * 9000 / (0.9 * 80e6) * 1e9
     up = down + 700_000 + 11e6 + 8 * 4000 / (0.8 * 20e6) * 1e9
@@ -190,7 +190,7 @@ def test_small_steps_of_time_come_to_the_same(seed):
     begins = [np.concatenate([[0], np.sort(draw.integers(1, 20_000, 3)) * 1000]) for _ in range(count)]
     rates = draw.choice([20e6, 25e6, 30e6], (count, 4))
     links = channel(*[list(zip(b, r, strict=True)) for b, r in zip(begins, rates, strict=True)], pools=pools)
-    fitted = Constants(*(draw.uniform(*of, count) for of in ((0, 3e6), (0.5, 1), (0.1, 0.1), (0, 3e6))))
+    fitted = undisturbed(*(draw.uniform(*of, count) for of in ((0, 3e6), (0.5, 1), (0.1, 0.1), (0, 3e6))))
     asked = [(d, int(draw.integers(500, 20_000)), int(draw.integers(0, 10**6)), int(draw.integers(500, 20_000)))
              for d in range(devices)]  # fmt: skip
     sent = sorted((int(draw.integers(0, 15)) * 10**6, int(draw.integers(2 * devices, count))) for _ in range(6))
@@ -303,7 +303,7 @@ def alone(links, fitted, messages, until_ns=np.inf, to_end=False):
 
 def test_one_message_takes_its_floor_and_bits_over_rate():
     links = channel([(0, 80e6)], [(0, 20e6)])
-    fitted = Constants(np.array([9e9, 9e9]), np.array([0.9, 0.8]), np.array([5.0, 5.0]), np.array([3e6, 11e6]))
+    fitted = undisturbed(np.array([9e9, 9e9]), np.array([0.9, 0.8]), np.array([5.0, 5.0]), np.array([3e6, 11e6]))
     told = alone(links, fitted, sent_of((0, 9000, 50), (1, 4000, 70)))
     down, up = 50 + 3e6 + 8 * 9000 / (0.9 * 80e6) * 1e9, 70 + 11e6 + 8 * 4000 / (0.8 * 20e6) * 1e9
     assert told.end_ns == pytest.approx([down, up])

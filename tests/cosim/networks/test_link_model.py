@@ -6,7 +6,7 @@ import pytest
 
 from cosim.networks.fluid import ALL
 from cosim.networks.link_model import LinkModel, Observed, fit_constants, message_vanishes, predict, radios, vanishes
-from cosim.networks.links import Channel, Constants, Exchanges, messages_of
+from cosim.networks.links import Channel, Exchanges, messages_of, undisturbed
 from cosim.networks.recorded_channel import Record
 
 RATES_BPS = (75e6, 75e6, 40e6, 20e6)
@@ -113,7 +113,7 @@ def test_two_radios_are_fitted_apart():
     )
     floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
     efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
-    truth = came(channel, Constants(floor_ns, efficiency, np.zeros(8), floor_ns), exchanges)
+    truth = came(channel, undisturbed(floor_ns, efficiency, np.zeros(8), floor_ns), exchanges)
     found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
     assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
     assert found.efficiency == pytest.approx(efficiency, rel=0.03)
@@ -158,7 +158,7 @@ def test_noise_does_not_mislead_the_fit():
 
 
 def test_losses_follow_the_bytes():
-    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
+    constants = undisturbed(np.zeros(2), np.ones(2), np.zeros(2), np.zeros(2))
     model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
     draws = np.random.default_rng(4).random((200_000, 2))
     for size in (1_000, 100_000):
@@ -183,7 +183,7 @@ def test_floors_of_messages_are_found_beside_exchanges_that_they_delay():
     messages = beside(draw, exchanges, users=2)
     floors = np.array([3e6, 11e6] * 4)
     message_floors = np.array([3e6, 11e6] * 2 + [4e6, 12.5e6, 2e6, 16e6])
-    truth = Constants(floors, np.full(8, 0.9), np.zeros(8), message_floors)
+    truth = undisturbed(floors, np.full(8, 0.9), np.zeros(8), message_floors)
     told = came(cell.channel, truth, exchanges, messages)
     assert (told.come_ns > 0).all()
     alone = latencies(cell.channel, truth, exchanges)
@@ -201,7 +201,7 @@ def test_messages_that_were_never_seen_have_the_floors_of_the_radio():
     draw = np.random.default_rng(9)
     cell, exchanges = record(shared=True), asked(draw, 100, devices=3)
     floors = np.array([12e6, 60e6] * 4)  # a multiple of those of transfers, from which the search begins
-    truth = Constants(np.array([3e6, 11e6] * 4), np.full(8, 0.9), np.zeros(8), floors)
+    truth = undisturbed(np.array([3e6, 11e6] * 4), np.full(8, 0.9), np.zeros(8), floors)
     found = fit_constants([(cell, came(cell.channel, truth, exchanges, beside(draw, exchanges, users=1)))])
     assert found.message_floor_ns == pytest.approx(floors, rel=0.02)
     without = fit_constants([(cell, came(cell.channel, truth, exchanges))])
@@ -209,7 +209,7 @@ def test_messages_that_were_never_seen_have_the_floors_of_the_radio():
 
 
 def test_losses_of_messages_follow_their_bytes():
-    constants = Constants(*[np.zeros(2)] * 4)
+    constants = undisturbed(*[np.zeros(2)] * 4)
     model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 1e-6]))
     draws = np.random.default_rng(4).random(200_000)
     for way, per_byte in enumerate((1e-5, 1e-6)):
@@ -225,7 +225,7 @@ def test_layers_of_a_cell_come_out_from_wherever_the_search_begins(capacity_bps,
     exchanges = asked(np.random.default_rng(7), 96, devices=8)
     links = record(shared=True, devices=8)
     channel = links.channel._replace(capacity_bps=np.full(16, capacity_bps))
-    truth = Constants(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16), np.zeros(16))
+    truth = undisturbed(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16), np.zeros(16))
     found = fit_constants([(links._replace(channel=channel), came(channel, truth, exchanges))])
     latency = latencies(channel, found, exchanges) / latencies(channel, truth, exchanges)
     assert np.abs(latency - 1).max() < 0.03
