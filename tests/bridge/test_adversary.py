@@ -45,7 +45,7 @@ def test_no_stranger_disturbs_a_session(tmp_path, adversary):
         assert after.exchange(TRANSFERS, 0, SECOND_NS).transfers
         after.close()
         process.terminate()
-        log = process.communicate(timeout=10)[1]
+        log = process.communicate(timeout=60)[1]
     assert direct.exchanges > 10, "the client could hardly work"
     assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) < MEMORY_MB * 1024
     assert ("got nothing" in deeds) == (adversary == "without keys"), deeds

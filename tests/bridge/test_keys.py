@@ -26,7 +26,7 @@ def keys(tmp_path) -> Path:
     return tmp_path / "keys"
 
 
-def connect(endpoint: str, folder: Path | None, patience_s: float = 10.0) -> RemoteNetwork:
+def connect(endpoint: str, folder: Path | None, patience_s: float = 60.0) -> RemoteNetwork:
     held = keys_for(endpoint, "model", folder, folder is None)
     return RemoteNetwork(endpoint, "fixed", {}, 1, keys=held, patience_s=patience_s)
 
@@ -101,7 +101,7 @@ def test_only_the_right_key_gets_in_and_the_others_disturb_nobody(keys, tmp_path
         remote.close()
         undisturbed.close()
         process.terminate()
-        log = process.communicate(timeout=10)[1]
+        log = process.communicate(timeout=60)[1]
     assert log.count("ignored from 127.0.0.1: its key is not model.key") == 1
     assert log.count("ignored from 127.0.0.1: its handshake does not fit") == 1
     secrets = [load_certificate(keys / f"{side}.key_secret")[1] for side in ("network", "model")]

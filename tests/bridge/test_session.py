@@ -58,7 +58,7 @@ def ipc() -> Iterator[str]:
 
 @contextmanager
 def connected(endpoint: str, **parameters) -> Iterator[RemoteNetwork]:
-    network = RemoteNetwork(endpoint, "fixed", parameters, 1, patience_s=20)
+    network = RemoteNetwork(endpoint, "fixed", parameters, 1, patience_s=60)
     try:
         yield network
     finally:
@@ -67,7 +67,7 @@ def connected(endpoint: str, **parameters) -> Iterator[RemoteNetwork]:
 
 def said(process: "subprocess.Popen[str]") -> str:
     """What a server that is ending wrote."""
-    return process.communicate(timeout=10)[1]
+    return process.communicate(timeout=60)[1]
 
 
 def test_outcomes_are_those_of_the_network_itself(endpoint):
@@ -265,7 +265,7 @@ def test_a_client_waits_for_a_server_that_starts_later(endpoint):
         threads[0].start()
         with connected(endpoint) as remote:
             assert remote.exchange(TRANSFERS, 0, SECOND_NS).now_ns > 0
-        assert late.wait(10) == 0
+        assert late.wait(60) == 0
 
 
 def test_no_server_at_all_is_said_by_name(ipc):
@@ -296,7 +296,7 @@ def test_a_server_that_dies_or_stops_in_an_exchange_is_named(ipc, number, words)
         began_s = time.monotonic()
         with pytest.raises(PartnerLost, match=f"lost at virtual time 0.*{words}"):
             remote.exchange(TRANSFERS, 0, SECOND_NS)
-        assert time.monotonic() - began_s < 10
+        assert time.monotonic() - began_s < 60
         remote.close()
 
 
@@ -349,7 +349,7 @@ def test_a_killed_client_is_named_with_the_virtual_time_and_nothing_stays(ipc):
             assert process.poll() is None
         victim.kill()
         victim.wait()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert re.search(r"was lost at virtual time \d+\.\d+ s: no beat", said(process))
     assert not Path(ipc.removeprefix("ipc://")).parent.exists()
 
@@ -364,7 +364,7 @@ def test_a_server_stops_in_the_middle_of_an_exchange_and_leaves_nothing(ipc, way
         ending.start()
         with pytest.raises(PartnerLost):
             remote.exchange(TRANSFERS, 0, SECOND_NS)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
         assert re.search(rf"stopping at virtual time .*({way}|gone)", process.stderr.read())
         remote.close()
     assert not Path(ipc.removeprefix("ipc://")).parent.exists()

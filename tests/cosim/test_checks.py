@@ -168,7 +168,7 @@ def test_ctrl_c_while_ns3_starts_and_the_model_loads_ends_both(tmp_path, number)
         os.kill(process.pid, number)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "cosim: stopped by the user\n")
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     assert list(tmp_path.iterdir()) == []
 

@@ -54,7 +54,7 @@ def served(endpoint: str, *security: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_same_run_gives_the_same_journal_however_it_is_connected(tiny_model, tmp_path):

@@ -192,7 +192,7 @@ def test_ctrl_c_keeps_what_was_recorded(fixed_run, number):
             if "virtual time" in line:
                 break
         os.kill(process.pid, number)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped by the user" in errors
     assert "Traceback" not in errors

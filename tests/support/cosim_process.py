@@ -22,7 +22,7 @@ def cosim(
     *arguments: object,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float = 240,
+    timeout: float = 600,
     preexec_fn: Callable[[], Any] | None = None,
     merged: bool = False,
 ) -> "subprocess.CompletedProcess[str]":

@@ -77,7 +77,7 @@ def said(command: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return _ends_of_lines_bare(done.stdout)

@@ -16,7 +16,7 @@ TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
 SECOND_NS = 10**9
 
 
-def eventually(what: Callable[[], bool], bound_s: float = 10.0) -> bool:
+def eventually(what: Callable[[], bool], bound_s: float = 60.0) -> bool:
     """Whether `what` becomes true within a bound."""
     end_s = time.monotonic() + bound_s
     while time.monotonic() < end_s:
