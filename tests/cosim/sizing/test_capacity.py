@@ -64,10 +64,20 @@ def when_served(record, tmp_path_factory) -> dict[str, list[tuple[int, int]]]:
     found = {}
     for policy in POLICIES:
         run = experiment.what_if(record, [*ONE, "arrivals.process=offline"], policies=[policy], out=folder / policy)
-        with closing(sqlite3.connect(run / FILE_NAME)) as db:
-            query = "SELECT min(begin_ns), min(end_ns), max(end_ns) FROM tokens GROUP BY request ORDER BY request"
-            found[policy] = [(first - begin, last - begin) for begin, first, last in db.execute(query)]
+        (found[policy],) = times_alone(run)
     return found
+
+
+def times_alone(run: Path) -> list[list[tuple[int, int]]]:
+    """Of each variant, where one request is served at a time, the times of each until its first token and its last."""
+    query = (
+        "SELECT variant, min(begin_ns), min(end_ns), max(end_ns) FROM tokens GROUP BY variant, request ORDER BY request"
+    )
+    found: dict[int, list[tuple[int, int]]] = {}
+    with closing(sqlite3.connect(run / FILE_NAME)) as db:
+        for variant, begin, first, last in db.execute(query):
+            found.setdefault(variant, []).append((first - begin, last - begin))
+    return [found[variant] for variant in sorted(found)]
 
 
 def share_by_hand(served: list[tuple[int, int]], rate: float, ttft_s: float) -> float:
@@ -249,6 +259,36 @@ def test_what_makes_no_sense_is_refused_before_anything_runs(record, settings, g
         wanted_of(whole["source"], asked, *(whole[name] for name in [*whole][1:]), verify=False)
     assert refused.value.field == field
     assert reason in refused.value.reason
+
+
+def test_by_the_formula_the_rate_is_that_of_a_queue_by_hand_and_held_against_live(tmp_path, record):
+    """From the first rate to the live run. The queue by hand has the times of each request alone, on either network."""
+    trace = record.parent / "trace.parquet"
+    plain = {"model": {"routing": str(trace)}, "radio": {"scenario": "fixed"}, "policies": ["top-k"]}
+    alone = experiment.run(
+        config.load(plain, [*ONE, "arrivals.process=offline"], networks=["analytic", "live"]), out=tmp_path / "alone"
+    )
+    by_formula, live = times_alone(alone)
+    assert by_formula != live
+    ttft_s = objective_s({"top-k": by_formula})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizing, "check_runs", lambda runs: None)  # ns-3 knows no such scenario
+        wanted = wanted_of(
+            plain, [*POISSON, f"service.ttft_s={ttft_s}"], None, None, None, SHARE, TOLERANCE, verify=True
+        )
+    with held(tmp_path / "study", wanted.study):
+        (found,) = sized(wanted, asked_here(tmp_path / "study"), lambda policy, tried: None).policies
+    assert found.end is End.FOUND
+    assert {each.network for each in found.tried} == {"analytic"}
+    by_hand = {each.rate_per_s: share_by_hand(by_formula, each.rate_per_s, ttft_s) for each in found.tried}
+    assert [each.in_time for each in found.tried] == pytest.approx([*by_hand.values()])
+    assert by_hand[found.rate_per_s] >= SHARE
+    missed = min(rate for rate in by_hand if rate > found.rate_per_s)
+    assert by_hand[missed] < SHARE
+    assert missed <= found.rate_per_s * (1 + TOLERANCE)
+    assert found.live.network == "live"
+    assert found.live.in_time == pytest.approx(share_by_hand(live, found.rate_per_s, ttft_s))
+    assert set(ends(tmp_path / "study").values()) == {1}
 
 
 def test_without_a_record_it_is_sought_by_the_formula_on_whatever_the_configuration_says(tmp_path, record):
