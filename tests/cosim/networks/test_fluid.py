@@ -15,14 +15,14 @@ from cosim.networks.fluid import (
     LOST,
     UNREACHABLE,
     Channel,
-    Constants,
     Exchanges,
     at_begin,
     carry,
+    undisturbed,
 )
 
 NEVER_NS = 10**15
-ALONE = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+ALONE = undisturbed(np.zeros(2), np.ones(2), np.zeros(2))
 
 
 def channel(*links, pools=None, others=None, period_ns=np.inf):
@@ -43,7 +43,7 @@ def channel(*links, pools=None, others=None, period_ns=np.inf):
 
 
 def constants(links, floor_ns=0.0, efficiency=1.0, overhead=0.0):
-    return Constants(*(np.broadcast_to(float(value), links).copy() for value in (floor_ns, efficiency, overhead)))
+    return undisturbed(*(np.broadcast_to(float(value), links).copy() for value in (floor_ns, efficiency, overhead)))
 
 
 def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, vanishes=None, shares=None):
@@ -65,7 +65,7 @@ def run(links, fitted, transfers, depart_ns=0, deadline_ns=NEVER_NS, wait=ALL, v
 
 def test_one_transfer_takes_floor_and_bits_over_rate_each_way():
     links = channel([(0, 80e6)], [(0, 20e6)])
-    fitted = Constants(np.array([3e6, 11e6]), np.array([0.9, 0.8]), np.array([5.0, 5.0]))
+    fitted = undisturbed(np.array([3e6, 11e6]), np.array([0.9, 0.8]), np.array([5.0, 5.0]))
     end, times, status = run(links, fitted, [(0, 9000, 700_000, 4000)], depart_ns=50)
     down = 50 + 3e6 + 8 * 9000 / (0.9 * 80e6) * 1e9
     up = down + 700_000 + 11e6 + 8 * 4000 / (0.8 * 20e6) * 1e9
@@ -167,7 +167,9 @@ def test_small_steps_of_time_come_to_the_same(seed):
     begins = [np.concatenate([[0], np.sort(draw.integers(1, 20_000, 3)) * 1000]) for _ in range(2 * devices)]
     rates = draw.choice([20e6, 25e6, 30e6], (2 * devices, 4))
     links = channel(*[list(zip(b, r, strict=True)) for b, r in zip(begins, rates, strict=True)], pools=pools)
-    fitted = Constants(draw.uniform(0, 3e6, 2 * devices), draw.uniform(0.5, 1, 2 * devices), np.full(2 * devices, 0.1))
+    fitted = undisturbed(
+        draw.uniform(0, 3e6, 2 * devices), draw.uniform(0.5, 1, 2 * devices), np.full(2 * devices, 0.1)
+    )
     asked = [(d, int(draw.integers(500, 20_000)), int(draw.integers(0, 10**6)), int(draw.integers(500, 20_000)))
              for d in range(devices)]  # fmt: skip
     _, times, _ = run(links, fitted, asked)
@@ -197,6 +199,37 @@ def test_small_steps_of_time_come_to_the_same(seed):
             elif phase[device] == 4 and left[device] <= 0:
                 phase[device], ends[device, 2] = 5, now
     assert times == pytest.approx(ends, abs=30 * step)
+
+
+def test_on_a_medium_each_waits_for_a_turn_of_those_before_it():
+    """Three alike, bits that take no time: the k-th answer is k turns late, and waits again for those under way then."""
+    fitted = constants(6, floor_ns=1e6)._replace(turn_ns=np.full(6, 0.5e6))
+    asked = [(device, 1, 10**8 * (1 + device), 1) for device in range(3)]
+    _, times, _ = run(channel(*[[(0, 1e15)]] * 6, pools=[0] * 6), fitted, asked)
+    assert times[:, 0] == pytest.approx(1e6 + 0.5e6 * np.arange(3))
+    assert times[:, 2] - times[:, 1] == pytest.approx(np.full(3, 1e6))  # by then the medium is free
+    _, apart, _ = run(channel(*[[(0, 1e15)]] * 6), fitted, asked)
+    assert apart[:, 0] == pytest.approx(np.full(3, 1e6))
+    busy = [(0, 1, 0, 1), (1, 1, 10**8, 1)]  # the answer of the first meets the second on its way down
+    _, met, _ = run(channel(*[[(0, 1e15)]] * 4, pools=[0] * 4), fitted, busy)
+    assert met[0, 2] - met[0, 1] == pytest.approx(1.5e6)
+
+
+@pytest.mark.parametrize("shares", [None, (0.5, 0.5, 0.25)])
+def test_cells_on_one_air_slow_each_other_down_and_repeat(shares):
+    """Devices 0 and 1 are in one cell, 2 in another; a busy cell counts for the part of its band that is in use."""
+    links = channel(*[[(0, 8e6)]] * 6, pools=[0, 1, 0, 1, 2, 3])
+    alone, size = constants(6), 1000
+    air = np.array([0, 1, 0, 1, 0, 1])
+    fitted = alone._replace(coupling=np.full(6, 2.0), repeat_ns=np.full(6, 7e6), air=air)
+    asked = [(0, size, 10**9, 1), (1, size, 10**9, 1), (2, 10 * size, 10**9, 1)]
+    _, quiet, _ = run(links, alone, asked, shares=shares)
+    _, times, _ = run(links, fitted, asked, shares=shares)
+    beside = 1.0 if shares is None else shares[2]
+    assert times[:2, 0] == pytest.approx(quiet[:2, 0] * (1 + 2 * beside) + 7e6 * beside)
+    rate = 8e6 if shares is None else shares[2] * 8e6
+    crossed = rate / 3 * times[0, 0] / 1e9  # while both of the other cell, its whole band, were under way
+    assert times[2, 0] == pytest.approx(times[0, 0] + (8 * 10 * size - crossed) / rate * 1e9 + 7e6, rel=1e-6)
 
 
 def test_what_ends_an_exchange():

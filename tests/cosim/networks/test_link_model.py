@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from cosim.networks.fluid import ALL, Channel, Constants, Exchanges
+from cosim.networks.fluid import ALL, Channel, Exchanges, undisturbed
 from cosim.networks.link_model import LinkModel, Observed, fit_constants, predict, radios, vanishes
 from cosim.networks.recorded_channel import Record
 
@@ -101,7 +101,7 @@ def test_two_radios_are_fitted_apart():
     )
     floor_ns = np.array([2.5e6, 10.5e6] * 2 + [0.02e6, 0.02e6] * 2)
     efficiency = np.array([0.95, 0.85] * 2 + [0.7, 0.6] * 2)
-    times = predict(channel, Constants(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
+    times = predict(channel, undisturbed(floor_ns, efficiency, np.zeros(8)), exchanges)[1]
     truth = Observed(exchanges, np.maximum.reduceat(times[:, 2], exchanges.first[:-1]), times)
     found = fit_constants([(Record(channel, np.full(8, 20.0)), truth)], with_overhead=False)
     assert found.floor_ns == pytest.approx(floor_ns, abs=0.1e6)
@@ -135,6 +135,37 @@ def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():
     assert found.efficiency[0::2] == pytest.approx(np.full(4, 0.9), abs=0.05)
 
 
+def test_turns_at_a_medium_are_found():
+    exchanges = asked(np.random.default_rng(8), 60)
+    links = record(shared=True)
+    channel = links.channel._replace(pool=np.zeros(8, np.int64), capacity_bps=np.full(8, 400e6))
+    truth = undisturbed(np.full(8, 0.1e6), np.full(8, 0.5), np.zeros(8))._replace(turn_ns=np.full(8, 0.3e6))
+    end_ns, times = predict(channel, truth, exchanges)
+    found = fit_constants([(links._replace(channel=channel), Observed(exchanges, end_ns, times))])
+    assert found.turn_ns[0] == pytest.approx(0.3e6, rel=0.1)
+    latency = (predict(channel, found, exchanges)[0] - exchanges.depart_ns) / (end_ns - exchanges.depart_ns)
+    assert np.abs(latency - 1).max() < 0.03
+
+
+def test_what_cells_do_to_each_other_is_found():
+    """Two cells of two devices, of which one passes through both: HARQ's 7 ms, and a third of the rate."""
+    exchanges = asked(np.random.default_rng(9), 100)
+    pool = np.array([0, 1, 2, 0, 1, 2, 3, 2, 3])
+    first = np.array([0, 1, 2, 4, 5, 6, 7, 8, 9])
+    begin_ns = np.array([0, 0, 0, 12e9, 0, 0, 0, 0, 0])
+    channel = Channel(first, begin_ns, np.full(9, 75e6), pool, np.zeros(9), 4, 60e9)
+    air = np.tile([0, 1], 4)
+    truth = undisturbed(np.tile([3e6, 8e6], 4), np.full(8, 0.9), np.zeros(8))._replace(
+        coupling=np.full(8, 2.0), repeat_ns=np.full(8, 7e6), air=air
+    )
+    end_ns, times = predict(channel, truth, exchanges)
+    found = fit_constants([(Record(channel, np.full(9, 20.0)), Observed(exchanges, end_ns, times))])
+    assert found.coupling == pytest.approx(np.full(8, 2.0), rel=0.15)
+    assert found.repeat_ns == pytest.approx(np.full(8, 7e6), rel=0.1)
+    latency = (predict(channel, found, exchanges)[0] - exchanges.depart_ns) / (end_ns - exchanges.depart_ns)
+    assert np.abs(latency - 1).max() < 0.03
+
+
 def test_noise_does_not_mislead_the_fit():
     draw = np.random.default_rng(3)
     exchanges = asked(draw, 200)
@@ -148,7 +179,7 @@ def test_noise_does_not_mislead_the_fit():
 
 
 def test_losses_follow_the_bytes():
-    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+    constants = undisturbed(np.zeros(2), np.ones(2), np.zeros(2))
     model = LinkModel(1, record(shared=False, devices=1), constants, np.array([1e-5, 0.0]))
     draws = np.random.default_rng(4).random((200_000, 2))
     for size in (1_000, 100_000):
@@ -165,7 +196,7 @@ def test_layers_of_a_cell_come_out_from_wherever_the_search_begins(capacity_bps,
     exchanges = asked(np.random.default_rng(7), 96, devices=8)
     links = record(shared=True, devices=8)
     channel = links.channel._replace(capacity_bps=np.full(16, capacity_bps))
-    truth = Constants(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16))
+    truth = undisturbed(np.tile(floor_ns, 8), np.full(16, efficiency), np.zeros(16))
     end_ns, times = predict(channel, truth, exchanges)
     found = fit_constants([(links._replace(channel=channel), Observed(exchanges, end_ns, times))])
     latency = (predict(channel, found, exchanges)[0] - exchanges.depart_ns) / (end_ns - exchanges.depart_ns)

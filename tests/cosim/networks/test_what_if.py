@@ -11,7 +11,7 @@ import pytest
 from bridge.network import LinkState, NetworkInfo, RequestError, Status, Transfer, Wait
 from cosim import config
 from cosim.experiment import replay, resume, run, what_if
-from cosim.networks.fluid import Channel, Constants
+from cosim.networks.fluid import Channel, undisturbed
 from cosim.networks.link_model import LinkModel, fit
 from cosim.networks.ns3_side import Ns3Place
 from cosim.networks.recorded_channel import Record, read_record
@@ -56,7 +56,7 @@ def network(capacity_bps=(8e6, 8e6), loss=(0.0, 0.0), sinr_db=20.0, rows=None):
     channel = Channel(
         first, np.ascontiguousarray(begin), np.ascontiguousarray(rates), pool, np.zeros(len(begin)), 2, 1e9
     )
-    constants = Constants(np.zeros(2), np.ones(2), np.zeros(2))
+    constants = undisturbed(np.zeros(2), np.ones(2), np.zeros(2))
     model = LinkModel(1, Record(channel, np.full(len(begin), sinr_db)), constants, np.array(loss))
     return WhatIfNetwork(model, NetworkInfo("made", ("ue0",), 0, {}, {}), seed=1)
 
