@@ -2,9 +2,9 @@
 """The link model of a recorded run: its channel record, and constants fitted to its transfers.
 
 The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices of one
-radio have in common in either direction, then each device's own floors, efficiencies and repetitions, which cling to the
-common ones. Which constants a radio has, its pools tell: turns where both directions contend for one medium, coupling and
-repetitions where its devices are in several cells. What is lost on the way is counted. The form is ours.
+radio have in common in either direction, then each device's own floors, efficiencies and repetitions, which cling to
+the common ones. Which constants a radio has, its pools tell: turns where both directions contend for one medium,
+coupling and repetitions where its devices are in several cells. What is lost on the way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -202,7 +202,7 @@ def test_small_steps_of_time_come_to_the_same(seed):
 
 
 def test_on_a_medium_each_waits_for_a_turn_of_those_before_it():
-    """Three alike, bits that take no time: the k-th answer is k turns late, and waits again for those under way then."""
+    """Three alike, bits that take no time: the k-th is k turns late, and an answer one for each that is under way."""
     fitted = constants(6, floor_ns=1e6)._replace(turn_ns=np.full(6, 0.5e6))
     asked = [(device, 1, 10**8 * (1 + device), 1) for device in range(3)]
     _, times, _ = run(channel(*[[(0, 1e15)]] * 6, pools=[0] * 6), fitted, asked)
