@@ -3,6 +3,9 @@
 
 For each seed one run is recorded: `top-k`, 64 tokens a prompt. From that record alone come the answers for other
 policies and loads, and each is held against a live run of the same configuration. FOLDER keeps the journals.
+
+`python -m bench.what_if radios [FOLDER]`: the scenarios of `RADIOS` as they are by default, by policies that the record
+has not seen; about an hour on 2 cores, most of it `lte-multicell`.
 """
 
 import sys
@@ -38,7 +41,12 @@ STILL = [
     "devices.hardware=jetson-agx-orin",
     "prediction=line",
 ]
-BASE = [*STILL, "quality=false", "workload.requests=2", "workload.new_tokens=8"]
+SMALL = ["quality=false", "workload.requests=2", "workload.new_tokens=8"]
+BASE = [*STILL, *SMALL]
+RADIOS = ("nr", "nr-multicell", "lte-multicell", "wifi")
+UNSEEN = ("weight-to-latency", "wdmoe-cosine", "lookahead", "expected-weight", "fastest")
+UNSEEN_SHARES = ("top-k+min-max", "wdmoe")
+TAKES_NO_SHARES = ("wifi",)
 
 
 def main(folder: Path) -> None:
@@ -75,9 +83,31 @@ def main(folder: Path) -> None:
     print("Kendall's tau of the policies, by seed and load: " + ", ".join(f"{tau:.2f}" for tau in taus))
 
 
+def radios(folder: Path) -> None:
+    """Print for each scenario and seed the median error of a layer, over all policies and for each, and the ranking."""
+    for scenario in RADIOS:
+        policies = UNSEEN if scenario in TAKES_NO_SHARES else (*UNSEEN, *UNSEEN_SHARES)
+        for seed in SEEDS[:3]:
+            settings = [*SMALL, f"seed={seed}"]
+            record, asked, live = (folder / f"{scenario}-{seed}-{kind}" for kind in ("record", "asked", "live"))
+            run(config.load(None, settings, ["top-k"], scenario), out=record)
+            what_if(record, policies=policies, out=asked)
+            run(config.load(None, settings, policies, scenario), out=live)
+            with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
+                errors = policy_errors(predicted, measured)
+                means = mean_layer_s(predicted), mean_layer_s(measured)
+            layers = {policy: next(each for each in errors[policy] if each.what == "layer, all") for policy in policies}
+            amounts = np.abs(np.concatenate([error.relative for error in layers.values()]))
+            tau = ranking(*([mean[policy] for policy in policies] for mean in means))
+            each = ", ".join(f"{policy} {error.median:.1%}" for policy, error in layers.items())
+            print(f"{scenario}, seed {seed}: median {np.median(amounts):.1%}, 95th percentile "
+                  f"{np.quantile(amounts, 0.95):.0%}, tau {tau:.2f}; {each}", flush=True)  # fmt: skip
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
+    work, folders = (radios, sys.argv[2:]) if sys.argv[1:2] == ["radios"] else (main, sys.argv[1:])
+    if folders:
+        work(Path(folders[0]))
     else:
         with tempfile.TemporaryDirectory() as temporary:
-            main(Path(temporary))
+            work(Path(temporary))

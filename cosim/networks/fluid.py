@@ -12,9 +12,9 @@ transfer flows with efficiency * share * capacity / (1 + coupling * m) instead, 
 the shares of those under way in it.
 
 Where all contend for one medium, a transfer waits `turn_ns` longer for each of those that are under way in its pool
-when it begins, each of which has the medium once before it does. Where cells interfere, a transfer beside which another
-cell was busy ends `repeat_ns` later than its bits, since their last have to be repeated; where that cell had a part m
-of its band in use, that part later.
+when it begins: each of them has the medium once before it does. Where cells interfere, a transfer beside which another
+cell was busy comes through `repeat_ns` later, since its last block failed and had to be repeated; where that cell had
+only a part of its band in use, that part later.
 
 A message goes one way in the same manner, during exchanges and between them, with a floor of its own, and counts in n
 and m while it flows; of those on one link each flows when the one before is through. The form is ours. Compiled by
@@ -98,10 +98,10 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
             times[begin + i] = -1
             if capacity_bps[row_of[link]] >= 0 and capacity_bps[row_of[link + 1]] >= 0:
                 state[i] = _WAITING_DOWN
-                ahead = 0
+                until[i] = now + constants.floor_ns[link]
                 if constants.turn_ns[link] > 0:
-                    ahead = _ahead(channel, cursor, asked.transfers[begin : begin + i + 1], state[: i + 1], i)
-                until[i] = now + constants.floor_ns[link] + ahead * constants.turn_ns[link]
+                    before = _under_way(channel, cursor, asked.transfers[begin : begin + i], state[:i], link)
+                    until[i] += before * constants.turn_ns[link]
                 met[i] = 0
                 pending += 1
             else:
@@ -176,8 +176,8 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     times[at, 1] = until[i]
                     until[i] += constants.floor_ns[link + 1]
                     if constants.turn_ns[link + 1] > 0:
-                        ahead = _ahead(channel, cursor, asked.transfers[begin : begin + count], state[:count], i)
-                        until[i] += ahead * constants.turn_ns[link + 1]
+                        others = _under_way(channel, cursor, asked.transfers[begin : begin + count], state, link + 1)
+                        until[i] += others * constants.turn_ns[link + 1]
                     met[i] = 0
                     state[i] = _WAITING_UP
                 if state[i] == _WAITING_DOWN and until[i] <= now:
@@ -360,13 +360,13 @@ def _settle(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float)
 
 
 @njit(cache=True)
-def _ahead(channel: Channel, cursor: Cursor, transfers: Integers, state: Integers, mine: int) -> int:
-    """How many of an exchange's transfers are under way in the pool of number `mine`, which begins now."""
-    pool = channel.pool[cursor.row[2 * transfers[mine, 0] + (state[mine] >= _COMPUTING)]]
+def _under_way(channel: Channel, cursor: Cursor, transfers: Integers, state: Integers, link: int) -> int:
+    """How many of these transfers, in these states, are on the way in the pool of a link."""
     found = 0
-    for i in range(len(state)):
-        if i != mine and state[i] < _OVER and state[i] != _COMPUTING:
-            found += channel.pool[cursor.row[2 * transfers[i, 0] + (state[i] > _COMPUTING)]] == pool
+    for i in range(len(transfers)):
+        if state[i] < _OVER and state[i] != _COMPUTING:
+            other = 2 * transfers[i, 0] + (state[i] > _COMPUTING)
+            found += channel.pool[cursor.row[other]] == channel.pool[cursor.row[link]]
     return found
 
 

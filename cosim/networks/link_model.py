@@ -2,8 +2,9 @@
 """The link model of a recorded run: its channel record, and constants fitted to its transfers.
 
 The constants are fitted by robust least squares on the logarithms of latencies: first those that all devices of one
-radio have in common (floor, efficiency and overhead of either direction), then each device's own floors and
-efficiencies, which cling to the common ones. What is lost on the way is counted. The form is ours.
+radio have in common in either direction, then each device's own floors, efficiencies and repetitions, which cling to
+the common ones. Which constants a radio has, its pools tell: turns where both directions contend for one medium,
+coupling and repetitions where its devices are in several cells. What is lost on the way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,6 @@ beside them."""
 
 _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
-_OWN = ("floor", "efficiency", "repeat")  # that differ from device to device
 _LEAST = 1e-6
 _SCALE = 0.05  # errors beyond this are rather mishaps (soft L1)
 _MOST = 1.0  # no error counts for more
@@ -182,17 +182,15 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
     starts = [start, _least_squares(lambda values: _residuals(parts, common(values), np.inf), start).x]
     found = [_least_squares(lambda values: _residuals(parts, common(values)), start) for start in starts]
     shared = common(min(found, key=attrgetter("cost")).x)
-    repeats = np.repeat([any(name == "repeat" for name in kinds[number]) for number in radio], 2)
+    interferes = np.repeat(["repeat" in kinds[number] for number in radio], 2)
 
     def own(values: Floats) -> Constants:
         floor, efficiency, repeat = np.split(values, [2 * len(radio), 4 * len(radio)])
         repeat_ns = np.zeros(2 * len(radio))
-        repeat_ns[repeats] = _FLOOR_NS * repeat
+        repeat_ns[interferes] = _FLOOR_NS * repeat
         return shared._replace(floor_ns=_FLOOR_NS * floor, efficiency=efficiency, repeat_ns=repeat_ns)
 
-    begin = np.concatenate(
-        [shared.floor_ns / _FLOOR_NS, shared.efficiency, np.maximum(shared.repeat_ns[repeats] / _FLOOR_NS, _LEAST)]
-    )
+    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, shared.repeat_ns[interferes] / _FLOOR_NS])
     of_transfers = own(_clinging(lambda values: _residuals(parts, own(values)), begin))
     if not any(len(observed.come_ns) for _, observed in parts):
         return of_transfers._replace(message_floor_ns=of_transfers.floor_ns)
@@ -226,25 +224,22 @@ def _constants(links: Mapping[str, Floats], radio: Integers) -> Constants:
 
 
 def _kinds(channel: Channel, devices: Flags, with_overhead: bool) -> list[str]:
-    """Which constants the radio of these devices has."""
-    down, up = ({pool for link in links for pool in _pools(channel, link)} for links in _links(devices))
-    kinds = ["floor", "efficiency"]
-    if not with_overhead:
-        return kinds
-    is_medium, is_shared = bool(down & up), len(down) < np.count_nonzero(devices)
-    kinds += ["overhead"]
-    kinds += ["turn"] if is_medium else []
-    kinds += ["coupling", "repeat"] if is_shared and not is_medium and len(down) > 1 else []
-    return kinds
+    """Which constants the radio of these devices has.
 
-
-def _links(devices: Flags) -> tuple[Integers, Integers]:
-    down = 2 * np.flatnonzero(devices)
-    return down, down + 1
-
-
-def _pools(channel: Channel, link: int) -> list[int]:
-    return np.unique(channel.pool[channel.first[link] : channel.first[link + 1]]).tolist()
+    On a medium both directions share a pool; in cells several devices share one, and there are several of them.
+    """
+    rows = np.repeat(np.arange(len(channel.first) - 1), np.diff(channel.first))
+    uses = np.unique(np.stack([rows, channel.pool])[:, devices[rows // 2]], axis=1)
+    down, up = (uses[1, uses[0] % 2 == direction] for direction in (0, 1))
+    is_medium = np.isin(down, up).any()
+    are_cells = not is_medium and 1 < len(np.unique(down)) < len(down)
+    return [
+        "floor",
+        "efficiency",
+        *(["overhead"] if with_overhead else []),
+        *(["turn"] if with_overhead and is_medium else []),
+        *(["coupling", "repeat"] if with_overhead and are_cells else []),
+    ]
 
 
 def radios(channel: Channel) -> Integers:
@@ -268,10 +263,9 @@ def _least_squares(residuals: Callable[[Floats], Floats], start: Floats) -> scip
 
 def _clinging(residuals: Callable[[Floats], Floats], common: Floats) -> Floats:
     """Each device's constants, not far from those that are in common without need."""
-    scale = np.maximum(common, 10 * _LEAST)
     return np.asarray(
         _least_squares(
-            lambda values: np.concatenate([residuals(values), _LOYALTY * (values - common) / scale]), common
+            lambda values: np.concatenate([residuals(values), _LOYALTY * (values - common) / common]), common
         ).x
     )
 

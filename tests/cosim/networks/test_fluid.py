@@ -233,6 +233,37 @@ def test_small_steps_of_time_come_to_the_same(seed):
     assert told.status.tolist() == [DONE] * len(sent)
 
 
+def test_on_a_medium_each_waits_for_a_turn_of_those_before_it():
+    """Three alike, bits that take no time: the k-th is k turns late, and an answer one for each that is under way."""
+    fitted = constants(6, floor_ns=1e6)._replace(turn_ns=np.full(6, 0.5e6))
+    asked = [(device, 1, 10**8 * (1 + device), 1) for device in range(3)]
+    _, times, _ = run(channel(*[[(0, 1e15)]] * 6, pools=[0] * 6), fitted, asked)
+    assert times[:, 0] == pytest.approx(1e6 + 0.5e6 * np.arange(3))
+    assert times[:, 2] - times[:, 1] == pytest.approx(np.full(3, 1e6))  # by then the medium is free
+    _, apart, _ = run(channel(*[[(0, 1e15)]] * 6), fitted, asked)
+    assert apart[:, 0] == pytest.approx(np.full(3, 1e6))
+    busy = [(0, 1, 0, 1), (1, 1, 10**8, 1)]  # the answer of the first meets the second on its way down
+    _, met, _ = run(channel(*[[(0, 1e15)]] * 4, pools=[0] * 4), fitted, busy)
+    assert met[0, 2] - met[0, 1] == pytest.approx(1.5e6)
+
+
+@pytest.mark.parametrize("shares", [None, (0.5, 0.5, 0.25)])
+def test_cells_on_one_air_slow_each_other_down_and_repeat(shares):
+    """Devices 0 and 1 are in one cell, 2 in another; a busy cell counts for the part of its band that is in use."""
+    links = channel(*[[(0, 8e6)]] * 6, pools=[0, 1, 0, 1, 2, 3])
+    alone, size = constants(6), 1000
+    air = np.array([0, 1, 0, 1, 0, 1])
+    fitted = alone._replace(coupling=np.full(6, 2.0), repeat_ns=np.full(6, 7e6), air=air)
+    asked = [(0, size, 10**9, 1), (1, size, 10**9, 1), (2, 10 * size, 10**9, 1)]
+    _, quiet, _ = run(links, alone, asked, shares=shares)
+    _, times, _ = run(links, fitted, asked, shares=shares)
+    beside = 1.0 if shares is None else shares[2]
+    assert times[:2, 0] == pytest.approx(quiet[:2, 0] * (1 + 2 * beside) + 7e6 * beside)
+    rate = 8e6 if shares is None else shares[2] * 8e6
+    crossed = rate / 3 * times[0, 0] / 1e9  # while both of the other cell, its whole band, were under way
+    assert times[2, 0] == pytest.approx(times[0, 0] + (8 * 10 * size - crossed) / rate * 1e9 + 7e6, rel=1e-6)
+
+
 def test_what_ends_an_exchange():
     links = channel(*[[(0, 8e6)]] * 4)
     asked = [(0, 1000, 0, 1000), (1, 5000, 0, 1000)]

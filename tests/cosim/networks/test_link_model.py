@@ -146,6 +146,34 @@ def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():
     assert found.efficiency[0::2] == pytest.approx(np.full(4, 0.9), abs=0.05)
 
 
+def test_turns_at_a_medium_are_found():
+    exchanges = asked(np.random.default_rng(8), 60)
+    links = record(shared=True)
+    channel = links.channel._replace(pool=np.zeros(8, np.int64), capacity_bps=np.full(8, 400e6))
+    truth = undisturbed(np.full(8, 0.1e6), np.full(8, 0.5), np.zeros(8))._replace(turn_ns=np.full(8, 0.3e6))
+    found = fit_constants([(links._replace(channel=channel), came(channel, truth, exchanges))])
+    assert found.turn_ns[0] == pytest.approx(0.3e6, rel=0.1)
+    off = latencies(channel, found, exchanges) / latencies(channel, truth, exchanges) - 1
+    assert np.abs(off).max() < 0.03
+
+
+def test_what_cells_do_to_each_other_is_found():
+    """Two cells of two devices, of which one passes through both: HARQ's 7 ms, and a third of the rate."""
+    exchanges = asked(np.random.default_rng(9), 100)
+    pool = np.array([0, 1, 2, 0, 1, 2, 3, 2, 3])
+    first = np.array([0, 1, 2, 4, 5, 6, 7, 8, 9])
+    begin_ns = np.array([0, 0, 0, 12e9, 0, 0, 0, 0, 0])
+    channel = Channel(first, begin_ns, np.full(9, 75e6), pool, np.zeros(9), 4, 60e9)
+    truth = undisturbed(np.tile([3e6, 8e6], 4), np.full(8, 0.9), np.zeros(8))._replace(
+        coupling=np.full(8, 2.0), repeat_ns=np.full(8, 7e6), air=np.tile([0, 1], 4)
+    )
+    found = fit_constants([(Record(channel, np.full(9, 20.0)), came(channel, truth, exchanges))])
+    assert found.coupling == pytest.approx(np.full(8, 2.0), rel=0.15)
+    assert found.repeat_ns == pytest.approx(np.full(8, 7e6), rel=0.1)
+    off = latencies(channel, found, exchanges) / latencies(channel, truth, exchanges) - 1
+    assert np.abs(off).max() < 0.03
+
+
 def test_noise_does_not_mislead_the_fit():
     draw = np.random.default_rng(3)
     exchanges = asked(draw, 200)
