@@ -36,6 +36,10 @@ LONGEST = (  # of all files, the longest first
     "project/test_policy_tutorial.py",
     "project/test_tutorial.py",
     "ns3_scenarios/scenarios/test_mixed.py",
+    "project/test_capacity_page.py",
+    "project/test_tuning_page.py",
+    "project/test_packaging.py",
+    "model_side/calibrating/test_store.py",
 )
 
 
