@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """NR's neighbours that are computed against cells that are simulated: `python -m bench.nr_cells`.
 
-Devices of the cell in the middle, dropped at random, and what their SINRs are while the six cells around it are full.
+Devices of the cell in the middle, dropped at random, and what their SINRs are while the six cells around it use a share
+of their PRBs. At the same load there are as many transmissions on a PRB: a simulated cell serves its whole site with
+one scheduler, so that each of the three sectors of a computed site has a third of a cell's load.
 """
 
 import math
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.network import Outcome, Transfer, Wait
-from ns3_scenarios.scenarios.neighbour_sites import grid
+from ns3_scenarios.scenarios.neighbour_sites import AZIMUTHS_DEG, grid
 from ns3_scenarios.simulation import Simulation, open_network
 from ns3_scenarios.world.movement import Point
 
@@ -23,9 +25,12 @@ LEAST_M = 10.0
 DROPS = 6
 INNER, OUTER = 40, 10  # devices of the cell in the middle, and of each around it
 PERCENTILES = (5, 20, 35, 50, 65, 80, 95)
-LOADS = (1.0, 1 / 3)
-"""Of each of a site's three sectors: as many PRBs in use as a full cell has, or as many transmissions on each PRB."""
-RADIO: dict[str, object] = {"line_of_sight": "never", "shadowing_sigma_db": 0.0, "fading": False}
+LOADS = (1 / 3, 2 / 3, 1.0)
+"""Share of its PRBs that a cell uses, in the slots that can carry the direction."""
+RADIO: dict[str, object] = {
+    **{"line_of_sight": "never", "shadowing_sigma_db": 0.0, "fading": False, "layers": 1},
+    **{"bandwidth_mhz": 20, "scheduler": "rr"},
+}
 
 
 def drop(draw: random.Random, site: tuple[float, float]) -> Point:
@@ -42,53 +47,59 @@ def idle(network: Simulation, time_ns: int) -> Outcome:
     return network.exchange([], network.now_ns, network.now_ns + time_ns, Wait.DEADLINE)
 
 
-def computed(places_m: list[Point], direction: str, load: float) -> list[float | None]:
-    """SINRs in dB with neighbours of this load."""
-    given = RADIO | {"positions_m": places_m, "neighbours": {"sites": 6, "load": load}}
-    network = open_network("nr", given, 1)
+def computed(places_m: list[Point], load: float) -> list[tuple[float | None, float | None]]:
+    """SINRs in dB, down and up, with neighbours whose sites have this load."""
+    neighbours = {"sites": 6, "load": load / len(AZIMUTHS_DEG)}
+    network = open_network("nr", RADIO | {"positions_m": places_m, "neighbours": neighbours}, 1)
     links = idle(network, 100 * MS).links
     network.close()
-    return [link.downlink_sinr_db if direction == "down" else link.uplink_sinr_db for link in links]
+    return [(link.downlink_sinr_db, link.uplink_sinr_db) for link in links]
 
 
-def simulated(places_m: list[Point], others_m: list[Point], direction: str) -> list[float | None]:
-    """SINRs in dB of those that the cell in the middle serves, None of the others, when all other cells are full."""
+def simulated(
+    places_m: list[Point], others_m: list[Point], load: float
+) -> list[tuple[float | None, float | None] | None]:
+    """SINRs likewise of those that the cell in the middle serves, None of the others, when all other cells have it."""
     all_m = [*places_m, *others_m]
     movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(all_m)}
     network = open_network("nr-multicell", RADIO | {"cells": 7, "positions_m": all_m, "movement": movement}, 1)
-    size = (6_000_000, 1) if direction == "down" else (1, 3_000_000)
-    asked = [Transfer(len(places_m) + i, size[0], 0, size[1]) for i in range(len(others_m))]
-    links = network.exchange(asked, network.now_ns, network.now_ns + 250 * MS, Wait.DEADLINE).links[: len(places_m)]
+    apply = network._topology.apply_shares
+    assert apply is not None
+    if load < 1:
+        apply([*(0.0 for _ in places_m), *(load / OUTER for _ in others_m)])  # of each cell, not of all together
+    found = []
+    for size in ((2_000_000, 1), (1, 1_000_000)):
+        asked = [Transfer(len(places_m) + i, size[0], 0, size[1]) for i in range(len(others_m))]
+        found.append(network.exchange(asked, network.now_ns, network.now_ns + 250 * MS, Wait.DEADLINE).links)
+        idle(network, 100 * MS)
     network.close()
-    found = [link.downlink_sinr_db if direction == "down" else link.uplink_sinr_db for link in links]
-    return [sinr_db if link.cell == 1 else None for link, sinr_db in zip(links, found, strict=True)]
+    both = list(zip(*found, strict=True))[: len(places_m)]
+    return [(down.downlink_sinr_db, up.uplink_sinr_db) if down.cell == up.cell == 1 else None for down, up in both]
 
 
-def compare(direction: str) -> list[NDArray[np.float64]]:
-    """Percentiles over all drops, of the same devices: by each load, and with full cells."""
-    found: list[list[float]] = []
+def compare(load: float) -> NDArray[np.float64]:
+    """Percentiles over all drops, of the same devices: of the computed and of the simulated, of each down and up."""
+    found: list[tuple[list[float], list[float]]] = []
     for seed in range(DROPS):
         draw = random.Random(seed)
         places_m = [drop(draw, (0.0, 0.0)) for _ in range(INNER)]
         others_m = [drop(draw, (x, y)) for x, y, _ in grid(6, SITE_M, HEIGHT_M) for _ in range(OUTER)]
-        columns = [computed(places_m, direction, load) for load in LOADS]
-        columns.append(simulated(places_m, others_m, direction))
-        for row in zip(*columns, strict=True):
-            known = [sinr_db for sinr_db in row if sinr_db is not None]
-            if len(known) == len(row):
-                found.append(known)
-    return [np.percentile(column, PERCENTILES) for column in np.array(found).T]
+        rows = zip(computed(places_m, load), simulated(places_m, others_m, load), strict=True)
+        for one, other in rows:
+            if other is not None and None not in (*one, *other):
+                found.append((one, other))
+    return np.percentile(np.array(found), PERCENTILES, axis=0).transpose(1, 2, 0)
 
 
 def main() -> None:
     """Print the percentiles."""
     table = Table("SINR in dB at percentile", *map(str, PERCENTILES))
-    for direction in ("down", "up"):
-        *by_load, full = compare(direction)
-        table.add_row(f"{direction}, full cells", *(f"{value:.1f}" for value in full))
-        for load, row in zip(LOADS, by_load, strict=True):
-            table.add_row(f"{direction}, load {load:.2f}", *(f"{value:.1f}" for value in row))
-            table.add_row("full cells less that", *(f"{value:.1f}" for value in full - row))
+    for load in LOADS:
+        by_computed, by_simulated = compare(load)
+        for number, direction in enumerate(("down", "up")):
+            full, difference = by_simulated[number], by_simulated[number] - by_computed[number]
+            table.add_row(f"{direction}, load {load:.2f}, simulated", *(f"{value:.1f}" for value in full))
+            table.add_row("less computed", *(f"{value:.1f}" for value in difference))
     Console(width=120).print(table)
 
 

@@ -13,6 +13,7 @@ from ..scenario import Topology, fill
 from ..world import streams
 from ..world.movement import ConstantVelocity, Point, stand
 from . import neighbour_sites, nr_link_level, propagation, several_cells
+from .nr_interruption import Interruption
 from .nr_network import ANY_DEVICES, MOST_DEVICES, NrNetwork, apply_shares
 
 DEVICE_HEIGHT_M = 1.5
@@ -34,7 +35,7 @@ class NrMulticell(NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     serving cell's by more than this
     `time_to_trigger_s`: and for so long, before it is reported; a value of TS 38.331 clause 6.3.2.
     `preparation_s`: from that report until the device leaves its cell.
-    `interruption_s`: from then on until the other cell serves it.
+    `interruption_s`: from then on until the other cell serves it (default: the parts of `nr_interruption`).
     `most_devices_per_cell`: that a cell admits, other users among them (default: any number).
     `t310_s`: for so long a device is out of sync before its radio link has failed; a value of TS 38.331 clause 6.3.2.
     `reestablishment_s`: from then on until the strongest cell serves it, and between two tries.
@@ -51,7 +52,7 @@ class NrMulticell(NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hysteresis_db: Annotated[float, Meta(ge=0, le=15, multiple_of=0.5)] = 3.0
     time_to_trigger_s: float = 0.256
     preparation_s: Annotated[float, Meta(ge=0, le=1)] = 0.02
-    interruption_s: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    interruption_s: Annotated[float, Meta(ge=0, le=1)] = Interruption().total / 1000
     most_devices_per_cell: Annotated[int, Meta(ge=1, le=MOST_DEVICES)] | None = None
     t310_s: float = 1.0
     reestablishment_s: Annotated[float, Meta(ge=0.01, le=10)] = 0.2

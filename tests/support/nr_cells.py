@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Several NR cells in a process that has ns-3: what each sent in each slot, what disturbed it, and what came of it."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from bridge.network import Transfer, Wait
-from ns3_scenarios.scenarios import SCENARIOS
+from ns3_scenarios.scenarios import SCENARIOS, neighbour_sites
 from ns3_scenarios.scenarios.nr_multicell import NrMulticell
 from ns3_scenarios.wheel import loader
 from tests.support.leaving import move_at
 from tests.support.ns3_worker import Played, Step, carry_out
 from tests.support.still import open_still
 
+MS = 1_000_000
 HEARD = """
 #ifndef HEARD_CELLS
 #define HEARD_CELLS
@@ -172,7 +174,48 @@ def moved(steps: Sequence[Step], parameters: dict[str, Any]) -> tuple[Played, li
         network.close()
 
 
-def heard(parameters: dict[str, Any], asked: Sequence[Transfer], limit_ns: int) -> tuple[list[Sent], list[Block]]:
+def agreeing(
+    places_m: Sequence[Sequence[float]], load: float
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """SINRs down and up, in dB, of devices of a cell among six: of neighbours that are computed and of full cells.
+
+    Each cell uses this share of its PRBs. NaN where another one serves the device.
+    """
+    still = {"line_of_sight": "never", "shadowing_sigma_db": 0.0, "fading": False, "layers": 1, "bandwidth_mhz": 20}
+    sector_load = load / len(neighbour_sites.AZIMUTHS_DEG)
+    given = still | {"positions_m": places_m, "neighbours": {"sites": 6, "load": sector_load}}
+    network = open_still("nr", given, 1)
+    try:
+        links = network.exchange([], network.now_ns, network.now_ns + MS, Wait.DEADLINE).links
+        neighbours = network._topology.keep[1][1]
+        users = [neighbours.GetUserPosition(i, user) for i in range(18) for user in range(10)]
+        users_m = [[at.x, at.y, at.z] for at in users]
+    finally:
+        network.close()
+    all_m = [*places_m, *users_m]
+    movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(all_m)}
+    full = still | {"cells": 7, "positions_m": all_m, "movement": movement, "scheduler": "rr"}
+    network = open_still("nr-multicell", full, 1)
+    try:
+        of_each = load / (len(users_m) // 6)
+        network._topology.apply_shares([*(0.0 for _ in places_m), *(of_each for _ in users_m)])
+        found = []
+        for size in ((2_000_000, 1), (1, 1_000_000)):
+            asked = [Transfer(len(places_m) + i, size[0], 0, size[1]) for i in range(len(users_m))]
+            end_ns = network.now_ns + 250 * MS
+            found.append(network.exchange(asked, network.now_ns, end_ns, Wait.DEADLINE).links[: len(places_m)])
+    finally:
+        network.close()
+    simulated = [
+        (down.downlink_sinr_db, up.uplink_sinr_db) if down.cell == up.cell == 1 else (math.nan, math.nan)
+        for down, up in zip(*found, strict=True)
+    ]
+    return [(link.downlink_sinr_db, link.uplink_sinr_db) for link in links], simulated
+
+
+def heard(
+    parameters: dict[str, Any], asked: Sequence[Transfer], limit_ns: int, shares: Sequence[float] | None = None
+) -> tuple[list[Sent], list[Block]]:
     """Everything that cells and devices sent during an exchange of so long."""
     import cppyy
 
@@ -181,7 +224,7 @@ def heard(parameters: dict[str, Any], asked: Sequence[Transfer], limit_ns: int) 
         loader.load(("spectrum",), ("nr-cells.h",))
         cppyy.cppdef(HEARD)
         found = cppyy.gbl.HeardCells(network._topology.keep[0])
-        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
+        network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE, shares)
         sent = [
             Sent(
                 each.slot,

@@ -393,7 +393,7 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
     {
         auto& link = m_links[(first + i) % m_links.size()];
         const auto& processes = Get(link, isUplink).processes;
-        for (uint32_t index = 0; index < PROCESSES; index++)
+        for (uint32_t index = 0; index < PROCESSES && link.isServed; index++)
         {
             if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control)
             {
@@ -412,7 +412,7 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
 void
 NrCell::ScheduleDownlink(int64_t slot)
 {
-    NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control};
+    NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control, GetFirstGroup(slot)};
     auto byNs = m_timing.GetDownlinkReadyNs(slot);
     std::vector<Grant> again;
     Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
@@ -512,6 +512,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         given.clear();
         free = m_configured.GetFree(isGranted);
         free.control = m_control;
+        free.first = GetFirstGroup(uplinkSlot);
         Retransmit(true, isGranted, free, again);
         std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(given), [&isGranted](const auto& each) {
             return isGranted[each.device];
@@ -713,6 +714,12 @@ NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
         m_arrivals.push_back({link.device, std::move(process.content)});
         process.content = {};
     }
+}
+
+uint32_t
+NrCell::GetFirstGroup(int64_t slot) const
+{
+    return m_cells ? m_cells->GetFirstGroup(*this, slot) : 0;
 }
 
 const std::vector<double>*

@@ -322,6 +322,8 @@ class NrCell : public Object
     void Fill(Link& link, Process& process, int64_t slot);
     void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, const NrAllocation& allocation);
     void Hear(const NrSent& sent, bool isUplink, int64_t slot);
+    /// From which group on a slot's PRBs are given away.
+    uint32_t GetFirstGroup(int64_t slot) const;
     /// What interferes on each PRB with what a device sends or receives in a slot, in mW; null where nothing can.
     const std::vector<double>* FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot);
     void MakeBlock(Direction& direction,

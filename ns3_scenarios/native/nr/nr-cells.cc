@@ -2,6 +2,7 @@
 #include "nr-cells.h"
 
 #include "decibel.h"
+#include "sector-load.h"
 
 #include "ns3/double.h"
 #include "ns3/simulator.h"
@@ -376,6 +377,14 @@ NrCells::Report()
     }
     WatchLinks();
     m_reporting = Simulator::Schedule(NanoSeconds(period * frame.GetSlotNs()), &NrCells::Report, this);
+}
+
+uint32_t
+NrCells::GetFirstGroup(const NrCell& cell, int64_t slot) const
+{
+    auto isIt = [&cell](const Ptr<NrCell>& each) { return PeekPointer(each) == &cell; };
+    auto number = std::find_if(m_cells.begin(), m_cells.end(), isIt) - m_cells.begin();
+    return (Mix(slot * m_cells.size() + number) >> 32) * m_grid.CountGroups() >> 32;
 }
 
 const std::vector<double>&

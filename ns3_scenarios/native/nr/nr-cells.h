@@ -102,6 +102,10 @@ class NrCells : public Object
     /// A cell has something to do: simulate slots.
     void Wake();
 
+    /// From which group of PRBs on a cell gives them away in a slot: a hash of both, so that cells with few of them in
+    /// use do not all use the same.
+    uint32_t GetFirstGroup(const NrCell& cell, int64_t slot) const;
+
     /// What a device receives in a slot of other cells on each PRB and at each polarization or, if `isUplink`, its cell
     /// of their devices through its beam towards the device; in mW. Valid until the next call, of what all have sent.
     const std::vector<double>& GetInterferenceMw(uint32_t device, bool isUplink, int64_t slot);

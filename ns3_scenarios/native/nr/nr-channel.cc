@@ -444,14 +444,12 @@ NrChannel::GetFlatGain(const Link& link, double scale) const
 void
 NrChannel::Draw(const Link& link, Drawing& drawing) const
 {
+    if (drawing.drawn && !drawing.model->IsOutdated(m_gnb, link.mobility))
+    {
+        return;
+    }
     auto place = link.mobility->GetPosition();
     auto gnbPlace = m_gnb->GetPosition();
-    if (drawing.drawn && place == drawing.askedAt && gnbPlace == drawing.gnbAskedAt)
-    {
-        return; // asking costs, even if nothing is new
-    }
-    drawing.askedAt = place;
-    drawing.gnbAskedAt = gnbPlace;
     auto matrix = drawing.model->GetChannel(m_gnb, link.mobility, m_gnbAntenna, link.antenna);
     auto drawn = drawing.model->GetDrawn(m_gnb, link.mobility);
     if (drawn == drawing.drawn)

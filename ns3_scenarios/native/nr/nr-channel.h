@@ -130,8 +130,6 @@ class NrChannel : public Channel
         Ptr<const MovingChannelModel::ThreeGppChannelParams> drawn; // what the rest is of
         Vector drawnAt;                                             // where the device and
         Vector gnbDrawnAt;                                          // the gNB were then,
-        Vector askedAt;                                             // and when ns-3 was last asked for it
-        Vector gnbAskedAt;
         NrRays rays;
         std::vector<Complex> blockTurns; // of each tap from the carrier's centre to a block's middle, block by block
         std::vector<Turns> turns;        // of each tap over a block

@@ -102,9 +102,9 @@ NrGrid::Take(NrFreePrbs& free, uint32_t prbs) const
         bool areThere = CountPrbs(free.groups) >= prbs;
         while (areThere && CountPrbs(taken.groups) < prbs)
         {
-            NrGroups lowest = free.groups & -free.groups;
-            free.groups ^= lowest;
-            taken.groups |= lowest;
+            auto next = NrGroups{1} << free.GetNext();
+            free.groups ^= next;
+            taken.groups |= next;
         }
         return taken;
     }
@@ -114,7 +114,7 @@ NrGrid::Take(NrFreePrbs& free, uint32_t prbs) const
     {
         auto last = CountGroups() - 1;
         bool isLast = (free.groups >> last & 1) && GetSize(last) >= prbs; // it is the smallest
-        auto group = isLast ? last : static_cast<uint32_t>(std::countr_zero(free.groups));
+        auto group = isLast ? last : free.GetNext();
         if (GetSize(group) >= prbs)
         {
             free.groups ^= NrGroups{1} << group;

@@ -26,12 +26,20 @@ struct NrAllocation
 };
 
 /// PRBs of a slot that nobody has yet: whole groups, and what is left of others, each part within one group; and
-/// elements of the PDCCH that grants them.
+/// elements of the PDCCH that grants them. Groups are taken from `first` up, and then from the lowest.
 struct NrFreePrbs
 {
     NrGroups groups{0};
     std::vector<NrAllocation> parts;
     uint32_t control{0};
+    uint32_t first{0};
+
+    /// The group that is taken next; there is one.
+    uint32_t GetNext() const
+    {
+        auto from = groups >> first << first;
+        return static_cast<uint32_t>(std::countr_zero(from ? from : groups));
+    }
 };
 
 /// How a band is divided into groups.
@@ -59,7 +67,7 @@ class NrGrid
     NrFreePrbs GetFree(const std::vector<bool>& isTaken) const;
 
     /**
-     * Take at least so many PRBs out of `free`, from the lowest up: whole groups, or for less than a group just so many
+     * Take at least so many PRBs out of `free`, in its order: whole groups, or for less than a group just so many
      * PRBs of one, as uplink allocations of type 1 can be (TS 38.214 clause 6.1.2.2.2). Empty if there are not so many.
      */
     NrAllocation Take(NrFreePrbs& free, uint32_t prbs) const;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-interference.h"
 
+#include "decibel.h"
+
 #include "ns3/angles.h"
 #include "ns3/simulator.h"
 
@@ -30,7 +32,13 @@ GetPattern(Ptr<const PhasedArrayModel> antenna, const Angles& angles)
 void
 NrInterference::AddCell(Ptr<NrChannel> channel, Ptr<MobilityModel> gnb, Ptr<PhasedArrayModel> antenna)
 {
-    m_cells.push_back({channel, gnb, antenna, MakePanel(antenna)});
+    auto site = DynamicCast<const SiteElement>(antenna->GetAntennaElement());
+    auto array = MakePanel(antenna);
+    auto& cell = m_cells.emplace_back(Cell{channel, gnb, antenna, array, site, {array}});
+    if (site)
+    {
+        cell.panels = site->MakePanels(antenna->GetNumRows(), antenna->GetNumColumns());
+    }
 }
 
 void
@@ -54,25 +62,41 @@ NrInterference::Renew()
     m_renewedNs = now;
     for (uint32_t i = 0; i < m_devices.size(); i++)
     {
-        auto& device = m_devices[i];
-        auto place = device.mobility->GetPosition();
         for (uint32_t j = 0; j < m_cells.size(); j++)
         {
-            const auto& cell = m_cells[j];
-            auto gnb = cell.mobility->GetPosition();
-            if (!device.isSettled)
+            if (!m_devices[i].isSettled)
             {
-                cell.channel->Settle(i);
+                m_cells[j].channel->Settle(i);
             }
-            auto elements =
-                GetPattern(cell.antenna, Angles(place, gnb)) * GetPattern(device.antenna, Angles(gnb, place));
-            device.sights[j] = {cell.channel->GetPathGain(i) * elements,
-                                cell.panel.GetDirection(place - gnb),
-                                device.panel.GetDirection(gnb - place)};
+            m_devices[i].sights[j] = Look(m_cells[j], i);
         }
-        device.isSettled = true;
+        m_devices[i].isSettled = true;
     }
     Forget();
+}
+
+NrInterference::Sight
+NrInterference::Look(const Cell& cell, uint32_t index)
+{
+    const auto& device = m_devices[index];
+    auto place = device.mobility->GetPosition();
+    auto gnb = cell.mobility->GetPosition();
+    auto way = place - gnb;
+    auto without = cell.channel->GetPathGain(index) * GetPattern(device.antenna, Angles(gnb, place));
+    Sight sight;
+    sight.atCell = cell.array.GetDirection(way);
+    sight.atDevice = device.panel.GetDirection(gnb - place);
+    for (uint32_t i = 0; i < (cell.site ? SITE_SECTORS : 1); i++)
+    {
+        auto element =
+            cell.site ? FromDb(cell.site->GetSectorGainDb(i, way)) : GetPattern(cell.antenna, Angles(place, gnb));
+        sight.bearings[i] = {without * element, cell.panels[i].GetDirection(way)};
+        if (sight.bearings[i].coupling > sight.bearings[sight.sector].coupling)
+        {
+            sight.sector = i;
+        }
+    }
+    return sight;
 }
 
 void
@@ -101,7 +125,8 @@ NrInterference::GetServing(uint32_t device) const
 double
 NrInterference::GetCoupling(uint32_t cell, uint32_t device) const
 {
-    return m_devices[device].sights[cell].coupling;
+    const auto& sight = m_devices[device].sights[cell];
+    return sight.bearings[sight.sector].coupling;
 }
 
 double
@@ -113,10 +138,12 @@ NrInterference::GetDown(uint32_t device, uint32_t other)
     {
         const auto& sender = m_devices[other];
         const auto& sight = receiver.sights[sender.serving];
-        const auto& sending = m_cells[sender.serving].panel;
-        auto sent = sending.GetBeamGain(sender.sights[sender.serving].atCell, sight.atCell);
+        const auto& served = sender.sights[sender.serving];
+        const auto& panel = m_cells[sender.serving].panels[served.sector];
+        const auto& bearing = sight.bearings[served.sector];
+        auto sent = panel.GetBeamGain(served.bearings[served.sector].direction, bearing.direction);
         auto received = receiver.panel.GetBeamGain(receiver.sights[receiver.serving].atDevice, sight.atDevice);
-        gain = sight.coupling * sent * received / receiver.antenna->GetNumPols();
+        gain = bearing.coupling * sent * received / receiver.antenna->GetNumPols();
     }
     return gain;
 }
@@ -132,8 +159,8 @@ NrInterference::GetUp(uint32_t device, uint32_t other)
         const auto& cell = m_cells[served.serving];
         const auto& sight = sender.sights[served.serving];
         auto sent = sender.panel.GetBeamGain(sender.sights[sender.serving].atDevice, sight.atDevice);
-        auto received = cell.panel.GetBeamGain(served.sights[served.serving].atCell, sight.atCell);
-        gain = sight.coupling * sent * received / cell.antenna->GetNumPols();
+        auto received = cell.array.GetBeamGain(served.sights[served.serving].atCell, sight.atCell);
+        gain = sight.bearings[sight.sector].coupling * sent * received / cell.antenna->GetNumPols();
     }
     return gain;
 }

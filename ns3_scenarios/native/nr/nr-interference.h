@@ -4,6 +4,7 @@
 
 #include "nr-channel.h"
 #include "panel.h"
+#include "site-element.h"
 
 #include "ns3/mobility-model.h"
 #include "ns3/phased-array-model.h"
@@ -19,6 +20,10 @@ namespace ns3::cosim
 /**
  * Power gains between the cells of a carrier and all their devices: path loss with its shadowing, the antenna elements
  * at both ends, and beams that each look straight at the one they serve, in closed form (Panel). No fast fading.
+ *
+ * A cell whose elements are those of a site (SiteElement) sends to a device through the panel of the sector that is best
+ * for it, and the others hear what this panel alone sends their way. It hears in each direction with the sector that is
+ * best there, as a cell with NeighbourSites does. Other cells have one panel, which sends as much behind it as ahead.
  */
 class NrInterference
 {
@@ -37,7 +42,7 @@ class NrInterference
 
     uint32_t GetServing(uint32_t device) const;
 
-    /// Between one element of a cell and one of a device, as of the last `Renew`.
+    /// Between one element of a cell, of the sector that is best, and one of a device, as of the last `Renew`.
     double GetCoupling(uint32_t cell, uint32_t device) const;
 
     /// What a device receives at each polarization of 1 mW that another's cell sends to that other.
@@ -53,15 +58,25 @@ class NrInterference
         Ptr<NrChannel> channel;
         Ptr<MobilityModel> mobility;
         Ptr<PhasedArrayModel> antenna;
-        Panel panel;
+        Panel array;                            // of the whole cell
+        Ptr<const SiteElement> site;            // null without sectors
+        std::array<Panel, SITE_SECTORS> panels; // the first alone, the array, without sectors
+    };
+
+    /// A device as one panel of a cell sees it.
+    struct Bearing
+    {
+        double coupling{0}; // between an element of either
+        Vector direction;   // of the device
     };
 
     /// A device as a cell sees it.
     struct Sight
     {
-        double coupling{0};
-        Vector atCell;   // the direction of the device,
-        Vector atDevice; // and that of the cell
+        std::array<Bearing, SITE_SECTORS> bearings;
+        uint32_t sector{0}; // whose panel is the best
+        Vector atCell;      // the direction of the device, for the array,
+        Vector atDevice;    // and that of the cell
     };
 
     struct Device
@@ -75,6 +90,7 @@ class NrInterference
         std::array<std::vector<double>, 2> gains; // of each other device, down and up; NaN until somebody asks
     };
 
+    Sight Look(const Cell& cell, uint32_t index);
     void Forget();
 
     std::vector<Cell> m_cells;

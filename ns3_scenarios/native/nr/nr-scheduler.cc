@@ -2,7 +2,6 @@
 #include "nr-scheduler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -96,7 +95,7 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
     };
     while (free.groups)
     {
-        auto group = static_cast<uint32_t>(std::countr_zero(free.groups));
+        auto group = free.GetNext();
         auto size = m_grid.GetSize(group);
         auto best = findBest(group, [this, size](const NrCandidate& each) {
             auto has = each.allocation.groups;
@@ -114,7 +113,7 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
         }
         else
         {
-            free.groups &= free.groups - 1;
+            free.groups ^= NrGroups{1} << group;
             best->allocation.groups |= NrGroups{1} << group;
             give(*best, group, size);
         }

@@ -19,13 +19,21 @@ namespace
 {
 
 constexpr double CORRELATION_DISTANCE = 50; // m, of the LOS/NLOS state in TR 38.901 table 7.6.3.1-2, UMi and UMa
-constexpr int32_t STEPS = 8;                // of the grid in a transition distance
 
 /// Of a standard normal variable.
 double
 GetUniform(double normal)
 {
     return std::erfc(-normal / std::sqrt(2)) / 2;
+}
+
+/// Whether a place so many steps from a square of the grid's, in columns and in rows, can be near a place in the square.
+bool
+IsNear(int32_t columns, int32_t rows, int32_t most)
+{
+    auto x = std::max(-columns, columns - 1);
+    auto y = std::max(-rows, rows - 1);
+    return x * x + y * y <= most * most;
 }
 
 double
@@ -70,7 +78,7 @@ MovingLineOfSight::GetLink(Ptr<const MobilityModel> a, Ptr<const MobilityModel> 
     auto found = m_links.find(key);
     if (found == m_links.end())
     {
-        found = m_links.emplace(key, Link{NormalField(m_uniform, CORRELATION_DISTANCE), {}, {}, -1}).first;
+        found = m_links.emplace(key, Link{NormalField(m_uniform, CORRELATION_DISTANCE), {}, {}, {}, -1}).first;
     }
     return found->second;
 }
@@ -97,31 +105,66 @@ MovingLineOfSight::GetShare(Ptr<const MobilityModel> a, Ptr<const MobilityModel>
     return link.latestShare;
 }
 
+void
+MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double height) const
+{
+    auto& around = link.around;
+    around.column = column;
+    around.row = row;
+    around.height = height;
+    auto step = m_transitionDistance / STEPS;
+    int32_t near = 0;
+    int32_t inSight = 0;
+    for (int32_t i = 0; i < SIDE; i++)
+    {
+        for (int32_t j = 0; j < SIDE; j++)
+        {
+            if (!IsNear(i - STEPS, j - STEPS, STEPS))
+            {
+                continue;
+            }
+            Vector2D there((column - STEPS + i) * step, (row - STEPS + j) * step);
+            auto [known, isNew] = link.uniforms.try_emplace((int64_t{column - STEPS + i} << 32) ^
+                                                            static_cast<uint32_t>(row - STEPS + j));
+            if (isNew)
+            {
+                known->second = GetUniform(link.field.Get(there));
+            }
+            auto hasSight = known->second < GetProbability(there.GetLength(), height);
+            around.hasSight[i * SIDE + j] = hasSight;
+            near++;
+            inSight += hasSight ? 1 : 0;
+        }
+    }
+    around.isSame = inSight == 0 || inSight == near;
+}
+
 double
 MovingLineOfSight::ComputeShare(Link& link, const Vector2D& place, double height) const
 {
     auto step = m_transitionDistance / STEPS;
     auto column = static_cast<int32_t>(std::floor(place.x / step));
     auto row = static_cast<int32_t>(std::floor(place.y / step));
+    auto& around = link.around;
+    if (column != around.column || row != around.row || height != around.height)
+    {
+        LookAround(link, column, row, height);
+    }
+    if (around.isSame)
+    {
+        return around.hasSight[STEPS * SIDE + STEPS] ? 1 : 0;
+    }
     double all = 0;
     double sight = 0;
-    for (auto i = column - STEPS; i <= column + STEPS + 1; i++)
+    for (int32_t i = 0; i < SIDE; i++)
     {
-        for (auto j = row - STEPS; j <= row + STEPS + 1; j++)
+        for (int32_t j = 0; j < SIDE; j++)
         {
-            Vector2D there(i * step, j * step);
-            auto weight = 1 - (there - place).GetLength() / m_transitionDistance;
-            if (weight <= 0)
-            {
-                continue;
-            }
-            auto [known, isNew] = link.uniforms.try_emplace((int64_t{i} << 32) ^ static_cast<uint32_t>(j));
-            if (isNew)
-            {
-                known->second = GetUniform(link.field.Get(there));
-            }
+            auto x = (column - STEPS + i) * step - place.x;
+            auto y = (row - STEPS + j) * step - place.y;
+            auto weight = std::max(1 - std::sqrt(x * x + y * y) / m_transitionDistance, 0.0);
             all += weight;
-            sight += known->second < GetProbability(there.GetLength(), height) ? weight : 0;
+            sight += around.hasSight[i * SIDE + j] ? weight : 0;
         }
     }
     return sight / all;

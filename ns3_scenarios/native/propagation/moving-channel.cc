@@ -18,11 +18,9 @@ MovingChannelModel::GetChannel(Ptr<const MobilityModel> a,
     auto key = GetKey(a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId());
     auto offset = GetOffset(a, b);
     auto& drawnAt = m_drawnAt.try_emplace(key, offset).first->second;
-    auto known = m_channelParamsMap.find(key);
-    if (known != m_channelParamsMap.end() &&
-        (offset - drawnAt).GetLength() > GetCorrelationDistance(known->second->m_losCondition))
+    if (m_channelParamsMap.contains(key) && IsOutdated(a, b))
     {
-        m_channelParamsMap.erase(known);
+        m_channelParamsMap.erase(key);
         m_channelMatrixMap.erase(GetKey(aAntenna->GetId(), bAntenna->GetId()));
     }
     auto channel = ThreeGppChannelModel::GetChannel(a, b, aAntenna, bAntenna);
@@ -31,6 +29,15 @@ MovingChannelModel::GetChannel(Ptr<const MobilityModel> a,
         drawnAt = offset;
     }
     return channel;
+}
+
+bool
+MovingChannelModel::IsOutdated(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const
+{
+    auto key = GetKey(a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId());
+    auto known = m_channelParamsMap.find(key);
+    return known == m_channelParamsMap.end() || (GetOffset(a, b) - m_drawnAt.at(key)).GetLength() >
+                                                    GetCorrelationDistance(known->second->m_losCondition);
 }
 
 Ptr<const MovingChannelModel::ThreeGppChannelParams>

@@ -26,6 +26,9 @@ class MovingChannelModel : public ThreeGppChannelModel
                                         Ptr<const PhasedArrayModel> aAntenna,
                                         Ptr<const PhasedArrayModel> bAntenna) override;
 
+    /// Whether GetChannel would draw anew, if the link's condition is what it was; otherwise asking costs for nothing.
+    bool IsOutdated(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
+
     /// What the latest channel between these two was made of, ray by ray.
     Ptr<const ThreeGppChannelParams> GetDrawn(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const;
 

@@ -46,7 +46,20 @@ SiteElement::DoDispose()
 void
 SiteElement::SetDowntilt(double degrees)
 {
-    m_panels = MakeSitePanels(1, 1, degrees);
+    m_downtiltDegrees = degrees;
+    m_panels = MakePanels(1, 1);
+}
+
+std::array<Panel, SITE_SECTORS>
+SiteElement::MakePanels(uint32_t rows, uint32_t columns) const
+{
+    return MakeSitePanels(rows, columns, m_downtiltDegrees);
+}
+
+double
+SiteElement::GetSectorGainDb(uint32_t sector, const Vector& way) const
+{
+    return m_element->GetGainDb(Angles(m_panels[sector].GetDirection(way)));
 }
 
 double
@@ -57,9 +70,9 @@ SiteElement::GetGainDb(Angles angles)
                level * std::sin(angles.GetAzimuth()),
                std::cos(angles.GetInclination()));
     auto best = std::numeric_limits<double>::lowest();
-    for (const auto& panel : m_panels)
+    for (uint32_t sector = 0; sector < SITE_SECTORS; sector++)
     {
-        best = std::max(best, m_element->GetGainDb(Angles(panel.GetDirection(way))));
+        best = std::max(best, GetSectorGainDb(sector, way));
     }
     return best;
 }

@@ -7,6 +7,7 @@
 #include "ns3/antenna-model.h"
 
 #include <array>
+#include <cstdint>
 
 namespace ns3::cosim
 {
@@ -22,12 +23,19 @@ class SiteElement : public AntennaModel
     static TypeId GetTypeId();
     double GetGainDb(Angles angles) override;
 
+    /// The sectors' panels, if each has so many rows and columns.
+    std::array<Panel, SITE_SECTORS> MakePanels(uint32_t rows, uint32_t columns) const;
+
+    /// What one element of a sector's panel has in the direction of `way`.
+    double GetSectorGainDb(uint32_t sector, const Vector& way) const;
+
   protected:
     void DoDispose() override;
 
   private:
     void SetDowntilt(double degrees);
 
+    double m_downtiltDegrees{0};
     std::array<Panel, SITE_SECTORS> m_panels;
     Ptr<AntennaModel> m_element;
 };

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from bench import ping_pong
 from bridge.network import NS_PER_S, Status, Transfer, Wait
+from ns3_scenarios.scenarios.nr_interruption import Interruption
+from ns3_scenarios.scenarios.nr_multicell import NrMulticell
 from tests.support.nr_cells import Move, moved
 from tests.support.ns3_worker import Call, Played, Step
 
@@ -153,6 +156,60 @@ def test_a_cell_that_is_full_refuses_and_the_device_stays_and_asks_again(ns3):
     assert {move.kind for move in moves} == {"reported", "refused"}
     assert len(moves) > 2
     assert [(link.cell, link.connected) for link in played.outcomes[0].links] == [(1, True), (2, True)]
+
+
+def test_an_interruption_is_the_sum_of_its_parts_and_within_the_specification():
+    """TS 38.133 annex A.14.2.1.1.3: to the preamble 62 ms at most, in a known cell of FR1 with SSBs every 20 ms."""
+    most_ms = {"search": 0, "processing": 20, "tracking": 20, "occasion": 20}
+    parts = Interruption()
+    assert all(getattr(parts, name) <= most for name, most in most_ms.items())
+    assert parts.to_preamble <= sum(most_ms.values()) + 2
+    assert sum(parts) == parts.total == 1000 * NrMulticell.parse({}).interruption_s == 1000 * INTERRUPTION_S
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_link_fails_by_interference(ns3, is_busy):
+    """The device jumps to where another cell is 9 dB stronger, less than event A3 asks for: only while that cell sends
+    all the time is its own out of range, until it has failed, and the device finds the other.
+    """
+    away_m = 346.0  # along x: twice as far from the first site as from the second
+    alone = {"gnb_antennas": [1, 1], "polarizations": 1, "layers": 1}
+    parameters = drive(hysteresis_db=15.0, t310_s=0.2, way=[(0.6, away_m)], **alone)
+    parameters |= {"positions_m": [along(20.0), along(SITE_M - 30)]}
+    parameters |= {"movement": {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * 2}}
+    asked = [Transfer(1, 60_000_000, 0, 1)] if is_busy else []
+    played, moves = went(ns3, [Step(asked, 0, NS_PER_S, Wait.DEADLINE)], **parameters)
+    wanted = [("failed", 0, 0), ("reestablished", 0, 1)] if is_busy else []
+    assert [(move.kind, move.device, move.other) for move in moves] == wanted
+    assert [link.cell for link in played.outcomes[0].links] == [2 if is_busy else 1, 2]
+    assert all(link.connected for link in played.outcomes[0].links)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_who_is_absent_during_a_handover_comes_back_in_the_other_cell(ns3, transport):
+    """It leaves in the middle of a transfer, 50 ms before its cell sends it away; who stays does not notice."""
+    left_ns = ns(reported_s() + PREPARATION_S)
+    absent_s = [left_ns / NS_PER_S - 0.05, left_ns / NS_PER_S + 0.2]
+    parameters = drive(transport=transport, life=[{"kind": "absence", "devices": [0], "intervals_s": [absent_s]}])
+    parameters |= {"positions_m": [along(BEGIN_M), along(20.0)]}
+    velocities = [*parameters["movement"]["velocities_mps"], [0.0, 0.0, 0.0]]
+    parameters["movement"] = {"kind": "constant-velocity", "velocities_mps": velocities}
+    gap_ns = left_ns - 150 * MS - went(ns3, [], **parameters)[0].info.now_ns
+    asked = [Transfer(0, 8_000_000, 0, 1000), Transfer(1, 20_000, 0, 20_000)]
+    again = [Transfer(device, 20_000, 0, 20_000) for device in range(2)]
+    played, moves = went(ns3, [Step(asked, gap_ns), Step(again, 400 * MS, NS_PER_S)], **parameters)
+    assert [move.kind for move in moves] == ["reported", "commanded", "arrived"]
+    assert statuses(played, 0) == [Status.UNREACHABLE, Status.DONE]
+    assert statuses(played, 1) == [Status.DONE, Status.DONE]
+    assert [(link.cell, link.connected) for link in played.outcomes[1].links] == [(2, True), (1, True)]
+
+
+def test_ping_pongs_are_counted_and_rarer_with_a_long_time_to_trigger(ns3):
+    """Of devices that drive at 10 m/s through shadowing that changes every 10 to 13 m."""
+    assert ping_pong.count([1, 1, 2, 1, 1, 3] + [3] * 50 + [1]) == (4, 1)
+    short, long = (ns3(ping_pong.drive, 10.0, time_to_trigger_s, 1, 24, 0.0) for time_to_trigger_s in (0.0, 0.64))
+    assert short.ping_pongs > 2 * long.ping_pongs
+    assert short.handovers > long.handovers > 0
 
 
 def failed_ms(last_in_range_ms: int, t310_ms: int = 1000) -> int:
