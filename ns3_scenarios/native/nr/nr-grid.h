@@ -26,12 +26,14 @@ struct NrAllocation
 };
 
 /// PRBs of a slot that nobody has yet: whole groups, and what is left of others, each part within one group; and
-/// elements of the PDCCH that grants them. Groups are taken from `first` up, and then from the lowest.
+/// elements of the PDCCH that grants them, and cyclic shifts of the PUCCH that answers. Groups are taken from `first`
+/// up, and then from the lowest.
 struct NrFreePrbs
 {
     NrGroups groups{0};
     std::vector<NrAllocation> parts;
     uint32_t control{0};
+    uint32_t answers{0};
     uint32_t first{0};
 
     /// The group that is taken next; there is one.
