@@ -132,11 +132,13 @@ NrCell::GetTypeId()
                           UintegerValue(64'000'000),
                           MakeUintegerAccessor(&NrCell::m_bufferBytes),
                           MakeUintegerChecker<uint64_t>())
-            .AddAttribute("Reordering",
-                          "How long a missing packet is waited for in unacknowledged mode.",
-                          TimeValue(MilliSeconds(100)),
-                          MakeTimeAccessor(&NrCell::m_reordering),
-                          MakeTimeChecker(Time()))
+            .AddAttribute(
+                "Reordering",
+                "How long a missing packet is waited for in unacknowledged mode, and with status PDUs; in the "
+                "latter case 0 is for ever.",
+                TimeValue(MilliSeconds(100)),
+                MakeTimeAccessor(&NrCell::m_reordering),
+                MakeTimeChecker(Time()))
             .AddAttribute("StatusTimer",
                           "How long after its last transmission a device with data asks again (retxBSR-Timer).",
                           TimeValue(MilliSeconds(10)),

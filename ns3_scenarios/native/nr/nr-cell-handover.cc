@@ -58,11 +58,11 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
         if (&from != this)
         {
             direction.receiver.TakeOver(before.receiver);
-            direction.sender = before.sender;
+            direction.sender.TakeOver(before.sender);
             direction.count = before.count;
-            before.sender = NrRlcSender(m_isAcknowledged, m_bufferBytes);
             before.count = {};
         }
+        direction.receiver.Expect(direction.sender.GetSequence());
         direction.adaptation = NrLinkAdaptation();
         direction.adaptation.Begin(isUplink ? &m_uplink : &m_downlink);
     }

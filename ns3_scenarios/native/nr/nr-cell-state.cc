@@ -124,6 +124,12 @@ NrCell::HasNewsSince(int64_t sinceNs) const
     return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost);
 }
 
+bool
+NrCell::IsSettled(uint32_t device) const
+{
+    return m_links[device].down.sender.IsSettled() && m_links[device].up.sender.IsSettled();
+}
+
 int64_t
 NrCell::GetLastActiveNs(uint32_t device) const
 {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 namespace ns3::cosim
 {
@@ -42,12 +43,21 @@ NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reo
 {
 }
 
-NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, const NrCell& cell, Deliver toDevice, Deliver toGnb)
+NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, NrCell& cell, Deliver toDevice, Deliver toGnb)
     : device(index),
       node(itsNode),
       down(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toDevice)),
       up(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toGnb))
 {
+    if (cell.m_isAcknowledged && cell.m_arq.isOn)
+    {
+        auto wake = [&cell] { cell.Wake(); };
+        for (auto [direction, other] : {std::pair(&down, &up), std::pair(&up, &down)})
+        {
+            direction->sender.Acknowledge(cell.m_arq, other->receiver, wake);
+            direction->receiver.Acknowledge(cell.m_arq, wake);
+        }
+    }
 }
 
 NrCell::Direction&
@@ -87,6 +97,12 @@ void
 NrCell::SetTiming(const NrTimingSettings& settings)
 {
     m_timingSettings = settings;
+}
+
+void
+NrCell::SetArq(const NrArqSettings& settings)
+{
+    m_arq = settings;
 }
 
 void
@@ -335,7 +351,7 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
     else
     {
         direction.count.givenUp++;
-        if (m_isAcknowledged)
+        if (m_isAcknowledged && !m_arq.isOn)
         {
             direction.sender.Retransmit(process.content);
         }
@@ -770,7 +786,14 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
     {
         for (const auto& segment : content)
         {
-            Get(m_links[device], isUplink).receiver.Receive(segment);
+            if (segment.status)
+            {
+                Get(m_links[device], !isUplink).sender.LearnStatus(*segment.status);
+            }
+            else
+            {
+                Get(m_links[device], isUplink).receiver.Receive(segment);
+            }
         }
     }
 }

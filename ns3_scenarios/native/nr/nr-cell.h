@@ -112,6 +112,9 @@ class NrCell : public Object
     /// How long its ends take for what, if not as specified.
     void SetTiming(const NrTimingSettings& settings);
 
+    /// Acknowledged mode with polls and STATUS PDUs, if they are on; before the first device.
+    void SetArq(const NrArqSettings& settings);
+
     /// What interferes, if anything; with the same gNB and devices.
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -150,6 +153,9 @@ class NrCell : public Object
 
     /// False if there was no report from virtual time `sinceNs` on, and no connection was lost for want of one.
     bool HasNewsSince(int64_t sinceNs) const;
+
+    /// Whether all that was sent to and from the device is known to have come, as far as RLC waits to know.
+    bool IsSettled(uint32_t device) const;
 
     /// When a block of the device's was last under way, either way.
     int64_t GetLastActiveNs(uint32_t device) const;
@@ -255,7 +261,7 @@ class NrCell : public Object
 
     struct Link
     {
-        Link(uint32_t device, Ptr<Node> node, const NrCell& cell, Deliver down, Deliver up);
+        Link(uint32_t device, Ptr<Node> node, NrCell& cell, Deliver down, Deliver up);
 
         uint32_t device;
         Ptr<Node> node;
@@ -368,6 +374,7 @@ class NrCell : public Object
     uint32_t m_requestGrantBytes{256};
     uint32_t m_configuredPrbs{0};
     bool m_isAcknowledged{true};
+    NrArqSettings m_arq;
     uint64_t m_bufferBytes{64'000'000};
     Time m_reordering;
     Time m_statusTimer;

@@ -76,6 +76,12 @@ NrHelper::SetTiming(const NrTimingSettings& settings)
 }
 
 void
+NrHelper::SetArq(const NrArqSettings& settings)
+{
+    m_arq = settings;
+}
+
+void
 NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
@@ -89,6 +95,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     m_channels = {channel};
     m_made = {cell};
     cell->SetTiming(m_timing);
+    cell->SetArq(m_arq);
     auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
     channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
@@ -136,6 +143,7 @@ NrHelper::InstallCells(const NodeContainer& gnbs,
         auto mobility = (*gnb)->GetObject<MobilityModel>();
         channel->SetGnb(mobility, antenna);
         cell->SetTiming(m_timing);
+        cell->SetArq(m_arq);
         cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
         m_cells->AddCell(cell, channel, mobility, antenna);
     }

@@ -34,6 +34,9 @@ class NrHelper
     /// Of the cell (NrCell::SetTiming).
     void SetTiming(const NrTimingSettings& settings);
 
+    /// When acknowledged mode polls and reports, if it does.
+    void SetArq(const NrArqSettings& settings);
+
     /// Of the cell; it gets the cell's gNB and devices (NeighbourSites).
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -59,6 +62,7 @@ class NrHelper
     ObjectFactory m_channelFactory;
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;
+    NrArqSettings m_arq;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;

@@ -143,7 +143,7 @@ NrRadio::IsQuiet(uint32_t device, int64_t sentNs) const
 {
     auto last = std::max(GetCell(device)->GetLastActiveNs(device), sentNs);
     return GetCell(device)->GetState(device, false).queueBytes == 0 &&
-           GetCell(device)->GetState(device, true).queueBytes == 0 &&
+           GetCell(device)->GetState(device, true).queueBytes == 0 && GetCell(device)->IsSettled(device) &&
            Simulator::Now().GetNanoSeconds() - last >
                GetCell(device)->GetLongestDeliveryNs() + m_coreDelay.GetNanoSeconds();
 }

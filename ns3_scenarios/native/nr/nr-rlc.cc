@@ -6,6 +6,7 @@
 #include "ns3/simulator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ns3::cosim
 {
@@ -39,6 +40,36 @@ NrRlcSender::GetHeaderBytes(uint32_t begin, uint32_t end, uint32_t size) const
     return rlc + (rlc + end - begin < LONG_LENGTH ? 2 : 3);
 }
 
+void
+NrRlcSender::Acknowledge(const NrArqSettings& settings, NrRlcReceiver& beside, std::function<void()> wake)
+{
+    m_arq = std::make_unique<NrArqSender>(settings, [this] { HandlePollTimeout(); });
+    m_beside = &beside;
+    m_wake = std::move(wake);
+}
+
+uint64_t
+NrRlcSender::GetStatusBytes(int64_t byNs) const
+{
+    auto bytes = m_beside ? m_beside->GetStatusBytes(byNs) : 0;
+    return bytes == 0 ? 0 : bytes + (bytes < LONG_LENGTH ? 2 : 3);
+}
+
+bool
+NrRlcSender::IsStalled() const
+{
+    return m_arq && m_sent == 0 && m_arq->IsStalled(m_sequence);
+}
+
+void
+NrRlcSender::Note(std::vector<NrSegment>& segments, bool isNew)
+{
+    if (m_arq)
+    {
+        m_arq->Send(segments.back(), isNew, m_again.empty() && (m_admitted == 0 || IsStalled()));
+    }
+}
+
 bool
 NrRlcSender::Enqueue(Ptr<Packet> packet, int64_t nowNs)
 {
@@ -63,19 +94,32 @@ NrRlcSender::GetBytes(int64_t byNs)
         m_admittedBytes += sdu.bytes - sent + GetHeaderBytes(sent, sdu.bytes, sdu.bytes);
         m_admitted++;
     }
-    return m_againBytes + m_admittedBytes;
+    return m_againBytes + (IsStalled() ? 0 : m_admittedBytes) + GetStatusBytes(byNs);
 }
 
 uint64_t
 NrRlcSender::GetBytes() const
 {
-    return m_againBytes + m_bytes;
+    auto nowNs = m_beside ? Simulator::Now().GetNanoSeconds() : 0;
+    return m_againBytes + (IsStalled() ? 0 : m_bytes) + GetStatusBytes(nowNs);
+}
+
+void
+NrRlcSender::FillStatus(uint32_t& bytes, int64_t byNs, std::vector<NrSegment>& segments)
+{
+    if (bytes > MOST_HEADER && GetStatusBytes(byNs) > 0)
+    {
+        auto status = std::make_shared<NrRlcStatus>(m_beside->SendStatus(bytes - (bytes < LONG_LENGTH ? 2 : 3)));
+        bytes -= status->bytes + (status->bytes < LONG_LENGTH ? 2 : 3);
+        segments.push_back({0, 0, 0, nullptr, false, status});
+    }
 }
 
 uint32_t
 NrRlcSender::Fill(uint32_t bytes, int64_t byNs, std::vector<NrSegment>& segments)
 {
     GetBytes(byNs);
+    FillStatus(bytes, byNs, segments);
     while (bytes > MOST_HEADER && !m_again.empty())
     {
         auto& segment = m_again.front();
@@ -90,11 +134,13 @@ NrRlcSender::Fill(uint32_t bytes, int64_t byNs, std::vector<NrSegment>& segments
         if (taken < whole)
         {
             m_againBytes += segment.end - segment.begin + GetHeaderBytes(segment.begin, segment.end, size);
+            Note(segments, false);
             return bytes;
         }
         m_again.pop_front();
+        Note(segments, false);
     }
-    while (bytes > MOST_HEADER && m_admitted > 0)
+    while (bytes > MOST_HEADER && m_admitted > 0 && !IsStalled())
     {
         auto& sdu = m_queue.front();
         auto left = sdu.bytes - m_sent;
@@ -115,12 +161,15 @@ NrRlcSender::Fill(uint32_t bytes, int64_t byNs, std::vector<NrSegment>& segments
             auto rest = sdu.bytes - end + GetHeaderBytes(end, sdu.bytes, sdu.bytes);
             m_bytes += rest;
             m_admittedBytes += rest;
+            Note(segments, true);
             return bytes;
         }
         m_queue.pop_front();
         m_admitted--;
+        m_begun -= m_begun > 0 ? 1 : 0;
         m_sent = 0;
         m_sequence++;
+        Note(segments, true);
     }
     return bytes;
 }
@@ -143,9 +192,66 @@ NrRlcSender::IsAcknowledged() const
 }
 
 void
+NrRlcSender::LearnStatus(const NrRlcStatus& status)
+{
+    auto missing = m_arq->Learn(status);
+    // What waits to be sent again of these SDUs is known anew.
+    std::erase_if(m_again, [&status](const NrSegment& segment) { return segment.sequence < status.sequence; });
+    auto rest = std::exchange(m_again, {});
+    m_againBytes = 0;
+    Retransmit(missing);
+    Retransmit({rest.begin(), rest.end()});
+    if (GetBytes() > 0)
+    {
+        m_wake();
+    }
+}
+
+void
+NrRlcSender::HandlePollTimeout()
+{
+    if (m_again.empty() && (m_queue.empty() || IsStalled()))
+    {
+        Retransmit(m_arq->GetUnacknowledged());
+    }
+    m_wake();
+}
+
+bool
+NrRlcSender::IsSettled() const
+{
+    return !m_arq || m_arq->GetFirst() == m_sequence;
+}
+
+uint32_t
+NrRlcSender::GetSequence() const
+{
+    return m_sequence;
+}
+
+void
+NrRlcSender::TakeOver(NrRlcSender& from)
+{
+    m_queue = std::exchange(from.m_queue, {});
+    m_sent = std::exchange(from.m_sent, 0);
+    m_sequence = std::exchange(from.m_sequence, 0);
+    m_bytes = std::exchange(from.m_bytes, 0);
+    m_admittedBytes = std::exchange(from.m_admittedBytes, 0);
+    m_admitted = std::exchange(from.m_admitted, 0);
+    m_begun = std::exchange(from.m_begun, 0);
+    m_again = std::exchange(from.m_again, {});
+    m_againBytes = std::exchange(from.m_againBytes, 0);
+    if (m_arq)
+    {
+        m_arq->Restart(m_sequence);
+        from.m_arq->Restart(0);
+    }
+}
+
+void
 NrRlcSender::Discard(uint32_t exchange)
 {
-    auto first = m_queue.begin() + (m_sent > 0 ? 1 : 0);
+    auto first = m_queue.begin() + std::max<size_t>(m_begun, m_sent > 0 ? 1 : 0);
     m_queue.erase(std::remove_if(first,
                                  m_queue.end(),
                                  [exchange](const Sdu& sdu) {
@@ -174,6 +280,21 @@ NrRlcSender::Reestablish(const std::vector<NrSegment>& unreceived)
 {
     bool isPartial = m_sent > 0;
     m_sent = 0;
+    if (m_arq)
+    {
+        auto first = m_arq->GetFirst();
+        auto sdus = m_arq->Restart(first);
+        m_begun = std::max<size_t>(m_begun, isPartial ? 1 : 0) + m_sequence - first;
+        for (auto i = m_sequence - first; i > 0; i--)
+        {
+            m_queue.push_front({sdus[i - 1], 0, sdus[i - 1]->GetSize() + PDCP_HEADER});
+        }
+        m_sequence = first;
+        m_again.clear();
+        m_againBytes = 0;
+        Recount();
+        return;
+    }
     if (!m_isAcknowledged)
     {
         if (isPartial)
@@ -219,8 +340,42 @@ NrRlcReceiver::~NrRlcReceiver()
 }
 
 void
+NrRlcReceiver::Acknowledge(const NrArqSettings& settings, std::function<void()> wake)
+{
+    m_pdcp = std::make_unique<NrPdcpReceiver>(m_reordering, m_deliver);
+    auto deliver = [this](uint32_t sequence, Ptr<Packet> sdu) { m_pdcp->Receive(sequence, sdu); };
+    m_arq = std::make_unique<NrArqReceiver>(settings, PDCP_HEADER, deliver, std::move(wake));
+}
+
+uint32_t
+NrRlcReceiver::GetStatusBytes(int64_t byNs) const
+{
+    return m_arq && m_arq->HasStatus(byNs) ? m_arq->GetStatus(UINT32_MAX).bytes : 0;
+}
+
+NrRlcStatus
+NrRlcReceiver::SendStatus(uint32_t mostBytes)
+{
+    return m_arq->SendStatus(mostBytes);
+}
+
+void
+NrRlcReceiver::Expect(uint32_t sequence)
+{
+    if (m_arq)
+    {
+        m_arq->Restart(sequence);
+    }
+}
+
+void
 NrRlcReceiver::Receive(const NrSegment& segment)
 {
+    if (m_arq)
+    {
+        m_arq->Receive(segment);
+        return;
+    }
     if (segment.sequence < m_next)
     {
         return; // given up before it came
@@ -246,6 +401,11 @@ NrRlcReceiver::TakeOver(NrRlcReceiver& from)
     from.m_held.clear();
     m_next = from.m_next;
     m_trigger = from.m_trigger;
+    std::swap(m_pdcp, from.m_pdcp);
+    if (from.m_arq)
+    {
+        from.m_arq->Restart(0);
+    }
     Advance();
 }
 

@@ -112,15 +112,17 @@ TIMINGS: list[dict[str, int]] = [
 ]
 
 
-def scattered(count: int) -> list[Step]:
+def scattered(count: int, compute_ns: int = 5 * MS) -> list[Step]:
     """Exchanges of 1 KB each way that begin, down and up, anywhere in a slot."""
-    return [Step([Transfer(0, 1000, 5 * MS + 91_733 * i, 1000)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(count)]
+    return [
+        Step([Transfer(0, 1000, compute_ns + 91_733 * i, 1000)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(count)
+    ]
 
 
-def check(ns3: Call, frame: Frame, parameters: dict[str, Any]) -> None:
+def check(ns3: Call, frame: Frame, parameters: dict[str, Any], compute_ns: int = 5 * MS) -> None:
     """Each packet comes when the frame says: its 1 KB goes in one block, with the first grant for it."""
     given = parameters | {"request_grant_bytes": 2000}
-    for outcome in ns3(play, scattered(40), given, "nr").outcomes:
+    for outcome in ns3(play, scattered(40, compute_ns), given, "nr").outcomes:
         (came,) = outcome.transfers
         assert came.status == Status.DONE
         down_ns = [frame.downlink_end(came.downlink_begin_ns + late_ns) for late_ns in (0, HOP_NS)]
@@ -143,6 +145,22 @@ def test_a_special_slot_grants_with_the_symbols_of_the_pdcch_and_sends_with_more
     parameters = {"pattern": "DDSUU", "special_symbols": [downlink_symbols, 14 - downlink_symbols, 0]} | STEADY
     assert frame.grant(14) == (12 if downlink_symbols >= PDCCH else 11)
     check(ns3, frame, parameters)
+
+
+@pytest.mark.parametrize(("numerology", "pattern", "bandwidth_mhz"), CARRIERS[3:5])
+def test_status_pdus_hold_up_no_packet_that_is_alone(ns3, numerology, pattern, bandwidth_mhz):
+    """They are through, with their own request and grant, long before the next packet comes."""
+    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
+    check(ns3, Frame(numerology, pattern), parameters | {"arq": {}}, 50 * MS)
+
+
+def test_a_device_reports_what_came_down(ns3):
+    """After a packet each way, blocks with status PDUs go up and down."""
+    steps = [Step([Transfer(0, size, 50 * MS, size)], 50 * MS, NS_PER_S) for size in (1000, 1)]
+    played = [ns3(counted, steps, STEADY | {"arq": arq}) for arq in ("ideal", {})]
+    for is_uplink in (False, True):
+        ideal, reported = (found.counts[-1][0][is_uplink].blocks for found in played)
+        assert reported > ideal
 
 
 def test_k2_is_two_at_30_khz(ns3):
@@ -169,7 +187,8 @@ def test_the_testbed_s_round_trips_lie_where_those_of_srsran_and_oai_do(ns3, pat
     assert grant_bytes > 100
     frame, parameters = Frame(1, pattern, **times), {"pattern": pattern, "timing": "testbed"} | STEADY
     pings_ns, replies_ns = [], []
-    steps = [Step([Transfer(0, 60, 5 * MS + 591_733 * i, 60)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(60)]
+    # Computing takes until all is told of the packet down: two requests, an occasion each 20 ms.
+    steps = [Step([Transfer(0, 60, 95 * MS + 591_733 * i, 60)], 30 * MS + 137_321 * i, NS_PER_S) for i in range(60)]
     for outcome in ns3(play, steps, parameters, "nr").outcomes:
         (came,) = outcome.transfers
         begin_ns, there_ns = came.compute_end_ns, came.uplink_end_ns
@@ -193,6 +212,10 @@ def test_the_testbed_s_round_trips_lie_where_those_of_srsran_and_oai_do(ns3, pat
         ({"request_offset_slots": 1}, "request_offset_slots"),
         ({"request_grant_bytes": 1}, "request_grant_bytes"),
         ({"timing": "ideal"}, "timing"),
+        ({"arq": "none"}, "arq"),
+        ({"arq": {}, "rlc": "um"}, "arq"),
+        ({"arq": {"poll_pdus": 0}}, "arq.poll_pdus"),
+        ({"arq": {"reordering_s": 3.5}}, "arq.reordering_s"),
         ({"target_bler": 0.0}, "target_bler"),
         ({"outer_loop_step_db": -0.1}, "outer_loop_step_db"),
     ],

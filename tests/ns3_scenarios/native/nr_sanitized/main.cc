@@ -104,6 +104,27 @@ MakeNeighbours(Ptr<PropagationLossModel> loss, Ptr<ChannelConditionModel> condit
     return neighbours;
 }
 
+/// What becomes of what HARQ gives up: it is lost, or sent again at once, or when a STATUS PDU tells of it.
+enum class Rlc
+{
+    UNACKNOWLEDGED,
+    ACKNOWLEDGED,
+    REPORTED
+};
+
+const char*
+GetName(Rlc rlc)
+{
+    return rlc == Rlc::UNACKNOWLEDGED ? " unacknowledged "
+                                      : (rlc == Rlc::ACKNOWLEDGED ? " acknowledged " : " reported ");
+}
+
+NrArqSettings
+MakeArq(Rlc rlc)
+{
+    return {rlc == Rlc::REPORTED, 16, 0, MilliSeconds(20), MilliSeconds(10), MilliSeconds(5)};
+}
+
 uint64_t g_received = 0;
 
 void
@@ -126,8 +147,9 @@ Send(Ptr<Socket> socket, Ipv4Address target, uint32_t left)
 }
 
 uint64_t
-Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devices, uint32_t configuredPrbs)
+Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t configuredPrbs)
 {
+    bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
     RngSeedManager::ResetNextStreamIndex();
     NodeContainer nodes(1 + devices);
@@ -147,6 +169,8 @@ Run(const std::string& pattern, bool isAcknowledged, bool isTurn, uint32_t devic
     cell->SetAttribute("MostTransmissions", UintegerValue(isAcknowledged ? 2 : 1));
     cell->SetAttribute("TargetBler", DoubleValue(isAcknowledged ? 0.4 : 0.2));
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
+    cell->SetAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
+    cell->SetArq(MakeArq(rlc));
     auto neighbours = MakeNeighbours(loss, condition);
     auto site = MakeArray(2, 4);
     site->SetAttribute("AntennaElement", PointerValue(CreateObject<SiteElement>()));
@@ -226,8 +250,9 @@ CountArrivals(uint32_t* count, const NrMobilityTrace& trace)
 
 /// Three cells on a line, and devices that race along it; bytes that arrived, and handovers.
 std::pair<uint64_t, uint32_t>
-RunCells(bool isAcknowledged, uint32_t devices)
+RunCells(Rlc rlc, uint32_t devices)
 {
+    bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
     RngSeedManager::ResetNextStreamIndex();
     NodeContainer gnbs(3);
@@ -259,6 +284,8 @@ RunCells(bool isAcknowledged, uint32_t devices)
     helper.SetCellAttribute("Acknowledged", BooleanValue(isAcknowledged));
     helper.SetCellAttribute("MostTransmissions", UintegerValue(2));
     helper.SetCellAttribute("TargetBler", DoubleValue(0.2));
+    helper.SetCellAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
+    helper.SetArq(MakeArq(rlc));
     auto ends = helper.InstallCells(gnbs, core.Get(0), users, MakeErrors());
     helper.AssignStreams(100);
     auto cells = helper.GetCells();
@@ -299,12 +326,12 @@ RunCells(bool isAcknowledged, uint32_t devices)
 int
 main()
 {
-    for (bool isAcknowledged : {false, true})
+    for (auto rlc : {Rlc::UNACKNOWLEDGED, Rlc::ACKNOWLEDGED, Rlc::REPORTED})
     {
+        bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
         auto sent = 2 * 3 * PACKETS * 1400;
-        auto [received, handovers] = RunCells(isAcknowledged, 3);
-        std::cout << "cells" << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of " << sent
-                  << '\n';
+        auto [received, handovers] = RunCells(rlc, 3);
+        std::cout << "cells" << GetName(rlc) << received << " of " << sent << '\n';
         if (received > sent || (isAcknowledged && received != sent) || received < sent / 2 || handovers < 3)
         {
             return 1;
@@ -312,12 +339,12 @@ main()
     }
     for (const auto& pattern : {"DDDSU", "F", "DSUUD"})
     {
-        for (bool isAcknowledged : {false, true})
+        for (auto rlc : {Rlc::UNACKNOWLEDGED, Rlc::ACKNOWLEDGED, Rlc::REPORTED})
         {
+            bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
             auto sent = 2 * 4 * PACKETS * 1400;
-            auto received = Run(pattern, isAcknowledged, isAcknowledged, 4, isAcknowledged ? 0 : 8);
-            std::cout << pattern << (isAcknowledged ? " acknowledged " : " unacknowledged ") << received << " of "
-                      << sent << '\n';
+            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8);
+            std::cout << pattern << GetName(rlc) << received << " of " << sent << '\n';
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
                 return 1;
