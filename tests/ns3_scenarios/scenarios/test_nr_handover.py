@@ -94,11 +94,15 @@ def test_a_handover_has_the_instants_of_hand_calculation(ns3, hysteresis_db, tim
 
 
 @pytest.mark.parametrize("core_delay_s", [0.0, 0.03])
-@pytest.mark.parametrize(("rlc", "transport"), [("am", "udp"), ("am", "tcp"), ("um", "tcp")])
+@pytest.mark.parametrize(
+    ("rlc", "transport"),
+    [({}, "udp"), ({}, "tcp"), ({"rlc": "um"}, "tcp"), ({"arq": {}}, "udp")],
+    ids=["am-udp", "am-tcp", "um-tcp", "reported-udp"],
+)
 @pytest.mark.parametrize("size", [(8_000_000, 1000), (1000, 2_000_000)], ids=["downlink", "uplink"])
 def test_a_transfer_under_way_survives(ns3, rlc, transport, size, core_delay_s):
     """It departs in the first cell, shortly before it is left, and ends in the second."""
-    parameters = drive(rlc=rlc, transport=transport, core_delay_s=core_delay_s)
+    parameters = drive(transport=transport, core_delay_s=core_delay_s) | rlc
     left_ns = ns(reported_s() + PREPARATION_S)
     ready_ns = went(ns3, [], **parameters)[0].info.now_ns
     steps = [Step([], left_ns - 150 * MS - ready_ns), Step([Transfer(0, size[0], 0, size[1])], 0, 20 * NS_PER_S)]
