@@ -20,11 +20,12 @@ from cosim.experiment import run
 from cosim.experiment import what_if as ask
 from cosim.networks import link_model, what_if
 from cosim.record import journal
+from cosim.reporting import live
 from cosim.results import rate_traces, routing_trace, tables, validation
 from tests.support.routing_traces import make_rows, write_rows
 
 COSIM = [sys.executable, "-m", "cosim.cli"]
-LOADED = (journal, link_model, routing_trace, tables, rate_traces, validation, what_if)
+LOADED = (journal, link_model, live, routing_trace, tables, rate_traces, validation, what_if)
 """What commands import when they run: here before rights are given up."""
 NOBODY = 65534
 

@@ -11,6 +11,7 @@ scenarios, in which some were built, and a bare one for scripts, which see no he
 import array
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -37,14 +38,15 @@ _SAME = ("HOME", "XDG_CACHE_HOME", "PATH", "CXX", "LD_LIBRARY_PATH", "EXTRA_CLIN
 _BEGINNING = [sys.executable, "-m", "ns3_scenarios"]
 
 _begin_by_itself = ns3_process.start
-_PATIENCE_S = 10.0
+_installed_with: list[tuple[object, ...]] = []
+_PATIENCE_S = 60.0
 _PACKET_BYTES = 64
 
 
 @contextmanager
 def stems() -> Iterator[None]:
     """Inside, `install` in this process and in those that it starts has ns-3 sides forked."""
-    with tempfile.TemporaryDirectory(prefix="stems-") as place:
+    with tempfile.TemporaryDirectory(prefix="stems-", dir="/tmp") as place:
         started = []
         for name, scenarios in STEMS.items():
             command = [sys.executable, "-m", __name__, f"{place}/{name}", *scenarios]
@@ -62,6 +64,7 @@ def stems() -> Iterator[None]:
 def install() -> None:
     """Have runs in this process fork their ns-3 side, where there are stems."""
     if PLACE in os.environ:
+        _installed_with.append(_rights())
         ns3_process.start = fork  # type: ignore[assignment]
 
 
@@ -104,7 +107,7 @@ class Forked:
 
 def fork(command: Sequence[str], output: BinaryIO) -> "Forked | subprocess.Popen[bytes]":
     """As `cosim.networks.ns3_process.start`."""
-    if PLACE not in os.environ:
+    if PLACE not in os.environ or _rights() not in _installed_with:
         return _begin_by_itself(command, output)
     stem = Path(os.environ[PLACE]) / ("bare" if "--scripts" in command else "built")
     line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -122,6 +125,11 @@ def fork(command: Sequence[str], output: BinaryIO) -> "Forked | subprocess.Popen
     stdin.close()
     line.close()
     return _begin_by_itself(command, output)
+
+
+def _rights() -> tuple[object, ...]:
+    """What a fork would have of the stem, and not of who asks."""
+    return os.geteuid(), resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
 def _connect(line: socket.socket, place: Path) -> None:

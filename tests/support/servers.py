@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers in processes of their own, of a network with a closed form and of ns-3's, and waiting with a bound."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 from bridge.endpoint import private_ipc
 from bridge.network import Transfer
+from cosim.networks import ns3_process
 
 TRANSFERS = [Transfer(device, 8192, 1_000_000, 8192) for device in range(8)]
 SECOND_NS = 10**9
@@ -62,11 +64,11 @@ def fixed_server() -> Iterator[str]:
 @contextmanager
 def ns3_server() -> Iterator[str]:
     """The endpoint of a server of ns-3's simulations, whose interpreter starts once for all of them."""
-    with private_ipc() as endpoint:
-        command = [sys.executable, "-m", "ns3_scenarios", "--listen", endpoint]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    with private_ipc() as endpoint, open(os.devnull, "wb") as nowhere:
+        process = ns3_process.start([sys.executable, "-m", "ns3_scenarios", "--listen", endpoint], nowhere)
         try:
             yield endpoint
         finally:
             process.kill()
             process.wait()
+            process.stdin.close()
