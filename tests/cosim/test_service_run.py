@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from bridge.network import NS_PER_S, RequestError
+from bridge.network import NS_PER_S, Outcome, RequestError
 from cosim import config, experiment
 from cosim.record.journal import FILE_NAME, Journal
 from cosim.screen.display import Silence
 from cosim.service import room_bytes, scheduler_of
 from model_side.shapes import ModelShape
 from tests.support.routing_traces import make_rows, write_rows
-from tests.support.small_run import Side
+from tests.support.small_run import ChannelNetwork, Side
 
 LAYERS, REQUESTS, PROMPT, NEW = 3, 6, 5, 4
 
@@ -81,6 +81,34 @@ def test_one_exchange_carries_the_tokens_of_many_requests(trace, tmp_path):
         assert rows(run, query) == rows(one_by_one, query)
     took_ns = [row[0] for run in (run, one_by_one) for row in rows(run, "SELECT max(end_ns) FROM tokens")]
     assert took_ns[0] < took_ns[1]
+
+
+class Leaving(ChannelNetwork):
+    """Its device 1 leaves for good in the midst of a batch."""
+
+    LAST = 7
+    """The exchange behind which it is gone."""
+
+    def exchange(self, *given: Any) -> Outcome:
+        self._dead = 1 if self.exchanges >= self.LAST else None
+        return super().exchange(*given)
+
+
+def test_a_device_that_leaves_in_the_midst_of_a_batch_ends_no_request_of_it(trace, tmp_path, monkeypatch):
+    whole = experiment.run(asked(trace, "arrivals.process=offline"), out=tmp_path / "whole")
+    monkeypatch.setattr(Side, "open", lambda self, name: Leaving())
+    run = experiment.run(asked(trace, "arrivals.process=offline", "exchange.deadline_s=1"), out=tmp_path / "run")
+    statuses = rows(run, "SELECT exchange, status FROM transfers WHERE device = 1 ORDER BY exchange")
+    assert {status for number, status in statuses if number <= Leaving.LAST} == {"done"}
+    assert "unreachable" in {status for number, status in statuses if number > Leaving.LAST}
+    assert {status for (status,) in rows(run, "SELECT status FROM transfers WHERE device <> 1")} == {"done"}
+    for query in (
+        "SELECT request, ending FROM requests",
+        "SELECT * FROM pass_rows",
+        "SELECT request, position FROM tokens",
+    ):
+        assert rows(run, query) == rows(whole, query)
+    assert {ending for (ending,) in rows(run, "SELECT ending FROM requests")} == {"done"}
 
 
 def test_requests_that_arrive_are_told_apart_by_how_they_end(trace, tmp_path):
