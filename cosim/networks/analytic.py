@@ -78,8 +78,9 @@ class AnalyticNetwork:
     and heat) is not in it. SINR is taken per link and direction, over the whole band, as the record has it.
 
     Without `bandwidth_shares` each device asked has an equal part of the band for the whole exchange, where there are
-    several cells of that of the cell that serves it at the departure. Where there are `users`, the last ones of D devices, each has a D-th of the band for itself, in which its messages go one after the
-    other, each way; the rest is for exchanges. Nothing is ever lost; what is for a device that has no connection, or
+    several cells of that of the cell that serves it at the departure. Where there are `users`, the last ones of D
+    devices, each has a D-th of the band for itself, in which its messages go one after the other, each way; the rest is
+    for exchanges. Nothing is ever lost; what is for a device that has no connection, or
     loses it, is unreachable from then on. Raises `RequestError` as `band_of`, and for a scenario that keeps no channel
     record.
     """
