@@ -7,6 +7,7 @@ none are given. Headers, delay, queues, retransmissions, losses and every coding
 formula leaves out: to see how much that is, is what this network is for.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -76,9 +77,10 @@ class AnalyticNetwork:
     what the scenario itself sends, so what devices' own transfers would change (interference that they make, battery
     and heat) is not in it. SINR is taken per link and direction, over the whole band, as the record has it.
 
-    Without `bandwidth_shares` each device asked has an equal part of the band for the whole exchange. Where there are
-    `users`, the last ones of D devices, each has a D-th of the band for itself, in which its messages go one after the
-    other, each way; the rest is for exchanges. Nothing is ever lost; what is for a device that has no connection, or
+    Without `bandwidth_shares` each device asked has an equal part of the band for the whole exchange, where there are
+    several cells of that of the cell that serves it at the departure. Where there are `users`, the last ones of D
+    devices, each has a D-th of the band for itself, in which its messages go one after the other, each way; the rest is
+    for exchanges. Nothing is ever lost; what is for a device that has no connection, or
     loses it, is unreachable from then on. Raises `RequestError` as `band_of`, and for a scenario that keeps no channel
     record.
     """
@@ -110,7 +112,7 @@ class AnalyticNetwork:
         """As `bridge.network.Network.exchange`; more in the class's description."""
         check_request(self.info, self.now_ns, transfers, depart_ns, deadline_ns, bandwidth_shares)
         busy_before_ns = self._channel.busy_ns
-        shares = bandwidth_shares or [self._exchange_share / max(len(transfers), 1)] * len(self.info.devices)
+        shares = bandwidth_shares or self._equal_shares(transfers, depart_ns)
         courses = [self._course(transfer, shares[transfer.device], depart_ns, deadline_ns) for transfer in transfers]
         self.now_ns = _end_ns(courses, depart_ns, deadline_ns, wait)
         channel = self._channel.pass_to(self.now_ns)
@@ -154,6 +156,20 @@ class AnalyticNetwork:
     def close(self) -> None:
         """End the session. Closing twice does nothing."""
         self._channel.close()
+
+    def _equal_shares(self, transfers: Sequence[Transfer], depart_ns: int) -> list[float]:
+        """Of each device, an equal part of its cell's band for exchanges; a cell is a pool of the channel record."""
+        self._channel.read_to(depart_ns)
+        cell = {transfer.device: self._pool(transfer.device, depart_ns) for transfer in transfers}
+        sizes = Counter(cell.values())
+        return [
+            self._exchange_share / sizes[cell[device]] if device in cell else 0.0
+            for device in range(len(self.info.devices))
+        ]
+
+    def _pool(self, device: int, time_ns: int) -> int:
+        rows = self._channel.link(device, DOWN)
+        return int(rows["pool"][np.searchsorted(rows["time_ns"], time_ns, side="right") - 1])
 
     def _course(self, transfer: Transfer, share: float, depart_ns: int, deadline_ns: int) -> Course:
         device = transfer.device

@@ -40,16 +40,21 @@ Steps = list[tuple[int, float, float]]
 
 
 class IdleSession:
-    """Shows these links, and nothing else: `links[device]` are the steps down and up."""
+    """Shows these links, and nothing else: `links[device]` are the steps down and up, `cells[device]` serves it."""
 
-    def __init__(self, links: list[tuple[Steps, Steps]], bandwidth_hz: tuple[float, float] | None = BAND_HZ):
+    def __init__(
+        self,
+        links: list[tuple[Steps, Steps]],
+        bandwidth_hz: tuple[float, float] | None = BAND_HZ,
+        cells: list[int] | None = None,
+    ):
         names = tuple(f"device-{index}" for index in range(len(links)))
         self.info = NetworkInfo("made-up", names, BEGIN_NS, {}, {"made-up": "1"}, bandwidth_hz)
         self.now_ns = BEGIN_NS
         self.busy_ns = 7
         self.closed = 0
         self._rows = sorted(
-            (time_ns, device, way, 0, 0, capacity_bps, sinr_db)
+            (time_ns, device, way, 0, 2 * cells[device] + way if cells else 0, capacity_bps, sinr_db)
             for device, directions in enumerate(links)
             for way, steps in enumerate(directions)
             for time_ns, sinr_db, capacity_bps in steps
@@ -114,6 +119,17 @@ def test_given_shares_take_the_place_of_equal_ones():
     assert downlink_ns(None, (0, 2)) == pytest.approx([2 * whole_ns] * 2, abs=1)
     assert downlink_ns([0.5, 0.1, 0.25], (0, 2)) == pytest.approx([2 * whole_ns, 4 * whole_ns], abs=1)
     assert downlink_ns([1, 0, 0], (0, 1)) == [pytest.approx(whole_ns, abs=1), None]
+
+
+def test_each_cell_has_its_band_for_the_devices_that_it_serves():
+    """Two of the devices asked are in one cell, the third in another, beside one that is not asked."""
+    network = AnalyticNetwork(IdleSession([(steady(10), steady(3))] * 4, cells=[0, 1, 0, 1]))
+    outcome = network.exchange([Transfer(d, 30_000, 0, 20_000) for d in (0, 1, 2)], BEGIN_NS, BEGIN_NS + LATE_NS)
+    down_ns = 8 * 30_000 / shannon_bps(10, BAND_HZ[0]) * NS_PER_S
+    up_ns = 8 * 20_000 / shannon_bps(3, BAND_HZ[1]) * NS_PER_S
+    for came, devices in zip(outcome.transfers, (2, 1, 2), strict=True):
+        assert came.downlink_end_ns - BEGIN_NS == pytest.approx(devices * down_ns, abs=2)
+        assert came.uplink_end_ns - BEGIN_NS == pytest.approx(devices * (down_ns + up_ns), abs=2)
 
 
 def test_users_have_parts_of_the_band_and_exchanges_the_rest():
