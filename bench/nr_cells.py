@@ -87,7 +87,7 @@ def simulated(
 
 def compare(load: float) -> NDArray[np.float64]:
     """Percentiles over all drops, of the same devices: of the computed and of the simulated, of each down and up."""
-    found: list[tuple[list[float], list[float]]] = []
+    found: list[list[list[float]]] = []
     for seed in range(DROPS):
         draw = random.Random(seed)
         places_m = [drop(draw, (0.0, 0.0)) for _ in range(INNER)]
@@ -95,9 +95,12 @@ def compare(load: float) -> NDArray[np.float64]:
         users_m = [drop(draw, (x, y)) for x, y, _ in sites_m for _ in range(USERS)]
         rows = zip(computed(places_m, load), simulated(places_m, users_m, load), strict=True)
         for one, other in rows:
-            if other is not None and None not in (*one, *other):
-                found.append((one, other))
-    return np.percentile(np.array(found), PERCENTILES, axis=0).transpose(1, 2, 0)
+            known = [[sinr_db for sinr_db in pair if sinr_db is not None] for pair in (one, other or ())]
+            if [len(pair) for pair in known] == [2, 2]:
+                found.append(known)
+    return np.array(
+        [[np.percentile(each, PERCENTILES) for each in pair] for pair in np.array(found).transpose(1, 2, 0)]
+    )
 
 
 def main() -> None:
