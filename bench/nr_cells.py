@@ -8,6 +8,7 @@ one scheduler, so that each of the three sectors of a computed site has a third 
 
 import math
 import random
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ MS = 1_000_000
 SITE_M, HEIGHT_M = 200.0, 10.0
 LEAST_M = 10.0
 DROPS = 6
-INNER, OUTER = 40, 10  # devices of the cell in the middle, and of each around it
+INNER, USERS = 40, 10  # devices around the middle, that are looked at, and users around each site
 PERCENTILES = (5, 20, 35, 50, 65, 80, 95)
 LOADS = (1 / 3, 2 / 3, 1.0)
 """Share of its PRBs that a cell uses, in the slots that can carry the direction."""
@@ -57,19 +58,26 @@ def computed(places_m: list[Point], load: float) -> list[tuple[float | None, flo
 
 
 def simulated(
-    places_m: list[Point], others_m: list[Point], load: float
+    places_m: list[Point], users_m: list[Point], load: float
 ) -> list[tuple[float | None, float | None] | None]:
-    """SINRs likewise of those that the cell in the middle serves, None of the others, when all other cells have it."""
-    all_m = [*places_m, *others_m]
+    """SINRs likewise of those that the cell in the middle serves, None of the others, when all other cells have it.
+
+    Users of the cell in the middle are silent; those near it whom another cell serves are not.
+    """
+    all_m = [*places_m, *users_m]
     movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(all_m)}
     network = open_network("nr-multicell", RADIO | {"cells": 7, "positions_m": all_m, "movement": movement}, 1)
-    apply = network._topology.apply_shares
-    assert apply is not None
+    cells = [link.cell for link in idle(network, 20 * MS).links]
+    active = [i for i in range(len(places_m), len(all_m)) if cells[i] != 1]
     if load < 1:
-        apply([*(0.0 for _ in places_m), *(load / OUTER for _ in others_m)])  # of each cell, not of all together
+        counts = Counter(cells[i] for i in active)
+        shares = [load / counts[cells[i]] if i in active else 0.0 for i in range(len(all_m))]
+        apply = network._topology.apply_shares
+        assert apply is not None
+        apply(shares)  # of each cell, not of all together
     found = []
-    for size in ((2_000_000, 1), (1, 1_000_000)):
-        asked = [Transfer(len(places_m) + i, size[0], 0, size[1]) for i in range(len(others_m))]
+    for size in ((1_000_000, 1), (1, 500_000)):
+        asked = [Transfer(i, size[0], 0, size[1]) for i in active]
         found.append(network.exchange(asked, network.now_ns, network.now_ns + 250 * MS, Wait.DEADLINE).links)
         idle(network, 100 * MS)
     network.close()
@@ -79,16 +87,20 @@ def simulated(
 
 def compare(load: float) -> NDArray[np.float64]:
     """Percentiles over all drops, of the same devices: of the computed and of the simulated, of each down and up."""
-    found: list[tuple[list[float], list[float]]] = []
+    found: list[list[list[float]]] = []
     for seed in range(DROPS):
         draw = random.Random(seed)
         places_m = [drop(draw, (0.0, 0.0)) for _ in range(INNER)]
-        others_m = [drop(draw, (x, y)) for x, y, _ in grid(6, SITE_M, HEIGHT_M) for _ in range(OUTER)]
-        rows = zip(computed(places_m, load), simulated(places_m, others_m, load), strict=True)
+        sites_m = [(0.0, 0.0, HEIGHT_M), *grid(6, SITE_M, HEIGHT_M)]
+        users_m = [drop(draw, (x, y)) for x, y, _ in sites_m for _ in range(USERS)]
+        rows = zip(computed(places_m, load), simulated(places_m, users_m, load), strict=True)
         for one, other in rows:
-            if other is not None and None not in (*one, *other):
-                found.append((one, other))
-    return np.percentile(np.array(found), PERCENTILES, axis=0).transpose(1, 2, 0)
+            known = [[sinr_db for sinr_db in pair if sinr_db is not None] for pair in (one, other or ())]
+            if [len(pair) for pair in known] == [2, 2]:
+                found.append(known)
+    return np.array(
+        [[np.percentile(each, PERCENTILES) for each in pair] for pair in np.array(found).transpose(1, 2, 0)]
+    )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ class Interruption(NamedTuple):
 
     To the preamble it is the clause's T_search + T_processing + T_delta + T_IU (+ T_margin, an allowance of 2 ms that
     nothing here uses): at most 0 + 20 + 20 + 20 + 2 = 62 for a known cell of FR1 with SSBs every 20 ms (so summed
-    in annex A.14.2.1.1.3).
+    in annex A.14.2.1.1.3, there for satellites).
     """
 
     search: float = 0

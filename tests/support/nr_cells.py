@@ -10,6 +10,7 @@ from msgspec import Struct
 from bridge.network import Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS, neighbour_sites
 from ns3_scenarios.scenarios.nr_multicell import NrMulticell
+from ns3_scenarios.simulation import Simulation
 from ns3_scenarios.wheel import loader
 from tests.support.leaving import move_at
 from tests.support.ns3_worker import Played, Step, carry_out
@@ -174,43 +175,51 @@ def moved(steps: Sequence[Step], parameters: dict[str, Any]) -> tuple[Played, li
         network.close()
 
 
-def agreeing(
-    places_m: Sequence[Sequence[float]], load: float
-) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+Both = list[tuple[float, float]]
+
+
+def agreeing(places_m: Sequence[Sequence[float]], loads: Sequence[float]) -> list[tuple[Both, Both]]:
     """SINRs down and up, in dB, of devices of a cell among six: of neighbours that are computed and of full cells.
 
-    Each cell uses this share of its PRBs. NaN where another one serves the device.
+    For each load, the share of its PRBs that each cell uses. NaN where another one serves the device. Devices of the
+    full cells stand where the neighbours' users do.
     """
     still = {"line_of_sight": "never", "shadowing_sigma_db": 0.0, "fading": False, "layers": 1, "bandwidth_mhz": 20}
-    sector_load = load / len(neighbour_sites.AZIMUTHS_DEG)
-    given = still | {"positions_m": places_m, "neighbours": {"sites": 6, "load": sector_load}}
-    network = open_still("nr", given, 1)
-    try:
-        links = network.exchange([], network.now_ns, network.now_ns + MS, Wait.DEADLINE).links
-        neighbours = network._topology.keep[1][1]
-        users = [neighbours.GetUserPosition(i, user) for i in range(18) for user in range(10)]
-        users_m = [[at.x, at.y, at.z] for at in users]
-    finally:
-        network.close()
+    computed: list[Both] = []
+    for load in loads:
+        around = {"sites": 6, "load": load / len(neighbour_sites.AZIMUTHS_DEG)}
+        network = open_still("nr", still | {"positions_m": places_m, "neighbours": around}, 1)
+        try:
+            links = network.exchange([], network.now_ns, network.now_ns + MS, Wait.DEADLINE).links
+            computed.append([(link.downlink_sinr_db, link.uplink_sinr_db) for link in links])
+            neighbours = network._topology.keep[1][1]
+            users = [neighbours.GetUserPosition(i, user) for i in range(18) for user in range(10)]
+            users_m = [[at.x, at.y, at.z] for at in users]
+        finally:
+            network.close()
     all_m = [*places_m, *users_m]
     movement = {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * len(all_m)}
     full = still | {"cells": 7, "positions_m": all_m, "movement": movement, "scheduler": "rr"}
     network = open_still("nr-multicell", full, 1)
     try:
-        of_each = load / (len(users_m) // 6)
-        network._topology.apply_shares([*(0.0 for _ in places_m), *(of_each for _ in users_m)])
-        found = []
-        for size in ((2_000_000, 1), (1, 1_000_000)):
-            asked = [Transfer(len(places_m) + i, size[0], 0, size[1]) for i in range(len(users_m))]
-            end_ns = network.now_ns + 250 * MS
-            found.append(network.exchange(asked, network.now_ns, end_ns, Wait.DEADLINE).links[: len(places_m)])
+        simulated = [_of_full_cells(network, len(places_m), load) for load in loads]
     finally:
         network.close()
-    simulated = [
+    return list(zip(computed, simulated, strict=True))
+
+
+def _of_full_cells(network: Simulation, inner: int, load: float) -> Both:
+    """Of the first devices, while 30 around each other site share this part of the PRBs."""
+    outer = len(network.info.devices) - inner
+    network._topology.apply_shares([*(0.0 for _ in range(inner)), *(load / 30 for _ in range(outer))])
+    found = []
+    for size in ((150_000, 1), (1, 100_000)):  # several times what fits
+        asked = [Transfer(inner + i, size[0], 0, size[1]) for i in range(outer)]
+        found.append(network.exchange(asked, network.now_ns, network.now_ns + 120 * MS, Wait.DEADLINE).links[:inner])
+    return [
         (down.downlink_sinr_db, up.uplink_sinr_db) if down.cell == up.cell == 1 else (math.nan, math.nan)
         for down, up in zip(*found, strict=True)
     ]
-    return [(link.downlink_sinr_db, link.uplink_sinr_db) for link in links], simulated
 
 
 def heard(

@@ -21,9 +21,10 @@ namespace ns3::cosim
  * Power gains between the cells of a carrier and all their devices: path loss with its shadowing, the antenna elements
  * at both ends, and beams that each look straight at the one they serve, in closed form (Panel). No fast fading.
  *
- * A cell whose elements are those of a site (SiteElement) sends to a device through the panel of the sector that is best
- * for it, and the others hear what this panel alone sends their way. It hears in each direction with the sector that is
- * best there, as a cell with NeighbourSites does. Other cells have one panel, which sends as much behind it as ahead.
+ * A cell whose elements are those of a site (SiteElement) sends to a device through the panel of the sector that is
+ * best for it, and the others hear what this panel alone sends their way. It hears in each direction with the sector
+ * that is best there, as a cell with NeighbourSites does. Other cells have one panel, which sends as much behind it as
+ * ahead.
  */
 class NrInterference
 {

@@ -27,7 +27,8 @@ GetUniform(double normal)
     return std::erfc(-normal / std::sqrt(2)) / 2;
 }
 
-/// Whether a place so many steps from a square of the grid's, in columns and in rows, can be near a place in the square.
+/// Whether a place so many steps from a square of the grid's, in columns and in rows, can be near a place in the
+/// square.
 bool
 IsNear(int32_t columns, int32_t rows, int32_t most)
 {
@@ -125,8 +126,8 @@ MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double he
                 continue;
             }
             Vector2D there((column - STEPS + i) * step, (row - STEPS + j) * step);
-            auto [known, isNew] = link.uniforms.try_emplace((int64_t{column - STEPS + i} << 32) ^
-                                                            static_cast<uint32_t>(row - STEPS + j));
+            auto [known, isNew] =
+                link.uniforms.try_emplace((int64_t{column - STEPS + i} << 32) ^ static_cast<uint32_t>(row - STEPS + j));
             if (isNew)
             {
                 known->second = GetUniform(link.field.Get(there));

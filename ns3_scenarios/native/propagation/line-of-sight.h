@@ -42,17 +42,17 @@ class MovingLineOfSight : public ChannelConditionModel
     double GetProbability(double distance, double deviceHeight) const;
 
   private:
-    static constexpr int32_t STEPS = 8;             // of the grid in a transition distance
-    static constexpr int32_t SIDE = 2 * STEPS + 2;  // of the square of its places around one
+    static constexpr int32_t STEPS = 8;            // of the grid in a transition distance
+    static constexpr int32_t SIDE = 2 * STEPS + 2; // of the square of its places around one
 
     /// The places of the grid around the one where a device is, from which it is at most the transition distance away.
     struct Around
     {
         int32_t column{0};
         int32_t row{0};
-        double height{-1};                       // of the device
+        double height{-1};                        // of the device
         std::array<bool, SIDE * SIDE> hasSight{}; // of each place, column by column
-        bool isSame{false};                      // of all that are near enough
+        bool isSame{false};                       // of all that are near enough
     };
 
     struct Link
@@ -60,7 +60,7 @@ class MovingLineOfSight : public ChannelConditionModel
         NormalField field;
         std::unordered_map<int64_t, double> uniforms; // at places of the grid, as they were needed
         Around around;
-        Vector latestPlace;                           // of the device from the other end; z is the lower end's height
+        Vector latestPlace; // of the device from the other end; z is the lower end's height
         double latestShare{-1};
     };
 

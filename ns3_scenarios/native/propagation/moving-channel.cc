@@ -36,8 +36,8 @@ MovingChannelModel::IsOutdated(Ptr<const MobilityModel> a, Ptr<const MobilityMod
 {
     auto key = GetKey(a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId());
     auto known = m_channelParamsMap.find(key);
-    return known == m_channelParamsMap.end() || (GetOffset(a, b) - m_drawnAt.at(key)).GetLength() >
-                                                    GetCorrelationDistance(known->second->m_losCondition);
+    return known == m_channelParamsMap.end() ||
+           (GetOffset(a, b) - m_drawnAt.at(key)).GetLength() > GetCorrelationDistance(known->second->m_losCondition);
 }
 
 Ptr<const MovingChannelModel::ThreeGppChannelParams>

@@ -182,7 +182,7 @@ def test_a_link_fails_by_interference(ns3, is_busy):
     parameters |= {"positions_m": [along(20.0), along(SITE_M - 30)]}
     parameters |= {"movement": {"kind": "constant-velocity", "velocities_mps": [[0.0, 0.0, 0.0]] * 2}}
     asked = [Transfer(1, 60_000_000, 0, 1)] if is_busy else []
-    played, moves = went(ns3, [Step(asked, 0, NS_PER_S, Wait.DEADLINE)], **parameters)
+    played, moves = went(ns3, [Step(asked, 0, 1500 * MS, Wait.DEADLINE)], **parameters)
     wanted = [("failed", 0, 0), ("reestablished", 0, 1)] if is_busy else []
     assert [(move.kind, move.device, move.other) for move in moves] == wanted
     assert [link.cell for link in played.outcomes[0].links] == [2 if is_busy else 1, 2]
@@ -210,8 +210,8 @@ def test_who_is_absent_during_a_handover_comes_back_in_the_other_cell(ns3, trans
 
 def test_ping_pongs_are_counted_and_rarer_with_a_long_time_to_trigger(ns3):
     """Of devices that drive at 10 m/s through shadowing that changes every 10 to 13 m."""
-    assert ping_pong.count([1, 1, 2, 1, 1, 3] + [3] * 50 + [1]) == (4, 1)
-    short, long = (ns3(ping_pong.drive, 10.0, time_to_trigger_s, 1, 24, 0.0) for time_to_trigger_s in (0.0, 0.64))
+    assert ping_pong.count([1, 1, 2, 1, 1, 3] + [3] * 20 + [1]) == (4, 1)
+    short, long = (ns3(ping_pong.drive, 10.0, time_to_trigger_s, 1, 12, 0.0) for time_to_trigger_s in (0.0, 0.64))
     assert short.ping_pongs > 2 * long.ping_pongs
     assert short.handovers > long.handovers > 0
 

@@ -206,21 +206,18 @@ def test_the_mean_of_reports_is_what_was_sent_on_average(ns3):
         assert full.links[device].downlink_sinr_db == pytest.approx(wanted_db, abs=0.5)
 
 
-@pytest.mark.parametrize("load", [1 / 3, 2 / 3, 1.0])
-def test_neighbours_that_are_computed_agree_with_full_cells(ns3, load):
+def test_neighbours_that_are_computed_agree_with_full_cells(ns3):
     """At the same load, as many transmissions on a PRB; devices of the full cells stand where the neighbours' users do,
     so that no chance is left but whom a cell serves in a slot.
     """
     turns = np.random.default_rng(5).uniform(0, 2 * math.pi, 24)
     ways_m = np.linspace(15, 90, 24)
     places = [[float(x), float(y), 1.5] for x, y in zip(ways_m * np.cos(turns), ways_m * np.sin(turns), strict=True)]
-    computed_db, simulated_db = (np.array(each) for each in ns3(agreeing, places, load))
-    served = ~np.isnan(simulated_db).any(1)
-    assert served.sum() > 15
-    differences_db = (simulated_db - computed_db)[served]
-    assert np.abs(differences_db).max() < 1
-    for one, other in zip(np.sort(simulated_db[served], 0), np.sort(computed_db[served], 0), strict=True):
-        assert one == pytest.approx(other, abs=0.7)
+    for found_db in ns3(agreeing, places, [1 / 3, 1.0]):
+        computed_db, simulated_db = map(np.array, found_db)
+        served = ~np.isnan(simulated_db).any(1)
+        assert served.sum() > 15
+        assert np.abs((simulated_db - computed_db)[served]).max() < 1
 
 
 @pytest.mark.parametrize(("devices", "cells"), [(1, 7), (8, 7), (21, 3)])
