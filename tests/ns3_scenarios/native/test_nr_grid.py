@@ -108,6 +108,6 @@ def test_the_pucch_takes_so_many_harq_answers(ns3):
 
 @pytest.mark.parametrize("symbols", [1, 2])
 def test_each_slot_and_each_device_have_their_own_answers(ns3, symbols):
-    found = ns3(nr_mac.answers, 11, symbols, [(5, 0), (5, 1), (10, 0), (5, 1), (10, 0), (10, 2)])
+    found = ns3(nr_mac.answers, 11, symbols, [(5, 0), (5, 1), (8, 0), (5, 1), (8, 0), (8, 2)])
     room = 12 * 11 * symbols
     assert found == [(2, room - 2), (2, room - 4), (2, room - 2), (2, room - 6), (2, room - 4), (2, room - 6)]
