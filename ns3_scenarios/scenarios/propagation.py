@@ -15,6 +15,8 @@ LEAST_DISTANCE_M = {"umi": 10.0, "uma": 10.0, "rma": 10.0, "inh": 1.0}
 NS3_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma", "rma": "Rma", "inh": "IndoorOffice"}
 SIGHT_NAME = {"umi": "UmiStreetCanyon", "uma": "Uma", "rma": "Rma", "inh": "IndoorMixedOffice"}
 FADING_NAME = {"umi": "UMi-StreetCanyon", "uma": "UMa", "rma": "RMa", "inh": "InH-OfficeMixed"}
+# Standard deviation of shadowing in dB with line of sight and without, TR 38.901 table 7.4.1-1. `rma` has two with it.
+SIGMA_DB = {"umi": (4.0, 7.82), "uma": (4.0, 6.0), "inh": (3.0, 8.03)}
 # Correlation distance of shadowing in m with line of sight and without, TR 38.901 table 7.5-6.
 CORRELATION_M = {"umi": (10.0, 13.0), "uma": (37.0, 50.0), "rma": (37.0, 120.0), "inh": (10.0, 6.0)}
 SIGHT_CORRELATION_M = 50.0  # of the state of line of sight, TR 38.901 table 7.6.3.1-2, UMi and UMa
@@ -38,13 +40,19 @@ def path_loss(
 ) -> tuple[Any, Any]:
     """Make ns-3's models of path loss, with shadowing behind it, and of line of sight (None where there is none).
 
-    `shadowing_sigma_db` None is what TR 38.901 prescribes.
+    `shadowing_sigma_db` None is what TR 38.901 prescribes: ns-3's own where nobody moves, and for `rma`. Ours else,
+    since ns-3's is drawn anew at each look, so that on a walk it would be another one with other traffic.
     """
-    model, condition = _plain(ns, kind, frequency_hz, exponent, line_of_sight, shadowing_sigma_db is None, is_moving)
-    if shadowing_sigma_db:
+    sigmas_db = (shadowing_sigma_db, shadowing_sigma_db)
+    is_prescribed = shadowing_sigma_db is None
+    if is_prescribed and is_moving and kind in SIGMA_DB:
+        sigmas_db, is_prescribed = SIGMA_DB[kind], False
+    model, condition = _plain(ns, kind, frequency_hz, exponent, line_of_sight, is_prescribed, is_moving)
+    if any(sigmas_db):
         shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
         sight_m, no_sight_m = CORRELATION_M.get(kind, CORRELATION_M["umi"])
-        shadowing.SetAttribute("Sigma", ns.DoubleValue(shadowing_sigma_db))
+        shadowing.SetAttribute("Sigma", ns.DoubleValue(sigmas_db[0]))
+        shadowing.SetAttribute("SigmaNoSight", ns.DoubleValue(sigmas_db[1]))
         shadowing.SetAttribute("CorrelationDistance", ns.DoubleValue(sight_m))
         shadowing.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(no_sight_m))
         if condition:

@@ -9,6 +9,7 @@ from ns3_scenarios.scenarios.nr_link_level import error_model
 from ns3_scenarios.wheel import loader
 
 HEADERS = (
+    "nr-answers.h",
     "nr-configured-grants.h",
     "nr-control-channel.h",
     "nr-link-adaptation.h",
@@ -53,6 +54,16 @@ def control(prbs: int, symbols: int, groups: int, sinrs_db: Sequence[float]) -> 
     return int(found.CountElements()), int(found.CountReports()), levels
 
 
+def answers(prbs: int, symbols: int, asked: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """For each uplink slot and device in turn: cyclic shifts that a bit more takes, and those that are left then."""
+    made, found = _ns().cosim.NrAnswers(prbs, symbols), []
+    for slot, device in asked:
+        cost = int(made.GetCost(slot, device))
+        made.Add(slot, device, slot - 4)
+        found.append((cost, int(made.GetFree(slot))))
+    return found
+
+
 def psd_mw(numerology: int, most_dbm: float, nominal_dbm: float, factor: float, loss_db: float, prbs: int) -> float:
     """What a device sends on each PRB."""
     return float(_ns().cosim.PowerControl(numerology, most_dbm, nominal_dbm, factor).GetPsdMw(loss_db, prbs))
@@ -93,10 +104,15 @@ def configured(prbs: int, each: int, granted: Sequence[bool]) -> tuple[list[int]
 
 
 def turns(
-    prbs: int, kind: str, devices: Sequence[tuple[float, int]], slots: int, elements: int = 10_000
+    prbs: int,
+    kind: str,
+    devices: Sequence[tuple[float, int]],
+    slots: int,
+    elements: int = 10_000,
+    answers: int = 10_000,
 ) -> list[list[int]]:
     """PRBs of each slot and device, each of which always has so many bits to send and power for so many PRBs, and takes
-    two of the elements of control."""
+    two of the elements of control and two of what answers take."""
     import cppyy
 
     ns = _ns()
@@ -113,9 +129,10 @@ def turns(
             candidate = ns.cosim.NrCandidate()
             candidate.device, candidate.neededBits, candidate.mostPrbs = device, needed_bits, most_prbs
             candidate.elements, candidate.bitsPerElement, candidate.control = ELEMENTS, bits, 2
+            candidate.answer = 2
             candidates.push_back(candidate)
         free = ns.cosim.NrFreePrbs(grid.GetAll())
-        free.control = elements
+        free.control, free.answers = elements, answers
         scheduler.Allocate(slot, free, candidates, taken)
         of_device = {int(each.device): int(grid.CountPrbs(each.allocation)) for each in candidates}
         found.append([of_device[device] for device in range(len(devices))])

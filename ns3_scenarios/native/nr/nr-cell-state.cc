@@ -69,7 +69,7 @@ NrCell::GetState(uint32_t device, bool isUplink) const
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
     state.bler = direction.adaptation.GetBler();
-    if (!report.GetQuality().groupDb.empty())
+    if (!report.GetQuality().groupBits.empty())
     {
         state.sinrDb = report.GetQuality().wideDb;
         state.rank = report.rank;
@@ -85,7 +85,7 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     const auto& link = m_links[device];
     const auto& adaptation = Get(link, isUplink).adaptation;
     const auto& report = adaptation.GetLatest();
-    if (report.GetQuality().groupDb.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
+    if (report.GetQuality().groupBits.empty() || (!isUplink && report.cqi == NrLinkAdaptation::OUT_OF_RANGE_CQI))
     {
         return 0;
     }

@@ -112,6 +112,7 @@ NrCell::Begin()
     m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, m_downlink.elements);
     m_uplink.grid = NrGrid(m_prbs);
     m_controlChannel = NrControlChannel(m_prbs, m_pdcchSymbols, m_pucchSymbols, m_uplink.grid.CountGroups());
+    m_answers = NrAnswers(m_prbs, m_pucchSymbols);
     m_configured = NrConfiguredGrants(m_uplink.grid, m_configuredPrbs, CountDevices());
     m_uplink.elements = GetElements(true, 0);
     for (auto settings : {&m_downlink, &m_uplink})
@@ -389,19 +390,27 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
     auto first = (isUplink ? m_uplinkScheduler : m_downlinkScheduler).GetFirst();
+    auto answerSlot = m_timing.GetAnswerSlot(m_lastSlot); // of the downlink
     for (uint32_t i = 0; i < m_links.size(); i++)
     {
         auto& link = m_links[(first + i) % m_links.size()];
         const auto& processes = Get(link, isUplink).processes;
         for (uint32_t index = 0; index < PROCESSES; index++)
         {
-            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control)
+            auto answer = isUplink ? 0 : m_answers.GetCost(answerSlot, link.device);
+            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control ||
+                answer > free.answers)
             {
                 continue;
             }
             if (auto allocation = grid.Take(free, processes[index].prbs); !allocation.IsEmpty())
             {
                 free.control -= link.control;
+                if (!isUplink)
+                {
+                    free.answers -= answer;
+                    m_answers.Add(answerSlot, link.device, m_lastSlot);
+                }
                 m_takenPrbs[link.device] += grid.CountPrbs(allocation);
                 grants.push_back({link.device, index, allocation});
             }
@@ -412,7 +421,8 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
 void
 NrCell::ScheduleDownlink(int64_t slot)
 {
-    NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control};
+    auto answerSlot = m_timing.GetAnswerSlot(slot);
+    NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control, m_answers.GetFree(answerSlot)};
     auto byNs = m_timing.GetDownlinkReadyNs(slot);
     std::vector<Grant> again;
     Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
@@ -430,7 +440,8 @@ NrCell::ScheduleDownlink(int64_t slot)
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
-            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits, link.control});
+            auto answer = m_answers.GetCost(answerSlot, link.device);
+            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits, link.control, answer});
         }
     }
     m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
@@ -444,6 +455,7 @@ NrCell::ScheduleDownlink(int64_t slot)
             auto& process = link.down.processes[index];
             link.down.sender.Fill(process.bits / 8, byNs, process.content);
             Transmit(link, false, index, slot, candidate.allocation);
+            m_answers.Add(answerSlot, link.device, slot);
         }
     }
 }

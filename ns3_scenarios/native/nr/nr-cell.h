@@ -3,6 +3,7 @@
 #define COSIM_NR_CELL_H
 
 #include "neighbour-sites.h"
+#include "nr-answers.h"
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
 #include "nr-control-channel.h"
@@ -379,6 +380,7 @@ class NrCell : public Object
     NrScheduler m_uplinkScheduler;
     NrConfiguredGrants m_configured;
     NrControlChannel m_controlChannel;
+    NrAnswers m_answers;
     uint32_t m_control{0};                    // elements of the slot's PDCCH that are left
     std::array<std::vector<double>, 2> m_use; // of each slot of the pattern by a device alone, down and up
     double m_gnbPsdMw{0};

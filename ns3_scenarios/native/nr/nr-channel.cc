@@ -3,6 +3,7 @@
 
 #include "decibel.h"
 #include "doppler-mobility.h"
+#include "lanes.h"
 #include "line-of-sight.h"
 #include "nr-beams.h"
 #include "wide.h"
@@ -17,7 +18,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 
 namespace ns3::cosim
@@ -43,13 +43,13 @@ Multiply(Complex a, Complex b)
 [[gnu::always_inline]] inline void
 Multiply(const NrCoefficients& a, Complex b, NrCoefficients& product)
 {
-    for (size_t port = 0; port < NR_PORTS; port++)
-    {
-        auto x = a.real[port];
-        auto y = a.imaginary[port];
-        product.real[port] = x * b.real() - y * b.imag();
-        product.imaginary[port] = x * b.imag() + y * b.real();
-    }
+    static_assert(NR_PORTS == LANES);
+    Lanes x;
+    Lanes y;
+    Load(a.real.data(), x);
+    Load(a.imaginary.data(), y);
+    Store(x * b.real() - y * b.imag(), product.real.data());
+    Store(x * b.imag() + y * b.real(), product.imaginary.data());
 }
 
 Complex
@@ -57,10 +57,6 @@ Turn(double turns)
 {
     return std::polar(1.0, 2 * std::numbers::pi * (turns - std::floor(turns)));
 }
-
-/// Some PRBs side by side, which the compiler adds and multiplies at once.
-using Lanes [[gnu::vector_size(32)]] = double;
-constexpr uint32_t LANES = sizeof(Lanes) / sizeof(double);
 
 /// The four products of taps x + iy and turns c + is, summed over the taps: from a block's middle (x + iy)(c + is)
 /// upwards and (x + iy)(c - is) downwards are made of the same.
@@ -75,54 +71,61 @@ struct Sums
     {
         Lanes c;
         Lanes s;
-        std::memcpy(&c, cosine, sizeof(c));
-        std::memcpy(&s, sine, sizeof(s));
+        Load(cosine, c);
+        Load(sine, s);
         xc += x * c;
         ys += y * s;
         xs += x * s;
         yc += y * c;
     }
 
-    /// To the PRBs from this one of the block's upper half on, and to those as far below the middle.
+    /// To the PRBs from this one of the block's upper half on, and to those as far below the middle; or in place of
+    /// what is there.
     template <typename Prbs>
-    [[gnu::always_inline]] void Get(size_t first, Prbs& real, Prbs& imaginary) const
+    [[gnu::always_inline]] void AddTo(size_t first, bool isReplacing, Prbs& real, Prbs& imaginary) const
     {
         auto middle = real.size() / 2;
+        auto add = [isReplacing](double& prb, double what) { prb = isReplacing ? what : prb + what; };
         for (size_t i = 0; i < LANES; i++)
         {
-            real[middle + first + i] += xc[i] - ys[i];
-            imaginary[middle + first + i] += xs[i] + yc[i];
-            real[middle - 1 - first - i] += xc[i] + ys[i];
-            imaginary[middle - 1 - first - i] += yc[i] - xs[i];
+            add(real[middle + first + i], xc[i] - ys[i]);
+            add(imaginary[middle + first + i], xs[i] + yc[i]);
+            add(real[middle - 1 - first - i], xc[i] + ys[i]);
+            add(imaginary[middle - 1 - first - i], yc[i] - xs[i]);
         }
     }
 };
 
-/// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b.
+/// Of the channel from the sender's two ports, vectors a and b: (|a|^2 + |b|^2) / 2, (|a|^2 - |b|^2) / 2, a^H b; of one
+/// PRB, or of some in lanes.
+template <typename Number>
 struct Products
 {
-    double mean;
-    double difference;
-    double real;
-    double imaginary;
+    Number mean;
+    Number difference;
+    Number real;
+    Number imaginary;
 };
 
-/// Of one PRB of a block.
-template <typename Block>
-[[gnu::always_inline]] inline Products
+/// Of one PRB of a block, or of those from there on.
+template <typename Number, typename Block>
+[[gnu::always_inline]] inline Products<Number>
 GetProducts(const Block& block, uint32_t prb, bool isUplink)
 {
     size_t other = isUplink ? 1 : 2; // of port a, at the receiver's second
-    const auto& x = block.real;
-    const auto& y = block.imaginary;
-    auto a0x = x[0][prb];
-    auto a0y = y[0][prb];
-    auto a1x = x[other][prb];
-    auto a1y = y[other][prb];
-    auto b0x = x[3 - other][prb];
-    auto b0y = y[3 - other][prb];
-    auto b1x = x[3][prb];
-    auto b1y = y[3][prb];
+    auto get = [prb](const auto& ports, size_t port) {
+        Number number;
+        std::memcpy(&number, &ports[port][prb], sizeof(number));
+        return number;
+    };
+    auto a0x = get(block.real, 0);
+    auto a0y = get(block.imaginary, 0);
+    auto a1x = get(block.real, other);
+    auto a1y = get(block.imaginary, other);
+    auto b0x = get(block.real, 3 - other);
+    auto b0y = get(block.imaginary, 3 - other);
+    auto b1x = get(block.real, 3);
+    auto b1y = get(block.imaginary, 3);
     auto a = (a0x * a0x + a0y * a0y) + (a1x * a1x + a1y * a1y);
     auto b = (b0x * b0x + b0y * b0y) + (b1x * b1x + b1y * b1y);
     return {(a + b) / 2,
@@ -130,6 +133,16 @@ GetProducts(const Block& block, uint32_t prb, bool isUplink)
             (a0x * b0x + a0y * b0y) + (a1x * b1x + a1y * b1y),
             (a0x * b0y - a0y * b0x) + (a1x * b1y - a1y * b1x)};
 }
+
+/// The like of NrPrbGain, of one PRB or of some.
+template <typename Number>
+struct Gains
+{
+    Number single;
+    Number first;
+    Number second;
+    Number crossed;
+};
 
 /// What precoders make of the products of a PRB.
 class Precoded
@@ -144,7 +157,8 @@ class Precoded
     {
     }
 
-    [[gnu::always_inline]] NrPrbGain Get(const Products& products) const
+    template <typename Number>
+    [[gnu::always_inline]] Gains<Number> Get(const Products<Number>& products) const
     {
         auto single = products.real * m_single.real() - products.imaginary * m_single.imag();
         auto real = products.real * m_pair.real() - products.imaginary * m_pair.imag();
@@ -409,7 +423,8 @@ NrChannel::AddGains(uint32_t device,
     for (auto prb = begin; prb < end; prb++)
     {
         const auto& block = GetBlock(link, response, prb / BLOCK_PRBS);
-        gains.push_back(precoded.Get(GetProducts(block, prb % BLOCK_PRBS, isUplink)));
+        auto gain = precoded.Get(GetProducts<double>(block, prb % BLOCK_PRBS, isUplink));
+        gains.push_back({gain.single, gain.first, gain.second, gain.crossed});
     }
 }
 
@@ -546,10 +561,14 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
     auto& found = response.blocks[block];
     if (found.period != response.period)
     {
-        found = {};
+        bool isFirst = true;
         for (size_t i = 0; i < link.drawings.size(); i++)
         {
-            AddTaps(link.drawings[i], response.taps[i], block, found);
+            if (!response.taps[i].empty())
+            {
+                AddTaps(link.drawings[i], response.taps[i], block, isFirst, found);
+                isFirst = false;
+            }
         }
         found.period = response.period;
     }
@@ -557,7 +576,11 @@ NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
 }
 
 COSIM_WIDE void
-NrChannel::AddTaps(const Drawing& drawing, const std::vector<NrCoefficients>& taps, uint32_t block, Block& sum) const
+NrChannel::AddTaps(const Drawing& drawing,
+                   const std::vector<NrCoefficients>& taps,
+                   uint32_t block,
+                   bool isFirst,
+                   Block& sum) const
 {
     static_assert(BLOCK_PRBS == 4 * LANES);
     m_sent.resize(taps.size());
@@ -577,8 +600,8 @@ NrChannel::AddTaps(const Drawing& drawing, const std::vector<NrCoefficients>& ta
             inner.Add(x, y, &cosine[0], &sine[0]);
             outer.Add(x, y, &cosine[LANES], &sine[LANES]);
         }
-        inner.Get(0, sum.real[port], sum.imaginary[port]);
-        outer.Get(LANES, sum.real[port], sum.imaginary[port]);
+        inner.AddTo(0, isFirst, sum.real[port], sum.imaginary[port]);
+        outer.AddTo(LANES, isFirst, sum.real[port], sum.imaginary[port]);
     }
 }
 
@@ -587,44 +610,55 @@ NrChannel::Measure(Link& link, bool isUplink, double scale)
 {
     auto& response = Update(link, isUplink);
     m_products.resize(response.blocks.size());
-    double real = 0; // of the sum of all inner products
-    double imaginary = 0;
-    double disturbance = 0; // of two layers, more without a turn than with a quarter's
+    // Over all PRBs: the sum of the inner products, and what two layers disturb each other more without a turn than
+    // with a quarter's.
+    Lanes real{};
+    Lanes imaginary{};
+    Lanes disturbance{};
     for (uint32_t begin = 0; begin < m_prbs; begin += BLOCK_PRBS)
     {
         const auto& block = GetBlock(link, response, begin / BLOCK_PRBS);
-        BlockProducts products;
-        std::array<double, BLOCK_PRBS> disturbances;
-        for (uint32_t i = 0; i < BLOCK_PRBS; i++)
+        auto& kept = m_products[begin / BLOCK_PRBS];
+        for (uint32_t i = 0; i < BLOCK_PRBS; i += LANES)
         {
-            auto [mean, difference, x, y] = GetProducts(block, i, isUplink);
-            products.mean[i] = mean;
-            products.difference[i] = difference;
-            products.real[i] = x;
-            products.imaginary[i] = y;
-            disturbances[i] = y * y - x * x;
+            auto [mean, difference, x, y] = GetProducts<Lanes>(block, i, isUplink);
+            Store(mean, &kept.mean[i]);
+            Store(difference, &kept.difference[i]);
+            for (uint32_t lane = std::clamp(m_prbs, begin + i, begin + i + LANES) - begin - i; lane < LANES; lane++)
+            {
+                x[lane] = 0; // beyond the carrier
+                y[lane] = 0;
+            }
+            Store(x, &kept.real[i]);
+            Store(y, &kept.imaginary[i]);
+            real += x;
+            imaginary += y;
+            disturbance += y * y - x * x;
         }
-        for (uint32_t i = 0; i < std::min(BLOCK_PRBS, m_prbs - begin); i++)
-        {
-            real += products.real[i];
-            imaginary += products.imaginary[i];
-            disturbance += disturbances[i];
-        }
-        m_products[begin / BLOCK_PRBS] = products;
     }
     // One layer: the precoder by which most power comes. Two: the one whose layers disturb each other less.
-    const std::array<double, 4> power{real, -imaginary, -real, imaginary};
+    auto sum = [](const Lanes& lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); };
+    const std::array<double, 4> power{sum(real), -sum(imaginary), -sum(real), sum(imaginary)};
     auto& precoder = link.precoders[isUplink];
     precoder.turn = std::max_element(power.begin(), power.end()) - power.begin();
-    precoder.pairTurn = disturbance > 0 ? 1 : 0;
+    precoder.pairTurn = sum(disturbance) > 0 ? 1 : 0;
     Precoded precoded(precoder, scale, HasTwo(link, isUplink), IsPair(link));
     auto& gains = link.gains[isUplink];
     gains.resize(m_prbs);
-    for (uint32_t prb = 0; prb < m_prbs; prb++)
+    for (uint32_t prb = 0; prb < m_prbs; prb += LANES)
     {
-        const auto& [mean, difference, x, y] = m_products[prb / BLOCK_PRBS];
+        const auto& block = m_products[prb / BLOCK_PRBS];
         auto i = prb % BLOCK_PRBS;
-        gains[prb] = precoded.Get({mean[i], difference[i], x[i], y[i]});
+        Products<Lanes> products;
+        Load(&block.mean[i], products.mean);
+        Load(&block.difference[i], products.difference);
+        Load(&block.real[i], products.real);
+        Load(&block.imaginary[i], products.imaginary);
+        auto found = precoded.Get(products);
+        for (uint32_t lane = 0; lane < std::min(LANES, m_prbs - prb); lane++)
+        {
+            gains[prb + lane] = {found.single[lane], found.first[lane], found.second[lane], found.crossed[lane]};
+        }
     }
 }
 

@@ -167,8 +167,12 @@ class NrChannel : public Channel
     /// The response, its taps as of the present period.
     Response& Update(Link& link, bool isUplink);
     const Block& GetBlock(const Link& link, Response& response, uint32_t block) const;
-    /// Add the channel of some taps to a block of PRBs.
-    void AddTaps(const Drawing& drawing, const std::vector<NrCoefficients>& taps, uint32_t block, Block& sum) const;
+    /// Add the channel of some taps to a block of PRBs; the first ones replace what is there.
+    void AddTaps(const Drawing& drawing,
+                 const std::vector<NrCoefficients>& taps,
+                 uint32_t block,
+                 bool isFirst,
+                 Block& sum) const;
     /// How far one end has gone since the channel was drawn, as of `time`.
     static Vector GetWay(Ptr<MobilityModel> mobility, const Vector& from, double time);
     /// Have ns-3 draw the link's channel, if it would now.

@@ -27,6 +27,9 @@ class NrControlChannel
      */
     uint32_t GetAggregationLevel(double sinrDb) const;
 
+    /// PRBs times symbols of a PUCCH of format 2 that so many bits take, with their CRC (TS 38.212 clause 6.3.1.2).
+    static uint32_t CountPrbSymbols(uint32_t bits);
+
     /// Channel reports, with two bits for each group, that an uplink slot's PUCCH of format 2 takes (TS 38.213 clause
     /// 9.2.5.2).
     uint32_t CountReports() const;

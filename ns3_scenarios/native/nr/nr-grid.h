@@ -26,12 +26,13 @@ struct NrAllocation
 };
 
 /// PRBs of a slot that nobody has yet: whole groups, and what is left of others, each part within one group; and
-/// elements of the PDCCH that grants them.
+/// elements of the PDCCH that grants them, and cyclic shifts of the PUCCH that answers.
 struct NrFreePrbs
 {
     NrGroups groups{0};
     std::vector<NrAllocation> parts;
     uint32_t control{0};
+    uint32_t answers{0};
 };
 
 /// How a band is divided into groups.

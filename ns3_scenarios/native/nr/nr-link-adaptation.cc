@@ -2,9 +2,12 @@
 #include "nr-link-adaptation.h"
 
 #include "decibel.h"
+#include "lanes.h"
+#include "wide.h"
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 namespace ns3::cosim
 {
@@ -27,26 +30,24 @@ GetLayerSinr(const NrPrbGain& gain, double psd, uint32_t layer)
     return p * own - p * p * gain.crossed / (1 + p * other);
 }
 
-/// The sum of log2(1 + SINR) over these PRBs, of one group, and their layers.
-double
-GetShannonBits(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t layers, uint32_t begin, uint32_t end)
+/// 1 + SINR of some PRBs: with one layer, and of each of two.
+template <typename Number>
+struct Factors
 {
-    // Of 16 SINRs below 180 dB each product stays below the largest number.
-    double first = 1;
-    double second = 1;
-    for (auto prb = begin; prb < end; prb++)
-    {
-        if (layers == 1)
-        {
-            first *= 1 + psdMw * gains[prb].single;
-        }
-        else
-        {
-            first *= 1 + GetLayerSinr(gains[prb], psdMw, 0);
-            second *= 1 + GetLayerSinr(gains[prb], psdMw, 1);
-        }
-    }
-    return std::log2(first) + (layers == 1 ? 0 : std::log2(second));
+    Number single;
+    Number first;
+    Number second;
+};
+
+/// Of one PRB, or of some in lanes.
+template <typename Number>
+[[gnu::always_inline]] inline Factors<Number>
+GetFactors(const Number& single, const Number& first, const Number& second, const Number& crossed, double psd)
+{
+    auto p = psd / 2;
+    return {1 + psd * single,
+            1 + (p * first - p * p * crossed / (1 + p * second)),
+            1 + (p * second - p * p * crossed / (1 + p * first))};
 }
 
 double
@@ -152,7 +153,7 @@ uint32_t
 NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
 {
     const auto& [one, two] = report.layers;
-    if (two.groupDb.empty())
+    if (two.groupBits.empty())
     {
         return 1;
     }
@@ -160,6 +161,42 @@ NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
     auto shift = ToDb(psdMw / report.psdMw);
     auto single = GetBlockBits(one.wideDb + shift, prbs, m_settings->elements, 1);
     return GetBlockBits(two.wideDb + shift, prbs, m_settings->elements, 2) > single ? 2 : 1;
+}
+
+COSIM_WIDE void
+NrLinkAdaptation::AddShannonBits(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t begin, uint32_t end)
+{
+    // Of 16 SINRs below 180 dB each product stays below the largest number.
+    double single = 1;
+    double first = 1;
+    double second = 1;
+    auto multiply = [&](double withOne, double withTwo, double withSecond) {
+        single *= withOne;
+        first *= withTwo;
+        second *= withSecond;
+    };
+    auto prb = begin;
+    for (; prb + LANES <= end; prb += LANES)
+    {
+        const auto* gain = &gains[prb];
+        auto factors = GetFactors(Lanes{gain[0].single, gain[1].single, gain[2].single, gain[3].single},
+                                  Lanes{gain[0].first, gain[1].first, gain[2].first, gain[3].first},
+                                  Lanes{gain[0].second, gain[1].second, gain[2].second, gain[3].second},
+                                  Lanes{gain[0].crossed, gain[1].crossed, gain[2].crossed, gain[3].crossed},
+                                  psdMw);
+        for (uint32_t lane = 0; lane < LANES; lane++)
+        {
+            multiply(factors.single[lane], factors.first[lane], factors.second[lane]);
+        }
+    }
+    for (; prb < end; prb++)
+    {
+        const auto& gain = gains[prb];
+        auto factors = GetFactors(gain.single, gain.first, gain.second, gain.crossed, psdMw);
+        multiply(factors.single, factors.first, factors.second);
+    }
+    m_coming.layers[0].groupBits.push_back(std::log2(single));
+    m_coming.layers[1].groupBits.push_back(std::log2(first) + std::log2(second));
 }
 
 void
@@ -174,34 +211,51 @@ NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains,
     m_coming.from = from;
     m_coming.psdMw = psdMw;
     m_coming.precoder = precoder;
-    bool isPair = std::any_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; });
+    for (auto& quality : m_coming.layers)
+    {
+        quality.groupBits.clear();
+    }
+    for (uint32_t group = 0; group < grid.CountGroups(); group++)
+    {
+        AddShannonBits(gains, psdMw, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group));
+    }
     for (uint32_t rank = 1; rank <= 2; rank++)
     {
         auto& quality = m_coming.layers[rank - 1];
-        quality.groupDb.clear();
-        double whole = 0;
-        for (uint32_t group = 0; rank <= (isPair ? 2 : 1) && group < grid.CountGroups(); group++)
-        {
-            auto begin = grid.GetBegin(group);
-            auto sum = GetShannonBits(gains, psdMw, rank, begin, begin + grid.GetSize(group));
-            whole += sum;
-            quality.groupDb.push_back(ToSinrDb(sum / grid.GetSize(group) / rank));
-        }
+        auto whole = std::accumulate(quality.groupBits.begin(), quality.groupBits.end(), 0.0);
         quality.wideDb = ToSinrDb(whole / grid.GetPrbs() / rank);
     }
+    if (std::none_of(gains.begin(), gains.end(), [](const NrPrbGain& gain) { return gain.second > 0; }))
+    {
+        m_coming.layers[1] = {ToSinrDb(0), {}};
+    }
     m_coming.rank = GetBestRank(m_coming, psdMw);
-    if (!m_settings->isTold)
+    m_coming.cqi = m_settings->isTold ? GetCqi(m_coming.GetQuality().wideDb) : 0;
+}
+
+const std::vector<double>&
+NrLinkAdaptation::GetGroupDb(uint32_t rank)
+{
+    if (m_report.from != m_groupFrom || rank != m_groupRank)
     {
-        return;
+        m_groupFrom = m_report.from;
+        m_groupRank = rank;
+        m_groupDb.clear();
+        for (auto bits : m_report.layers[rank - 1].groupBits)
+        {
+            m_groupDb.push_back(ToSinrDb(bits / m_settings->grid.GetSize(m_groupDb.size()) / rank));
+        }
+        // The device tells its rank, its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
+        for (auto& db : m_groupDb)
+        {
+            if (m_settings->isTold && rank == m_report.rank)
+            {
+                auto difference = std::clamp<int64_t>(GetCqi(db) - m_report.cqi, -1, 2);
+                db = m_settings->thresholdDb[std::clamp<int64_t>(m_report.cqi + difference, 1, 15) - 1];
+            }
+        }
     }
-    // The device tells its rank, its CQI, and two bits of difference for each group (TS 38.214 table 5.2.2.1-1).
-    auto& told = m_coming.layers[m_coming.rank - 1];
-    m_coming.cqi = GetCqi(told.wideDb);
-    for (auto& db : told.groupDb)
-    {
-        auto difference = std::clamp<int64_t>(GetCqi(db) - m_coming.cqi, -1, 2);
-        db = m_settings->thresholdDb[std::clamp<int64_t>(m_coming.cqi + difference, 1, 15) - 1];
-    }
+    return m_groupDb;
 }
 
 const NrReport&
@@ -228,11 +282,11 @@ NrLinkAdaptation::GetRank(double psdMw) const
 }
 
 double
-NrLinkAdaptation::GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const
+NrLinkAdaptation::GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank)
 {
     double shift = m_offsetDb + ToDb(psdMw / m_report.psdMw);
     double bits = 0;
-    const auto& groupDb = m_report.layers[rank - 1].groupDb;
+    const auto& groupDb = GetGroupDb(rank);
     m_settings->grid.ForEach(allocation, [&bits, &groupDb, shift](uint32_t group, uint32_t begin, uint32_t end) {
         bits += (end - begin) * std::log2(1 + FromDb(groupDb[group] + shift));
     });
@@ -249,7 +303,7 @@ NrLinkAdaptation::GetBitsPerElement(double psdMw, uint32_t rank)
         m_rank = rank;
         m_from = m_report.from;
         m_bitsPerElement.clear();
-        for (auto db : m_report.layers[rank - 1].groupDb)
+        for (auto db : GetGroupDb(rank))
         {
             auto bits = std::min(std::log2(1 + EXPECTED_GAP * FromDb(db + shift)), MOST_BITS_PER_ELEMENT);
             m_bitsPerElement.push_back(bits * rank);

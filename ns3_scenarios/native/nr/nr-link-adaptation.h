@@ -17,8 +17,9 @@ namespace ns3::cosim
 /// What one layer of several bears.
 struct NrLayerQuality
 {
-    double wideDb{NAN};          // effective SINR over the whole carrier, as measured
-    std::vector<double> groupDb; // of each group of PRBs, as reported; empty where there are not so many layers
+    double wideDb{NAN};            // effective SINR over the whole carrier, as measured
+    std::vector<double> groupBits; // by Shannon's formula, on an element of each PRB of each group of them, likewise;
+                                   // empty where there are not so many layers
 };
 
 /// A channel report: what the MAC may know of one direction of a link from a slot on.
@@ -104,7 +105,7 @@ class NrLinkAdaptation
     uint32_t GetRank(double psdMw) const;
 
     /// The SINR of a layer to be expected there, as of the report in force.
-    double GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank) const;
+    double GetExpectedDb(const NrAllocation& allocation, double psdMw, uint32_t rank);
 
     /// Bits that an element of each group may be expected to carry; valid until the next call, report or result.
     const std::vector<double>& GetBitsPerElement(double psdMw, uint32_t rank);
@@ -127,6 +128,10 @@ class NrLinkAdaptation
 
   private:
     int64_t GetCqi(double db) const;
+    /// Add to the coming report what a group's PRBs bear, from `begin` to before `end`.
+    void AddShannonBits(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t begin, uint32_t end);
+    /// A layer's effective SINR in each group, as reported; made where something is to be sent, which is seldom.
+    const std::vector<double>& GetGroupDb(uint32_t rank);
     /// Those of one block that meets the target, a layer having this SINR; 0 if none does.
     uint32_t GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
     uint32_t GetBestRank(const NrReport& report, double psdMw) const;
@@ -137,6 +142,9 @@ class NrLinkAdaptation
     double m_offsetDb{0};
     double m_bler{0};
     uint64_t m_judged{0};
+    std::vector<double> m_groupDb;        // as of
+    uint32_t m_groupRank{0};              // so many layers
+    int64_t m_groupFrom{-1};              // and this report
     std::vector<double> m_bitsPerElement; // as of
     double m_shiftDb{NAN};                // this shift of the report,
     uint32_t m_rank{0};                   // so many layers

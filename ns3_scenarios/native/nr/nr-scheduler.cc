@@ -80,7 +80,8 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
         for (auto& candidate : candidates)
         {
             auto value = metric(candidate, group);
-            bool isTold = !candidate.allocation.IsEmpty() || candidate.control <= free.control;
+            bool isTold = !candidate.allocation.IsEmpty() ||
+                          (candidate.control <= free.control && candidate.answer <= free.answers);
             if (value > highest && candidate.neededBits > 0 && isTold && fits(candidate))
             {
                 best = &candidate;
@@ -106,7 +107,11 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
         {
             break;
         }
-        free.control -= best->allocation.IsEmpty() ? best->control : 0;
+        if (best->allocation.IsEmpty())
+        {
+            free.control -= best->control;
+            free.answers -= best->answer;
+        }
         if (best->mostPrbs < size)
         {
             best->allocation = m_grid.Take(free, best->mostPrbs);
@@ -129,6 +134,7 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
             return;
         }
         free.control -= best->control;
+        free.answers -= best->answer;
         auto prbs = std::min(m_grid.CountPrbs(part), best->mostPrbs);
         best->allocation = {0, part.begin, part.begin + prbs};
         part.begin += prbs;

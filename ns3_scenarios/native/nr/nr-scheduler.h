@@ -19,6 +19,7 @@ struct NrCandidate
     uint32_t elements;                         // of a PRB for data
     const std::vector<double>* bitsPerElement; // on each group, as the MAC expects it
     uint32_t control;                          // elements of the PDCCH that its grant takes
+    uint32_t answer{0};                        // cyclic shifts of the PUCCH that its answer takes
     NrAllocation allocation{};                 // what it gets
 };
 
@@ -43,8 +44,8 @@ class NrScheduler
     /// The device that is first in this slot, where order matters.
     uint32_t GetFirst() const;
 
-    /// Divide what is free, among no more devices than there is control for. `taken` has the PRBs that retransmissions
-    /// have of this slot, by device.
+    /// Divide what is free, among no more devices than there is control and answers for. `taken` has the PRBs that
+    /// retransmissions have of this slot, by device.
     void Allocate(int64_t slot,
                   NrFreePrbs& free,
                   std::vector<NrCandidate>& candidates,

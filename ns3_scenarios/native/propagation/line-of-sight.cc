@@ -70,7 +70,8 @@ MovingLineOfSight::GetLink(Ptr<const MobilityModel> a, Ptr<const MobilityModel> 
     auto found = m_links.find(key);
     if (found == m_links.end())
     {
-        found = m_links.emplace(key, Link{NormalField(m_uniform, CORRELATION_DISTANCE), {}, {}, -1}).first;
+        NormalField field([this]() { return m_uniform->GetValue(0, 1); }, CORRELATION_DISTANCE);
+        found = m_links.emplace(key, Link{field, {}, {}, -1}).first;
     }
     return found->second;
 }

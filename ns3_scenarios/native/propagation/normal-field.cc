@@ -7,9 +7,8 @@
 namespace ns3::cosim
 {
 
-NormalField::NormalField(Ptr<UniformRandomVariable> uniform, double correlationDistance)
+NormalField::NormalField(const std::function<double()>& draw, double correlationDistance)
 {
-    auto draw = [&uniform]() { return uniform->GetValue(0, 1); };
     for (auto& wave : m_waves)
     {
         // The spectrum of exp(-d) in the plane is k / (1 + k^2)^(3/2), with 1 - 1 / sqrt(1 + k^2) below k.

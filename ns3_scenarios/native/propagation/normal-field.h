@@ -2,10 +2,10 @@
 #ifndef COSIM_NORMAL_FIELD_H
 #define COSIM_NORMAL_FIELD_H
 
-#include "ns3/random-variable-stream.h"
 #include "ns3/vector.h"
 
 #include <array>
+#include <functional>
 
 namespace ns3::cosim
 {
@@ -18,8 +18,8 @@ namespace ns3::cosim
 class NormalField
 {
   public:
-    /// Draw one, by the correlation distance in the unit of places.
-    NormalField(Ptr<UniformRandomVariable> uniform, double correlationDistance);
+    /// Draw one by what draws from 0 to below 1, and the correlation distance in the unit of places.
+    NormalField(const std::function<double()>& draw, double correlationDistance);
 
     double Get(const Vector2D& place) const;
 

@@ -21,6 +21,12 @@ LogNormalShadowing::GetTypeId()
                                           DoubleValue(0),
                                           MakeDoubleAccessor(&LogNormalShadowing::m_sigmaDb),
                                           MakeDoubleChecker<double>(0))
+                            .AddAttribute("SigmaNoSight",
+                                          "The same where ChannelConditionModel says that there is no line of sight; "
+                                          "below 0 it is Sigma there too.",
+                                          DoubleValue(-1),
+                                          MakeDoubleAccessor(&LogNormalShadowing::m_sigmaNoSightDb),
+                                          MakeDoubleChecker<double>())
                             .AddAttribute("CorrelationDistance",
                                           "Displacement (m) at which the autocorrelation has fallen to 1/e.",
                                           DoubleValue(10),
@@ -34,17 +40,49 @@ LogNormalShadowing::GetTypeId()
                             .AddAttribute("ChannelConditionModel",
                                           "Decides which links have line of sight; without it all have.",
                                           PointerValue(),
-                                          MakePointerAccessor(&LogNormalShadowing::m_condition),
+                                          MakePointerAccessor(&LogNormalShadowing::SetConditionModel),
                                           MakePointerChecker<ChannelConditionModel>());
     return tid;
+}
+
+void
+LogNormalShadowing::DoDispose()
+{
+    m_condition = nullptr;
+    m_lineOfSight = nullptr;
+    PropagationLossModel::DoDispose();
+}
+
+void
+LogNormalShadowing::SetConditionModel(Ptr<ChannelConditionModel> model)
+{
+    m_condition = model;
+    m_lineOfSight = DynamicCast<MovingLineOfSight>(model);
 }
 
 double
 LogNormalShadowing::DoCalcRxPower(double txPowerDbm, Ptr<MobilityModel> a, Ptr<MobilityModel> b) const
 {
-    bool sight = !m_condition || m_condition->GetChannelCondition(a, b)->IsLos();
-    return txPowerDbm -
-           m_sigmaDb * m_normal.GetValue(a, b, sight ? m_correlationDistance : m_correlationDistanceNoSight);
+    double share = 1; // of line of sight
+    if (m_lineOfSight)
+    {
+        share = m_lineOfSight->GetShare(a, b);
+    }
+    else if (m_condition)
+    {
+        share = m_condition->GetChannelCondition(a, b)->IsLos() ? 1 : 0;
+    }
+    double dbm = txPowerDbm;
+    if (share > 0)
+    {
+        dbm -= share * m_sigmaDb * m_normal.GetValue(a, b, m_correlationDistance);
+    }
+    if (share < 1)
+    {
+        auto sigmaDb = m_sigmaNoSightDb < 0 ? m_sigmaDb : m_sigmaNoSightDb;
+        dbm -= (1 - share) * sigmaDb * m_normal.GetValue(a, b, m_correlationDistanceNoSight);
+    }
+    return dbm;
 }
 
 int64_t

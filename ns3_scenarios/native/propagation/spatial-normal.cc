@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "spatial-normal.h"
 
+#include "sector-load.h"
+
 #include "ns3/node.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace ns3::cosim
@@ -27,19 +30,35 @@ SpatialNormal::GetValue(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b, 
 {
     auto offset = GetOffset(a, b);
     auto [entry, isNew] =
-        m_latest.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
-    auto& latest = entry->second;
+        m_links.try_emplace(std::minmax({a->GetObject<Node>()->GetId(), b->GetObject<Node>()->GetId()}));
+    auto& link = entry->second;
     if (isNew)
     {
-        latest = {m_normal->GetValue(), offset};
+        link.first = m_normal->GetValue();
+        link.firstOffset = offset;
     }
-    else if (double moved = (offset - latest.offset).GetLength(); moved > 0)
+    auto moved = (offset - link.firstOffset).GetLength();
+    if (moved == 0)
     {
-        double ratio = moved / correlationDistance;
-        double innovation = std::sqrt(-std::expm1(-2 * ratio)) * m_normal->GetValue();
-        latest = {std::exp(-ratio) * latest.value + innovation, offset};
+        return link.first;
     }
-    return latest.value;
+    const auto& [field, missing] = GetField(link, correlationDistance);
+    return field.Get(offset) + std::exp(-moved / correlationDistance) * missing;
+}
+
+const SpatialNormal::Field&
+SpatialNormal::GetField(Link& link, double correlationDistance)
+{
+    auto found = link.fields.find(correlationDistance);
+    if (found == link.fields.end())
+    {
+        // The link's own value is the key, so that drawing the field takes nothing from anybody's random stream.
+        auto key = Mix(std::bit_cast<uint64_t>(link.first)) ^ std::bit_cast<uint64_t>(correlationDistance);
+        NormalField field([&key]() { return std::ldexp(Mix(key++) >> 11, -53); }, correlationDistance);
+        auto missing = link.first - field.Get(link.firstOffset);
+        found = link.fields.emplace(correlationDistance, Field{field, missing}).first;
+    }
+    return found->second;
 }
 
 void

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How NR's PRBs are divided: groups and parts of them, configured grants, and who gets how many."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,8 +68,9 @@ def test_many_whose_power_reaches_one_prb_share_a_group(ns3, kind):
 
 
 @pytest.mark.parametrize("kind", ["rr", "pf"])
-def test_no_more_devices_are_granted_than_there_is_control_for_and_all_in_time(ns3, kind):
-    found = ns3(nr_mac.turns, 273, kind, [(1e9, 3)] * 40, 40, 13)  # two elements each: six devices in a slot
+@pytest.mark.parametrize("room", [(13, 10_000), (10_000, 13)])
+def test_no_more_devices_are_granted_than_there_is_control_and_are_answers_for_and_all_in_time(ns3, kind, room):
+    found = ns3(nr_mac.turns, 273, kind, [(1e9, 3)] * 40, 40, *room)  # two each: six devices in a slot
     assert all(sum(prbs > 0 for prbs in slot) == 6 for slot in found)
     had = [sum(each) for each in zip(*found, strict=True)]
     assert max(had) - min(had) <= 3
@@ -92,3 +95,19 @@ def test_the_pucch_takes_fewer_reports_the_longer_they_are(ns3):
     assert ns3(nr_mac.control, 273, 1, 10, [])[1] == 273 // 7
     assert ns3(nr_mac.control, 273, 2, 10, [])[1] == 2 * 273 // 7
     assert ns3(nr_mac.control, 273, 1, 18, [])[1] < 273 // 7
+
+
+def test_the_pucch_takes_so_many_harq_answers(ns3):
+    """24 PRBs have 288 cyclic shifts. One bit takes 2 and two 4 of them; then PRBs of 12, each of 5.6 bits: 8 elements
+    of QPSK at rate 0.35. From 12 bits on, 6 of CRC come on top."""
+    found = ns3(nr_mac.answers, 24, 1, [(5, 0)] * 12)
+    total = [2, 4, 12, 12, 12, 24, 24, 24, 24, 24, 24, 48]
+    assert [288 - free for _, free in found] == total
+    assert [cost for cost, _ in found] == [after - before for before, after in itertools.pairwise([0, *total])]
+
+
+@pytest.mark.parametrize("symbols", [1, 2])
+def test_each_slot_and_each_device_have_their_own_answers(ns3, symbols):
+    found = ns3(nr_mac.answers, 11, symbols, [(5, 0), (5, 1), (8, 0), (5, 1), (8, 0), (8, 2)])
+    room = 12 * 11 * symbols
+    assert found == [(2, room - 2), (2, room - 4), (2, room - 2), (2, room - 6), (2, room - 4), (2, room - 6)]

@@ -555,6 +555,43 @@ def test_shadowing_has_the_autocorrelation_of_gudmundsons_model(ns3):
         assert abs(found - expected) < 4.5 * math.sqrt((1 + expected**2) / LINKS)
 
 
+def walks() -> list[np.ndarray]:
+    """Shadowing in dB of the same links at the same places, an array of places x links each, with line of sight (0) and
+    without (1): looked at in order, in another one, and at one place alone."""
+    with nowhere() as ns:
+        places = [(30.0, 0.0), (37.0, 2.0), (80.0, -20.0), (37.0, 2.0), (30.0, 0.0)]
+        base, ends = stand_at(ns, 1)[0], stand_at(ns, 8)
+        found = []
+        for order in (range(5), (0, 4, 2, 1, 3), (0, 2)):
+            model = ns.ObjectFactory("ns3::cosim::LogNormalShadowing").Create[ns.PropagationLossModel]()
+            for name, figure in (("Sigma", 1.0), ("SigmaNoSight", 2.0), ("CorrelationDistance", 10.0)):
+                model.SetAttribute(name, ns.DoubleValue(figure))
+            model.SetAttribute("CorrelationDistanceNoSight", ns.DoubleValue(13.0))
+            model.AssignStreams(77)
+            lost_db = np.full((2, 5, 8), np.nan)
+            for place in order:
+                for end in ends:
+                    end.SetPosition(ns.Vector(*places[place], 1.5))
+                for sight, name in enumerate(("AlwaysLos", "NeverLos")):
+                    factory = ns.ObjectFactory(f"ns3::{name}ChannelConditionModel")
+                    model.SetAttribute(
+                        "ChannelConditionModel", ns.PointerValue(factory.Create[ns.ChannelConditionModel]())
+                    )
+                    lost_db[sight, place] = [-model.CalcRxPower(0, base, end) for end in ends]
+            found.append(lost_db)
+        return found
+
+
+def test_shadowing_depends_on_the_place_alone_however_often_and_in_whatever_order_it_is_asked_for(ns3):
+    in_order, otherwise, once = ns3(walks)
+    assert (in_order == otherwise).all()
+    assert (once[:, 2] == in_order[:, 2]).all()
+    assert (in_order[:, 3] == in_order[:, 1]).all()  # back again
+    assert (in_order[:, 4] == in_order[:, 0]).all()
+    assert (in_order[1, 0] == 2 * in_order[0, 0]).all()  # one variable where a link is first asked for
+    assert (np.abs(in_order[1, 2] - 2 * in_order[0, 2]) > 1e-3).all()  # and two elsewhere
+
+
 def lines_of_sight(macro: bool, distance_m: float, moved_m: float, height_m: float) -> tuple[list[bool], list[bool]]:
     """Whether links of that length have line of sight, before and after going so far along the circle."""
     with nowhere() as ns:
@@ -794,30 +831,35 @@ def test_lte_devices_that_walk_away_lose_the_line_of_sight(ns3):
     assert in_sight[1] <= 6
 
 
-def shadowing_attributes(path_loss: str) -> tuple[float, float, bool]:
+def shadowing_attributes(path_loss: str, sigma_db: float | None) -> list[float]:
     movement = {"kind": "constant-velocity", "velocities_mps": [[1.0, 0.0, 0.0]]}
-    parameters = {"devices": 1, "path_loss": path_loss, "shadowing_sigma_db": 3.0, "movement": movement}
+    parameters = {"devices": 1, "path_loss": path_loss, "shadowing_sigma_db": sigma_db, "movement": movement}
     network = open_still("lte", parameters, 1)
     try:
         ns = network._ns
         shadowing = network._topology.keep[2][0].GetNext()
-        distances, condition = [], ns.PointerValue()
-        for name in ("CorrelationDistance", "CorrelationDistanceNoSight"):
+        figures = []
+        for name in ("CorrelationDistance", "CorrelationDistanceNoSight", "Sigma", "SigmaNoSight"):
             value = ns.DoubleValue()
             shadowing.GetAttribute(name, value)
-            distances.append(value.Get())
-        shadowing.GetAttribute("ChannelConditionModel", condition)
-        return distances[0], distances[1], bool(condition.GetObject())
+            figures.append(value.Get())
+        return figures
     finally:
         network.close()
 
 
 @pytest.mark.parametrize(
-    ("path_loss", "expected"), [("umi", (10, 13, True)), ("uma", (37, 50, True)), ("friis", (10, 13, False))]
+    ("path_loss", "sigma_db", "figures"),
+    [
+        ("umi", 3.0, [10, 13, 3, 3]),
+        ("friis", 3.0, [10, 13, 3, 3]),
+        ("umi", None, [10, 13, 4, 7.82]),
+        ("uma", None, [37, 50, 4, 6]),
+    ],
 )
-def test_shadowing_has_the_correlation_distances_of_the_table(ns3, path_loss, expected):
-    """TR 38.901 table 7.5-6."""
-    assert ns3(shadowing_attributes, path_loss) == expected
+def test_shadowing_on_a_walk_has_the_distances_and_deviations_of_the_tables(ns3, path_loss, sigma_db, figures):
+    """TR 38.901 tables 7.5-6 and 7.4.1-1."""
+    assert ns3(shadowing_attributes, path_loss, sigma_db) == figures
 
 
 def test_a_wifi_station_that_walks_away_loses_sinr_by_the_path_loss_and_rate(ns3):
