@@ -56,7 +56,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     channel: Channel,
     constants: Constants,
     cursor: Cursor,
-    messages: Messages,
+    messages: Messages | None,
     asked: Exchanges,
     end_ns: Floats,
     times: Floats,
@@ -64,7 +64,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 ) -> bool:
     """Carry out exchanges whose times of departure are given and rise; whether the channel changed meanwhile.
 
-    `cursor` and `messages` are moved on to the end. Written to:
+    `cursor` and `messages` are moved on to the end; None is compiled apart, and costs nothing. Written to:
     `end_ns` [exchanges]; `times` [transfers, 3], the ends of downlink, computing and uplink in ns, -1 for what did
     not happen; `status` [transfers], DONE, LATE, LOST or UNREACHABLE.
     """
@@ -79,14 +79,14 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     load = np.zeros(channel.pools)  # the part of each pool's band in use
     heard = np.zeros(constants.air.max() + 1 if len(constants.air) else 0)  # all those of one air together
     row_of, next_ns, capacity_bps, pool_of = cursor.row, cursor.next_ns, channel.capacity_bps, channel.pool
-    are_messages = len(messages.link) > 0
     moved = False
     for exchange in range(len(size)):
         begin = asked.first[exchange]
         count = size[exchange]
         now = asked.depart_ns[exchange]
-        if are_messages and convey(channel, constants, cursor, messages, now, False):
-            moved = True
+        if messages is not None:  # noqa: SIM102  (numba leaves out an if of its own where there are none)
+            if convey(channel, constants, cursor, messages, now, False):
+                moved = True
         deadline_ns = asked.deadline_ns[exchange]
         pending = 0
         for link in range(len(row_of)):
@@ -121,7 +121,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     load[pool] += more
                     heard[constants.air[link]] += more
             soonest = deadline_ns
-            if are_messages:
+            if messages is not None:
                 _join(channel, constants, cursor, messages, sharing, load, heard, now)
                 soonest = min(soonest, _set_rates(channel, constants, cursor, messages, sharing, load, heard, now))
             for i in range(count):
@@ -147,8 +147,9 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 if state[i] == _DOWN or state[i] == _UP:
                     is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
                     left[i] = 0.0 if is_through else left[i] - rate[i] * (soonest - now)
-            if are_messages and _flow(channel, cursor, messages, now, soonest):
-                moved = True
+            if messages is not None:  # noqa: SIM102  (numba leaves out an if of its own where there are none)
+                if _flow(channel, cursor, messages, now, soonest):
+                    moved = True
             now = soonest
             for i in range(count):
                 at = begin + i

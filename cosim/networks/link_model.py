@@ -157,7 +157,8 @@ def predict(channel: Channel, constants: Constants, observed: Observed) -> Obser
     end_ns, times = np.empty(len(asked.depart_ns)), np.empty((len(asked.transfers), 3))
     messages = copied(observed.messages)
     cursor = at_begin(channel)
-    carry(channel, constants, cursor, messages, asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
+    under_way = messages if len(messages.link) else None
+    carry(channel, constants, cursor, under_way, asked, end_ns, times, np.empty(len(asked.transfers), np.int64))
     convey(channel, constants, cursor, messages, np.inf, False)
     come_ns = np.where(messages.status == DONE, messages.end_ns, -1.0)
     return Observed(asked, end_ns, times, observed.messages, come_ns)

@@ -162,7 +162,7 @@ class WhatIfNetwork:
             self._record.channel,
             self._model.constants,
             cursor,
-            messages,
+            messages if len(messages.link) else None,
             Exchanges(
                 self._first,
                 self._depart_ns,

@@ -78,7 +78,7 @@ def run(
         wait,
     )
     end, times, status = np.empty(1), np.empty((count, 3)), np.empty(count, np.int64)
-    cursor, messages = at_begin(links), no_messages() if messages is None else messages
+    cursor = at_begin(links)
     carry(links, fitted, cursor, messages, asked, end, times, status)
     if to_end:
         convey(links, fitted, cursor, messages, np.inf, False)
