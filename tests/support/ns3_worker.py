@@ -90,4 +90,8 @@ def worker() -> Iterator[Call]:
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_know_scenarios)
+
+
+def _know_scenarios() -> None:
+    """The import of this module, which has registered those of the tests, whatever is called first."""
