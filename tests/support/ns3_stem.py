@@ -50,7 +50,7 @@ def stems() -> Iterator[None]:
         started = []
         for name, scenarios in STEMS.items():
             command = [sys.executable, "-m", __name__, f"{place}/{name}", *scenarios]
-            started.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+            started.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL))
         os.environ[PLACE] = place
         try:
             yield
@@ -58,7 +58,7 @@ def stems() -> Iterator[None]:
             del os.environ[PLACE]
             for process in started:
                 process.kill()
-                process.wait()
+                process.communicate()
 
 
 def install() -> None:
@@ -144,7 +144,10 @@ def _connect(line: socket.socket, place: Path) -> None:
 
 
 def _stem(place: str, scenarios: Sequence[str]) -> int:
-    """Fork for whoever asks, and say what becomes of it; returns, in each fork, what its program does."""
+    """Fork for whoever asks, and say what becomes of it; returns, in each fork, what its program does.
+
+    Ends with the tests, however they end: then nobody holds the other end of its standard input.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(place)
     listener.listen()
@@ -154,7 +157,9 @@ def _stem(place: str, scenarios: Sequence[str]) -> int:
     lines: dict[int, socket.socket] = {}
     here = _read_while_loading(os.environ)  # which cppyy adds to
     while True:
-        ready, _, _ = select.select([listener, wake], [], [])
+        ready, _, _ = select.select([listener, wake, sys.stdin], [], [])
+        if sys.stdin in ready:
+            return 0
         if wake in ready:
             wake.recv(_PACKET_BYTES)
             _reap(lines)
