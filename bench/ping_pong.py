@@ -58,7 +58,7 @@ def drive(
     turns = [draw.uniform(0, 2 * math.pi) for _ in range(devices)]
     velocities_mps = [[speed_mps * math.cos(turn), speed_mps * math.sin(turn), 0.0] for turn in turns]
     movement = {"kind": "constant-velocity", "velocities_mps": velocities_mps}
-    radio = {"bandwidth_mhz": 20, "fading": False}
+    radio: dict[str, object] = {"bandwidth_mhz": 20, "fading": False}
     radio |= {"time_to_trigger_s": time_to_trigger_s, "hysteresis_db": hysteresis_db}
     network = open_network("nr-multicell", {**radio, "positions_m": places_m, "movement": movement}, seed)
     time_s = min(MOST_S, WAY_M / speed_mps)
@@ -68,7 +68,8 @@ def drive(
         cells.append([link.cell or 0 for link in links])
     network.close()
     found = [count(each) for each in zip(*cells, strict=True)]
-    return Count(*map(sum, zip(*found, strict=True)), time_s * devices)
+    handovers, ping_pongs = (sum(each) for each in zip(*found, strict=True))
+    return Count(handovers, ping_pongs, time_s * devices)
 
 
 def main() -> None:
