@@ -41,7 +41,7 @@ from bridge.network import Message, PartnerLost, RequestError, Transfer, Wait
 from bridge.server import Server
 from bridge.strangers import MAX_CONNECTIONS
 from tests.support.fixed_network import FixedNetwork, open_fixed
-from tests.support.servers import SECOND_NS, TRANSFERS, eventually, free_tcp_endpoint, server
+from tests.support.servers import SECOND_NS, TRANSFERS, eventually, free_tcp_endpoint, server, stop
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -232,7 +232,7 @@ def test_health_asks_the_bridge_itself(endpoint):
             thread.start()
             assert lives(endpoint, None)
             thread.join()
-        os.kill(process.pid, signal.SIGSTOP)
+        stop(process.pid)
         assert not lives(endpoint, None)
 
 
@@ -260,7 +260,7 @@ def test_connections_are_bounded_and_those_that_were_there_stay():
 def test_a_client_waits_for_a_server_that_starts_later(endpoint):
     threads = []
     with server(endpoint, "once") as late:
-        os.kill(late.pid, signal.SIGSTOP)
+        stop(late.pid)
         threads.append(threading.Timer(1.0, os.kill, (late.pid, signal.SIGCONT)))
         threads[0].start()
         with connected(endpoint) as remote:

@@ -2,6 +2,8 @@
 """Servers in processes of their own, of a network with a closed form and of ns-3's, and waiting with a bound."""
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from bridge.endpoint import private_ipc
 from bridge.network import Transfer
@@ -26,6 +29,18 @@ def eventually(what: Callable[[], bool], bound_s: float = 60.0) -> bool:
             return True
         threading.Event().wait(0.02)
     return what()
+
+
+def stop(pid: int) -> None:
+    """Send SIGSTOP, and wait until no thread of the process runs any more: each goes on until it is its turn."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def states() -> set[str]:
+        """Of its threads, by Linux."""
+        files = [task / "status" for task in Path(f"/proc/{pid}/task").iterdir()]
+        return {state for file in files for state in re.findall(r"State:\s+(\w)", file.read_text())}
+
+    assert eventually(lambda: states() == {"T"})
 
 
 def free_tcp_endpoint() -> str:
