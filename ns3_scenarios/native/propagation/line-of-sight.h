@@ -44,15 +44,16 @@ class MovingLineOfSight : public ChannelConditionModel
   private:
     static constexpr int32_t STEPS = 8;            // of the grid in a transition distance
     static constexpr int32_t SIDE = 2 * STEPS + 2; // of the square of its places around one
+    static constexpr auto PLACES = static_cast<size_t>(SIDE) * SIDE;
 
     /// The places of the grid around the one where a device is, from which it is at most the transition distance away.
     struct Around
     {
         int32_t column{0};
         int32_t row{0};
-        double height{-1};                        // of the device
-        std::array<bool, SIDE * SIDE> hasSight{}; // of each place, column by column
-        bool isSame{false};                       // of all that are near enough
+        double height{-1};                   // of the device
+        std::array<bool, PLACES> hasSight{}; // of each place, column by column
+        bool isSame{false};                  // of all that are near enough
     };
 
     struct Link
