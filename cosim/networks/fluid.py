@@ -21,6 +21,8 @@ and m while it flows; of those on one link each flows when the one before is thr
 numba: an exchange takes microseconds.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -40,6 +42,15 @@ DONE, LATE, LOST, UNREACHABLE = map(STATUSES.index, (Status.DONE, Status.LATE, S
 ALL, ANY, DEADLINE = map(WAITS.index, (Wait.ALL, Wait.ANY, Wait.DEADLINE))
 
 _WAITING_DOWN, _DOWN, _REPEATING_DOWN, _COMPUTING, _WAITING_UP, _UP, _REPEATING_UP, _OVER, _VANISHED, _GONE = range(10)
+
+
+class Use(NamedTuple):
+    """How many transfers and messages flow in each pool, which part of its band is in use, and these of one air
+    together."""
+
+    sharing: Floats
+    load: Floats
+    heard: Floats
 
 
 def at_begin(channel: Channel) -> Cursor:
@@ -75,9 +86,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
     left = np.empty(most)  # bits
     rate = np.empty(most)  # bits a ns
     met = np.empty(most)  # the most of other cells' bands that was in use beside it
-    sharing = np.zeros(channel.pools)
-    load = np.zeros(channel.pools)  # the part of each pool's band in use
-    heard = np.zeros(constants.air.max() + 1 if len(constants.air) else 0)  # all those of one air together
+    use = _nothing_in_use(channel, constants)
     row_of, next_ns, capacity_bps, pool_of = cursor.row, cursor.next_ns, channel.capacity_bps, channel.pool
     moved = False
     for exchange in range(len(size)):
@@ -108,32 +117,30 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 state[i] = _GONE
         is_any_done = False
         while now < deadline_ns and (asked.wait == DEADLINE or pending > 0) and not (asked.wait == ANY and is_any_done):
-            sharing[:] = 0
-            load[:] = 0
-            heard[:] = 0
+            _clear(use)
             for i in range(count):
                 if state[i] < _OVER and state[i] != _COMPUTING:
                     link = 2 * asked.transfers[begin + i, 0] + (state[i] > _COMPUTING)
                     pool = pool_of[row_of[link]]
-                    sharing[pool] += state[i] == _DOWN or state[i] == _UP
+                    use.sharing[pool] += state[i] == _DOWN or state[i] == _UP
                     share = asked.shares[begin + i]
-                    more = (1.0 if np.isnan(share) else min(load[pool] + share, 1.0)) - load[pool]
-                    load[pool] += more
-                    heard[constants.air[link]] += more
+                    more = (1.0 if np.isnan(share) else min(use.load[pool] + share, 1.0)) - use.load[pool]
+                    use.load[pool] += more
+                    use.heard[constants.air[link]] += more
             soonest = deadline_ns
             if messages is not None:
-                _join(channel, constants, cursor, messages, sharing, load, heard, now)
-                soonest = min(soonest, _set_rates(channel, constants, cursor, messages, sharing, load, heard, now))
+                _join(channel, constants, cursor, messages, use, now)
+                soonest = min(soonest, _set_rates(channel, constants, cursor, messages, use, now))
             for i in range(count):
                 link = 2 * asked.transfers[begin + i, 0]
                 if state[i] == _DOWN or state[i] == _UP:
                     flowing = link + (state[i] == _UP)
                     row = row_of[flowing]
-                    n = sharing[pool_of[row]]
+                    n = use.sharing[pool_of[row]]
                     share = asked.shares[begin + i]
                     if np.isnan(share):
                         share = 1 / (n + constants.overhead[flowing] * (n - 1) + channel.others[row])
-                    beside = max(heard[constants.air[flowing]] - load[pool_of[row]], 0.0)
+                    beside = max(use.heard[constants.air[flowing]] - use.load[pool_of[row]], 0.0)
                     met[i] = max(met[i], beside)
                     rate[i] = constants.efficiency[flowing] * capacity_bps[row] * share / 1e9
                     rate[i] /= 1 + constants.coupling[flowing] * beside
@@ -212,6 +219,19 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
 
 
 @njit(cache=True)
+def _nothing_in_use(channel: Channel, constants: Constants) -> Use:
+    airs = constants.air.max() + 1 if len(constants.air) else 0
+    return Use(np.zeros(channel.pools), np.zeros(channel.pools), np.zeros(airs))
+
+
+@njit(cache=True)
+def _clear(use: Use) -> None:
+    use.sharing[:] = 0
+    use.load[:] = 0
+    use.heard[:] = 0
+
+
+@njit(cache=True)
 def convey(
     channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, until_ns: float, to_end: bool
 ) -> bool:
@@ -219,18 +239,14 @@ def convey(
 
     `cursor` is moved on to the end for the links of messages under way.
     """
-    sharing = np.zeros(channel.pools)
-    load = np.zeros(channel.pools)
-    heard = np.zeros(constants.air.max() + 1 if len(constants.air) else 0)
+    use = _nothing_in_use(channel, constants)
     now = messages.now_ns[0]
     there = _count(messages)
     moved: bool = _settle(channel, cursor, messages, now)
     while now < until_ns and not (to_end and _count(messages) < there):
-        sharing[:] = 0
-        load[:] = 0
-        heard[:] = 0
-        _join(channel, constants, cursor, messages, sharing, load, heard, now)
-        soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, sharing, load, heard, now))
+        _clear(use)
+        _join(channel, constants, cursor, messages, use, now)
+        soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, use, now))
         if _flow(channel, cursor, messages, now, soonest):
             moved = True
         now = soonest
@@ -247,16 +263,7 @@ def _count(messages: Messages) -> int:
 
 
 @njit(cache=True)
-def _join(
-    channel: Channel,
-    constants: Constants,
-    cursor: Cursor,
-    messages: Messages,
-    sharing: Floats,
-    load: Floats,
-    heard: Floats,
-    now_ns: float,
-) -> None:
+def _join(channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, use: Use, now_ns: float) -> None:
     """Mark the messages that flow from now on by a rate above 0, and count them in their pools."""
     is_taken = np.zeros(len(cursor.row), np.bool_)
     for i in range(messages.first[0], len(messages.link)):
@@ -269,21 +276,14 @@ def _join(
             if messages.begin_ns[i] + constants.message_floor_ns[link] <= now_ns:
                 messages.rate[i] = 1
                 pool = channel.pool[cursor.row[link]]
-                sharing[pool] += 1
-                heard[constants.air[link]] += 1 - load[pool]
-                load[pool] = 1
+                use.sharing[pool] += 1
+                use.heard[constants.air[link]] += 1 - use.load[pool]
+                use.load[pool] = 1
 
 
 @njit(cache=True)
 def _set_rates(
-    channel: Channel,
-    constants: Constants,
-    cursor: Cursor,
-    messages: Messages,
-    sharing: Floats,
-    load: Floats,
-    heard: Floats,
-    now_ns: float,
+    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, use: Use, now_ns: float
 ) -> float:
     """Give those that flow their rates; when something happens to a message next if all stays so."""
     now = max(now_ns, messages.now_ns[0])
@@ -300,9 +300,9 @@ def _set_rates(
         if messages.rate[i] > 0:
             row = cursor.row[link]
             pool = channel.pool[row]
-            n = sharing[pool]
+            n = use.sharing[pool]
             share = 1 / (n + constants.overhead[link] * (n - 1) + channel.others[row])
-            beside = max(heard[constants.air[link]] - load[pool], 0.0)
+            beside = max(use.heard[constants.air[link]] - use.load[pool], 0.0)
             messages.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] * share / 1e9
             messages.rate[i] /= 1 + constants.coupling[link] * beside
             if messages.rate[i] > 0:
