@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What comes of a block on the air, and what is measured there.
 #include "nr-cell.h"
-
 #include "nr-cells.h"
 
 namespace ns3::cosim
@@ -97,7 +96,7 @@ NrCell::FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
     {
         return &m_cells->GetInterferenceMw(device, isUplink, slot);
     }
-    return m_neighbours ? &m_neighbours->GetInterferenceMw(device, isUplink, slot) : nullptr;
+    return m_neighbours ? &m_neighbours->GetInterferenceMw(device, isUplink, slot / m_frame.GetParts()) : nullptr;
 }
 
 const std::vector<NrPrbGain>&
@@ -111,7 +110,7 @@ NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
     m_measured = gains;
     auto noiseMw = m_channel->GetNoiseMw(isUplink);
     auto interferenceMw = m_cells ? m_cells->GetMeanInterferenceMw(device, isUplink)
-                                  : m_neighbours->GetMeanInterferenceMw(device, isUplink, slot);
+                                  : m_neighbours->GetMeanInterferenceMw(device, isUplink, slot / m_frame.GetParts());
     auto kept = noiseMw / (noiseMw + interferenceMw);
     for (auto& gain : m_measured)
     {
