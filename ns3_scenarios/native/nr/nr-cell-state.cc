@@ -95,7 +95,7 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     {
         return 0;
     }
-    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
+    auto prbs = isUplink ? GetMostUplinkPrbs(link, report, m_uplink.elements) : m_prbs;
     if (prbs == 0)
     {
         return 0;

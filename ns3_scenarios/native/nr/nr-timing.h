@@ -10,7 +10,8 @@
 namespace ns3::cosim
 {
 
-/// How long the two ends of a cell take for what. Symbols are those of the carrier's numerology.
+/// How long the two ends of a cell take for what. Symbols and slots are those of the carrier's numerology, also where
+/// it has mini-slots.
 struct NrTimingSettings
 {
     int64_t decodingSymbols{-1};    ///< a device's for PDSCH; negative: N1 of TS 38.214 table 5.3-1
