@@ -12,7 +12,7 @@ from ns3_scenarios.simulation import open_network
 
 DEVICES = 8
 SEEDS = (1, 2, 3)
-EXCHANGES = 60
+EXCHANGES = 20
 GAP_S = 0.007
 LIMIT_S = 20
 SIZES = {"8 kB": 8_192, "256 kB": 262_144}

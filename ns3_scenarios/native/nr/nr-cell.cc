@@ -512,10 +512,12 @@ NrCell::FindUplinkCandidates(int64_t slot, int64_t uplinkSlot)
             }
         }
     }
+    auto isFirst = [](const NrCandidate& each) { return each.waiting[0] > 0; };
+    auto first = std::count_if(candidates.begin(), candidates.end(), isFirst);
     for (auto& candidate : candidates)
     {
         auto& link = m_links[candidate.device];
-        auto share = std::max<uint32_t>(m_prbs / candidates.size(), 1);
+        auto share = std::max<uint32_t>(m_prbs / (isFirst(candidate) ? first : candidates.size()), 1);
         auto psdMw = GetUplinkPsdMw(link, std::min(share, candidate.mostPrbs));
         candidate.bitsPerElement = &link.up.adaptation.GetBitsPerElement(psdMw, link.up.adaptation.GetRank(psdMw));
     }
