@@ -149,6 +149,7 @@ NrCell::Begin()
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_grantOffsets = m_timing.GetGrantOffsets();
+    BeginConnections();
     if (!m_cells)
     {
         m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
@@ -164,7 +165,7 @@ NrCell::AssignStreams(int64_t stream)
         link.down.draw->SetStream(stream + used++);
         link.up.draw->SetStream(stream + used++);
     }
-    return used;
+    return used + (m_connections ? m_connections->AssignStreams(stream + used) : 0);
 }
 
 void
@@ -172,6 +173,7 @@ NrCell::DoDispose()
 {
     m_tick.Cancel();
     m_reporting.Cancel();
+    m_connections.reset();
     m_links.clear();
     m_news.clear();
     m_grants.clear();
@@ -211,7 +213,14 @@ NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
         direction.count.dropped++;
         return false;
     }
-    Wake();
+    if (IsReleased(device))
+    {
+        m_connections->Ask(device, isUplink);
+    }
+    else
+    {
+        Wake();
+    }
     return true;
 }
 
@@ -874,8 +883,7 @@ NrCell::Report(Link& link, int64_t slot)
     const auto& up = GetMeasured(link.device, true, slot);
     auto precoder = m_channel->GetPrecoder(link.device, true);
     link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
-    if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
-        GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0)
+    if (IsInRange(link))
     {
         link.lastInRangeNs = m_lastReportNs;
     }

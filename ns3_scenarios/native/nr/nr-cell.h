@@ -11,6 +11,7 @@
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
 #include "nr-rlc.h"
+#include "nr-rrc.h"
 #include "nr-scheduler.h"
 #include "nr-timing.h"
 #include "nr-uplink-buffer.h"
@@ -27,6 +28,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -115,6 +117,9 @@ class NrCell : public Object
     /// Acknowledged mode with polls and STATUS PDUs, if they are on; before the first device.
     void SetArq(const NrArqSettings& settings);
 
+    /// When connections are released, if they are; before it begins.
+    void SetConnection(const NrConnectionSettings& settings);
+
     /// What interferes, if anything; with the same gNB and devices.
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -151,6 +156,15 @@ class NrCell : public Object
     /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
 
+    /// Whether the device is in range now, reported or not.
+    bool IsInRange(uint32_t device);
+
+    /// Whether it is served: here, and with a connection.
+    bool IsServed(uint32_t device) const;
+
+    /// Whether it is here without a connection (NrConnections).
+    bool IsReleased(uint32_t device) const;
+
     /// False if there was no report from virtual time `sinceNs` on, and no connection was lost for want of one.
     bool HasNewsSince(int64_t sinceNs) const;
 
@@ -166,6 +180,14 @@ class NrCell : public Object
     /// Drop what waits of the device's transfers up to exchange number `exchange`, both ways.
     void Discard(uint32_t device, uint32_t exchange);
 
+    // For NrConnections.
+
+    /// A device without a connection looks for its cell before random access. Returns what it finds the connections of.
+    NrConnections* Camp(uint32_t device);
+
+    /// A device has its connection again, and has said in this slot what waits at it.
+    void Connect(uint32_t device, int64_t completeSlot);
+
     // For NrCells: what one of several cells does when it is told.
 
     /// Serve a device from now on.
@@ -174,6 +196,12 @@ class NrCell : public Object
     /// Serve it no more. What is under way and not decoded waits at its sender again, in acknowledged mode; what is
     /// decoded still arrives.
     void Detach(uint32_t device);
+
+    /// Have a device here that `from` has released, with what waits at both ends.
+    void TakeReleased(uint32_t device, NrCell& from);
+
+    /// The connections of its devices, if they are ever released.
+    NrConnections* GetConnections() const;
 
     /// When the last block that was decoded arrives.
     int64_t GetLastDeliveryNs(uint32_t device) const;
@@ -349,7 +377,10 @@ class NrCell : public Object
     /// call.
     const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
     void Report(Link& link, int64_t slot);
+    /// Whether a CQI above 0 and a power that reaches the gNB are known by the latest report.
+    bool IsInRange(const Link& link) const;
     void ReportAll();
+    void BeginConnections();
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
     void AddNews(int64_t knownSlot, News news);
@@ -375,6 +406,7 @@ class NrCell : public Object
     uint32_t m_configuredPrbs{0};
     bool m_isAcknowledged{true};
     NrArqSettings m_arq;
+    NrConnectionSettings m_connection;
     uint64_t m_bufferBytes{64'000'000};
     Time m_reordering;
     Time m_statusTimer;
@@ -401,6 +433,7 @@ class NrCell : public Object
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;
+    std::unique_ptr<NrConnections> m_connections; // if they are ever released
     EventId m_tick;
     EventId m_reporting;
     int64_t m_lastSlot{-1};
@@ -414,6 +447,7 @@ class NrCell : public Object
     std::vector<NrPrbGain> m_measured;              // of all PRBs, as reports have them
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
+    TracedCallback<const NrConnectionTrace&> m_connectionTrace;
 };
 
 } // namespace ns3::cosim

@@ -37,6 +37,9 @@ class NrHelper
     /// When acknowledged mode polls and reports, if it does.
     void SetArq(const NrArqSettings& settings);
 
+    /// When connections are released, if they are.
+    void SetConnection(const NrConnectionSettings& settings);
+
     /// Of the cell; it gets the cell's gNB and devices (NeighbourSites).
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -63,6 +66,7 @@ class NrHelper
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;
     NrArqSettings m_arq;
+    NrConnectionSettings m_connection;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;
