@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError
 from ..scenario import Device, Scenario, fill
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand_in_fading
-from . import nr_arq, nr_connection, nr_frame, nr_timing, propagation
+from . import nr_arq, nr_connection, nr_drx, nr_frame, nr_timing, propagation
 from .propagation import PathLoss, Sight, watts
 
 MOST_DEVICES = 256
@@ -52,6 +52,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     end reports (default: "ideal"; with `timing` "testbed" the table's own defaults).
     `connection`: "always" there, or a table of when it is released and how it is set up again (default: "always"; with
     `timing` "testbed" the table's own defaults).
+    `drx`: "off", where devices listen always, or a table of when they do (default: "off"; with `timing` "testbed" the
+    table's own defaults).
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
     `target_bler`: block error rate of first transmissions that link adaptation aims at.
     `outer_loop_step_db`: by how much the outer loop lowers what it expects of a link when a block fails; 0 is off.
@@ -108,6 +110,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     rlc: Literal["am", "um"] = "am"
     arq: Literal["ideal"] | nr_arq.Arq | None = None
     connection: Literal["always"] | nr_connection.Connection | None = None
+    drx: Literal["off"] | nr_drx.Drx | None = None
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
     target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
     outer_loop_step_db: Annotated[float, Meta(ge=0, le=5)] = 0.25
@@ -145,6 +148,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise RequestError("radio.arq", 'only with rlc = "am"; "um" sends nothing again')
         if connection := self.connecting():
             connection.check(self.pattern, self.special_symbols[0], self.numerology, self.times())
+        if drx := self.listening():
+            drx.check()
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
 
@@ -165,6 +170,12 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if isinstance(self.connection, nr_connection.Connection):
             return self.connection
         return nr_connection.Connection() if self.connection is None and self.timing == "testbed" else None
+
+    def listening(self) -> nr_drx.Drx | None:
+        """When devices listen, if not always."""
+        if isinstance(self.drx, nr_drx.Drx):
+            return self.drx
+        return nr_drx.Drx() if self.drx is None and self.timing == "testbed" else None
 
     def prbs(self) -> int:
         """Of the carrier."""
@@ -280,6 +291,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             cell["Reordering"] = ns.TimeValue(nr_arq.time(ns, reports.reordering_s))
         if connection := self.connecting():
             helper.SetConnection(connection.settings(ns, self.numerology))
+        if drx := self.listening():
+            helper.SetDrx(drx.settings(ns))
         arrays = [
             {
                 "NumRows": ns.UintegerValue(rows),

@@ -50,6 +50,15 @@ class Air:
     def down_end(self, slot: int) -> Fraction:
         return slot * self.slot_ns + self.down_symbols(slot) * self.symbol_ns
 
+    def answer(self, slot: int) -> int:
+        """The uplink slot whose PUCCH has the answer to what came down."""
+        ready_ns = self.down_end(slot) + self.decoding * self.symbol_ns + self.advance_ns
+        return next(
+            each
+            for each in count(slot)
+            if self.is_uplink(each) and each * self.slot_ns + (SYMBOLS - PUCCH) * self.symbol_ns >= ready_ns
+        )
+
     def known(self, slot: int) -> int:
         """The first slot that the gNB schedules knowing what came up in this one."""
         came_ns = slot * self.slot_ns + (SYMBOLS - PUCCH) * self.symbol_ns

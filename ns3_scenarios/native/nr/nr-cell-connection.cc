@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// How a cell releases the connections of its devices, and has them again.
+// How a cell releases the connections of its devices and has them again, and when they listen.
 #include "nr-cell.h"
 #include "nr-cells.h"
 
 #include "ns3/simulator.h"
-
-#include <tuple>
-#include <utility>
 
 namespace ns3::cosim
 {
@@ -18,8 +15,72 @@ NrCell::SetConnection(const NrConnectionSettings& settings)
 }
 
 void
+NrCell::SetDrx(const NrDrxSettings& settings)
+{
+    m_drx = settings;
+}
+
+void
+NrCell::Arouse(uint32_t device, bool isUplink)
+{
+    if (IsReleased(device))
+    {
+        m_connections->Ask(device, isUplink);
+    }
+    else
+    {
+        Wake();
+    }
+}
+
+void
+NrCell::BeginDrx(Link& link, int64_t slot)
+{
+    if (m_drx.isOn)
+    {
+        link.drx.emplace(m_frame, m_drx, link.device, PROCESSES).Begin(slot);
+    }
+}
+
+bool
+NrCell::IsListening(const Link& link, int64_t slot) const
+{
+    return link.isServed && (!link.drx || link.requests.IsRequesting() || link.drx->IsActive(slot));
+}
+
+void
+NrCell::NoteGranted(Link& link, bool isUplink, uint32_t process, int64_t slot)
+{
+    if (link.drx)
+    {
+        link.drx->Learn(isUplink, process, slot, Get(link, isUplink).processes[process].transmissions == 0);
+    }
+}
+
+void
+NrCell::NoteSent(Link& link, bool isUplink, uint32_t process, int64_t slot)
+{
+    if (!link.drx)
+    {
+        return;
+    }
+    if (isUplink)
+    {
+        link.drx->Send(process, slot);
+    }
+    else
+    {
+        link.drx->Answer(process, m_timing.GetAnswerSlot(slot), link.down.processes[process].isDecoded);
+    }
+}
+
+void
 NrCell::BeginConnections()
 {
+    for (auto& link : m_links)
+    {
+        BeginDrx(link, 0);
+    }
     if (!m_connection.isOn)
     {
         return;
@@ -42,23 +103,29 @@ NrCell::GetConnections() const
 }
 
 bool
-NrCell::IsInRange(uint32_t device)
+NrCell::IsInRange(uint32_t device) const
 {
-    if (m_neighbours)
+    return IsInRange(m_links[device]);
+}
+
+NrLinkState
+NrCell::GetKnown(uint32_t device, bool isUplink) const
+{
+    auto state = GetState(device, isUplink);
+    if (IsReleased(device))
     {
-        m_neighbours->Renew();
+        auto known = m_links[device].known[isUplink];
+        known.queueBytes = state.queueBytes;
+        return known;
     }
-    // What the gNB knows of the link stays as it is: nothing is reported.
-    auto& link = m_links[device];
-    auto down = link.down.adaptation;
-    auto up = link.up.adaptation;
-    auto known = std::tuple(link.pathLossDb, link.control, link.lastInRangeNs);
-    Report(link, m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds()));
-    bool isInRange = IsInRange(link);
-    link.down.adaptation = std::move(down);
-    link.up.adaptation = std::move(up);
-    std::tie(link.pathLossDb, link.control, link.lastInRangeNs) = known;
-    return isInRange;
+    return state;
+}
+
+void
+NrCell::ReleaseConnection(uint32_t device)
+{
+    m_links[device].known = {GetState(device, false), GetState(device, true)};
+    Detach(device);
 }
 
 NrConnections*
@@ -70,6 +137,7 @@ NrCell::Camp(uint32_t device)
 void
 NrCell::TakeReleased(uint32_t device, NrCell& from)
 {
+    m_links[device].known = from.m_links[device].known;
     TakeOver(device, from);
     Detach(device);
 }
@@ -77,10 +145,6 @@ NrCell::TakeReleased(uint32_t device, NrCell& from)
 void
 NrCell::Connect(uint32_t device, int64_t completeSlot)
 {
-    if (m_neighbours)
-    {
-        m_neighbours->Renew();
-    }
     TakeOver(device, *this);
     auto& link = m_links[device];
     auto status = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(m_timing.GetUplinkReadyNs(completeSlot)));

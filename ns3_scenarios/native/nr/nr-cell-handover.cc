@@ -72,6 +72,7 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
     }
     link.lastActiveNs = old.lastActiveNs;
     link.lastInRangeNs = -1;
+    BeginDrx(link, m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds()));
     Attach(device);
     m_lastReportNs = Simulator::Now().GetNanoSeconds();
     Report(link, m_frame.GetSlotFrom(m_lastReportNs));

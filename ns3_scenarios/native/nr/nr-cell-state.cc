@@ -162,7 +162,7 @@ NrCell::GetLastActiveNs(uint32_t device) const
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
-    auto round = m_timing.GetLongestRoundNs();
+    auto round = m_timing.GetLongestRoundNs() + (m_drx.isOn ? MilliSeconds(m_drx.cycleMs).GetNanoSeconds() : 0);
     return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 

@@ -213,14 +213,7 @@ NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
         direction.count.dropped++;
         return false;
     }
-    if (IsReleased(device))
-    {
-        m_connections->Ask(device, isUplink);
-    }
-    else
-    {
-        Wake();
-    }
+    Arouse(device, isUplink);
     return true;
 }
 
@@ -420,7 +413,7 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
     {
         auto& link = m_links[(first + i) % m_links.size()];
         const auto& processes = Get(link, isUplink).processes;
-        for (uint32_t index = 0; index < PROCESSES && link.isServed; index++)
+        for (uint32_t index = 0; index < PROCESSES && IsListening(link, m_lastSlot); index++)
         {
             auto answer = isUplink ? 0 : m_answers.GetCost(answerSlot, link.device);
             if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control ||
@@ -461,7 +454,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     {
         auto bytes = link.down.sender.GetBytes(byNs);
         auto& adaptation = link.down.adaptation;
-        if (link.isServed && bytes > 0 && link.down.FindFree() >= 0 &&
+        if (IsListening(link, slot) && bytes > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
@@ -514,7 +507,7 @@ NrCell::FindUplinkCandidates(int64_t slot)
     {
         auto bytes = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (bytes > 0 && report.from >= 0 && link.up.FindFree() >= 0)
+        if (bytes > 0 && report.from >= 0 && link.up.FindFree() >= 0 && IsListening(link, slot))
         {
             if (auto most = GetMostUplinkPrbs(link, report))
             {
@@ -590,6 +583,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     for (const auto& grant : grants)
     {
         m_links[grant.device].requests.AddGrant();
+        NoteGranted(m_links[grant.device], true, grant.process, slot);
     }
     if (!grants.empty())
     {
@@ -681,6 +675,10 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     {
         link.requests.Send(now);
     }
+    else
+    {
+        NoteGranted(link, false, index, slot);
+    }
     auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
     AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
 }
@@ -724,6 +722,7 @@ NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
+    NoteSent(link, isUplink, sent.process, slot);
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;
@@ -859,7 +858,7 @@ NrCell::Report()
     }
     for (auto& link : m_links)
     {
-        if (link.isServed)
+        if (link.isServed || IsReleased(link.device))
         {
             Report(link, slot);
         }

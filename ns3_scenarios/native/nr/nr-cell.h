@@ -7,6 +7,7 @@
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
 #include "nr-control-channel.h"
+#include "nr-drx.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
@@ -29,6 +30,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -120,6 +122,9 @@ class NrCell : public Object
     /// When connections are released, if they are; before it begins.
     void SetConnection(const NrConnectionSettings& settings);
 
+    /// When its devices listen, if not always; before it begins.
+    void SetDrx(const NrDrxSettings& settings);
+
     /// What interferes, if anything; with the same gNB and devices.
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -149,6 +154,9 @@ class NrCell : public Object
     NrCount GetCount(uint32_t device, bool isUplink) const;
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
+    /// The same, but of a device without a connection what was known when it was released.
+    NrLinkState GetKnown(uint32_t device, bool isUplink) const;
+
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
     double GetCapacityBps(uint32_t device, bool isUplink) const;
 
@@ -156,8 +164,8 @@ class NrCell : public Object
     /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
 
-    /// Whether the device is in range now, reported or not.
-    bool IsInRange(uint32_t device);
+    /// Whether the device was in range at its last report, or when the channel was last looked at without one.
+    bool IsInRange(uint32_t device) const;
 
     /// Whether it is served: here, and with a connection.
     bool IsServed(uint32_t device) const;
@@ -181,6 +189,9 @@ class NrCell : public Object
     void Discard(uint32_t device, uint32_t exchange);
 
     // For NrConnections.
+
+    /// Its connection is no more.
+    void ReleaseConnection(uint32_t device);
 
     /// A device without a connection looks for its cell before random access. Returns what it finds the connections of.
     NrConnections* Camp(uint32_t device);
@@ -222,7 +233,8 @@ class NrCell : public Object
     /// What was sent in this slot.
     const std::vector<NrSent>& GetSent(bool isUplink, int64_t slot) const;
 
-    /// Report the channels of all devices that are served.
+    /// Report the channels of all devices that are served; those without a connection are looked at, for the record of
+    /// channels alone.
     void Report();
 
     /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
@@ -303,6 +315,8 @@ class NrCell : public Object
         int64_t lastDeliveryNs{-1};
         NrUplinkBuffer buffer;
         NrUplinkRequests requests;
+        std::optional<NrDrx> drx;
+        std::array<NrLinkState, 2> known; // when it was released, down and up
     };
 
     struct Grant
@@ -381,6 +395,14 @@ class NrCell : public Object
     bool IsInRange(const Link& link) const;
     void ReportAll();
     void BeginConnections();
+    void BeginDrx(Link& link, int64_t slot);
+    /// Something waits: there are slots to simulate, or else the device gets its connection first.
+    void Arouse(uint32_t device, bool isUplink);
+    /// Whether a device hears what a slot's PDCCH says.
+    bool IsListening(const Link& link, int64_t slot) const;
+    /// It has heard what its HARQ process does, which is granted; or else that is sent, and decoded or not.
+    void NoteGranted(Link& link, bool isUplink, uint32_t process, int64_t slot);
+    void NoteSent(Link& link, bool isUplink, uint32_t process, int64_t slot);
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
     void AddNews(int64_t knownSlot, News news);
@@ -407,6 +429,7 @@ class NrCell : public Object
     bool m_isAcknowledged{true};
     NrArqSettings m_arq;
     NrConnectionSettings m_connection;
+    NrDrxSettings m_drx;
     uint64_t m_bufferBytes{64'000'000};
     Time m_reordering;
     Time m_statusTimer;

@@ -88,6 +88,12 @@ NrHelper::SetConnection(const NrConnectionSettings& settings)
 }
 
 void
+NrHelper::SetDrx(const NrDrxSettings& settings)
+{
+    m_drx = settings;
+}
+
+void
 NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
@@ -103,6 +109,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     cell->SetTiming(m_timing);
     cell->SetArq(m_arq);
     cell->SetConnection(m_connection);
+    cell->SetDrx(m_drx);
     auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
     channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
@@ -152,6 +159,7 @@ NrHelper::InstallCells(const NodeContainer& gnbs,
         cell->SetTiming(m_timing);
         cell->SetArq(m_arq);
         cell->SetConnection(m_connection);
+        cell->SetDrx(m_drx);
         cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
         m_cells->AddCell(cell, channel, mobility, antenna);
     }

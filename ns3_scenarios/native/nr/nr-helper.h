@@ -40,6 +40,9 @@ class NrHelper
     /// When connections are released, if they are.
     void SetConnection(const NrConnectionSettings& settings);
 
+    /// When devices listen, if not always.
+    void SetDrx(const NrDrxSettings& settings);
+
     /// Of the cell; it gets the cell's gNB and devices (NeighbourSites).
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -67,6 +70,7 @@ class NrHelper
     NrTimingSettings m_timing;
     NrArqSettings m_arq;
     NrConnectionSettings m_connection;
+    NrDrxSettings m_drx;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;

@@ -140,7 +140,7 @@ NrConnections::CheckActivity(uint32_t index)
         device.next = Simulator::Schedule(later, &NrConnections::CheckActivity, this, index);
         return;
     }
-    m_cell.Detach(index);
+    m_cell.ReleaseConnection(index);
     device.state = State::RELEASED;
     Say(NrConnectionTrace::Kind::RELEASED, index);
 }
@@ -217,6 +217,7 @@ NrConnections::SendPage(uint32_t index, int64_t slot)
 void
 NrConnections::Access(uint32_t index)
 {
+    m_devices[index].state = State::CONNECTED; // nothing of this cell's, if it finds another one
     m_cell.Camp(index)->BeginAccess(index);
 }
 

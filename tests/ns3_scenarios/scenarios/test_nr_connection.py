@@ -3,7 +3,7 @@
 
 import pytest
 
-from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
+from bridge.network import CHANNEL_FIELDS, CHANNEL_ROW, NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios.nr import Nr
 from tests.support.nr_access import Air
 from tests.support.nr_connections import Connected, connected
@@ -139,18 +139,20 @@ def test_what_a_deadline_cancels_leaves_the_next_exchange_alone(ns3):
         assert found.counts[0][False].blocks == 1  # of the first nothing was sent
 
 
-@pytest.mark.parametrize("begin_ms", [330, 321, 250])
-def test_a_device_that_is_out_of_range_gets_its_data_when_it_is_back(ns3, begin_ms):
-    """It does not hear its pages, or is not heard; to the gNB it is there, and its data wait."""
+@pytest.mark.parametrize(
+    ("gap_ms", "begin_ms", "kind", "least"),
+    [(260, 250, "paged", 2), (10, 200, "unheard", 2), (260, 321, "connected", 1)],
+)
+def test_a_device_that_is_out_of_range_gets_its_data_when_it_is_back(ns3, gap_ms, begin_ms, kind, least):
+    """It does not hear its pages, or is not heard, or nothing more than set-up comes through; its data wait."""
     cut = {"kind": "outage", "devices": [0], "intervals_s": [[begin_ms / 1000, 1.0]]}
-    steps = [Step([Transfer(0, 1000, 300 * MS, 1000)], 260 * MS, 5 * NS_PER_S)]
+    steps = [Step([Transfer(0, 1000, 300 * MS, 1000)], gap_ms * MS, 5 * NS_PER_S)]
     found = ns3(connected, steps, STEADY | {"connection": SOON, "life": [cut]})
     (came,) = found.played.outcomes[0].transfers
     assert came.status == Status.DONE
-    assert came.downlink_end_ns > NS_PER_S
-    again = {330: "preamble", 321: "unheard", 250: "paged"}[begin_ms]
-    assert len(found.times(again)) > 1
-    assert all(link.connected for link in found.played.outcomes[0].links)
+    assert came.uplink_end_ns > NS_PER_S
+    assert sum(time_ns < NS_PER_S for time_ns in found.times(kind)) >= least
+    assert found.counts[0][False].blocks == found.counts[0][True].blocks == 1
 
 
 def test_a_device_that_is_away_comes_back_to_its_connection(ns3):
@@ -169,6 +171,11 @@ def test_nothing_is_reported_of_a_device_that_is_released(ns3):
     sleeping, awake = ([outcome.links[i].downlink_sinr_db for outcome in found.outcomes[-8:]] for i in range(2))
     assert len(set(sleeping)) == 1
     assert len(set(awake)) > 4
+    record = b"".join(outcome.channel for outcome in found.outcomes[-8:])
+    names = [name for name, _ in CHANNEL_FIELDS]
+    rows = [dict(zip(names, row, strict=True)) for row in CHANNEL_ROW.iter_unpack(record)]
+    for device in range(2):  # what the link could carry goes on being recorded
+        assert len({row["sinr_db"] for row in rows if (row["device"], row["direction"]) == (device, 0)}) > 4
 
 
 @pytest.mark.parametrize("release_to", ["idle", "inactive"])
