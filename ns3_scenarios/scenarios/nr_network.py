@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError
 from ..scenario import Device, Scenario, fill
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand_in_fading
-from . import nr_arq, nr_connection, nr_drx, nr_frame, nr_timing, propagation
+from . import nr_arq, nr_connection, nr_drx, nr_frame, nr_qos, nr_timing, propagation
 from .propagation import PathLoss, Sight, watts
 
 MOST_DEVICES = 256
@@ -54,6 +54,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `timing` "testbed" the table's own defaults).
     `drx`: "off", where devices listen always, or a table of when they do (default: "off"; with `timing` "testbed" the
     table's own defaults).
+    `qos_flows`: the 5QIs of a flow for hidden states and of one for background (default: one flow for both).
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
     `target_bler`: block error rate of first transmissions that link adaptation aims at.
     `outer_loop_step_db`: by how much the outer loop lowers what it expects of a link when a block fails; 0 is off.
@@ -111,6 +112,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     arq: Literal["ideal"] | nr_arq.Arq | None = None
     connection: Literal["always"] | nr_connection.Connection | None = None
     drx: Literal["off"] | nr_drx.Drx | None = None
+    qos_flows: nr_qos.QosFlows | None = None
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
     target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
     outer_loop_step_db: Annotated[float, Meta(ge=0, le=5)] = 0.25
@@ -293,6 +295,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             helper.SetConnection(connection.settings(ns, self.numerology))
         if drx := self.listening():
             helper.SetDrx(drx.settings(ns))
+        if self.qos_flows:
+            helper.SetQosFlows(self.qos_flows.settings(ns))
         arrays = [
             {
                 "NumRows": ns.UintegerValue(rows),

@@ -147,7 +147,7 @@ NrCell::Connect(uint32_t device, int64_t completeSlot)
 {
     TakeOver(device, *this);
     auto& link = m_links[device];
-    auto status = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(m_timing.GetUplinkReadyNs(completeSlot)));
+    auto status = NrUplinkBuffer::GetStatus(link.up.bearers.GetWaiting(m_timing.GetUplinkReadyNs(completeSlot)));
     link.buffer.LearnStatus(status, completeSlot);
     link.requests.TellStatus(status);
     link.requests.Send(m_frame.GetStartNs(completeSlot));

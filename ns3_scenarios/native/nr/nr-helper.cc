@@ -94,6 +94,12 @@ NrHelper::SetDrx(const NrDrxSettings& settings)
 }
 
 void
+NrHelper::SetQosFlows(const NrQosSettings& settings)
+{
+    m_qosFlows = settings;
+}
+
+void
 NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
@@ -110,6 +116,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     cell->SetArq(m_arq);
     cell->SetConnection(m_connection);
     cell->SetDrx(m_drx);
+    cell->SetQosFlows(m_qosFlows);
     auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
     channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
@@ -160,6 +167,7 @@ NrHelper::InstallCells(const NodeContainer& gnbs,
         cell->SetArq(m_arq);
         cell->SetConnection(m_connection);
         cell->SetDrx(m_drx);
+        cell->SetQosFlows(m_qosFlows);
         cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
         m_cells->AddCell(cell, channel, mobility, antenna);
     }

@@ -43,6 +43,9 @@ class NrHelper
     /// When devices listen, if not always.
     void SetDrx(const NrDrxSettings& settings);
 
+    /// Of the cells (NrCell::SetQosFlows).
+    void SetQosFlows(const NrQosSettings& settings);
+
     /// Of the cell; it gets the cell's gNB and devices (NeighbourSites).
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -71,6 +74,7 @@ class NrHelper
     NrArqSettings m_arq;
     NrConnectionSettings m_connection;
     NrDrxSettings m_drx;
+    NrQosSettings m_qosFlows;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;
