@@ -47,8 +47,13 @@ def prbs(frequency_hz: float, numerology: int, bandwidth_mhz: int) -> int:
     return by_numerology[numerology][bandwidth_mhz]
 
 
-def check_pattern(pattern: str, special_symbols: tuple[int, int, int]) -> None:
-    """Raise `RequestError` for a pattern of slots that cannot carry both directions."""
+def check_pattern(pattern: str, special_symbols: tuple[int, int, int], special_pusch_symbols: int) -> None:
+    """Raise `RequestError` for a pattern of slots that cannot carry both directions, or data where there is no room."""
+    if special_pusch_symbols and "S" not in pattern:
+        raise RequestError("radio.special_pusch_symbols", f"{pattern} has no special slot (S)")
+    if special_pusch_symbols == 1 or special_pusch_symbols > special_symbols[2]:
+        reason = f"{special_pusch_symbols}; DM-RS and data take 2 at least, and the uplink has {special_symbols[2]}"
+        raise RequestError("radio.special_pusch_symbols", reason)
     if pattern == "FDD":
         return
     if not re.fullmatch(r"[DSU]+", pattern):

@@ -33,7 +33,9 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `bandwidth_mhz`: of the carrier, one that TS 38.101 has for the numerology.
     `numerology`: subcarriers of 15 kHz * 2^numerology; slots of 1 ms / 2^numerology.
     `pattern`: of slots with TDD, repeated: D downlink, U uplink, S special; or "FDD".
-    `special_symbols`: of a special slot, for downlink, guard and uplink; its uplink carries no data.
+    `special_symbols`: of a special slot, for downlink, guard and uplink.
+    `special_pusch_symbols`: of its uplink, from the first on, with data and their DM-RS; the others are for sounding.
+    `mini_slot_symbols`: 7, by which each half of a slot is scheduled like a slot; None: slots are.
     `layers`: at most, down and up.
     `polarizations`: of all antennas; two carry two layers.
     `gnb_antennas`: rows and columns of the gNB's array, of each polarization.
@@ -97,6 +99,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     numerology: int = 1
     pattern: str = "DDDSU"
     special_symbols: tuple[int, int, int] = (10, 2, 2)
+    special_pusch_symbols: Annotated[int, Meta(ge=0, le=14)] = 0
+    mini_slot_symbols: Literal[7] | None = None
     layers: Annotated[int, Meta(ge=1, le=2)] = 2
     polarizations: Annotated[int, Meta(ge=1, le=2)] = 2
     gnb_antennas: tuple[Count, Count] = (4, 8)
@@ -139,7 +143,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.fading is None:
             fill(self, fading=self.path_loss in propagation.FADING_NAME)
         nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
-        nr_frame.check_pattern(self.pattern, self.special_symbols)
+        nr_frame.check_pattern(self.pattern, self.special_symbols, self.special_pusch_symbols)
         if self.layers > self.polarizations:
             reason = f"{self.layers} layers need as many polarizations; there is {self.polarizations}"
             raise RequestError("radio.layers", reason)
@@ -274,6 +278,9 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "Numerology": ns.UintegerValue(self.numerology),
             "Pattern": ns.StringValue("F" if self.pattern == "FDD" else self.pattern),
             "SpecialDownlinkSymbols": ns.UintegerValue(self.special_symbols[0]),
+            "SpecialUplinkSymbols": ns.UintegerValue(self.special_symbols[2]),
+            "SpecialPuschSymbols": ns.UintegerValue(self.special_pusch_symbols),
+            "UnitSymbols": ns.UintegerValue(self.mini_slot_symbols or nr_frame.SYMBOLS),
             "Prbs": ns.UintegerValue(self.prbs()),
             "GnbPower": ns.DoubleValue(self.gnb_power_dbm),
             "DevicePower": ns.DoubleValue(self.device_power_dbm),

@@ -30,7 +30,7 @@ def listening(
     slots: int,
     first_slot: int = 0,
 ) -> list[bool]:
-    """In which slots of DDDSU a device listens, asked before what happens there.
+    """In which slots of FDD a device listens, asked before what happens there.
 
     `times_ms`: cycle, on-duration, inactivity. `retransmissions`: symbols of the RTT timer, slots of the other one.
     """
@@ -39,7 +39,10 @@ def listening(
     settings.cycleMs = times_ms[0]
     settings.onDuration, settings.inactivity = map(ns.MilliSeconds, times_ms[1:])
     settings.rttSymbols, settings.retransmissionSlots = retransmissions
-    drx = ns.cosim.NrDrx(ns.cosim.NrFrame(numerology, "DDDSU", 10, 2, 1), settings, device, PROCESSES)
+    frame = ns.cosim.NrFrameSettings()
+    frame.numerology, frame.pattern = numerology, "F"
+    frame.pdcchSymbols, frame.pucchSymbols = 2, 1
+    drx = ns.cosim.NrDrx(ns.cosim.NrFrame(frame), settings, device, PROCESSES)
     by_slot: dict[int, list[Happening]] = {}
     for happening in happenings:
         by_slot.setdefault(happening.slot, []).append(happening)

@@ -20,7 +20,8 @@ struct AccessRuns
         using namespace ns3;
         using namespace ns3::cosim;
         rows.clear();
-        NrFrame frame(1, "DDDSU", 10, 2, 1);
+        NrFrame frame(NrFrameSettings{
+            .numerology = 1, .pattern = "DDDSU", .specialDownlinkSymbols = 10, .pdcchSymbols = 2, .pucchSymbols = 1});
         auto now = [] { return Simulator::Now().GetNanoSeconds(); };
         NrRandomAccess access(
             frame, NrTiming(frame, {}), settings,

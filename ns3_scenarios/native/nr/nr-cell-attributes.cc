@@ -35,6 +35,21 @@ NrCell::GetTypeId()
                           UintegerValue(10),
                           MakeUintegerAccessor(&NrCell::m_specialDownlinkSymbols),
                           MakeUintegerChecker<uint32_t>(0, 14))
+            .AddAttribute("SpecialUplinkSymbols",
+                          "Symbols for the uplink at the end of a special slot.",
+                          UintegerValue(2),
+                          MakeUintegerAccessor(&NrCell::m_specialUplinkSymbols),
+                          MakeUintegerChecker<uint32_t>(0, 14))
+            .AddAttribute("SpecialPuschSymbols",
+                          "Of those, from the first on, with data and their DM-RS: 0, or 2 and more.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&NrCell::m_specialPuschSymbols),
+                          MakeUintegerChecker<uint32_t>(0, 14))
+            .AddAttribute("UnitSymbols",
+                          "Symbols that are scheduled together: 14, a slot, or 7, a mini-slot.",
+                          UintegerValue(NrFrame::SYMBOLS),
+                          MakeUintegerAccessor(&NrCell::m_unitSymbols),
+                          MakeUintegerChecker<uint32_t>(NrFrame::HALF, NrFrame::SYMBOLS))
             .AddAttribute("PdcchSymbols",
                           "Symbols for control at the beginning of each slot with downlink.",
                           UintegerValue(2),

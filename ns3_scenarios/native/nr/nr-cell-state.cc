@@ -95,7 +95,7 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
     {
         return 0;
     }
-    auto prbs = isUplink ? GetMostUplinkPrbs(link, report) : m_prbs;
+    auto prbs = isUplink ? GetMostUplinkPrbs(link, report, m_uplink.elements) : m_prbs;
     if (prbs == 0)
     {
         return 0;
@@ -117,7 +117,7 @@ bool
 NrCell::IsInRange(const Link& link) const
 {
     return link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
-           GetMostUplinkPrbs(link, link.up.adaptation.GetLatest()) > 0;
+           GetMostUplinkPrbs(link, link.up.adaptation.GetLatest(), m_uplink.elements) > 0;
 }
 
 bool

@@ -18,16 +18,7 @@ namespace
 {
 
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
-
-/// Of a gain over noise make that over 1 / `kept` times as much.
-void
-Lower(NrPrbGain& gain, double kept)
-{
-    gain.single *= kept;
-    gain.first *= kept;
-    gain.second *= kept;
-    gain.crossed *= kept * kept;
-}
+constexpr uint32_t MOST_SHORTER = 2;   // by which a block's next transmission may have fewer elements; ours
 
 } // namespace
 
@@ -109,7 +100,14 @@ NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 void
 NrCell::Begin()
 {
-    m_frame = NrFrame(m_numerology, m_pattern, m_specialDownlinkSymbols, m_pdcchSymbols, m_pucchSymbols);
+    m_frame = NrFrame({m_numerology,
+                       m_pattern,
+                       m_specialDownlinkSymbols,
+                       m_specialUplinkSymbols,
+                       m_specialPuschSymbols,
+                       m_pdcchSymbols,
+                       m_pucchSymbols,
+                       m_unitSymbols});
     m_timing = NrTiming(m_frame, m_timingSettings);
     m_use = {m_timing.GetUse(false, PROCESSES), m_timing.GetUse(true, PROCESSES)};
     auto table = static_cast<NrMcsTable>(m_mcsTableIndex);
@@ -118,13 +116,13 @@ NrCell::Begin()
     for (uint32_t slot = 0; slot < m_frame.GetPeriod(); slot++)
     {
         m_downlink.elements = std::max(m_downlink.elements, GetElements(false, slot));
+        m_uplink.elements = std::max(m_uplink.elements, GetElements(true, slot));
     }
     m_downlink.thresholdDb = NrLinkAdaptation::GetThresholdsDb(*m_errors, table, m_prbs, m_downlink.elements);
     m_uplink.grid = NrGrid(m_prbs);
     m_controlChannel = NrControlChannel(m_prbs, m_pdcchSymbols, m_pucchSymbols, m_uplink.grid.CountGroups());
     m_answers = NrAnswers(m_prbs, m_pucchSymbols);
     m_configured = NrConfiguredGrants(m_uplink.grid, m_configuredPrbs, CountDevices());
-    m_uplink.elements = GetElements(true, 0);
     for (auto settings : {&m_downlink, &m_uplink})
     {
         settings->errors = m_errors;
@@ -273,7 +271,7 @@ NrCell::Send(int64_t slot)
             ScheduleDownlink(slot);
         }
     }
-    if (m_frame.HasUplink(slot))
+    if (m_frame.GetPuschSymbols(slot) > 0)
     {
         SendUplink(slot);
         if (m_timing.HasRequest(slot))
@@ -359,14 +357,14 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
 double
 NrCell::GetAirS(bool isUplink, int64_t slot) const
 {
-    auto symbols = isUplink ? m_frame.GetPuschSymbols() : m_frame.GetPdschSymbols(slot);
-    return 1e-9 * m_frame.GetSlotNs() * symbols / NrFrame::SYMBOLS;
+    auto symbols = isUplink ? m_frame.GetPuschSymbols(slot) : m_frame.GetPdschSymbols(slot);
+    return 1e-9 * m_frame.GetSlotNs() * symbols / m_frame.GetSymbols();
 }
 
 uint32_t
 NrCell::GetElements(bool isUplink, int64_t slot) const
 {
-    auto symbols = isUplink ? m_frame.GetPuschSymbols() : m_frame.GetPdschSymbols(slot);
+    auto symbols = isUplink ? m_frame.GetPuschSymbols(slot) : m_frame.GetPdschSymbols(slot);
     auto used = DMRS_ELEMENTS + m_overhead;
     return symbols * SUBCARRIERS > used ? symbols * SUBCARRIERS - used : 0;
 }
@@ -397,8 +395,13 @@ NrCell::MakeBlock(Direction& direction,
 }
 
 void
-NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs& free, std::vector<Grant>& grants)
+NrCell::Retransmit(bool isUplink,
+                   int64_t slot,
+                   const std::vector<bool>& mayGrant,
+                   NrFreePrbs& free,
+                   std::vector<Grant>& grants)
 {
+    auto elements = GetElements(isUplink, slot);
     const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
     std::fill(m_takenPrbs.begin(), m_takenPrbs.end(), 0);
     auto first = (isUplink ? m_uplinkScheduler : m_downlinkScheduler).GetFirst();
@@ -410,12 +413,13 @@ NrCell::Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs&
         for (uint32_t index = 0; index < PROCESSES && IsListening(link, m_lastSlot); index++)
         {
             auto answer = isUplink ? 0 : m_answers.GetCost(answerSlot, link.device);
-            if (processes[index].state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control ||
-                answer > free.answers)
+            const auto& process = processes[index];
+            if (process.state != HarqState::WAITING || !mayGrant[link.device] || link.control > free.control ||
+                answer > free.answers || process.elements > MOST_SHORTER * elements * process.prbs)
             {
                 continue;
             }
-            if (auto allocation = grid.Take(free, processes[index].prbs); !allocation.IsEmpty())
+            if (auto allocation = grid.Take(free, process.prbs); !allocation.IsEmpty())
             {
                 free.control -= link.control;
                 if (!isUplink)
@@ -437,7 +441,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     NrFreePrbs free{m_downlink.grid.GetAll(), {}, m_control, m_answers.GetFree(answerSlot), GetFirstGroup(slot)};
     auto byNs = m_timing.GetDownlinkReadyNs(slot);
     std::vector<Grant> again;
-    Retransmit(false, std::vector<bool>(m_links.size(), true), free, again);
+    Retransmit(false, slot, std::vector<bool>(m_links.size(), true), free, again);
     for (const auto& grant : again)
     {
         Transmit(m_links[grant.device], false, grant.process, slot, grant.allocation);
@@ -480,10 +484,9 @@ NrCell::GetUplinkPsdMw(const Link& link, uint32_t prbs) const
 }
 
 uint32_t
-NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report) const
+NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report, uint32_t elements) const
 {
     // Half as many PRBs have twice the power each, once there is no more of it.
-    auto elements = GetElements(true, 0);
     auto leastBits = 8 * (NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups()) + NrRlcSender::LEAST_BYTES);
     auto prbs = m_prbs;
     while (prbs > 0 && link.up.adaptation.GetBits(report, prbs, GetUplinkPsdMw(link, prbs), elements) < leastBits)
@@ -494,8 +497,9 @@ NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report) const
 }
 
 std::vector<NrCandidate>
-NrCell::FindUplinkCandidates(int64_t slot)
+NrCell::FindUplinkCandidates(int64_t slot, int64_t uplinkSlot)
 {
+    auto elements = GetElements(true, uplinkSlot);
     std::vector<NrCandidate> candidates;
     for (auto& link : m_links)
     {
@@ -503,10 +507,10 @@ NrCell::FindUplinkCandidates(int64_t slot)
         const auto& report = link.up.adaptation.GetReport(slot);
         if (CountBytes(wanted) > 0 && report.from >= 0 && link.up.FindFree() >= 0 && IsListening(link, slot))
         {
-            if (auto most = GetMostUplinkPrbs(link, report))
+            if (auto most = GetMostUplinkPrbs(link, report, elements))
             {
                 wanted[wanted[0] == 0] += NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups());
-                candidates.push_back({link.device, wanted, most, GetElements(true, 0), nullptr, link.control});
+                candidates.push_back({link.device, wanted, most, elements, nullptr, link.control});
             }
         }
     }
@@ -525,7 +529,8 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
 {
     std::vector<bool> isGranted(m_links.size(), true);
     std::vector<Grant> again;
-    auto candidates = FindUplinkCandidates(slot);
+    auto candidates = FindUplinkCandidates(slot, uplinkSlot);
+    bool isConfigured = m_configuredPrbs > 0 && m_frame.HasPucch(uplinkSlot);
     std::vector<NrCandidate> given;
     NrScheduler scheduler;
     NrFreePrbs free;
@@ -537,7 +542,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         free = m_configured.GetFree(isGranted);
         free.control = m_control;
         free.first = GetFirstGroup(uplinkSlot);
-        Retransmit(true, isGranted, free, again);
+        Retransmit(true, uplinkSlot, isGranted, free, again);
         std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(given), [&isGranted](const auto& each) {
             return isGranted[each.device];
         });
@@ -552,7 +557,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
         {
             isServed[candidate.device] = isServed[candidate.device] || !candidate.allocation.IsEmpty();
         }
-        isSettled = m_configuredPrbs == 0 || isServed == isGranted;
+        isSettled = !isConfigured || isServed == isGranted;
         isGranted = isServed;
     }
     m_uplinkScheduler = scheduler;
@@ -616,7 +621,7 @@ NrCell::SendUplink(int64_t slot)
         }
         m_grants.erase(found);
     }
-    if (m_configuredPrbs > 0)
+    if (m_configuredPrbs > 0 && m_frame.HasPucch(slot))
     {
         UseConfiguredGrants(slot, busy);
     }
@@ -635,7 +640,7 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
         {
             continue;
         }
-        auto allocation = m_configured.Get(link.device, GetMostUplinkPrbs(link, report));
+        auto allocation = m_configured.Get(link.device, GetMostUplinkPrbs(link, report, m_uplink.elements));
         if (!allocation.IsEmpty())
         {
             auto psdMw = GetUplinkPsdMw(link, m_uplink.grid.CountPrbs(allocation));
@@ -680,89 +685,10 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
 }
 
-void
-NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
-{
-    auto& link = m_links[sent.device];
-    auto& direction = Get(link, isUplink);
-    auto& process = direction.processes[sent.process];
-    const auto& grid = (isUplink ? m_uplink : m_downlink).grid;
-    auto table = (isUplink ? m_uplink : m_downlink).table;
-    const auto& precoder = direction.adaptation.GetReport(slot).precoder; // as old as the report
-    auto prbs = grid.CountPrbs(sent.allocation);
-    const auto* interferenceMw = FindInterferenceMw(link.device, isUplink, slot);
-    auto noiseMw = m_channel->GetNoiseMw(isUplink);
-    m_gains.clear();
-    grid.ForEach(sent.allocation, [&](uint32_t, uint32_t begin, uint32_t end) {
-        m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
-        if (interferenceMw)
-        {
-            auto gain = m_gains.end() - (end - begin);
-            for (auto prb = begin; prb < end; prb++)
-            {
-                Lower(*gain++, noiseMw / (noiseMw + (*interferenceMw)[prb]));
-            }
-        }
-    });
-    m_sinr.clear();
-    AddSinr(m_gains, sent.psdMw, process.layers, 0, prbs, m_sinr);
-    auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
-    auto elements = prbs * GetElements(isUplink, slot);
-    process.elements = process.transmissions == 0 ? elements : process.elements;
-    process.parts[process.transmissions] = static_cast<double>(elements) / process.elements;
-    process.sinrDb[process.transmissions++] = sinrDb;
-    auto bler = m_errors->GetCombinedBler(table,
-                                          process.mcs,
-                                          process.bits,
-                                          process.sinrDb.data(),
-                                          process.parts.data(),
-                                          process.transmissions,
-                                          m_isIncremental);
-    process.isDecoded = direction.draw->GetValue() >= bler;
-    NoteSent(link, isUplink, sent.process, slot);
-    auto& count = direction.count;
-    count.blocks++;
-    count.prbs += prbs;
-    count.airJ += 1e-3 * sent.psdMw * prbs * GetAirS(isUplink, slot);
-    if (process.transmissions == 1)
-    {
-        count.firstBlocks++;
-        count.firstErrors += process.isDecoded ? 0 : 1;
-        count.firstBlers += bler;
-    }
-    m_blockTrace({slot,
-                  link.device,
-                  isUplink,
-                  process.transmissions,
-                  process.mcs,
-                  process.layers,
-                  prbs,
-                  process.bits,
-                  sinrDb,
-                  bler,
-                  process.isDecoded});
-    if (process.isDecoded)
-    {
-        count.bytes += process.bits / 8;
-        m_arrivals.push_back({link.device, std::move(process.content)});
-        process.content = {};
-    }
-}
-
 uint32_t
 NrCell::GetFirstGroup(int64_t slot) const
 {
     return m_cells ? m_cells->GetFirstGroup(*this, slot) : 0;
-}
-
-const std::vector<double>*
-NrCell::FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
-{
-    if (m_cells)
-    {
-        return &m_cells->GetInterferenceMw(device, isUplink, slot);
-    }
-    return m_neighbours ? &m_neighbours->GetInterferenceMw(device, isUplink, slot) : nullptr;
 }
 
 void
@@ -803,26 +729,6 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
     }
 }
 
-const std::vector<NrPrbGain>&
-NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
-{
-    const auto& gains = isUplink ? m_channel->GetUplink(device) : m_channel->GetDownlink(device);
-    if (!m_neighbours && !m_cells)
-    {
-        return gains;
-    }
-    m_measured = gains;
-    auto noiseMw = m_channel->GetNoiseMw(isUplink);
-    auto interferenceMw = m_cells ? m_cells->GetMeanInterferenceMw(device, isUplink)
-                                  : m_neighbours->GetMeanInterferenceMw(device, isUplink, slot);
-    auto kept = noiseMw / (noiseMw + interferenceMw);
-    for (auto& gain : m_measured)
-    {
-        Lower(gain, kept);
-    }
-    return m_measured;
-}
-
 uint32_t
 NrCell::GetReportPeriod() const
 {
@@ -830,11 +736,11 @@ NrCell::GetReportPeriod() const
     uint32_t uplinkSlots = 0;
     for (uint32_t slot = 0; slot < period; slot++)
     {
-        uplinkSlots += m_frame.HasUplink(slot) ? 1 : 0;
+        uplinkSlots += m_frame.HasPucch(slot) ? 1 : 0;
     }
     uint32_t served = std::count_if(m_links.begin(), m_links.end(), [](const Link& link) { return link.isServed; });
     auto needed = (served + m_controlChannel.CountReports() - 1) / m_controlChannel.CountReports();
-    return std::max(m_reportPeriod, (needed * period + uplinkSlots - 1) / uplinkSlots);
+    return std::max(m_reportPeriod * m_frame.GetParts(), (needed * period + uplinkSlots - 1) / uplinkSlots);
 }
 
 void
@@ -865,7 +771,7 @@ NrCell::Report()
 void
 NrCell::Report(Link& link, int64_t slot)
 {
-    auto from = slot + m_reportDelay;
+    auto from = slot + m_reportDelay * m_frame.GetParts();
     const auto& down = GetMeasured(link.device, false, slot);
     link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
     link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);

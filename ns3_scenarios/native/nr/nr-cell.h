@@ -364,14 +364,19 @@ class NrCell : public Object
     void Learn(int64_t slot);
     void LearnResult(Link& link, bool isUplink, uint32_t process, int64_t slot);
     /// Give blocks that wait for their retransmission, of the devices that may be granted something, the PRBs that they
-    /// need, if so many are free; added to `grants`.
-    void Retransmit(bool isUplink, const std::vector<bool>& mayGrant, NrFreePrbs& free, std::vector<Grant>& grants);
+    /// need, if so many are free in this slot; added to `grants`. Where a slot is much shorter than that of the first
+    /// transmission, they wait for another one.
+    void Retransmit(bool isUplink,
+                    int64_t slot,
+                    const std::vector<bool>& mayGrant,
+                    NrFreePrbs& free,
+                    std::vector<Grant>& grants);
     void ScheduleDownlink(int64_t slot);
     void GrantUplink(int64_t slot, int64_t uplinkSlot);
     void SendUplink(int64_t slot);
     void RequestUplink(int64_t slot);
     /// Who could use an uplink slot that is granted in this one.
-    std::vector<NrCandidate> FindUplinkCandidates(int64_t slot);
+    std::vector<NrCandidate> FindUplinkCandidates(int64_t slot, int64_t uplinkSlot);
     void UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy);
     void Fill(Link& link, Process& process, int64_t slot);
     void Transmit(Link& link, bool isUplink, uint32_t process, int64_t slot, const NrAllocation& allocation);
@@ -387,8 +392,9 @@ class NrCell : public Object
                    double psdMw,
                    int64_t slot);
     double GetUplinkPsdMw(const Link& link, uint32_t prbs) const;
-    /// On how many PRBs at most a device's power still makes a block that carries data; 0 if on none.
-    uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report) const;
+    /// On how many PRBs at most, with so many elements each, a device's power still makes a block that carries data; 0
+    /// if on none.
+    uint32_t GetMostUplinkPrbs(const Link& link, const NrReport& report, uint32_t elements) const;
     /// For how long a block of the slot is sent.
     double GetAirS(bool isUplink, int64_t slot) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
@@ -416,6 +422,9 @@ class NrCell : public Object
     uint32_t m_numerology{1};
     std::string m_pattern;
     uint32_t m_specialDownlinkSymbols{10};
+    uint32_t m_specialUplinkSymbols{2};
+    uint32_t m_specialPuschSymbols{0};
+    uint32_t m_unitSymbols{NrFrame::SYMBOLS};
     uint32_t m_pdcchSymbols{2};
     uint32_t m_pucchSymbols{1};
     uint32_t m_prbs{273};

@@ -139,7 +139,7 @@ NrCells::Begin()
     for (uint32_t slot = 0; slot < frame.GetPeriod(); slot++)
     {
         m_use[false] += frame.GetPdschSymbols(slot) > 0 ? 1.0 / frame.GetPeriod() : 0;
-        m_use[true] += frame.HasUplink(slot) ? 1.0 / frame.GetPeriod() : 0;
+        m_use[true] += frame.GetPuschSymbols(slot) > 0 ? 1.0 / frame.GetPeriod() : 0;
     }
     m_reporting = Simulator::ScheduleNow(&NrCells::Report, this);
     BeginMeasuring();

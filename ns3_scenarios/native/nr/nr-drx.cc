@@ -81,14 +81,15 @@ NrDrx::Answer(uint32_t process, int64_t slot, bool isDecoded)
 void
 NrDrx::Send(uint32_t process, int64_t slot)
 {
-    Expect(true, process, m_frame.GetSymbolNs(slot, m_frame.GetPuschSymbols()));
+    Expect(true, process, m_frame.GetSymbolNs(slot, m_frame.GetPuschEnd(slot)));
 }
 
 void
 NrDrx::Expect(bool isUplink, uint32_t process, int64_t sentNs)
 {
     auto fromNs = sentNs + m_frame.GetSymbolsNs(m_settings.rttSymbols);
-    m_retransmission[isUplink][process] = {fromNs, fromNs + m_frame.GetSlotNs() * m_settings.retransmissionSlots};
+    auto slots = m_settings.retransmissionSlots * m_frame.GetParts();
+    m_retransmission[isUplink][process] = {fromNs, fromNs + m_frame.GetSlotNs() * slots};
 }
 
 } // namespace ns3::cosim

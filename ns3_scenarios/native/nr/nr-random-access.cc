@@ -22,6 +22,8 @@ NrRandomAccess::NrRandomAccess(const NrFrame& frame,
       m_tell(std::move(tell)),
       m_draw(CreateObject<UniformRandomVariable>())
 {
+    m_settings.period *= frame.GetParts();
+    m_settings.offset *= frame.GetParts();
 }
 
 NrRandomAccess::~NrRandomAccess()
@@ -109,7 +111,8 @@ NrRandomAccess::Send(int64_t slot)
             continue;
         }
         // The timer runs from the end of message 3 on (clause 5.1.5).
-        auto end = NanoSeconds(m_frame.GetSymbolNs(message3Slot, m_frame.GetPuschSymbols())) + m_settings.contention;
+        auto end =
+            NanoSeconds(m_frame.GetSymbolNs(message3Slot, m_frame.GetPuschEnd(message3Slot))) + m_settings.contention;
         for (auto device : senders)
         {
             auto backoff = NanoSeconds(static_cast<int64_t>(m_draw->GetValue(0, m_settings.backoff.GetNanoSeconds())));

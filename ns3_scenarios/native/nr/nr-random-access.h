@@ -20,7 +20,7 @@ namespace ns3::cosim
 /// Of a cell's random access, as TS 38.331 has it in RACH-ConfigCommon.
 struct NrRandomAccessSettings
 {
-    uint32_t period{20};    ///< slots between two occasions for preambles
+    uint32_t period{20};    ///< slots between two occasions for preambles; of the carrier's numerology, no mini-slots
     uint32_t offset{0};     ///< the first of them; each is in the first uplink slot from there on
     uint32_t preambles{64}; ///< for access with contention
     Time responseWindow;    ///< ra-ResponseWindow
@@ -42,8 +42,8 @@ enum class NrAccessStep : uint8_t
  * the same preamble send their message 3 at once, and wait in vain for message 4 until contention is resolved against
  * them; each then draws how long it backs off, and tries again, as often as it takes.
  *
- * A preamble fills its slot, and is heard if the device is in range: there is no ramping of power. What is sent takes
- * time, and neither PRBs nor elements of control from others.
+ * A preamble fills its slot (or mini-slot), and is heard if the device is in range: there is no ramping of power. What
+ * is sent takes time, and neither PRBs nor elements of control from others.
  */
 class NrRandomAccess
 {

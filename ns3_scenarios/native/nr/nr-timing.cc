@@ -31,6 +31,11 @@ NrTiming::NrTiming(const NrFrame& frame, const NrTimingSettings& settings)
     fill(m_settings.preparationSymbols, preparation);
     fill(m_settings.gnbDecodingSymbols, decoding);
     fill(m_settings.gnbLeadSymbols, decoding);
+    auto parts = frame.GetParts();
+    m_settings.leastK1 *= parts;
+    m_settings.leastK2 *= parts;
+    m_settings.requestPeriod *= m_settings.requestPeriod > 1 ? parts : 1; // 1 is every one
+    m_settings.requestOffset *= parts;
 }
 
 int64_t
@@ -43,14 +48,18 @@ int64_t
 NrTiming::GetUplinkReadyNs(int64_t slot) const
 {
     auto needed = m_frame.GetSymbolsNs(m_settings.preparationSymbols) + m_settings.timingAdvanceNs;
-    return m_frame.GetStartNs(slot) - needed;
+    return m_frame.GetSymbolNs(slot, m_frame.GetPuschBegin(slot)) - needed;
 }
 
 int64_t
 NrTiming::GetDecodedNs(bool isUplink, int64_t slot) const
 {
-    auto end = isUplink ? m_frame.GetPuschSymbols() : m_frame.GetPdschEnd(slot);
+    auto end = isUplink ? m_frame.GetPuschEnd(slot) : m_frame.GetPdschEnd(slot);
     auto symbols = isUplink ? m_settings.gnbDecodingSymbols : m_settings.decodingSymbols;
+    if (!isUplink && m_frame.GetParts() > 1)
+    {
+        symbols += m_frame.GetSymbols() - end; // d1,1 of fewer than 7 symbols (TS 38.214 clause 5.3, mapping type B)
+    }
     return m_frame.GetSymbolNs(slot, end) + m_frame.GetSymbolsNs(symbols);
 }
 
@@ -77,7 +86,7 @@ bool
 NrTiming::HasOccasion(int64_t slot, uint32_t period, uint32_t offset) const
 {
     auto before = slot - 1; // the uplink slot
-    while (before >= 0 && !m_frame.HasUplink(before))
+    while (before >= 0 && !m_frame.HasPucch(before))
     {
         before--;
     }
@@ -85,7 +94,7 @@ NrTiming::HasOccasion(int64_t slot, uint32_t period, uint32_t offset) const
         auto from = until - offset;
         return from < 0 ? -1 : from / period;
     };
-    return m_frame.HasUplink(slot) && count(slot) > count(before);
+    return m_frame.HasPucch(slot) && count(slot) > count(before);
 }
 
 bool
@@ -121,8 +130,8 @@ NrTiming::GetMessage3Slot(int64_t responseSlot) const
 {
     auto symbols = m_settings.decodingSymbols + m_settings.preparationSymbols;
     auto readyNs = GetPdschEndNs(responseSlot) + m_frame.GetSymbolsNs(symbols) + MESSAGE_3_NS;
-    auto slot = responseSlot + m_settings.leastK2 + MESSAGE_3_SLOTS[m_frame.GetNumerology()];
-    while (!m_frame.HasUplink(slot) || m_frame.GetStartNs(slot) - m_settings.timingAdvanceNs < readyNs)
+    auto slot = responseSlot + m_settings.leastK2 + MESSAGE_3_SLOTS[m_frame.GetNumerology()] * m_frame.GetParts();
+    while (!m_frame.HasPucch(slot) || m_frame.GetStartNs(slot) - m_settings.timingAdvanceNs < readyNs)
     {
         slot++;
     }
@@ -133,7 +142,7 @@ int64_t
 NrTiming::GetGrantedSlotFrom(int64_t ns) const
 {
     auto slot = m_frame.GetSlotFrom(ns);
-    while (!m_frame.HasUplink(slot) || m_frame.GetStartNs(GetGrantSlot(slot)) < ns)
+    while (!m_frame.HasPucch(slot) || m_frame.GetStartNs(GetGrantSlot(slot)) < ns)
     {
         slot++;
     }
@@ -159,7 +168,7 @@ NrTiming::GetGrantOffsets() const
     auto far = (m_settings.leastK2 + m_settings.preparationSymbols) / period + 8; // from the first slot
     for (auto slot = far * period; slot < (far + 1) * period; slot++)
     {
-        if (m_frame.HasUplink(slot))
+        if (m_frame.GetPuschSymbols(slot) > 0)
         {
             auto grantSlot = GetGrantSlot(slot);
             found[grantSlot % period].push_back(slot - grantSlot);
@@ -181,7 +190,7 @@ NrTiming::GetUse(bool isUplink, uint32_t processes) const
     for (int64_t slot = 2 * SETTLING_PERIODS * period; slot < 4 * SETTLING_PERIODS * period; slot++)
     {
         auto next = std::min_element(freeFrom.begin(), freeFrom.end());
-        bool isThere = isUplink ? m_frame.HasUplink(slot) : m_frame.GetPdschSymbols(slot) > 0;
+        bool isThere = (isUplink ? m_frame.GetPuschSymbols(slot) : m_frame.GetPdschSymbols(slot)) > 0;
         if (isThere && *next <= (isUplink ? GetGrantSlot(slot) : slot))
         {
             *next = GetKnownSlot(isUplink, slot);

@@ -10,7 +10,8 @@
 namespace ns3::cosim
 {
 
-/// How long the two ends of a cell take for what. Symbols are those of the carrier's numerology.
+/// How long the two ends of a cell take for what. Symbols and slots are those of the carrier's numerology, also where
+/// it has mini-slots.
 struct NrTimingSettings
 {
     int64_t decodingSymbols{-1};    ///< a device's for PDSCH; negative: N1 of TS 38.214 table 5.3-1
@@ -63,7 +64,7 @@ class NrTiming
     /// The slot whose PUSCH has message 3 of random access, granted by the response in a slot's PDSCH.
     int64_t GetMessage3Slot(int64_t responseSlot) const;
 
-    /// The first uplink slot that is granted at this time or later.
+    /// The first uplink slot, not a special one, that is granted at this time or later.
     int64_t GetGrantedSlotFrom(int64_t ns) const;
 
     /// The slot whose PDCCH may grant this uplink slot: the last one that leaves the device its time for preparation.

@@ -20,28 +20,41 @@ STEADY = {"path_loss": "friis", "distances_m": [50.0]}
 PDCCH, PUCCH, SPECIAL = 2, 1, 10
 
 
+def data_elements(symbols: int) -> int:
+    """Of a PRB, one of whose symbols is for DM-RS."""
+    return max(symbols - 1, 0) * 12
+
+
 @pytest.mark.parametrize(
-    ("numerology", "pattern", "bandwidth_mhz", "layers"),
+    ("numerology", "pattern", "bandwidth_mhz", "layers", "more"),
     [
-        (1, "DDDSU", 100, 2),
-        (1, "DDDSU", 100, 1),
-        (1, "DSUUD", 40, 2),
-        (0, "FDD", 20, 2),
-        (1, "FDD", 50, 1),
-        (2, "DDSUU", 100, 2),
+        (1, "DDDSU", 100, 2, {}),
+        (1, "DDDSU", 100, 1, {}),
+        (1, "DSUUD", 40, 2, {}),
+        (0, "FDD", 20, 2, {}),
+        (1, "FDD", 50, 1, {}),
+        (2, "DDSUU", 100, 2, {}),
+        (1, "DDDSU", 100, 2, {"special_symbols": [8, 2, 4], "special_pusch_symbols": 4}),
+        (1, "DDDSU", 100, 2, {"special_symbols": [8, 2, 4], "special_pusch_symbols": 3, "mini_slot_symbols": 7}),
+        (0, "FDD", 20, 2, {"mini_slot_symbols": 7}),
     ],
 )
-def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, pattern, bandwidth_mhz, layers):
+def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, pattern, bandwidth_mhz, layers, more):
     """Clause 4.1.2 with 256QAM and the overheads that this configuration has, instead of its examples."""
     parameters = STEADY | {
         **{"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz, "layers": layers},
         **{"gnb_power_dbm": 60.0, "device_power_dbm": 40.0, "nominal_power_dbm": 20.0},
+        **more,
     }
     per_prb_bits = layers * 8 * Fraction(948, 1024) * PRBS["FR1"][numerology][bandwidth_mhz]
     kinds = "F" if pattern == "FDD" else pattern
-    dmrs = 12
-    down = {"D": (14 - PDCCH) * 12 - dmrs, "F": (14 - PDCCH) * 12 - dmrs, "S": (SPECIAL - PDCCH) * 12 - dmrs, "U": 0}
-    up = {"D": 0, "S": 0, "U": (14 - PUCCH) * 12 - dmrs, "F": (14 - PUCCH) * 12 - dmrs}
+    special, pusch = more.get("special_symbols", [SPECIAL])[0], more.get("special_pusch_symbols", 0)
+    whole = data_elements(14 - PDCCH)
+    down = {"D": whole, "F": whole, "S": data_elements(special - PDCCH), "U": 0}
+    up = {"D": 0, "S": data_elements(pusch), "U": data_elements(14 - PUCCH), "F": data_elements(14 - PUCCH)}
+    if "mini_slot_symbols" in more:  # of special slots the second half has one symbol for downlink
+        down |= {**dict.fromkeys("DF", 2 * data_elements(7 - PDCCH)), "S": data_elements(7 - PDCCH)}
+        up |= dict.fromkeys("UF", 2 * data_elements(7 - PUCCH))
     window_ns = 200 * MS
     for is_uplink, elements in ((False, down), (True, up)):
         wanted_bps = float(per_prb_bits * sum(map(elements.__getitem__, kinds)) / len(kinds) * 1000 * 2**numerology)

@@ -199,6 +199,19 @@ def test_a_released_device_wakes_up_in_the_strongest_cell(ns3, release_to):
     ]
 
 
+@pytest.mark.parametrize(
+    "slots", [{"mini_slot_symbols": 7}, {"special_symbols": [6, 2, 6], "special_pusch_symbols": 6}]
+)
+def test_halves_of_slots_and_data_in_special_ones_lose_nothing(ns3, slots):
+    """Connections come by whole uplink slots, or their halves: never later than without, and the same DRX cycles."""
+    parameters = STEADY | {"connection": SOON, "drx": {"inactivity_s": 0.02}}
+    whole, other = (ns3(connected, pauses(3), parameters | given) for given in ({}, slots))
+    for before, after in zip(whole.played.outcomes, other.played.outcomes, strict=True):
+        assert after.transfers[0].status == before.transfers[0].status == Status.DONE
+    assert other.times("paged") == whole.times("paged")
+    assert len(other.times("connected")) == len(whole.times("connected")) == 6
+
+
 def test_testbed_pays_for_a_pause(ns3):
     """By default it is released after 10 s, to idle, and listens each 1.28 s: as its steps and its times say."""
     times = {"gnb_lead_symbols": 28, "gnb_decoding_symbols": 14, "least_k2_slots": 2}

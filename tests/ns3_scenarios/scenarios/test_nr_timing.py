@@ -20,17 +20,24 @@ N1 = {0: 8, 1: 10, 2: 17, 3: 20}  # TS 38.214 table 5.3-1
 N2 = {0: 10, 1: 12, 2: 23, 3: 36}  # TS 38.214 table 6.4-1
 D21 = 1  # clause 6.4
 ADVANCE_NS = Fraction(25600 * NS_PER_S, 480_000 * 4096) + Fraction(2 * DISTANCE_M * NS_PER_S / 299792458)  # FR1
-PDCCH, PUCCH, SPECIAL = 2, 1, 10
+PDCCH, PUCCH = 2, 1
+SPECIAL = (10, 2, 0)  # symbols of a special slot for downlink, for uplink, and of the latter for data
 ROUNDING_NS = 3
 HOP_NS = 20  # at most, of the cable between edge server and gNB
 
 
 class Frame:
-    """Slots, symbols and times in fractions of ns, told without the simulator's code."""
+    """Slots, symbols and times in fractions of ns, told without the simulator's code.
 
-    def __init__(self, numerology: int, pattern: str, special: int = SPECIAL, **given: int):
-        self.numerology, self.pattern = numerology, "F" if pattern == "FDD" else pattern
-        self.slot_ns = Fraction(MS, 2**numerology)
+    With `parts` of 2 slots are halves of slots, but for the times that are given in slots.
+    """
+
+    def __init__(
+        self, numerology: int, pattern: str, special: tuple[int, int, int] = SPECIAL, parts: int = 1, **given: int
+    ):
+        self.numerology, self.pattern, self.parts = numerology, "F" if pattern == "FDD" else pattern, parts
+        self.slot_ns = Fraction(MS, 2**numerology * parts)
+        self.length = 14 // parts
         self.special = special
         specified = {
             **{"device_decoding_symbols": N1[numerology], "device_preparation_symbols": N2[numerology] + D21},
@@ -40,18 +47,28 @@ class Frame:
         self.times = specified | given
 
     def at(self, slot: int, symbol: int = 0) -> Fraction:
-        return slot * self.slot_ns + symbol * self.slot_ns / 14
+        return slot * self.slot_ns + symbol * self.slot_ns / self.length
 
     def symbols(self, name: str) -> Fraction:
-        return self.times[f"{name}_symbols"] * self.slot_ns / 14
+        return self.times[f"{name}_symbols"] * self.slot_ns / self.length
 
     def kind(self, slot: int) -> str:
-        return self.pattern[slot % len(self.pattern)]
+        return self.pattern[slot // self.parts % len(self.pattern)]
+
+    def data(self, slot: int, is_uplink: bool) -> list[int]:
+        """The symbols of a slot that carry data and DM-RS, and if down the PDCCH."""
+        down, up, pusch = self.special
+        every = list(range(14))
+        whole = {
+            **{"D": (every, []), "U": ([], every), "F": (every, every)},
+            "S": (every[:down], every[14 - up : 14 - up + pusch]),
+        }[self.kind(slot)][is_uplink]
+        begin = slot % self.parts * self.length
+        found = [symbol - begin for symbol in whole if begin <= symbol < begin + self.length]
+        return found[: self.length - PUCCH] if is_uplink and self.kind(slot) != "S" else found
 
     def carries(self, slot: int, is_uplink: bool) -> bool:
-        if is_uplink:
-            return self.kind(slot) in "UF"
-        return self.kind(slot) in "DF" or (self.kind(slot) == "S" and self.special > PDCCH + 1)
+        return len(self.data(slot, is_uplink)) > (1 if is_uplink else PDCCH + 1)
 
     def first(self, is_uplink: bool, from_ns: Fraction) -> int:
         slot = ceil(from_ns / self.slot_ns)
@@ -59,36 +76,40 @@ class Frame:
             slot += 1
         return slot
 
+    def first_pucch(self, slot: int) -> int:
+        while self.kind(slot) not in "UF":
+            slot += 1
+        return slot
+
     def downlink_end(self, from_ns: int) -> Fraction:
         slot = self.first(False, from_ns + self.symbols("gnb_lead"))
-        return self.at(slot, self.special if self.kind(slot) == "S" else 14) + self.symbols("device_decoding")
+        end = len(self.data(slot, False))
+        relaxed = 7 - end if self.parts > 1 else 0  # d1,1 of TS 38.214 clause 5.3 with mapping type B
+        return self.at(slot, end + relaxed) + self.symbols("device_decoding")
 
     def request(self, from_ns: Fraction) -> int:
         """The first uplink slot with an occasion in or before it that no earlier one was the first after."""
-        period, offset = self.times["request_period_slots"], self.times["request_offset_slots"]
+        period, offset = self.times["request_period_slots"], self.times["request_offset_slots"] * self.parts
+        period *= self.parts if period > 1 else 1
         begin = ceil(from_ns / self.slot_ns)
         occasion = max(offset + (begin - offset) // period * period, offset)
-        while (slot := self.first(True, self.at(occasion))) < begin:
+        while (slot := self.first_pucch(occasion)) < begin:
             occasion += period
         return slot
 
     def uplink_end(self, from_ns: int) -> Fraction:
         request = self.request(Fraction(from_ns))
         known = self.at(request + 1) + self.symbols("gnb_decoding") + self.symbols("gnb_lead")
-        uplink = self.first(True, known)
+        uplink = self.first(True, self.at(request))
         while self.grant(uplink) * self.slot_ns < known:
             uplink = self.first(True, self.at(uplink + 1))
-        return self.at(uplink, 14 - PUCCH) + self.symbols("gnb_decoding")
+        return self.at(uplink, self.data(uplink, True)[-1] + 1) + self.symbols("gnb_decoding")
 
     def grant(self, uplink: int) -> int:
-        """The last slot whose PDCCH leaves the device its time before this uplink slot, which it sends early."""
-        slot = uplink - self.times["least_k2_slots"]
-        ready_ns = self.at(uplink) - self.symbols("device_preparation") - ADVANCE_NS
-        while (
-            self.kind(slot) == "U"
-            or (self.kind(slot) == "S" and self.special < PDCCH)
-            or self.at(slot, PDCCH) > ready_ns
-        ):
+        """The last slot whose PDCCH leaves the device its time before this slot's PUSCH, which it sends early."""
+        slot = uplink - self.times["least_k2_slots"] * self.parts
+        ready_ns = self.at(uplink, self.data(uplink, True)[0]) - self.symbols("device_preparation") - ADVANCE_NS
+        while len(self.data(slot, False)) < PDCCH or self.at(slot, PDCCH) > ready_ns:
             slot -= 1
         return slot
 
@@ -138,10 +159,42 @@ def test_an_idle_cell_takes_what_slots_and_processing_take(ns3, numerology, patt
     check(ns3, Frame(numerology, pattern, **times), parameters | times)
 
 
+def of_special(special: tuple[int, int, int]) -> dict[str, Any]:
+    down, up, pusch = special
+    return {"special_symbols": [down, 14 - down - up, up], "special_pusch_symbols": pusch}
+
+
+@pytest.mark.parametrize("times", TIMINGS)
+@pytest.mark.parametrize(
+    ("numerology", "pattern", "bandwidth_mhz", "special"),
+    [
+        *((*carrier, SPECIAL) for carrier in CARRIERS[1:6:2]),
+        *((1, "DDDSU", 100, special) for special in ((5, 8, 0), (5, 8, 8), (12, 2, 2), (5, 6, 4), (9, 4, 3))),
+    ],
+)
+def test_mini_slots_take_what_halves_of_slots_take(ns3, numerology, pattern, bandwidth_mhz, special, times):
+    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
+    frame = Frame(numerology, pattern, special, parts=2, **times)
+    given = {} if pattern == "FDD" else of_special(special)
+    check(ns3, frame, parameters | given | {"mini_slot_symbols": 7} | times)
+
+
+@pytest.mark.parametrize("special", [(10, 2, 2), (8, 4, 3), (8, 4, 4), (0, 13, 13), (3, 10, 9)])
+@pytest.mark.parametrize(
+    ("numerology", "pattern", "bandwidth_mhz"), [(0, "DDDSU", 20), (1, "DDDSU", 100), (2, "DSSU", 40)]
+)
+def test_uplink_symbols_of_special_slots_carry_data(ns3, numerology, pattern, bandwidth_mhz, special):
+    """A packet for which one comes before the next uplink slot is there so much earlier."""
+    parameters = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz} | STEADY
+    frame = Frame(numerology, pattern, special)
+    assert frame.carries(pattern.index("S"), True)
+    check(ns3, frame, parameters | of_special(special))
+
+
 @pytest.mark.parametrize("downlink_symbols", [0, 1, 2, 3, 4])
 def test_a_special_slot_grants_with_the_symbols_of_the_pdcch_and_sends_with_more(ns3, downlink_symbols):
     """Grants for the second uplink slot of DSUU come from the special one, if it has two symbols for downlink."""
-    frame = Frame(1, "DDSUU", downlink_symbols)
+    frame = Frame(1, "DDSUU", (downlink_symbols, 0, 0))
     parameters = {"pattern": "DDSUU", "special_symbols": [downlink_symbols, 14 - downlink_symbols, 0]} | STEADY
     assert frame.grant(14) == (12 if downlink_symbols >= PDCCH else 11)
     check(ns3, frame, parameters)
@@ -218,6 +271,11 @@ def test_the_testbed_s_round_trips_lie_where_those_of_srsran_and_oai_do(ns3, pat
         ({"arq": {"reordering_s": 3.5}}, "arq.reordering_s"),
         ({"target_bler": 0.0}, "target_bler"),
         ({"outer_loop_step_db": -0.1}, "outer_loop_step_db"),
+        ({"special_pusch_symbols": 1}, "special_pusch_symbols"),
+        ({"special_pusch_symbols": 3}, "special_pusch_symbols"),
+        ({"special_pusch_symbols": 2, "pattern": "FDD"}, "special_pusch_symbols"),
+        ({"special_pusch_symbols": 2, "pattern": "DDDU"}, "special_pusch_symbols"),
+        ({"mini_slot_symbols": 14}, "mini_slot_symbols"),
     ],
 )
 def test_bad_times_are_refused_by_name(parameters, field):
@@ -241,8 +299,28 @@ PATTERNS = [
 @pytest.mark.parametrize("times", [{}, {"timing": "testbed"}])
 def test_a_saturated_device_delivers_what_its_links_say(ns3, pattern, is_uplink, times):
     """Also where 16 HARQ processes are not enough for all slots until an answer comes."""
-    parameters = STEADY | {"pattern": pattern, "gnb_power_dbm": 60.0, "device_power_dbm": 40.0} | times
-    part = 1.0 if pattern == "FDD" else sum(slot in ("U" if is_uplink else "DS") for slot in pattern) / len(pattern)
+    saturate(ns3, pattern, is_uplink, times)
+
+
+MORE = {"special_pusch_symbols": 4, "special_symbols": [8, 2, 4]}
+MINI = {"mini_slot_symbols": 7}
+
+
+@pytest.mark.parametrize("is_uplink", [False, True])
+@pytest.mark.parametrize(
+    ("pattern", "given"),
+    [
+        *(("FDD", MINI | times) for times in ({}, {"timing": "testbed"})),
+        *(product(("DDDSU", "DSSUD"), (MORE, MORE | MINI, MORE | MINI | {"timing": "testbed"}))),
+    ],
+)
+def test_it_does_so_with_mini_slots_and_data_in_special_slots(ns3, pattern, given, is_uplink):
+    saturate(ns3, pattern, is_uplink, given)
+
+
+def saturate(ns3: Call, pattern: str, is_uplink: bool, given: dict[str, Any]) -> None:
+    parameters = STEADY | {"pattern": pattern, "gnb_power_dbm": 60.0, "device_power_dbm": 40.0} | given
+    part = 1.0 if pattern == "FDD" else sum(slot in ("US" if is_uplink else "DS") for slot in pattern) / len(pattern)
     size_bytes = round(45_000_000 * part)  # more than 300 ms carry at the highest rate, 1.17 Gbit/s
     asked = [Transfer(0, 1, 0, size_bytes) if is_uplink else Transfer(0, size_bytes, 0, 1)]
     first, more = (Step(asked, 50 * MS, length_ns, Wait.DEADLINE) for length_ns in (100 * MS, 300 * MS))
