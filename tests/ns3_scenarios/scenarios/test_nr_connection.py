@@ -2,6 +2,8 @@
 """Devices of an NR cell that lose their connections when they are idle: paging, random access and set-up."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.network import CHANNEL_FIELDS, CHANNEL_ROW, NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios.nr import Nr
@@ -56,6 +58,22 @@ def test_a_packet_after_a_pause_takes_what_its_steps_take(
     carrier = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz}
     found = ns3(connected, pauses(4), STEADY | carrier | times | {"connection": connection})
     check_latencies(found, Air(numerology, pattern, DISTANCE_M, connection, **times))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    gaps_ns=st.lists(st.integers(120 * MS, 900 * MS), min_size=1, max_size=3),
+    compute_ns=st.integers(120 * MS, 400 * MS),
+    carrier=st.sampled_from(CARRIERS),
+    connection=st.sampled_from(CONNECTIONS),
+)
+def test_so_it_does_at_any_instant(ns3, gaps_ns, compute_ns, carrier, connection):
+    numerology, pattern, bandwidth_mhz = carrier
+    connection = SOON | connection
+    steps = [Step([Transfer(0, 1000, compute_ns, 1000)], gap_ns, 3 * NS_PER_S) for gap_ns in gaps_ns]
+    slots = {"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz}
+    found = ns3(connected, steps, STEADY | slots | {"connection": connection})
+    check_latencies(found, Air(numerology, pattern, DISTANCE_M, connection))
 
 
 @pytest.mark.parametrize("times", TIMES)
