@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError
 from ..scenario import Device, Scenario, fill
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand_in_fading
-from . import nr_arq, nr_frame, nr_qos, nr_timing, propagation
+from . import nr_arq, nr_connection, nr_drx, nr_frame, nr_qos, nr_timing, propagation
 from .propagation import PathLoss, Sight, watts
 
 MOST_DEVICES = 256
@@ -52,6 +52,10 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `rlc`: "am", or "um" without retransmissions after those of HARQ.
     `arq`: of "am": "ideal", where the sender knows at once what HARQ gave up, or a table of when it polls and the other
     end reports (default: "ideal"; with `timing` "testbed" the table's own defaults).
+    `connection`: "always" there, or a table of when it is released and how it is set up again (default: "always"; with
+    `timing` "testbed" the table's own defaults).
+    `drx`: "off", where devices listen always, or a table of when they do (default: "off"; with `timing` "testbed" the
+    table's own defaults).
     `qos_flows`: the 5QIs of a flow for hidden states and of one for background (default: one flow for both).
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
     `target_bler`: block error rate of first transmissions that link adaptation aims at.
@@ -110,6 +114,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     arq: Literal["ideal"] | nr_arq.Arq | None = None
+    connection: Literal["always"] | nr_connection.Connection | None = None
+    drx: Literal["off"] | nr_drx.Drx | None = None
     qos_flows: nr_qos.QosFlows | None = None
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
     target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
@@ -146,6 +152,10 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise RequestError("radio.request_offset_slots", reason)
         if self.rlc == "um" and self.arq is not None:
             raise RequestError("radio.arq", 'only with rlc = "am"; "um" sends nothing again')
+        if connection := self.connecting():
+            connection.check(self.pattern, self.special_symbols[0], self.numerology, self.times())
+        if drx := self.listening():
+            drx.check()
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
 
@@ -160,6 +170,18 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if isinstance(self.arq, nr_arq.Arq):
             return self.arq
         return nr_arq.Arq() if self.arq is None and self.rlc == "am" and self.timing == "testbed" else None
+
+    def connecting(self) -> nr_connection.Connection | None:
+        """When connections are released, if they are, and set up again."""
+        if isinstance(self.connection, nr_connection.Connection):
+            return self.connection
+        return nr_connection.Connection() if self.connection is None and self.timing == "testbed" else None
+
+    def listening(self) -> nr_drx.Drx | None:
+        """When devices listen, if not always."""
+        if isinstance(self.drx, nr_drx.Drx):
+            return self.drx
+        return nr_drx.Drx() if self.drx is None and self.timing == "testbed" else None
 
     def prbs(self) -> int:
         """Of the carrier."""
@@ -276,6 +298,10 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if reports := self.reports():
             helper.SetArq(reports.settings(ns))
             cell["Reordering"] = ns.TimeValue(nr_arq.time(ns, reports.reordering_s))
+        if connection := self.connecting():
+            helper.SetConnection(connection.settings(ns, self.numerology))
+        if drx := self.listening():
+            helper.SetDrx(drx.settings(ns))
         if self.qos_flows:
             helper.SetQosFlows(self.qos_flows.settings(ns))
         arrays = [

@@ -60,6 +60,7 @@ NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
+    NoteSent(link, isUplink, sent.process, slot);
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;

@@ -72,6 +72,7 @@ EVERYWHERE = [
     ("mixed", {"lte_devices": 1, "wifi_devices": 1}),
     ("nr-multicell", {"devices": 2, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("nr", {"devices": 2, "fading": True, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
+    ("nr", {"devices": 2, "fading": True, "connection": {"inactivity_s": 0.1, "paging_cycle_s": 0.32}, "drx": {}}),
     ("recorded", {"devices": 2}),
     ("wifi", {"devices": 2, "movement": {"kind": "constant-velocity", "velocities_mps": [[1, 2, 0], [3, 1, 0]]}}),
     ("wired", {"devices": 2, "kind": "csma", "background": [{"kind": "full-buffer", "direction": "up"}]}),

@@ -271,9 +271,19 @@ CountArrivals(uint32_t* count, const NrMobilityTrace& trace)
     *count += trace.kind == NrMobilityTrace::Kind::ARRIVED ? 1 : 0;
 }
 
+/// Devices lose their connections after 100 ms, collide when they come back, and listen by turns.
+void
+LetSleep(NrHelper& helper)
+{
+    NrConnectionSettings connection{true, MilliSeconds(100), false, 8, MilliSeconds(5), {}};
+    connection.access = {20, 0, 2, MilliSeconds(10), MilliSeconds(8), MilliSeconds(5)};
+    helper.SetConnection(connection);
+    helper.SetDrx({true, MilliSeconds(4), MilliSeconds(3), 20, 13, 4});
+}
+
 /// Three cells on a line, and devices that race along it; bytes that arrived, and handovers.
 std::pair<uint64_t, uint32_t>
-RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows)
+RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows, bool isSleeping)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -309,6 +319,10 @@ RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows)
     helper.SetCellAttribute("TargetBler", DoubleValue(0.2));
     helper.SetCellAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     helper.SetArq(MakeArq(rlc));
+    if (isSleeping)
+    {
+        LetSleep(helper);
+    }
     helper.SetQosFlows(flows);
     auto ends = helper.InstallCells(gnbs, core.Get(0), users, MakeErrors());
     helper.AssignStreams(100);
@@ -347,9 +361,19 @@ main()
     {
         bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
         auto sent = 2 * 3 * PACKETS * 1400;
-        auto [received, handovers] = RunCells(rlc, 3, {true, 68, 90});
+        auto [received, handovers] = RunCells(rlc, 3, {true, 68, 90}, false);
         std::cout << "cells" << GetName(rlc) << received << " of " << sent << '\n';
         if (received > sent || (isAcknowledged && received != sent) || received < sent / 2 || handovers < 3)
+        {
+            return 1;
+        }
+    }
+    for (auto rlc : {Rlc::ACKNOWLEDGED, Rlc::REPORTED})
+    {
+        auto sent = 2 * 3 * PACKETS * 1400;
+        auto received = RunCells(rlc, 3, {}, true).first;
+        std::cout << "sleeping" << GetName(rlc) << received << " of " << sent << '\n';
+        if (received != sent)
         {
             return 1;
         }
