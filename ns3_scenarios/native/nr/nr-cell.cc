@@ -133,6 +133,7 @@ NrCell::Begin()
     {
         settings->errors = m_errors;
         settings->table = table;
+        settings->layers = m_channel->GetMostLayers();
     }
     SetTargetBler(GetTargetBler());
     for (auto& link : m_links)
@@ -767,8 +768,7 @@ void
 NrCell::Report(Link& link, int64_t slot)
 {
     auto from = slot + m_reportDelay * m_frame.GetParts();
-    const auto& down = GetMeasured(link.device, false, slot);
-    link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
+    Measure(link, false, m_gnbPsdMw, slot, from);
     link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
     const auto& gains = m_channel->GetUplink(link.device);
     double sum = 0;
@@ -777,9 +777,7 @@ NrCell::Report(Link& link, int64_t slot)
         sum += gain.single;
     }
     link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_channel->GetNoiseMw(true), 1e-30));
-    const auto& up = GetMeasured(link.device, true, slot);
-    auto precoder = m_channel->GetPrecoder(link.device, true);
-    link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
+    Measure(link, true, GetUplinkPsdMw(link, m_prbs), slot, from);
     if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
         GetMostUplinkPrbs(link, link.up.adaptation.GetLatest(), m_uplink.elements) > 0)
     {

@@ -146,8 +146,9 @@ Send(Ptr<Socket> socket, Ipv4Address target, uint32_t left)
     }
 }
 
+/// With `isMore` four layers, mini-slots, and data in the uplink of special slots.
 uint64_t
-Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t configuredPrbs)
+Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t configuredPrbs, bool isMore)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -171,6 +172,14 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
     cell->SetAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     cell->SetArq(MakeArq(rlc));
+    if (isMore)
+    {
+        channel->SetAttribute("MaxRank", UintegerValue(4));
+        cell->SetAttribute("UnitSymbols", UintegerValue(7));
+        cell->SetAttribute("SpecialDownlinkSymbols", UintegerValue(8));
+        cell->SetAttribute("SpecialUplinkSymbols", UintegerValue(4));
+        cell->SetAttribute("SpecialPuschSymbols", UintegerValue(4));
+    }
     auto neighbours = MakeNeighbours(loss, condition);
     auto site = MakeArray(2, 4);
     site->SetAttribute("AntennaElement", PointerValue(CreateObject<SiteElement>()));
@@ -199,8 +208,9 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
         }
         else
         {
-            channel->AddDevice(mobility, MakeArray(1, 1));
-            neighbours->AddDevice(mobility, MakeArray(1, 1));
+            auto array = MakeArray(1, isMore ? 2 : 1);
+            channel->AddDevice(mobility, array);
+            neighbours->AddDevice(mobility, array);
             cell->AddDevice(nodes.Get(i), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); });
             DynamicCast<NrNetDevice>(ends.Get(0))->AddDevice(end);
         }
@@ -337,13 +347,14 @@ main()
             return 1;
         }
     }
-    for (const auto& pattern : {"DDDSU", "F", "DSUUD"})
+    for (const auto& [pattern, isMore] :
+         {std::pair("DDDSU", false), std::pair("F", false), std::pair("DSUUD", false), std::pair("DDDSU", true)})
     {
         for (auto rlc : {Rlc::UNACKNOWLEDGED, Rlc::ACKNOWLEDGED, Rlc::REPORTED})
         {
             bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
             auto sent = 2 * 4 * PACKETS * 1400;
-            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8);
+            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8, isMore);
             std::cout << pattern << GetName(rlc) << received << " of " << sent << '\n';
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
