@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-beams.h"
 
+#include "ns3/abort.h"
+
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -58,6 +60,8 @@ GetPartElements(Ptr<const PhasedArrayModel> antenna, uint32_t parts, uint32_t pa
 {
     auto columns = antenna->GetNumColumns();
     bool isOfColumns = columns % parts == 0;
+    NS_ABORT_MSG_IF(!isOfColumns && antenna->GetNumRows() % parts,
+                    "GetPartElements: " << parts << " parts of an array");
     std::vector<uint32_t> found;
     for (uint32_t i = 0; i < CountElements(antenna); i++)
     {

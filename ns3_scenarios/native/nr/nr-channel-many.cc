@@ -79,19 +79,63 @@ struct Chosen
     const NrManyPrecoder& four;
 };
 
-NrPrbGain
-MakeGain(const NrGram<NR_MANY_PORTS>& ports, const Chosen& chosen)
+double
+GetLane(double number, uint32_t)
 {
+    return number;
+}
+
+double
+GetLane(const Lanes& lanes, uint32_t lane)
+{
+    return lanes[lane];
+}
+
+template <size_t LAYERS, typename Number>
+[[gnu::always_inline]] inline void
+TakeLane(const NrGram<LAYERS, Number>& lanes, uint32_t lane, NrGram<LAYERS>& taken)
+{
+    for (size_t i = 0; i < lanes.norms.size(); i++)
+    {
+        taken.norms[i] = GetLane(lanes.norms[i], lane);
+    }
+    for (size_t i = 0; i < lanes.products.size(); i++)
+    {
+        taken.products[i] = {GetLane(lanes.products[i].real, lane), GetLane(lanes.products[i].imaginary, lane)};
+    }
+}
+
+/// Add the gains of one PRB, or of as many as there are lanes.
+template <typename Number>
+[[gnu::always_inline]] inline void
+AddGainsOf(const NrGram<NR_MANY_PORTS, Number>& ports,
+           const Chosen& chosen,
+           std::vector<NrPrbGain>& gains,
+           std::vector<NrManyGain>* many)
+{
+    constexpr uint32_t COUNT = sizeof(Number) / sizeof(double);
     auto one = Precode<1>(ports, chosen.one);
     auto two = Precode<2>(ports, chosen.two);
     const auto& [x, y] = two.products.front();
-    return {one.norms[0], two.norms[0], two.norms[1], x * x + y * y};
-}
-
-NrManyGain
-MakeManyGain(const NrGram<NR_MANY_PORTS>& ports, const Chosen& chosen)
-{
-    return {Precode<3>(ports, chosen.three), Precode<4>(ports, chosen.four)};
+    Number crossed = x * x + y * y;
+    for (uint32_t lane = 0; lane < COUNT; lane++)
+    {
+        gains.push_back({GetLane(one.norms[0], lane),
+                         GetLane(two.norms[0], lane),
+                         GetLane(two.norms[1], lane),
+                         GetLane(crossed, lane)});
+    }
+    if (many)
+    {
+        auto three = Precode<3>(ports, chosen.three);
+        auto four = Precode<4>(ports, chosen.four);
+        for (uint32_t lane = 0; lane < COUNT; lane++)
+        {
+            auto& gain = many->emplace_back();
+            TakeLane(three, lane, gain.three);
+            TakeLane(four, lane, gain.four);
+        }
+    }
 }
 
 } // namespace
@@ -115,17 +159,24 @@ NrChannel::GetMany(uint32_t device, bool isUplink)
     return m_links[device].many[isUplink];
 }
 
-NrGram<NR_MANY_PORTS>
-NrChannel::GetPorts(const Link& link, Response& response, uint32_t prb, bool isUplink) const
+std::array<const NrChannel::Block*, NR_MANY_PORTS>
+NrChannel::GetBlocks(const Link& link, Response& response, uint32_t block) const
 {
-    std::array<const Block*, PARTS * PARTS> blocks;
-    for (uint32_t pair = 0; pair < blocks.size(); pair++)
+    static_assert(PARTS * PARTS == NR_MANY_PORTS);
+    std::array<const Block*, NR_MANY_PORTS> found;
+    for (uint32_t pair = 0; pair < found.size(); pair++)
     {
-        blocks[pair] = &GetBlock(link, response, prb / BLOCK_PRBS, pair);
+        found[pair] = &GetBlock(link, response, block, pair);
     }
-    auto i = prb % BLOCK_PRBS;
+    return found;
+}
+
+template <typename Number>
+[[gnu::always_inline]] inline NrGram<NR_MANY_PORTS, Number>
+NrChannel::GetPorts(const std::array<const Block*, NR_MANY_PORTS>& blocks, uint32_t prb, bool isUplink)
+{
     // A port is a polarization and a part of the array, in this order; the sender's are the columns.
-    NrComplex<double> columns[NR_MANY_PORTS][NR_MANY_PORTS];
+    NrComplex<Number> columns[NR_MANY_PORTS][NR_MANY_PORTS];
     for (uint32_t sent = 0; sent < NR_MANY_PORTS; sent++)
     {
         for (uint32_t received = 0; received < NR_MANY_PORTS; received++)
@@ -134,16 +185,17 @@ NrChannel::GetPorts(const Link& link, Response& response, uint32_t prb, bool isU
             auto gnb = isUplink ? received : sent;
             const auto& block = *blocks[device % PARTS * PARTS + gnb % PARTS];
             auto port = device / PARTS * POLARIZATIONS + gnb / PARTS;
-            columns[sent][received] = {block.real[port][i], block.imaginary[port][i]};
+            std::memcpy(&columns[sent][received].real, &block.real[port][prb], sizeof(Number));
+            std::memcpy(&columns[sent][received].imaginary, &block.imaginary[port][prb], sizeof(Number));
         }
     }
-    NrGram<NR_MANY_PORTS> found;
+    NrGram<NR_MANY_PORTS, Number> found;
     for (uint32_t b = 0; b < NR_MANY_PORTS; b++)
     {
         for (uint32_t a = 0; a <= b; a++)
         {
-            double real = 0;
-            double imaginary = 0;
+            Number real{};
+            Number imaginary{};
             for (uint32_t row = 0; row < NR_MANY_PORTS; row++)
             {
                 const auto& left = columns[a][row];
@@ -172,7 +224,8 @@ NrChannel::MeasureMany(Link& link, bool isUplink)
     double norms = 0;
     for (uint32_t i = 0; i < SAMPLES; i++)
     {
-        samples.push_back(GetPorts(link, response, (2 * i + 1) * m_prbs / (2 * SAMPLES), isUplink));
+        auto prb = (2 * i + 1) * m_prbs / (2 * SAMPLES);
+        samples.push_back(GetPorts<double>(GetBlocks(link, response, prb / BLOCK_PRBS), prb % BLOCK_PRBS, isUplink));
         for (auto norm : samples.back().norms)
         {
             norms += norm;
@@ -201,14 +254,23 @@ NrChannel::AddManyGains(Link& link,
     auto& response = Update(link, isUplink);
     auto scale = GetScale(link, isUplink);
     Chosen chosen(precoder);
-    for (auto prb = begin; prb < end; prb++)
+    for (auto prb = begin; prb < end;)
     {
-        auto ports = GetPorts(link, response, prb, isUplink);
-        Scale(ports, scale);
-        gains.push_back(MakeGain(ports, chosen));
-        if (many)
+        auto blocks = GetBlocks(link, response, prb / BLOCK_PRBS);
+        auto i = prb % BLOCK_PRBS;
+        if (prb + LANES <= end && i + LANES <= BLOCK_PRBS)
         {
-            many->push_back(MakeManyGain(ports, chosen));
+            auto ports = GetPorts<Lanes>(blocks, i, isUplink);
+            Scale(ports, scale);
+            AddGainsOf(ports, chosen, gains, many);
+            prb += LANES;
+        }
+        else
+        {
+            auto ports = GetPorts<double>(blocks, i, isUplink);
+            Scale(ports, scale);
+            AddGainsOf(ports, chosen, gains, many);
+            prb++;
         }
     }
 }

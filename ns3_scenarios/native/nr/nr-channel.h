@@ -195,8 +195,13 @@ class NrChannel : public Channel
     void Measure(Link& link, bool isUplink, double scale);
     /// Parts of each array, each with ports of its own.
     uint32_t CountParts() const;
-    /// What the sender's four ports have in common on a PRB.
-    NrGram<NR_MANY_PORTS> GetPorts(const Link& link, Response& response, uint32_t prb, bool isUplink) const;
+    /// A block between each pair of parts.
+    std::array<const Block*, NR_MANY_PORTS> GetBlocks(const Link& link, Response& response, uint32_t block) const;
+    /// What the sender's four ports have in common on a PRB of these, or on as many as there are lanes.
+    template <typename Number>
+    static NrGram<NR_MANY_PORTS, Number> GetPorts(const std::array<const Block*, NR_MANY_PORTS>& blocks,
+                                                  uint32_t prb,
+                                                  bool isUplink);
     /// As Measure and AddGains, with four ports.
     void MeasureMany(Link& link, bool isUplink);
     void AddManyGains(Link& link,

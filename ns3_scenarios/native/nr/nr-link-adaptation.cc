@@ -50,6 +50,21 @@ GetFactors(const Number& single, const Number& first, const Number& second, cons
             1 + (p * second - p * p * crossed / (1 + p * first))};
 }
 
+template <size_t LAYERS>
+[[gnu::always_inline]] inline void
+PutLane(const NrGram<LAYERS>& gram, uint32_t lane, NrGram<LAYERS, Lanes>& lanes)
+{
+    for (size_t i = 0; i < gram.norms.size(); i++)
+    {
+        lanes.norms[i][lane] = gram.norms[i];
+    }
+    for (size_t i = 0; i < gram.products.size(); i++)
+    {
+        lanes.products[i].real[lane] = gram.products[i].real;
+        lanes.products[i].imaginary[lane] = gram.products[i].imaginary;
+    }
+}
+
 double
 ToSinrDb(double bits)
 {
@@ -224,12 +239,23 @@ NrLinkAdaptation::AddManyShannonBits(const std::vector<NrManyGain>& gains, doubl
 {
     double three = 0;
     double four = 0;
-    for (auto prb = begin; prb < end; prb++)
+    for (auto prb = begin; prb < end; prb += LANES)
     {
-        auto ofThree = GetMmseFactors(gains[prb].three, psdMw / 3);
-        auto ofFour = GetMmseFactors(gains[prb].four, psdMw / 4);
-        three += std::log2(ofThree[0] * ofThree[1] * ofThree[2]);
-        four += std::log2(ofFour[0] * ofFour[1] * ofFour[2] * ofFour[3]);
+        auto count = std::min(LANES, end - prb);
+        NrGram<3, Lanes> ofThree{};
+        NrGram<4, Lanes> ofFour{};
+        for (uint32_t lane = 0; lane < count; lane++)
+        {
+            PutLane(gains[prb + lane].three, lane, ofThree);
+            PutLane(gains[prb + lane].four, lane, ofFour);
+        }
+        auto a = GetMmseFactors(ofThree, psdMw / 3);
+        auto b = GetMmseFactors(ofFour, psdMw / 4);
+        for (uint32_t lane = 0; lane < count; lane++)
+        {
+            three += std::log2(a[0][lane] * a[1][lane] * a[2][lane]);
+            four += std::log2(b[0][lane] * b[1][lane] * b[2][lane] * b[3][lane]);
+        }
     }
     m_coming.layers[2].groupBits.push_back(three);
     m_coming.layers[3].groupBits.push_back(four);
