@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/.run
 # Those that the documentation names; bench.fuzz_decoder wants atheris beside it, and bench.setup what to compare with.
-BENCHES := bridge defaults radio scenarios outer_loop handover nr_cells base_station what_if chain replay run chaos calibration decisions experts prediction allocation placement elements policies loss quality report serving sweep capacity
+BENCHES := bridge defaults radio scenarios outer_loop handover ping_pong qos_flows nr_cells base_station what_if chain replay run chaos calibration decisions experts prediction allocation placement elements policies loss quality report serving sweep capacity
 # Without byte code on disk, each process compiles the sources of PyTorch and transformers anew, for 5 s.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -21,6 +21,7 @@ STEP_MS = 50
 LEAST_STAY_MS = 1000
 SPEEDS_MPS = (1.0, 3.0, 10.0, 30.0)
 TIMES_TO_TRIGGER_S = (0.04, 0.256, 0.64)
+HYSTERESES_DB = (1.0, 3.0, 6.0)
 DEVICES = 24
 SEEDS = 3
 WAY_M, MOST_S = 120.0, 20.0
@@ -72,20 +73,30 @@ def drive(
     return Count(handovers, ping_pongs, time_s * devices)
 
 
+def row(speed_mps: float, settings: Sequence[tuple[float, float]]) -> list[str]:
+    """For each time to trigger in s and hysteresis in dB."""
+    found = []
+    for time_s, hysteresis_db in settings:
+        every = [drive(speed_mps, time_s, seed, hysteresis_db=hysteresis_db) for seed in range(1, SEEDS + 1)]
+        handovers, ping_pongs, device_s = (sum(each) for each in zip(*every, strict=True))
+        share = 100 * ping_pongs / handovers if handovers else 0.0
+        found.append(f"{60 * handovers / device_s:.1f}, {60 * ping_pongs / device_s:.2f} ({share:.0f} %)")
+    return found
+
+
 def main() -> None:
-    """Print a table."""
-    table = Table("speed", *(f"{1000 * time_s:.0f} ms" for time_s in TIMES_TO_TRIGGER_S))
+    """Print two tables."""
+    by_time = Table("speed", *(f"{1000 * time_s:.0f} ms" for time_s in TIMES_TO_TRIGGER_S))
     for speed_mps in SPEEDS_MPS:
-        row = []
-        for time_s in TIMES_TO_TRIGGER_S:
-            every = [drive(speed_mps, time_s, seed) for seed in range(1, SEEDS + 1)]
-            handovers, ping_pongs, device_s = (sum(each) for each in zip(*every, strict=True))
-            share = 100 * ping_pongs / handovers if handovers else 0.0
-            row.append(f"{60 * handovers / device_s:.1f}, {60 * ping_pongs / device_s:.2f} ({share:.0f} %)")
-        table.add_row(f"{speed_mps:g} m/s", *row)
+        by_time.add_row(f"{speed_mps:g} m/s", *row(speed_mps, [(time_s, 3.0) for time_s in TIMES_TO_TRIGGER_S]))
+    by_hysteresis = Table("speed", *(f"{hysteresis_db:g} dB" for hysteresis_db in HYSTERESES_DB))
+    for speed_mps in SPEEDS_MPS:
+        by_hysteresis.add_row(f"{speed_mps:g} m/s", *row(speed_mps, [(0.256, each) for each in HYSTERESES_DB]))
     console = Console(width=120)
-    console.print("Handovers and ping-pongs a minute and device (and their share), by time to trigger")
-    console.print(table)
+    console.print("Handovers and ping-pongs a minute and device (and their share), by time to trigger with 3 dB")
+    console.print(by_time)
+    console.print("The same by hysteresis, with 256 ms")
+    console.print(by_hysteresis)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError
 from ..scenario import Device, Scenario, fill
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand_in_fading
-from . import nr_arq, nr_frame, nr_timing, propagation
+from . import nr_arq, nr_frame, nr_qos, nr_timing, propagation
 from .propagation import PathLoss, Sight, watts
 
 MOST_DEVICES = 256
@@ -52,6 +52,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `rlc`: "am", or "um" without retransmissions after those of HARQ.
     `arq`: of "am": "ideal", where the sender knows at once what HARQ gave up, or a table of when it polls and the other
     end reports (default: "ideal"; with `timing` "testbed" the table's own defaults).
+    `qos_flows`: the 5QIs of a flow for hidden states and of one for background (default: one flow for both).
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
     `target_bler`: block error rate of first transmissions that link adaptation aims at.
     `outer_loop_step_db`: by how much the outer loop lowers what it expects of a link when a block fails; 0 is off.
@@ -109,6 +110,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     arq: Literal["ideal"] | nr_arq.Arq | None = None
+    qos_flows: nr_qos.QosFlows | None = None
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
     target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
     outer_loop_step_db: Annotated[float, Meta(ge=0, le=5)] = 0.25
@@ -283,6 +285,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if reports := self.reports():
             helper.SetArq(reports.settings(ns))
             cell["Reordering"] = ns.TimeValue(nr_arq.time(ns, reports.reordering_s))
+        if self.qos_flows:
+            helper.SetQosFlows(self.qos_flows.settings(ns))
         arrays = [
             {
                 "NumRows": ns.UintegerValue(rows),

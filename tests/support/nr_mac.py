@@ -31,20 +31,32 @@ def status(sizes: Sequence[int]) -> list[int]:
     return [int(buffer.GetStatus(size)) for size in sizes]
 
 
-def wanted(steps: Sequence[tuple[str, int, int]]) -> list[int]:
+Waiting = tuple[int, int]
+"""Bytes of the logical channel group that goes first, and of the other."""
+
+
+def _waiting(given: Any) -> Any:
+    """A pair as C++ has it; all else as it is."""
+    import cppyy
+
+    return cppyy.gbl.std.array["uint64_t", 2](given) if isinstance(given, tuple) else given
+
+
+def wanted(steps: Sequence[tuple[str, int | Waiting, int]]) -> list[Waiting]:
     """What the gNB believes to wait after each step: a `NrUplinkBuffer`'s method, bytes and slot."""
     buffer = _ns().cosim.NrUplinkBuffer()
     found = []
     for method, count, slot in steps:
-        getattr(buffer, method)(count, slot)
-        found.append(int(buffer.GetWantedBytes()))
+        getattr(buffer, method)(_waiting(count), slot)
+        first, second = buffer.GetWantedBytes()
+        found.append((int(first), int(second)))
     return found
 
 
-def requests(steps: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[Any, bool]]:
+def requests(steps: Sequence[tuple[str, tuple[Any, ...]]]) -> list[tuple[Any, bool]]:
     """After each call of a `NrUplinkRequests`, what it returned and whether a request is open."""
     device = _ns().cosim.NrUplinkRequests()
-    return [(getattr(device, method)(*given), bool(device.IsRequesting())) for method, given in steps]
+    return [(getattr(device, method)(*map(_waiting, given)), bool(device.IsRequesting())) for method, given in steps]
 
 
 def control(prbs: int, symbols: int, groups: int, sinrs_db: Sequence[float]) -> tuple[int, int, list[int]]:
@@ -113,9 +125,21 @@ def turns(
 ) -> list[list[int]]:
     """PRBs of each slot and device, each of which always has so many bits to send and power for so many PRBs, and takes
     two of the elements of control and two of what answers take."""
+    always = [((int(bits // 8), 0), most) for bits, most in devices]
+    return shared(prbs, kind, [always] * slots, elements, answers)
+
+
+def shared(
+    prbs: int,
+    kind: str,
+    slots: Sequence[Sequence[tuple[Waiting, int]]],
+    elements: int = 10_000,
+    answers: int = 10_000,
+) -> list[list[int]]:
+    """The same where devices have these bytes to send in each slot, in each of two logical channel groups."""
     import cppyy
 
-    ns = _ns()
+    ns, devices = _ns(), slots[0]
     grid = ns.cosim.NrGrid(prbs)
     scheduler = ns.cosim.NrScheduler()
     kinds = {"rr": ns.cosim.NrScheduler.Kind.ROUND_ROBIN, "pf": ns.cosim.NrScheduler.Kind.PROPORTIONAL_FAIR}
@@ -123,11 +147,11 @@ def turns(
     bits = cppyy.gbl.std.vector["double"]([2.0] * grid.CountGroups())
     taken = cppyy.gbl.std.vector["uint32_t"]([0] * len(devices))
     found = []
-    for slot in range(slots):
+    for slot, wishes in enumerate(slots):
         candidates = cppyy.gbl.std.vector["ns3::cosim::NrCandidate"]()
-        for device, (needed_bits, most_prbs) in enumerate(devices):
+        for device, (waiting, most_prbs) in enumerate(wishes):
             candidate = ns.cosim.NrCandidate()
-            candidate.device, candidate.neededBits, candidate.mostPrbs = device, needed_bits, most_prbs
+            candidate.device, candidate.waiting, candidate.mostPrbs = device, _waiting(waiting), most_prbs
             candidate.elements, candidate.bitsPerElement, candidate.control = ELEMENTS, bits, 2
             candidate.answer = 2
             candidates.push_back(candidate)

@@ -25,7 +25,6 @@ NS_OBJECT_ENSURE_REGISTERED(ExchangeEngine);
 namespace
 {
 
-constexpr uint16_t FIRST_PORT = 20000; // of the edge server, one port a device
 constexpr uint16_t DEVICE_PORT = 20000;
 
 constexpr int64_t ATTACH_POLL_NS = 1'000'000; // an LTE subframe
@@ -54,7 +53,7 @@ ExchangeEngine::AddDevice(Ptr<Node> server,
                           const TypeId& protocol)
 {
     auto index = static_cast<uint32_t>(m_ends.size());
-    auto serverPort = static_cast<uint16_t>(FIRST_PORT + index);
+    auto serverPort = static_cast<uint16_t>(FIRST_SERVER_PORT + index);
     InetSocketAddress atServer(Ipv4Address::ConvertFrom(serverAddress), serverPort);
     InetSocketAddress atDevice(Ipv4Address::ConvertFrom(deviceAddress), DEVICE_PORT);
     auto install = [&](Ptr<Node> node, bool passive, const Address& local, const Address& remote, const TypeId& over) {

@@ -21,6 +21,9 @@ class TcpSocketBase;
 namespace ns3::cosim
 {
 
+constexpr uint16_t FIRST_SERVER_PORT = 20000; ///< of the edge server's ends, one port a device
+constexpr uint16_t LAST_SERVER_PORT = 29999;
+
 /**
  * One end of the conversation between the edge server and one device, over UDP or TCP.
  *

@@ -45,6 +45,7 @@ struct NrSegment
     Ptr<Packet> sdu;
     bool isPoll{false};
     std::shared_ptr<const NrRlcStatus> status{};
+    uint32_t bearer{0}; ///< of the device's (NrBearers)
 };
 
 /// When acknowledged mode asks and tells (TS 38.322 clauses 7.3 and 7.4).

@@ -172,6 +172,12 @@ NrCell::GetTypeId()
 }
 
 void
+NrCell::SetQosFlows(const NrQosSettings& settings)
+{
+    m_qosFlows = NrQosFlows(settings);
+}
+
+void
 NrCell::SetTargetBler(double target)
 {
     for (auto settings : {&m_downlink, &m_uplink})

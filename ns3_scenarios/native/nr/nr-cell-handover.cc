@@ -30,7 +30,7 @@ NrCell::Detach(uint32_t device)
             std::move(process.content.begin(), process.content.end(), std::back_inserter(undecoded));
             process = Process();
         }
-        direction.sender.Reestablish(undecoded);
+        direction.bearers.Reestablish(undecoded);
         direction.mcs = direction.prbs = -1;
     }
     link.buffer = NrUplinkBuffer();
@@ -54,15 +54,12 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
     {
         auto& direction = Get(link, isUplink);
         auto& before = Get(old, isUplink);
-        before.receiver.Reestablish();
+        direction.bearers.TakeOver(before.bearers);
         if (&from != this)
         {
-            direction.receiver.TakeOver(before.receiver);
-            direction.sender.TakeOver(before.sender);
             direction.count = before.count;
             before.count = {};
         }
-        direction.receiver.Expect(direction.sender.GetSequence());
         direction.adaptation = NrLinkAdaptation();
         direction.adaptation.Begin(isUplink ? &m_uplink : &m_downlink);
     }

@@ -40,6 +40,12 @@ NrCell::GetPrbs() const
     return m_prbs;
 }
 
+const NrQosFlows&
+NrCell::GetQosFlows() const
+{
+    return m_qosFlows;
+}
+
 double
 NrCell::GetGnbPsdMw() const
 {
@@ -65,7 +71,7 @@ NrCell::GetState(uint32_t device, bool isUplink) const
     const auto& direction = Get(m_links[device], isUplink);
     const auto& report = direction.adaptation.GetLatest();
     NrLinkState state;
-    state.queueBytes = direction.sender.GetBytes();
+    state.queueBytes = direction.bearers.GetBytes();
     state.mcs = direction.mcs;
     state.prbs = direction.prbs;
     state.bler = direction.adaptation.GetBler();
@@ -127,7 +133,7 @@ NrCell::HasNewsSince(int64_t sinceNs) const
 bool
 NrCell::IsSettled(uint32_t device) const
 {
-    return m_links[device].down.sender.IsSettled() && m_links[device].up.sender.IsSettled();
+    return m_links[device].down.bearers.IsSettled() && m_links[device].up.bearers.IsSettled();
 }
 
 int64_t

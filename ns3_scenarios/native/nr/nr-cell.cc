@@ -18,36 +18,30 @@ namespace
 {
 
 constexpr uint32_t DMRS_ELEMENTS = 12; // one symbol, none of its elements for data (TS 38.214 clauses 5.1.6.2, 6.2.2)
-constexpr uint32_t BSR_BYTES = 4;      // long BSR of one group with its subheader, TS 38.321 clause 6.1.3.1
 constexpr uint32_t MOST_SHORTER = 2;   // by which a block's next transmission may have fewer elements; ours
-constexpr uint32_t LEAST_UPLINK_BITS = 8 * (BSR_BYTES + NrRlcSender::LEAST_BYTES); // of a block that carries data
 
 } // namespace
 
 NrCell::NrCell() = default;
 NrCell::~NrCell() = default;
 
-NrCell::Direction::Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver)
-    : sender(isAcknowledged, bufferBytes),
-      receiver(isAcknowledged, reordering, std::move(deliver)),
+NrCell::Direction::Direction(const NrCell& cell, const Deliver& deliver)
+    : bearers(cell.m_qosFlows, cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, deliver),
       draw(CreateObject<UniformRandomVariable>())
 {
 }
 
-NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, NrCell& cell, Deliver toDevice, Deliver toGnb)
+NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, NrCell& cell, const Deliver& toDevice, const Deliver& toGnb)
     : device(index),
       node(itsNode),
-      down(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toDevice)),
-      up(cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, std::move(toGnb))
+      down(cell, toDevice),
+      up(cell, toGnb)
 {
     if (cell.m_isAcknowledged && cell.m_arq.isOn)
     {
         auto wake = [&cell] { cell.Wake(); };
-        for (auto [direction, other] : {std::pair(&down, &up), std::pair(&up, &down)})
-        {
-            direction->sender.Acknowledge(cell.m_arq, other->receiver, wake);
-            direction->receiver.Acknowledge(cell.m_arq, wake);
-        }
+        down.bearers.Acknowledge(cell.m_arq, up.bearers, wake);
+        up.bearers.Acknowledge(cell.m_arq, down.bearers, wake);
     }
 }
 
@@ -100,7 +94,7 @@ void
 NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
-    m_links.emplace_back(index, device, *this, std::move(deliver), m_toGnb).isServed = !m_cells;
+    m_links.emplace_back(index, device, *this, deliver, m_toGnb).isServed = !m_cells;
 }
 
 void
@@ -205,7 +199,7 @@ bool
 NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
 {
     auto& direction = Get(m_links[device], isUplink);
-    if (!direction.sender.Enqueue(packet, Simulator::Now().GetNanoSeconds()))
+    if (!direction.bearers.Enqueue(packet, isUplink))
     {
         direction.count.dropped++;
         return false;
@@ -235,7 +229,7 @@ NrCell::IsActive() const
     return !m_news.empty() || !m_grants.empty() || std::any_of(m_links.begin(), m_links.end(), [](const Link& link) {
         auto isWaiting = [](const Process& process) { return process.state == HarqState::WAITING; };
         return link.isServed &&
-               (link.down.sender.GetBytes() > 0 || link.up.sender.GetBytes() > 0 || link.requests.IsRequesting() ||
+               (link.down.bearers.GetBytes() > 0 || link.up.bearers.GetBytes() > 0 || link.requests.IsRequesting() ||
                 std::any_of(link.down.processes.begin(), link.down.processes.end(), isWaiting) ||
                 std::any_of(link.up.processes.begin(), link.up.processes.end(), isWaiting));
     });
@@ -352,7 +346,7 @@ NrCell::LearnResult(Link& link, bool isUplink, uint32_t index, int64_t slot)
         direction.count.givenUp++;
         if (m_isAcknowledged && !m_arq.isOn)
         {
-            direction.sender.Retransmit(process.content);
+            direction.bearers.Retransmit(process.content);
         }
         process.content.clear();
         process.state = HarqState::FREE;
@@ -455,14 +449,14 @@ NrCell::ScheduleDownlink(int64_t slot)
     auto elements = GetElements(false, slot);
     for (auto& link : m_links)
     {
-        auto bytes = link.down.sender.GetBytes(byNs);
+        auto waiting = link.down.bearers.GetWaiting(byNs);
         auto& adaptation = link.down.adaptation;
-        if (link.isServed && bytes > 0 && link.down.FindFree() >= 0 &&
+        if (link.isServed && CountBytes(waiting) > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
             auto answer = m_answers.GetCost(answerSlot, link.device);
-            candidates.push_back({link.device, 8.0 * bytes, m_prbs, elements, &bits, link.control, answer});
+            candidates.push_back({link.device, waiting, m_prbs, elements, &bits, link.control, answer});
         }
     }
     m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
@@ -474,7 +468,7 @@ NrCell::ScheduleDownlink(int64_t slot)
             auto index = link.down.FindFree();
             MakeBlock(link.down, false, index, candidate.allocation, m_gnbPsdMw, slot);
             auto& process = link.down.processes[index];
-            link.down.sender.Fill(process.bits / 8, byNs, process.content);
+            link.down.bearers.Fill(process.bits / 8, byNs, process.content);
             Transmit(link, false, index, slot, candidate.allocation);
             m_answers.Add(answerSlot, link.device, slot);
         }
@@ -492,9 +486,9 @@ uint32_t
 NrCell::GetMostUplinkPrbs(const Link& link, const NrReport& report, uint32_t elements) const
 {
     // Half as many PRBs have twice the power each, once there is no more of it.
+    auto leastBits = 8 * (NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups()) + NrRlcSender::LEAST_BYTES);
     auto prbs = m_prbs;
-    while (prbs > 0 &&
-           link.up.adaptation.GetBits(report, prbs, GetUplinkPsdMw(link, prbs), elements) < LEAST_UPLINK_BITS)
+    while (prbs > 0 && link.up.adaptation.GetBits(report, prbs, GetUplinkPsdMw(link, prbs), elements) < leastBits)
     {
         prbs /= 2;
     }
@@ -508,13 +502,14 @@ NrCell::FindUplinkCandidates(int64_t slot, int64_t uplinkSlot)
     std::vector<NrCandidate> candidates;
     for (auto& link : m_links)
     {
-        auto bytes = link.buffer.GetWantedBytes();
+        auto wanted = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (bytes > 0 && report.from >= 0 && link.up.FindFree() >= 0)
+        if (CountBytes(wanted) > 0 && report.from >= 0 && link.up.FindFree() >= 0)
         {
             if (auto most = GetMostUplinkPrbs(link, report, elements))
             {
-                candidates.push_back({link.device, 8.0 * (bytes + BSR_BYTES), most, elements, nullptr, link.control});
+                wanted[wanted[0] == 0] += NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups());
+                candidates.push_back({link.device, wanted, most, elements, nullptr, link.control});
             }
         }
     }
@@ -598,8 +593,9 @@ NrCell::Fill(Link& link, Process& process, int64_t slot)
 {
     auto byNs = m_timing.GetUplinkReadyNs(slot);
     auto bytes = process.bits / 8;
-    link.up.sender.Fill(bytes - std::min(bytes, BSR_BYTES), byNs, process.content);
-    process.waiting = NrUplinkBuffer::GetStatus(link.up.sender.GetBytes(byNs));
+    auto reportBytes = NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups());
+    link.up.bearers.Fill(bytes - std::min(bytes, reportBytes), byNs, process.content);
+    process.waiting = NrUplinkBuffer::GetStatus(link.up.bearers.GetWaiting(byNs));
     link.requests.TellStatus(process.waiting);
 }
 
@@ -637,7 +633,8 @@ NrCell::UseConfiguredGrants(int64_t slot, const std::vector<bool>& busy)
     {
         auto index = link.up.FindFree();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (!link.isServed || busy[link.device] || index < 0 || link.up.sender.GetBytes(byNs) == 0 || report.from < 0)
+        if (!link.isServed || busy[link.device] || index < 0 || CountBytes(link.up.bearers.GetWaiting(byNs)) == 0 ||
+            report.from < 0)
         {
             continue;
         }
@@ -658,7 +655,8 @@ NrCell::RequestUplink(int64_t slot)
     auto now = m_frame.GetStartNs(slot);
     for (auto& link : m_links)
     {
-        if (link.isServed && link.requests.Request(link.up.sender.GetBytes(now), now, m_statusTimer.GetNanoSeconds()))
+        if (link.isServed &&
+            link.requests.Request(link.up.bearers.GetWaiting(now), now, m_statusTimer.GetNanoSeconds()))
         {
             AddNews(m_timing.GetRequestKnownSlot(slot), {News::Kind::REQUEST, link.device, 0, slot});
         }
@@ -715,11 +713,11 @@ NrCell::Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& con
         {
             if (segment.status)
             {
-                Get(m_links[device], !isUplink).sender.LearnStatus(*segment.status);
+                Get(m_links[device], !isUplink).bearers.LearnStatus(segment);
             }
             else
             {
-                Get(m_links[device], isUplink).receiver.Receive(segment);
+                Get(m_links[device], isUplink).bearers.Receive(segment);
             }
         }
     }
@@ -788,8 +786,8 @@ NrCell::Report(Link& link, int64_t slot)
 void
 NrCell::Discard(uint32_t device, uint32_t exchange)
 {
-    m_links[device].down.sender.Discard(exchange);
-    m_links[device].up.sender.Discard(exchange);
+    m_links[device].down.bearers.Discard(exchange);
+    m_links[device].up.bearers.Discard(exchange);
 }
 
 } // namespace ns3::cosim

@@ -4,12 +4,14 @@
 
 #include "neighbour-sites.h"
 #include "nr-answers.h"
+#include "nr-bearers.h"
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
 #include "nr-control-channel.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
+#include "nr-qos-flows.h"
 #include "nr-rlc.h"
 #include "nr-scheduler.h"
 #include "nr-timing.h"
@@ -115,6 +117,9 @@ class NrCell : public Object
     /// Acknowledged mode with polls and STATUS PDUs, if they are on; before the first device.
     void SetArq(const NrArqSettings& settings);
 
+    /// QoS flows, if there are any but one; before the first device.
+    void SetQosFlows(const NrQosSettings& settings);
+
     /// What interferes, if anything; with the same gNB and devices.
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -141,6 +146,7 @@ class NrCell : public Object
 
     Ptr<Channel> GetChannel() const;
     uint32_t CountDevices() const;
+    const NrQosFlows& GetQosFlows() const;
     NrCount GetCount(uint32_t device, bool isUplink) const;
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
@@ -234,12 +240,12 @@ class NrCell : public Object
         uint32_t elements{0};                           // of the first transmission
         std::vector<NrSegment> content;
         int64_t slot{0};     // of the first transmission
-        uint64_t waiting{0}; // buffer status report in it (uplink)
+        NrWaiting waiting{}; // buffer status report in it (uplink)
     };
 
     struct Direction
     {
-        Direction(bool isAcknowledged, uint64_t bufferBytes, Time reordering, Deliver deliver);
+        Direction(const NrCell& cell, const Deliver& deliver);
 
         /// The first process without a block; negative if each has one.
         int32_t FindFree() const
@@ -249,8 +255,7 @@ class NrCell : public Object
             return found == processes.end() ? -1 : static_cast<int32_t>(found - processes.begin());
         }
 
-        NrRlcSender sender;
-        NrRlcReceiver receiver;
+        NrBearers bearers;
         std::array<Process, PROCESSES> processes;
         NrLinkAdaptation adaptation;
         Ptr<UniformRandomVariable> draw;
@@ -261,7 +266,7 @@ class NrCell : public Object
 
     struct Link
     {
-        Link(uint32_t device, Ptr<Node> node, NrCell& cell, Deliver down, Deliver up);
+        Link(uint32_t device, Ptr<Node> node, NrCell& cell, const Deliver& down, const Deliver& up);
 
         uint32_t device;
         Ptr<Node> node;
@@ -383,6 +388,7 @@ class NrCell : public Object
     uint32_t m_configuredPrbs{0};
     bool m_isAcknowledged{true};
     NrArqSettings m_arq;
+    NrQosFlows m_qosFlows;
     uint64_t m_bufferBytes{64'000'000};
     Time m_reordering;
     Time m_statusTimer;

@@ -82,6 +82,12 @@ NrHelper::SetArq(const NrArqSettings& settings)
 }
 
 void
+NrHelper::SetQosFlows(const NrQosSettings& settings)
+{
+    m_qosFlows = settings;
+}
+
+void
 NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
 {
     m_neighbours = neighbours;
@@ -96,6 +102,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     m_made = {cell};
     cell->SetTiming(m_timing);
     cell->SetArq(m_arq);
+    cell->SetQosFlows(m_qosFlows);
     auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
     channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
@@ -144,6 +151,7 @@ NrHelper::InstallCells(const NodeContainer& gnbs,
         channel->SetGnb(mobility, antenna);
         cell->SetTiming(m_timing);
         cell->SetArq(m_arq);
+        cell->SetQosFlows(m_qosFlows);
         cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
         m_cells->AddCell(cell, channel, mobility, antenna);
     }

@@ -37,6 +37,9 @@ class NrHelper
     /// When acknowledged mode polls and reports, if it does.
     void SetArq(const NrArqSettings& settings);
 
+    /// Of the cells (NrCell::SetQosFlows).
+    void SetQosFlows(const NrQosSettings& settings);
+
     /// Of the cell; it gets the cell's gNB and devices (NeighbourSites).
     void SetNeighbours(Ptr<NeighbourSites> neighbours);
 
@@ -63,6 +66,7 @@ class NrHelper
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;
     NrArqSettings m_arq;
+    NrQosSettings m_qosFlows;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;
     ObjectFactory m_deviceAntenna;

@@ -110,6 +110,10 @@ NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
 uint32_t
 NrRadio::CountOthers(uint32_t device, bool isUplink) const
 {
+    if (GetCell(device)->GetQosFlows().AreHiddenStatesFirst())
+    {
+        return 0;
+    }
     uint32_t waiting = 0;
     for (auto user = m_devices; user < CountUsers(); user++)
     {

@@ -38,7 +38,7 @@ class NrRadio : public Radio
 
   private:
     uint32_t CountUsers() const;
-    /// Other users with something that waits in the device's cell.
+    /// Other users with something that waits in the device's cell, and that hidden states do not go before.
     uint32_t CountOthers(uint32_t device, bool isUplink) const;
     /// The number of the device's cell, from 0 on, and the cell.
     uint32_t GetServing(uint32_t device) const;

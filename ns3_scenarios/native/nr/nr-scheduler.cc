@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 namespace ns3::cosim
 {
@@ -145,6 +146,29 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
     }
 }
 
+template <class Metric, class Take>
+void
+NrScheduler::AllocateByPriority(NrFreePrbs& free,
+                                std::vector<NrCandidate>& candidates,
+                                double least,
+                                Metric metric,
+                                Take take) const
+{
+    for (size_t group = 0; group < std::tuple_size_v<NrWaiting>; group++)
+    {
+        bool isAny = false;
+        for (auto& candidate : candidates)
+        {
+            candidate.neededBits += 8.0 * candidate.waiting[group];
+            isAny = isAny || candidate.waiting[group] > 0;
+        }
+        if (isAny)
+        {
+            AllocateToBest(free, candidates, least, metric, take);
+        }
+    }
+}
+
 void
 NrScheduler::AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
 {
@@ -164,7 +188,7 @@ NrScheduler::AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidat
         m_now = m_turn[candidate.device];
         m_turn[candidate.device] += prbs;
     };
-    AllocateToBest(free, candidates, -std::numeric_limits<double>::infinity(), turn, take);
+    AllocateByPriority(free, candidates, -std::numeric_limits<double>::infinity(), turn, take);
 }
 
 void
@@ -182,7 +206,7 @@ NrScheduler::AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandid
     auto take = [this](const NrCandidate& candidate, uint32_t, double bits) {
         m_average[candidate.device] += bits / AVERAGING_SLOTS;
     };
-    AllocateToBest(free, candidates, 0, rate, take);
+    AllocateByPriority(free, candidates, 0, rate, take);
 }
 
 void
@@ -192,8 +216,9 @@ NrScheduler::AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidat
     {
         m_credit[device] -= taken[device];
     }
-    for (const auto& candidate : candidates)
+    for (auto& candidate : candidates)
     {
+        candidate.neededBits = 8.0 * CountBytes(candidate.waiting);
         m_credit[candidate.device] += m_shares[candidate.device] * m_grid.GetPrbs();
     }
     auto credit = [this](const NrCandidate& candidate, uint32_t) { return m_credit[candidate.device]; };

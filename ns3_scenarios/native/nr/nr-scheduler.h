@@ -3,6 +3,7 @@
 #define COSIM_NR_SCHEDULER_H
 
 #include "nr-grid.h"
+#include "nr-qos-flows.h"
 
 #include <cstdint>
 #include <vector>
@@ -14,13 +15,14 @@ namespace ns3::cosim
 struct NrCandidate
 {
     uint32_t device;
-    double neededBits;
+    NrWaiting waiting;                         // of it, in bytes
     uint32_t mostPrbs;                         // beyond which its power does not reach; 1 at least
     uint32_t elements;                         // of a PRB for data
     const std::vector<double>* bitsPerElement; // on each group, as the MAC expects it
     uint32_t control;                          // elements of the PDCCH that its grant takes
     uint32_t answer{0};                        // cyclic shifts of the PUCCH that its answer takes
     NrAllocation allocation{};                 // what it gets
+    double neededBits{0};                      // beyond that, for the groups whose turn it is
 };
 
 /// Divides the PRBs of one direction among devices, slot by slot.
@@ -44,7 +46,8 @@ class NrScheduler
     /// The device that is first in this slot, where order matters.
     uint32_t GetFirst() const;
 
-    /// Divide what is free, among no more devices than there is control and answers for. `taken` has the PRBs that
+    /// Divide what is free, among no more devices than there is control and answers for: for what waits in the first
+    /// logical channel group of each before the others, but by shares for all at once. `taken` has the PRBs that
     /// retransmissions have of this slot, by device.
     void Allocate(int64_t slot,
                   NrFreePrbs& free,
@@ -52,11 +55,18 @@ class NrScheduler
                   const std::vector<uint32_t>& taken);
 
   private:
-    /// Each group to the candidate with the highest metric, of those that need it, and none below `least`. What is
-    /// left over of groups goes to those who have none.
+    /// Each group of PRBs to the candidate with the highest metric, of those that need it, and none below `least`. What
+    /// is left over of groups goes to those who have none.
     template <class Metric, class Take>
     void AllocateToBest(NrFreePrbs& free, std::vector<NrCandidate>& candidates, double least, Metric metric, Take take)
         const;
+    /// The same for one logical channel group after the other.
+    template <class Metric, class Take>
+    void AllocateByPriority(NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            double least,
+                            Metric metric,
+                            Take take) const;
     void AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
     void AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandidate>& candidates);
     void AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);

@@ -25,15 +25,27 @@ NrUplinkBuffer::GetStatus(uint64_t bytes)
     return static_cast<uint64_t>(std::ceil(10 * std::pow(STATUS_STEP, step)));
 }
 
+NrWaiting
+NrUplinkBuffer::GetStatus(const NrWaiting& waiting)
+{
+    return {GetStatus(waiting[0]), GetStatus(waiting[1])};
+}
+
+uint32_t
+NrUplinkBuffer::GetReportBytes(uint32_t groups)
+{
+    return 3 + groups;
+}
+
 void
-NrUplinkBuffer::LearnStatus(uint64_t bytes, int64_t slot)
+NrUplinkBuffer::LearnStatus(const NrWaiting& waiting, int64_t slot)
 {
     if (slot < m_reportedSlot)
     {
         return;
     }
     m_reportedSlot = slot;
-    m_reported = bytes;
+    m_reported = waiting;
     DropGranted(slot);
 }
 
@@ -43,7 +55,7 @@ NrUplinkBuffer::LearnRequest(uint64_t bytes, int64_t slot)
     // Newer than any status report of an earlier slot that a retransmission still brings; and it had no grant left:
     // what was granted before was of no avail.
     DropGranted(slot);
-    m_reported = bytes;
+    m_reported[0] = bytes;
     m_reportedSlot = slot + 1;
 }
 
@@ -53,7 +65,7 @@ NrUplinkBuffer::Grant(uint64_t bytes, int64_t slot)
     m_granted.push_back({slot, bytes});
 }
 
-uint64_t
+NrWaiting
 NrUplinkBuffer::GetWantedBytes() const
 {
     uint64_t granted = 0;
@@ -61,7 +73,14 @@ NrUplinkBuffer::GetWantedBytes() const
     {
         granted += grant.bytes;
     }
-    return m_reported > granted ? m_reported - granted : 0;
+    auto wanted = m_reported;
+    for (auto& bytes : wanted)
+    {
+        auto given = std::min(bytes, granted);
+        bytes -= given;
+        granted -= given;
+    }
+    return wanted;
 }
 
 void
@@ -86,9 +105,9 @@ NrUplinkRequests::UseGrant()
 }
 
 void
-NrUplinkRequests::TellStatus(uint64_t bytes)
+NrUplinkRequests::TellStatus(const NrWaiting& waiting)
 {
-    m_lastStatus = bytes;
+    m_lastStatus = waiting;
     m_isRequesting = false; // clause 5.4.4: the status report is on its way
 }
 
@@ -99,10 +118,12 @@ NrUplinkRequests::Send(int64_t nowNs)
 }
 
 bool
-NrUplinkRequests::Request(uint64_t waitingBytes, int64_t nowNs, int64_t timerNs)
+NrUplinkRequests::Request(const NrWaiting& waiting, int64_t nowNs, int64_t timerNs)
 {
-    bool isTold = m_lastStatus > 0 && nowNs - m_lastSentNs < timerNs;
-    bool isNew = !m_isRequesting && m_grants == 0 && !isTold && waitingBytes > 0;
+    // Clause 5.4.5: a regular BSR is triggered by what has a higher priority than all that waits already.
+    auto first = std::find_if(waiting.begin(), waiting.end(), [](uint64_t bytes) { return bytes > 0; });
+    bool isTold = first != waiting.end() && m_lastStatus[first - waiting.begin()] > 0 && nowNs - m_lastSentNs < timerNs;
+    bool isNew = !m_isRequesting && m_grants == 0 && !isTold && first != waiting.end();
     m_isRequesting = m_isRequesting || isNew;
     return isNew;
 }

@@ -2,6 +2,8 @@
 #ifndef COSIM_NR_UPLINK_BUFFER_H
 #define COSIM_NR_UPLINK_BUFFER_H
 
+#include "nr-qos-flows.h"
+
 #include <cstdint>
 #include <deque>
 
@@ -14,18 +16,23 @@ class NrUplinkBuffer
   public:
     /// What a buffer status report says of so many bytes: about TS 38.321 table 6.1.3.1-2; the restatement is ours.
     static uint64_t GetStatus(uint64_t bytes);
+    static NrWaiting GetStatus(const NrWaiting& waiting);
+
+    /// A long BSR of so many groups, with its subheader (TS 38.321 clause 6.1.3.1).
+    static uint32_t GetReportBytes(uint32_t groups);
 
     /// A status report, sent in this slot, says that so much waits; nothing if a later one is known.
-    void LearnStatus(uint64_t bytes, int64_t slot);
+    void LearnStatus(const NrWaiting& waiting, int64_t slot);
 
-    /// A scheduling request, sent in this slot: something waits, of which so much is granted at once.
+    /// A scheduling request, sent in this slot: something waits, maybe of the highest priority, of which so much is
+    /// granted at once.
     void LearnRequest(uint64_t bytes, int64_t slot);
 
     /// So much was granted for this slot.
     void Grant(uint64_t bytes, int64_t slot);
 
-    /// Bytes that wait and are not granted.
-    uint64_t GetWantedBytes() const;
+    /// Bytes that wait and are not granted; a grant is used for what is of the highest priority.
+    NrWaiting GetWantedBytes() const;
 
   private:
     struct Granted
@@ -36,7 +43,7 @@ class NrUplinkBuffer
 
     void DropGranted(int64_t slot);
 
-    uint64_t m_reported{0};
+    NrWaiting m_reported{};
     int64_t m_reportedSlot{-1};
     std::deque<Granted> m_granted; // since that report
 };
@@ -52,20 +59,20 @@ class NrUplinkRequests
     void UseGrant();
 
     /// A status report that says so much goes out.
-    void TellStatus(uint64_t bytes);
+    void TellStatus(const NrWaiting& waiting);
 
     /// Something goes out.
     void Send(int64_t nowNs);
 
-    /// Whether to send a scheduling request now; `timerNs` is retxBSR-Timer. If so, none is sent again until a status
-    /// is.
-    bool Request(uint64_t waitingBytes, int64_t nowNs, int64_t timerNs);
+    /// Whether to send a scheduling request now, since something waits of higher priority than what the gNB was told
+    /// of, or was told of in vain: `timerNs` is retxBSR-Timer. If so, none is sent again until a status is.
+    bool Request(const NrWaiting& waiting, int64_t nowNs, int64_t timerNs);
 
     /// Whether a request was sent since the latest status report.
     bool IsRequesting() const;
 
   private:
-    uint64_t m_lastStatus{0};
+    NrWaiting m_lastStatus{};
     int64_t m_lastSentNs{-1};
     uint32_t m_grants{0}; // not yet used
     bool m_isRequesting{false};

@@ -72,6 +72,19 @@ MovingLineOfSight::GetTypeId()
     return tid;
 }
 
+int32_t
+MovingLineOfSight::Around::Find(int32_t placeColumn, int32_t placeRow) const
+{
+    auto columns = int64_t{placeColumn} - column;
+    auto rows = int64_t{placeRow} - row;
+    auto isOutside = [](int64_t steps) { return steps < -STEPS || steps > STEPS + 1; };
+    if (height < 0 || isOutside(columns) || isOutside(rows) || !IsNear(columns, rows, STEPS))
+    {
+        return -1;
+    }
+    return (STEPS + columns) * SIDE + STEPS + rows;
+}
+
 MovingLineOfSight::Link&
 MovingLineOfSight::GetLink(Ptr<const MobilityModel> a, Ptr<const MobilityModel> b) const
 {
@@ -80,7 +93,7 @@ MovingLineOfSight::GetLink(Ptr<const MobilityModel> a, Ptr<const MobilityModel> 
     if (found == m_links.end())
     {
         NormalField field([this]() { return m_uniform->GetValue(0, 1); }, CORRELATION_DISTANCE);
-        found = m_links.emplace(key, Link{field, {}, {}, {}, -1}).first;
+        found = m_links.emplace(key, Link{field, {}, {}, -1}).first;
     }
     return found->second;
 }
@@ -111,6 +124,7 @@ void
 MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double height) const
 {
     auto& around = link.around;
+    const auto before = around;
     around.column = column;
     around.row = row;
     around.height = height;
@@ -125,17 +139,15 @@ MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double he
             {
                 continue;
             }
+            auto place = i * SIDE + j;
+            auto known = before.Find(column - STEPS + i, row - STEPS + j);
             Vector2D there((column - STEPS + i) * step, (row - STEPS + j) * step);
-            auto [known, isNew] =
-                link.uniforms.try_emplace((int64_t{column - STEPS + i} << 32) ^ static_cast<uint32_t>(row - STEPS + j));
-            if (isNew)
-            {
-                known->second = GetUniform(link.field.Get(there));
-            }
-            auto hasSight = known->second < GetProbability(there.GetLength(), height);
-            around.hasSight[i * SIDE + j] = hasSight;
+            around.uniform[place] = known < 0 ? GetUniform(link.field.Get(there)) : before.uniform[known];
+            around.hasSight[place] = known >= 0 && height == before.height
+                                         ? before.hasSight[known]
+                                         : around.uniform[place] < GetProbability(there.GetLength(), height);
             near++;
-            inSight += hasSight ? 1 : 0;
+            inSight += around.hasSight[place] ? 1 : 0;
         }
     }
     around.isSame = inSight == 0 || inSight == near;

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstdint>
 #include <map>
-#include <unordered_map>
 #include <utility>
 
 namespace ns3::cosim
@@ -49,17 +48,20 @@ class MovingLineOfSight : public ChannelConditionModel
     /// The places of the grid around the one where a device is, from which it is at most the transition distance away.
     struct Around
     {
+        /// Where a place of the grid is in the arrays; negative if it is not known.
+        int32_t Find(int32_t placeColumn, int32_t placeRow) const;
+
         int32_t column{0};
         int32_t row{0};
-        double height{-1};                   // of the device
-        std::array<bool, PLACES> hasSight{}; // of each place, column by column
-        bool isSame{false};                  // of all that are near enough
+        double height{-1};                    // of the device
+        std::array<double, PLACES> uniform{}; // of each place, column by column
+        std::array<bool, PLACES> hasSight{};
+        bool isSame{false}; // of all that are near enough
     };
 
     struct Link
     {
         NormalField field;
-        std::unordered_map<int64_t, double> uniforms; // at places of the grid, as they were needed
         Around around;
         Vector latestPlace; // of the device from the other end; z is the lower end's height
         double latestShare{-1};

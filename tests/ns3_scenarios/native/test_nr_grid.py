@@ -61,6 +61,32 @@ def test_in_turn_what_one_does_not_need_goes_to_the_others_and_nobody_saves_up(n
     assert all(slot[0] >= 273 - 16 - 16 - 1 for slot in found[5:])
 
 
+WAITING = st.tuples(*[st.one_of(st.just(0), st.integers(1, 10_000))] * 2)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    kind=st.sampled_from(["rr", "pf"]),
+    slots=st.integers(1, 9).flatmap(
+        lambda count: st.lists(st.lists(WAITING, min_size=count, max_size=count), min_size=1, max_size=6)
+    ),
+)
+def test_what_goes_behind_gets_what_is_left_by_what_goes_first(ns3, kind, slots):
+    """Whoever they are: while anybody lacks PRBs for the first logical channel group nobody has any for the second, but
+    the rest of its last group of 16; and while anybody lacks any, none is left."""
+    prb_bits = 2.0 * nr_mac.ELEMENTS
+    found = ns3(nr_mac.shared, 273, kind, [[(waiting, 273) for waiting in slot] for slot in slots])
+    for waiting, prbs in zip(slots, found, strict=True):
+        first = [8 * bytes_ for bytes_, _ in waiting]
+        both = [8 * (before + behind) for before, behind in waiting]
+        if any(each * prb_bits < bits for each, bits in zip(prbs, first, strict=True)):
+            assert all(each == 0 or (each - 16) * prb_bits < bits for each, bits in zip(prbs, first, strict=True))
+            assert all(each == 0 for each, bits in zip(prbs, first, strict=True) if bits == 0)
+        if any(each * prb_bits < bits for each, bits in zip(prbs, both, strict=True)):
+            assert sum(prbs) == 273
+        assert all(each == 0 or (each - 16) * prb_bits < bits for each, bits in zip(prbs, both, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["rr", "pf"])
 def test_many_whose_power_reaches_one_prb_share_a_group(ns3, kind):
     found = ns3(nr_mac.turns, 273, kind, [(1e9, 1)] * 256, 3)

@@ -30,6 +30,7 @@
 
 #include <cmath>
 #include <iostream>
+#include <tuple>
 
 using namespace ns3;
 using namespace ns3::cosim;
@@ -38,6 +39,7 @@ namespace
 {
 
 constexpr uint16_t PORT = 9;
+constexpr uint16_t SERVER_PORT = 20000; // at the server, of every other packet: those that hidden states have
 constexpr uint32_t PACKETS = 300;
 
 Ptr<NrErrorModel>
@@ -136,19 +138,54 @@ Receive(Ptr<Socket> socket)
     }
 }
 
-void
-Send(Ptr<Socket> socket, Ipv4Address target, uint32_t left)
+Ptr<Socket>
+Open(Ptr<Node> node, uint16_t port)
 {
-    socket->SendTo(Create<Packet>(1400), 0, InetSocketAddress(target, PORT));
+    auto socket = Socket::CreateSocket(node, UdpSocketFactory::GetTypeId());
+    socket->Bind(InetSocketAddress(Ipv4Address::GetAny(), port));
+    socket->SetRecvCallback(MakeCallback(&Receive));
+    return socket;
+}
+
+/// By turns from each of the sockets, to each of the ports.
+void
+Send(std::vector<Ptr<Socket>> from, Ipv4Address target, std::vector<uint16_t> ports, uint32_t left)
+{
+    auto port = ports[left % ports.size()];
+    from[left % from.size()]->SendTo(Create<Packet>(1400), 0, InetSocketAddress(target, port));
     if (left > 1)
     {
-        Simulator::Schedule(MicroSeconds(100), &Send, socket, target, left - 1);
+        Simulator::Schedule(MicroSeconds(100), &Send, from, target, ports, left - 1);
     }
+}
+
+/// So many packets each way.
+void
+SendBoth(const std::vector<Ptr<Socket>>& server,
+         Ptr<Socket> device,
+         const Ipv4InterfaceContainer& interfaces,
+         uint32_t index,
+         Time at,
+         uint32_t packets)
+{
+    Simulator::Schedule(at, &Send, server, interfaces.GetAddress(index), std::vector{PORT}, packets);
+    Simulator::Schedule(at,
+                        &Send,
+                        std::vector{device},
+                        interfaces.GetAddress(0),
+                        std::vector{PORT, SERVER_PORT},
+                        packets);
 }
 
 /// With `isMore` four layers, mini-slots, and data in the uplink of special slots.
 uint64_t
-Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t configuredPrbs, bool isMore)
+Run(const std::string& pattern,
+    Rlc rlc,
+    bool isTurn,
+    uint32_t devices,
+    uint32_t configuredPrbs,
+    NrQosSettings flows,
+    bool isMore)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -172,6 +209,7 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
     cell->SetAttribute("ConfiguredGrantPrbs", UintegerValue(configuredPrbs));
     cell->SetAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     cell->SetArq(MakeArq(rlc));
+    cell->SetQosFlows(flows);
     if (isMore)
     {
         channel->SetAttribute("MaxRank", UintegerValue(4));
@@ -185,7 +223,6 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
     site->SetAttribute("AntennaElement", PointerValue(CreateObject<SiteElement>()));
     cell->SetNeighbours(neighbours);
     NetDeviceContainer ends;
-    std::vector<Ptr<Socket>> sockets;
     for (uint32_t i = 0; i <= devices; i++)
     {
         auto mobility = CreateObject<ConstantVelocityMobilityModel>();
@@ -223,17 +260,10 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
     radio->SetCell(cell, devices);
     Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.0");
     auto interfaces = addresses.Assign(ends);
-    for (uint32_t i = 0; i <= devices; i++)
-    {
-        auto socket = Socket::CreateSocket(nodes.Get(i), UdpSocketFactory::GetTypeId());
-        socket->Bind(InetSocketAddress(Ipv4Address::GetAny(), PORT));
-        socket->SetRecvCallback(MakeCallback(&Receive));
-        sockets.push_back(socket);
-    }
+    std::vector<Ptr<Socket>> server{Open(nodes.Get(0), PORT), Open(nodes.Get(0), SERVER_PORT)};
     for (uint32_t i = 1; i <= devices; i++)
     {
-        Simulator::Schedule(MilliSeconds(20), &Send, sockets[0], interfaces.GetAddress(i), PACKETS);
-        Simulator::Schedule(MilliSeconds(20), &Send, sockets[i], interfaces.GetAddress(0), PACKETS);
+        SendBoth(server, Open(nodes.Get(i), PORT), interfaces, i, MilliSeconds(20), PACKETS);
         Simulator::Schedule(MilliSeconds(30), &NrRadio::Discard, radio, i - 1, 1);
     }
     Simulator::Stop(Seconds(1.5));
@@ -260,7 +290,7 @@ CountArrivals(uint32_t* count, const NrMobilityTrace& trace)
 
 /// Three cells on a line, and devices that race along it; bytes that arrived, and handovers.
 std::pair<uint64_t, uint32_t>
-RunCells(Rlc rlc, uint32_t devices)
+RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -296,6 +326,7 @@ RunCells(Rlc rlc, uint32_t devices)
     helper.SetCellAttribute("TargetBler", DoubleValue(0.2));
     helper.SetCellAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     helper.SetArq(MakeArq(rlc));
+    helper.SetQosFlows(flows);
     auto ends = helper.InstallCells(gnbs, core.Get(0), users, MakeErrors());
     helper.AssignStreams(100);
     auto cells = helper.GetCells();
@@ -307,20 +338,13 @@ RunCells(Rlc rlc, uint32_t devices)
     radio->SetCells(cells, devices);
     Ipv4AddressHelper addresses("10.0.0.0", "255.255.255.0");
     auto interfaces = addresses.Assign(ends);
-    std::vector<Ptr<Socket>> sockets;
-    for (uint32_t i = 0; i <= devices; i++)
-    {
-        auto socket = Socket::CreateSocket(i == 0 ? core.Get(0) : users.Get(i - 1), UdpSocketFactory::GetTypeId());
-        socket->Bind(InetSocketAddress(Ipv4Address::GetAny(), PORT));
-        socket->SetRecvCallback(MakeCallback(&Receive));
-        sockets.push_back(socket);
-    }
+    std::vector<Ptr<Socket>> server{Open(core.Get(0), PORT), Open(core.Get(0), SERVER_PORT)};
     for (uint32_t i = 1; i <= devices; i++)
     {
+        auto device = Open(users.Get(i - 1), PORT);
         for (auto begin : {20, 450, 700, 1100})
         {
-            Simulator::Schedule(MilliSeconds(begin), &Send, sockets[0], interfaces.GetAddress(i), PACKETS / 4);
-            Simulator::Schedule(MilliSeconds(begin), &Send, sockets[i], interfaces.GetAddress(0), PACKETS / 4);
+            SendBoth(server, device, interfaces, i, MilliSeconds(begin), PACKETS / 4);
         }
     }
     Simulator::Stop(Seconds(2));
@@ -340,21 +364,24 @@ main()
     {
         bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
         auto sent = 2 * 3 * PACKETS * 1400;
-        auto [received, handovers] = RunCells(rlc, 3);
+        auto [received, handovers] = RunCells(rlc, 3, {true, 68, 90});
         std::cout << "cells" << GetName(rlc) << received << " of " << sent << '\n';
         if (received > sent || (isAcknowledged && received != sent) || received < sent / 2 || handovers < 3)
         {
             return 1;
         }
     }
-    for (const auto& [pattern, isMore] :
-         {std::pair("DDDSU", false), std::pair("F", false), std::pair("DSUUD", false), std::pair("DDDSU", true)})
+    const std::vector<std::tuple<std::string, NrQosSettings, bool>> runs{{"DDDSU", {}, false},
+                                                                         {"F", {true, 90, 90}, false},
+                                                                         {"DSUUD", {true, 68, 90}, false},
+                                                                         {"DDDSU", {}, true}};
+    for (const auto& [pattern, flows, isMore] : runs)
     {
         for (auto rlc : {Rlc::UNACKNOWLEDGED, Rlc::ACKNOWLEDGED, Rlc::REPORTED})
         {
             bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
             auto sent = 2 * 4 * PACKETS * 1400;
-            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8, isMore);
+            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8, flows, isMore);
             std::cout << pattern << GetName(rlc) << received << " of " << sent << '\n';
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
