@@ -765,7 +765,7 @@ NrCell::Report()
 void
 NrCell::Report(Link& link, int64_t slot)
 {
-    auto from = slot + m_reportDelay * m_frame.GetParts();
+    auto from = slot + int64_t{m_reportDelay} * m_frame.GetParts();
     Measure(link, false, m_gnbPsdMw, slot, from);
     link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
     const auto& gains = m_channel->GetUplink(link.device);

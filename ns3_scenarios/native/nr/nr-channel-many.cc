@@ -14,6 +14,7 @@ namespace
 {
 
 constexpr uint32_t PARTS = 2;
+constexpr uint32_t PAIRS = PARTS * PARTS;
 constexpr uint32_t SAMPLES = 8;     // PRBs by which precoders are chosen; ours
 constexpr double SAMPLE_SINR = 100; // at which they are, on average and with one port; ours
 constexpr uint32_t POLARIZATIONS = 2;
@@ -105,15 +106,14 @@ TakeLane(const NrGram<LAYERS, Number>& lanes, uint32_t lane, NrGram<LAYERS>& tak
     }
 }
 
-/// Add the gains of one PRB, or of as many as there are lanes.
-template <typename Number>
+/// Add the gains of so many PRBs, one or as many as there are lanes.
+template <uint32_t COUNT, typename Number>
 [[gnu::always_inline]] inline void
 AddGainsOf(const NrGram<NR_MANY_PORTS, Number>& ports,
            const Chosen& chosen,
            std::vector<NrPrbGain>& gains,
            std::vector<NrManyGain>* many)
 {
-    constexpr uint32_t COUNT = sizeof(Number) / sizeof(double);
     auto one = Precode<1>(ports, chosen.one);
     auto two = Precode<2>(ports, chosen.two);
     const auto& [x, y] = two.products.front();
@@ -146,6 +146,12 @@ NrChannel::CountParts() const
     return m_maxRank > POLARIZATIONS ? PARTS : 1;
 }
 
+size_t
+NrChannel::CountPairs() const
+{
+    return CountParts() > 1 ? PAIRS : 1;
+}
+
 uint32_t
 NrChannel::GetMostLayers() const
 {
@@ -162,7 +168,7 @@ NrChannel::GetMany(uint32_t device, bool isUplink)
 std::array<const NrChannel::Block*, NR_MANY_PORTS>
 NrChannel::GetBlocks(const Link& link, Response& response, uint32_t block) const
 {
-    static_assert(PARTS * PARTS == NR_MANY_PORTS);
+    static_assert(PAIRS == NR_MANY_PORTS);
     std::array<const Block*, NR_MANY_PORTS> found;
     for (uint32_t pair = 0; pair < found.size(); pair++)
     {
@@ -262,14 +268,14 @@ NrChannel::AddManyGains(Link& link,
         {
             auto ports = GetPorts<Lanes>(blocks, i, isUplink);
             Scale(ports, scale);
-            AddGainsOf(ports, chosen, gains, many);
+            AddGainsOf<LANES>(ports, chosen, gains, many);
             prb += LANES;
         }
         else
         {
             auto ports = GetPorts<double>(blocks, i, isUplink);
             Scale(ports, scale);
-            AddGainsOf(ports, chosen, gains, many);
+            AddGainsOf<1>(ports, chosen, gains, many);
             prb++;
         }
     }

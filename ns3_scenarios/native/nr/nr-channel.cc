@@ -487,7 +487,7 @@ NrChannel::Draw(const Link& link, Drawing& drawing) const
     drawing.gnbDrawnAt = gnbPlace;
     auto parts = CountParts();
     auto beams = ChooseBeams(matrix->m_channel, m_gnbAntenna, link.antenna, parts);
-    drawing.rays.resize(parts * parts);
+    drawing.rays.resize(CountPairs());
     for (uint32_t pair = 0; pair < drawing.rays.size(); pair++)
     {
         drawing.rays[pair].Draw(*drawn,
@@ -540,7 +540,7 @@ NrChannel::Update(Link& link, bool isUplink)
         return response;
     }
     response.period = period;
-    auto pairs = CountParts() * CountParts();
+    auto pairs = CountPairs();
     response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS * pairs);
     response.taps.resize(link.drawings.size() * pairs);
     auto lineOfSight = DynamicCast<MovingLineOfSight>(m_condition);
@@ -583,7 +583,7 @@ NrChannel::Update(Link& link, bool isUplink)
 const NrChannel::Block&
 NrChannel::GetBlock(const Link& link, Response& response, uint32_t block, uint32_t pair) const
 {
-    auto pairs = CountParts() * CountParts();
+    auto pairs = CountPairs();
     auto& found = response.blocks[block * pairs + pair];
     if (found.period != response.period)
     {

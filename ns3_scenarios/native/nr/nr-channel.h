@@ -195,6 +195,8 @@ class NrChannel : public Channel
     void Measure(Link& link, bool isUplink, double scale);
     /// Parts of each array, each with ports of its own.
     uint32_t CountParts() const;
+    /// Pairs of a part of one end's and one of the other's.
+    size_t CountPairs() const;
     /// A block between each pair of parts.
     std::array<const Block*, NR_MANY_PORTS> GetBlocks(const Link& link, Response& response, uint32_t block) const;
     /// What the sender's four ports have in common on a PRB of these, or on as many as there are lanes.
