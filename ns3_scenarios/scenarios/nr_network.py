@@ -36,8 +36,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `special_symbols`: of a special slot, for downlink, guard and uplink.
     `special_pusch_symbols`: of its uplink, from the first on, with data and their DM-RS; the others are for sounding.
     `mini_slot_symbols`: 7, by which each half of a slot is scheduled like a slot; None: slots are.
-    `layers`: at most, down and up.
-    `polarizations`: of all antennas; two carry two layers.
+    `layers`: at most, down and up; more than two need arrays at both ends that can be halved.
+    `polarizations`: of all antennas; two carry two layers, and more with as many ports.
     `gnb_antennas`: rows and columns of the gNB's array, of each polarization.
     `device_antennas`: rows and columns of each device's array, likewise.
     `path_loss`: "umi" street canyon, "uma", "rma" or "inh" (mixed office) of TR 38.901 table 7.4.1-1, "log-distance"
@@ -101,7 +101,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     special_symbols: tuple[int, int, int] = (10, 2, 2)
     special_pusch_symbols: Annotated[int, Meta(ge=0, le=14)] = 0
     mini_slot_symbols: Literal[7] | None = None
-    layers: Annotated[int, Meta(ge=1, le=2)] = 2
+    layers: Annotated[int, Meta(ge=1, le=4)] = 2
     polarizations: Annotated[int, Meta(ge=1, le=2)] = 2
     gnb_antennas: tuple[Count, Count] = (4, 8)
     device_antennas: tuple[Count, Count] = (1, 1)
@@ -144,9 +144,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             fill(self, fading=self.path_loss in propagation.FADING_NAME)
         nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
         nr_frame.check_pattern(self.pattern, self.special_symbols, self.special_pusch_symbols)
-        if self.layers > self.polarizations:
-            reason = f"{self.layers} layers need as many polarizations; there is {self.polarizations}"
-            raise RequestError("radio.layers", reason)
+        self._check_layers()
         if self.request_offset_slots >= (period := self.times().request_period_slots):
             reason = f"{self.request_offset_slots} is not below the period, {period}"
             raise RequestError("radio.request_offset_slots", reason)
@@ -158,6 +156,17 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             drx.check()
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
+
+    def _check_layers(self) -> None:
+        if self.layers > 1 and self.polarizations == 1:
+            raise RequestError("radio.layers", f"{self.layers} layers need two polarizations; there is one")
+        halved = {"gnb_antennas": self.gnb_antennas, "device_antennas": self.device_antennas}
+        for name, (rows, columns) in halved.items() if self.layers > 2 else ():
+            if rows % 2 and columns % 2:
+                reason = (
+                    f"{self.layers} layers need four ports at both ends; {name} has no even number of columns or rows"
+                )
+                raise RequestError("radio.layers", reason)
 
     def times(self) -> nr_timing.Timing:
         """Those of the profile, but for what is given."""

@@ -127,6 +127,7 @@ NrCell::Begin()
     {
         settings->errors = m_errors;
         settings->table = table;
+        settings->layers = m_channel->GetMostLayers();
     }
     SetTargetBler(GetTargetBler());
     for (auto& link : m_links)
@@ -773,9 +774,8 @@ NrCell::Report()
 void
 NrCell::Report(Link& link, int64_t slot)
 {
-    auto from = slot + m_reportDelay * m_frame.GetParts();
-    const auto& down = GetMeasured(link.device, false, slot);
-    link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
+    auto from = slot + int64_t{m_reportDelay} * m_frame.GetParts();
+    Measure(link, false, m_gnbPsdMw, slot, from);
     link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
     const auto& gains = m_channel->GetUplink(link.device);
     double sum = 0;
@@ -784,9 +784,7 @@ NrCell::Report(Link& link, int64_t slot)
         sum += gain.single;
     }
     link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_channel->GetNoiseMw(true), 1e-30));
-    const auto& up = GetMeasured(link.device, true, slot);
-    auto precoder = m_channel->GetPrecoder(link.device, true);
-    link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
+    Measure(link, true, GetUplinkPsdMw(link, m_prbs), slot, from);
     if (IsInRange(link))
     {
         link.lastInRangeNs = m_lastReportNs;

@@ -398,9 +398,8 @@ class NrCell : public Object
     /// For how long a block of the slot is sent.
     double GetAirS(bool isUplink, int64_t slot) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
-    /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
-    /// call.
-    const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
+    /// Measure one direction over the noise and the interference that others make on average.
+    void Measure(Link& link, bool isUplink, double psdMw, int64_t slot, int64_t from);
     void Report(Link& link, int64_t slot);
     /// Whether a CQI above 0 and a power that reaches the gNB are known by the latest report.
     bool IsInRange(const Link& link) const;
@@ -481,8 +480,10 @@ class NrCell : public Object
     std::array<std::vector<NrSent>, 2> m_sent;      // in the latest slot, down and up
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
-    std::vector<double> m_sinr;                     // and the SINRs of its layers
-    std::vector<NrPrbGain> m_measured;              // of all PRBs, as reports have them
+    std::vector<NrManyGain> m_manyGains;
+    std::vector<double> m_sinr;        // and the SINRs of its layers
+    std::vector<NrPrbGain> m_measured; // of all PRBs, as reports have them
+    std::vector<NrManyGain> m_measuredMany;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
     TracedCallback<const NrConnectionTrace&> m_connectionTrace;
