@@ -19,6 +19,8 @@ from .propagation import PathLoss, Sight, watts
 MOST_DEVICES = 256
 ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
+CORE_NETWORK = "10.3.0.0"  # of no other scenario, so that they go together
+DEVICE_NETWORK = "10.2.0.0", "255.255.0.0"
 CORE_QUEUE = "4000000000B"  # ns-3 counts the bytes of a queue in 32 bits
 Count = Annotated[int, Meta(ge=1, le=64)]
 Symbols = Annotated[int, Meta(ge=0, le=280)]
@@ -227,7 +229,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def address(self, ns: Any, users: Any, ends: Any) -> list[Device]:
         """Give the ends addresses, the gNBs' end first, and say who the users are that these carry."""
         addresses = ns.Ipv4AddressHelper()
-        addresses.SetBase(ns.Ipv4Address("10.2.0.0"), ns.Ipv4Mask("255.255.0.0"))
+        addresses.SetBase(ns.Ipv4Address(DEVICE_NETWORK[0]), ns.Ipv4Mask(DEVICE_NETWORK[1]))
         reached = addresses.Assign(ends)
         routing = ns.Ipv4StaticRoutingHelper()
         for i in range(users.GetN()):
@@ -259,10 +261,14 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         link.SetChannelAttribute("Delay", ns.StringValue(f"{self.core_delay_s!r}s"))
         link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(CORE_QUEUE))
         link.DisableFlowControl()
-        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
+        addresses.SetBase(ns.Ipv4Address(CORE_NETWORK), ns.Ipv4Mask("255.255.255.252"))
         interfaces = addresses.Assign(link.Install(server, gnb))
         routing = ns.Ipv4StaticRoutingHelper()
-        routing.GetStaticRouting(server.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(1), 1)
+        devices = ns.Ipv4Address(DEVICE_NETWORK[0]), ns.Ipv4Mask(DEVICE_NETWORK[1])
+        down = routing.GetStaticRouting(server.GetObject[ns.Ipv4]())
+        down.AddNetworkRouteTo(*devices, interfaces.GetAddress(1), interfaces.Get(0).second)
+        up = routing.GetStaticRouting(gnb.GetObject[ns.Ipv4]())
+        up.SetDefaultRoute(interfaces.GetAddress(0), interfaces.Get(1).second)  # to whatever address the server has
         return interfaces.GetAddress(0)
 
     def configure(self, ns: Any, helper: Any, downtilt_deg: float | None) -> Any:
