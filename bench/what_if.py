@@ -5,20 +5,27 @@ For each seed one run is recorded: `top-k`, 64 tokens a prompt. From that record
 policies and loads, and each is held against a live run of the same configuration. FOLDER keeps the journals.
 
 `python -m bench.what_if radios [FOLDER]`: the scenarios of `RADIOS` as they are by default, by policies that the record
-has not seen; about an hour on 2 cores, most of it `lte-multicell`.
+has not seen; about half an hour on 2 cores. Live runs that came to their end in FOLDER are taken as they are.
 """
 
+import shutil
 import sys
 import tempfile
 from contextlib import closing
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bridge.network import Wait
 from cosim import config
 from cosim.experiment import run, what_if
+from cosim.networks.link_model import fit
+from cosim.networks.links import Floats
+from cosim.networks.observed import observe, predict
+from cosim.networks.recorded_channel import read_record
 from cosim.record.journal import Journal
 from cosim.results.validation import mean_layer_s, policy_errors, ranking
 
@@ -47,6 +54,10 @@ RADIOS = ("nr", "nr-multicell", "lte-multicell", "wifi")
 UNSEEN = ("weight-to-latency", "wdmoe-cosine", "lookahead", "expected-weight", "fastest")
 UNSEEN_SHARES = ("top-k+min-max", "wdmoe")
 TAKES_NO_SHARES = ("wifi",)
+_LAYERS = """SELECT end_ns - depart_ns, request, position, layer, (SELECT group_concat(asked, ' ') FROM (
+    SELECT device || ':' || downlink_bytes || '+' || compute_ns || '+' || uplink_bytes AS asked FROM transfers t
+    WHERE (t.variant, t.exchange) = (e.variant, e.exchange) ORDER BY device)) FROM exchanges e WHERE shares IS NULL"""
+"""How long each layer took, and what was asked in it."""
 
 
 def main(folder: Path) -> None:
@@ -83,6 +94,40 @@ def main(folder: Path) -> None:
     print("Kendall's tau of the policies, by seed and load: " + ", ".join(f"{tau:.2f}" for tau in taus))
 
 
+def _run_once(asked: config.Config, out: Path) -> None:
+    """A live run; one that has come to its end there is taken for it."""
+    if out.exists():
+        with closing(Journal.open(out)) as journal:
+            if journal.is_finished():
+                return
+        shutil.rmtree(out)
+    run(asked, out=out)
+
+
+def _floors(recorded: Path, ran: Path) -> tuple[float, float, float]:
+    """Medians that no policy's reaction is in.
+
+    The error of the links for the very exchanges of the live runs, on the channel of the record and on that of each of
+    them; and by how much latencies of a layer differ between two live runs whose devices get the same transfers in it.
+    """
+    with closing(Journal.open(recorded)) as record, closing(Journal.open(ran)) as live:
+        model = fit(record)
+        there: list[Floats] = []
+        here: list[Floats] = []
+        for (variant,) in live.rows("SELECT variant FROM variants"):
+            seen = observe(live, variant, Wait.ALL)
+            took_ns = seen.end_ns - seen.asked.depart_ns
+            for channel, found in ((model.record.channel, there), (read_record(live, variant).channel, here)):
+                said_ns = predict(channel, model.constants, seen).end_ns - seen.asked.depart_ns
+                found.append(np.abs(said_ns / took_ns - 1))
+        layers = [layer for journal in (record, live) for layer in journal.rows(_LAYERS)]
+    same: dict[tuple[object, ...], list[int]] = {}
+    for took_ns, *what in layers:
+        same.setdefault(tuple(what), []).append(took_ns)
+    apart = [abs(a / b - 1) for each in same.values() for a, b in permutations(each, 2)]
+    return float(np.median(np.concatenate(there))), float(np.median(np.concatenate(here))), float(np.median(apart))
+
+
 def radios(folder: Path) -> None:
     """Print for each scenario and seed the median error of a layer, over all policies and for each, and the ranking."""
     for scenario in RADIOS:
@@ -90,9 +135,10 @@ def radios(folder: Path) -> None:
         for seed in SEEDS[:3]:
             settings = [*SMALL, f"seed={seed}"]
             record, asked, live = (folder / f"{scenario}-{seed}-{kind}" for kind in ("record", "asked", "live"))
-            run(config.load(None, settings, ["top-k"], scenario), out=record)
+            _run_once(config.load(None, settings, ["top-k"], scenario), record)
+            _run_once(config.load(None, settings, policies, scenario), live)
+            shutil.rmtree(asked, ignore_errors=True)
             what_if(record, policies=policies, out=asked)
-            run(config.load(None, settings, policies, scenario), out=live)
             with closing(Journal.open(asked)) as predicted, closing(Journal.open(live)) as measured:
                 errors = policy_errors(predicted, measured)
                 means = mean_layer_s(predicted), mean_layer_s(measured)
@@ -100,8 +146,11 @@ def radios(folder: Path) -> None:
             amounts = np.abs(np.concatenate([error.relative for error in layers.values()]))
             tau = ranking(*([mean[policy] for policy in policies] for mean in means))
             each = ", ".join(f"{policy} {error.median:.1%}" for policy, error in layers.items())
+            there, here, twins = _floors(record, live)
             print(f"{scenario}, seed {seed}: median {np.median(amounts):.1%}, 95th percentile "
-                  f"{np.quantile(amounts, 0.95):.0%}, tau {tau:.2f}; {each}", flush=True)  # fmt: skip
+                  f"{np.quantile(amounts, 0.95):.0%}, tau {tau:.2f}; {each}; "
+                  f"links asked for the live exchanges {there:.1%}, on the live channel {here:.1%}; "
+                  f"live runs of the same transfers {twins:.1%} apart", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ when it begins: each of them has the medium once before it does. Where cells int
 cell was busy comes through `repeat_ns` later, since its last block failed and had to be repeated; where that cell had
 only a part of its band in use, that part later.
 
+Where the radio's frame has slots (`cosim.networks.frame`), a transfer begins to flow at the first occasion after its
+waiting, and has come through at the first one after its last bit.
+
 A message goes one way in the same manner, during exchanges and between them, with a floor of its own, and counts in n
 and m while it flows; of those on one link each flows when the one before is through. The form is ours. Compiled by
 numba: an exchange takes microseconds.
@@ -27,6 +30,8 @@ import numpy as np
 from numba import njit
 
 from bridge.network import STATUSES, WAITS, Status, Wait
+from cosim.networks.cursor import seek
+from cosim.networks.frame import APART_NS
 from cosim.networks.links import (
     UNDER_WAY,
     Channel,
@@ -51,15 +56,6 @@ class Use(NamedTuple):
     sharing: Floats
     load: Floats
     heard: Floats
-
-
-def at_begin(channel: Channel) -> Cursor:
-    """The links at the beginning of their record."""
-    first = channel.first[:-1]
-    cursor = Cursor(first.copy(), np.zeros_like(first), np.empty(len(first)))
-    for link in range(len(first)):
-        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
-    return cursor
 
 
 @njit(cache=True)
@@ -100,7 +96,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
         pending = 0
         for link in range(len(row_of)):
             if next_ns[link] <= now:
-                _seek(channel, cursor, link, now)
+                seek(channel, cursor, link, now)
                 moved = True
         for i in range(count):
             link = 2 * asked.transfers[begin + i, 0]
@@ -111,6 +107,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 if constants.turn_ns[link] > 0:
                     before = _under_way(channel, cursor, asked.transfers[begin : begin + i], state[:i], link)
                     until[i] += before * constants.turn_ns[link]
+                until[i] = _occasion(constants, link, until[i])
                 met[i] = 0
                 pending += 1
             else:
@@ -155,7 +152,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     is_through = rate[i] > 0 and now + left[i] / rate[i] <= soonest
                     left[i] = 0.0 if is_through else left[i] - rate[i] * (soonest - now)
             if messages is not None:  # noqa: SIM102  (numba leaves out an if of its own where there are none)
-                if _flow(channel, cursor, messages, now, soonest):
+                if _flow(channel, constants, cursor, messages, now, soonest):
                     moved = True
             now = soonest
             for i in range(count):
@@ -169,6 +166,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                         state[i] = _VANISHED
                         continue
                     until[i] = now + constants.repeat_ns[link + way] * min(met[i], 1.0)
+                    until[i] = _occasion(constants, link + way, until[i])
                     state[i] += 1
                 if state[i] == _REPEATING_DOWN and until[i] <= now:
                     times[at, 0] = now
@@ -186,6 +184,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     if constants.turn_ns[link + 1] > 0:
                         others = _under_way(channel, cursor, asked.transfers[begin : begin + count], state, link + 1)
                         until[i] += others * constants.turn_ns[link + 1]
+                    until[i] = _occasion(constants, link + 1, until[i])
                     met[i] = 0
                     state[i] = _WAITING_UP
                 if state[i] == _WAITING_DOWN and until[i] <= now:
@@ -196,7 +195,7 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     state[i] = _UP
                 for either in (link, link + 1):
                     if next_ns[either] <= now:
-                        _seek(channel, cursor, either, now)
+                        seek(channel, cursor, either, now)
                         moved = True
                 if capacity_bps[row_of[link]] < 0 or capacity_bps[row_of[link + 1]] < 0:
                     state[i] = _GONE
@@ -213,9 +212,23 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                 status[begin + i] = LATE
         for link in range(len(row_of)):
             if next_ns[link] <= now:
-                _seek(channel, cursor, link, now)
+                seek(channel, cursor, link, now)
                 moved = True
     return moved
+
+
+@njit(cache=True)
+def _occasion(constants: Constants, link: int, time_ns: float) -> float:
+    """The first occasion of a link at this time or later; the time itself where the link has none, or just had one."""
+    period_ns = constants.period_ns[link]
+    if period_ns == 0:
+        return time_ns
+    begin_ns = np.floor((time_ns - APART_NS) / period_ns) * period_ns
+    for occasion in range(constants.occasions_ns.shape[1]):
+        found_ns = begin_ns + constants.occasions_ns[link, occasion]
+        if found_ns >= time_ns - APART_NS:
+            return float(max(found_ns, time_ns))
+    return float(max(begin_ns + period_ns + constants.occasions_ns[link, 0], time_ns))
 
 
 @njit(cache=True)
@@ -247,7 +260,7 @@ def convey(
         _clear(use)
         _join(channel, constants, cursor, messages, use, now)
         soonest = min(until_ns, _set_rates(channel, constants, cursor, messages, use, now))
-        if _flow(channel, cursor, messages, now, soonest):
+        if _flow(channel, constants, cursor, messages, now, soonest):
             moved = True
         now = soonest
     return moved
@@ -273,7 +286,7 @@ def _join(channel: Channel, constants: Constants, cursor: Cursor, messages: Mess
         messages.rate[i] = 0
         if messages.status[i] == UNDER_WAY and messages.left[i] > 0 and not is_taken[link]:
             is_taken[link] = True
-            if messages.begin_ns[i] + constants.message_floor_ns[link] <= now_ns:
+            if _occasion(constants, link, messages.begin_ns[i] + constants.message_floor_ns[link]) <= now_ns:
                 messages.rate[i] = 1
                 pool = channel.pool[cursor.row[link]]
                 use.sharing[pool] += 1
@@ -296,7 +309,11 @@ def _set_rates(
             continue
         link = messages.link[i]
         soonest = min(soonest, messages.deadline_ns[i], cursor.next_ns[link], cursor.next_ns[link ^ 1])
-        flows_ns = messages.begin_ns[i] + constants.message_floor_ns[link]
+        if messages.left[i] <= 0:
+            if messages.end_ns[i] > now_ns:
+                soonest = min(soonest, messages.end_ns[i])
+            continue
+        flows_ns = _occasion(constants, link, messages.begin_ns[i] + constants.message_floor_ns[link])
         if messages.rate[i] > 0:
             row = cursor.row[link]
             pool = channel.pool[row]
@@ -313,7 +330,9 @@ def _set_rates(
 
 
 @njit(cache=True)
-def _flow(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float, until_ns: float) -> bool:
+def _flow(
+    channel: Channel, constants: Constants, cursor: Cursor, messages: Messages, now_ns: float, until_ns: float
+) -> bool:
     """Let messages flow with their rates, to a time up to which nothing happens; whether the channel changed then.
 
     What has been carried further already, as far as an exchange ended behind the departure of the next, stays.
@@ -325,6 +344,7 @@ def _flow(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float, u
         if messages.status[i] == UNDER_WAY and messages.rate[i] > 0:
             if now + messages.left[i] / messages.rate[i] <= until_ns:
                 messages.left[i] = 0
+                messages.end_ns[i] = _occasion(constants, messages.link[i], until_ns)
             elif until_ns > now:
                 messages.left[i] -= messages.rate[i] * (until_ns - now)
     moved: bool = _settle(channel, cursor, messages, max(until_ns, messages.now_ns[0]))
@@ -344,9 +364,9 @@ def _settle(channel: Channel, cursor: Cursor, messages: Messages, now_ns: float)
         link = messages.link[i]
         for either in (link, link ^ 1):
             if cursor.next_ns[either] <= now_ns:
-                _seek(channel, cursor, either, now_ns)
+                seek(channel, cursor, either, now_ns)
                 moved = True
-        is_through = messages.left[i] <= 0
+        is_through = messages.left[i] <= 0 and messages.end_ns[i] <= now_ns
         if is_through and not messages.vanishes[i]:
             messages.status[i] = DONE
         elif channel.capacity_bps[cursor.row[link]] < 0 or channel.capacity_bps[cursor.row[link ^ 1]] < 0:
@@ -369,30 +389,3 @@ def _under_way(channel: Channel, cursor: Cursor, transfers: Integers, state: Int
             other = 2 * transfers[i, 0] + (state[i] > _COMPUTING)
             found += channel.pool[cursor.row[other]] == channel.pool[cursor.row[link]]
     return found
-
-
-@njit(cache=True)
-def _seek(channel: Channel, cursor: Cursor, link: int, now_ns: float) -> None:
-    """Move a link on to the row that holds at `now_ns`."""
-    first = channel.first[link]
-    begin_ns = channel.begin_ns[first]
-    if now_ns >= begin_ns + (cursor.laps[link] + 1) * channel.period_ns:
-        cursor.row[link], cursor.laps[link] = first, int((now_ns - begin_ns) // channel.period_ns)
-        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
-    while cursor.next_ns[link] <= now_ns:
-        if cursor.row[link] + 1 < channel.first[link + 1]:
-            cursor.row[link] += 1
-        else:
-            cursor.row[link] = first
-            cursor.laps[link] += 1
-        cursor.next_ns[link] = _next_row_ns(channel, cursor, link)
-
-
-@njit(cache=True)
-def _next_row_ns(channel: Channel, cursor: Cursor, link: int) -> float:
-    """When the row after that at which a link stands begins to hold; inf if there is only this one."""
-    row, laps = cursor.row[link], cursor.laps[link]
-    first, after = channel.first[link], channel.first[link + 1]
-    if row + 1 < after:
-        return float(channel.begin_ns[row + 1] + laps * channel.period_ns if laps else channel.begin_ns[row + 1])
-    return float(channel.begin_ns[first] + (laps + 1) * channel.period_ns if after - first > 1 else np.inf)

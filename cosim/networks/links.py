@@ -46,6 +46,7 @@ class Constants(NamedTuple):
 
     Pools of the same `air` are cells on one band, in one direction; in another air nothing is heard of them.
     `message_floor_ns`: of messages, whose first byte finds the device in another state than that of a transfer.
+    `period_ns` and `occasions_ns` [links, K]: its frame (`cosim.networks.frame`), 0 and any for a link without.
     """
 
     floor_ns: Floats
@@ -56,6 +57,8 @@ class Constants(NamedTuple):
     repeat_ns: Floats
     air: Integers
     message_floor_ns: Floats
+    period_ns: Floats
+    occasions_ns: Floats
 
 
 class Exchanges(NamedTuple):
@@ -78,20 +81,32 @@ class Exchanges(NamedTuple):
 def undisturbed(
     floor_ns: Floats, efficiency: Floats, overhead: Floats, message_floor_ns: Floats | None = None
 ) -> Constants:
-    """Those of links whose medium costs nothing to come by, and which hear nothing of other pools.
+    """Those of links whose medium costs nothing to come by, which hear nothing of other pools and have no slots.
 
     Without `message_floor_ns` messages have the floors of transfers.
     """
     nothing = np.zeros(len(floor_ns))
     of_messages = floor_ns if message_floor_ns is None else message_floor_ns
-    return Constants(floor_ns, efficiency, overhead, nothing, nothing, nothing, np.arange(len(floor_ns)), of_messages)
+    return Constants(
+        floor_ns,
+        efficiency,
+        overhead,
+        nothing,
+        nothing,
+        nothing,
+        np.arange(len(floor_ns)),
+        of_messages,
+        nothing,
+        np.zeros((len(floor_ns), 1)),
+    )
 
 
 class Messages(NamedTuple):
     """Messages in order of `begin_ns`, and how far they are [messages]; moved on in place.
 
     `left` are bits yet to cross. `vanishes`: whether a message is lost on the way. `status`: `UNDER_WAY`, also before
-    it began, or as of a transfer, and then `end_ns` is when it ended. `rate`, bits a ns: 0 for one that does not flow.
+    it began, or as of a transfer, and then `end_ns` is when it ended; of one under way with nothing left, when it will
+    have come through. `rate`, bits a ns: 0 for one that does not flow.
     `now_ns` [1]: up to when they were carried. `first` [1]: all before this one have ended.
     """
 

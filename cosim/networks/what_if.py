@@ -22,7 +22,8 @@ from bridge.network import (
     check_messages,
     check_request,
 )
-from cosim.networks.fluid import DONE, UNREACHABLE, at_begin, carry, convey
+from cosim.networks.cursor import at_begin
+from cosim.networks.fluid import DONE, UNREACHABLE, carry, convey
 from cosim.networks.link_model import LinkModel, message_vanishes, vanishes
 from cosim.networks.links import (
     UNDER_WAY,

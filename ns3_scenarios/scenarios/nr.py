@@ -59,12 +59,22 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return geometric(devices, NEAREST_M, FARTHEST_M)
 
     def build(self, ns: Any) -> Topology:
-        server, gnb = ns.NodeContainer(1), ns.NodeContainer(1)
+        return self.connect(ns, ns.CreateObject[ns.Node](), streams.NEIGHBOURS[0])
+
+    def connect(self, ns: Any, server: Any, neighbours_stream: int) -> Topology:
+        """Make the cell and put this node behind its gNB as edge server; it may have an internet stack already.
+
+        The devices reach it at any address of its own. The neighbours' random streams begin with the one given.
+        """
+        gnb = ns.NodeContainer(1)
         nodes, others = ns.NodeContainer(self.devices), ns.NodeContainer(self.other_users)
         users = ns.NodeContainer(nodes, others)
         stand(ns, gnb, [(0.0, 0.0, self.height_m)])
         self.stand_or_move(ns, nodes, self.places(), others, self.other_places())
-        ns.InternetStackHelper().Install(ns.NodeContainer(server, gnb, users))
+        bare = ns.NodeContainer(gnb, users)
+        if not server.GetObject[ns.Ipv4]():
+            bare = ns.NodeContainer(ns.NodeContainer(server), bare)
+        ns.InternetStackHelper().Install(bare)
         helper = ns.cosim.NrHelper()
         kept = self.configure(ns, helper, self.around().downtilt_deg if self.around().sites else None)
         helper.SetCellAttribute("ConfiguredGrantPrbs", ns.UintegerValue(self.configured_grant_prbs))
@@ -76,15 +86,15 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
         helper.AssignStreams(streams.NR[0])
         if self.around().sites:
-            neighbours.AssignStreams(streams.NEIGHBOURS[0])
+            neighbours.AssignStreams(neighbours_stream)
         cell = helper.GetCell()
         made = self.address(ns, users, ends)
-        edge_address = self.connect_core(ns, server.Get(0), gnb.Get(0))
+        edge_address = self.connect_core(ns, server, gnb.Get(0))
         radio = ns.CreateObject[ns.cosim.NrRadio]()
         radio.SetAttribute("CoreDelay", ns.StringValue(f"{self.core_delay_s!r}s"))
         radio.SetCell(cell, nodes.GetN())
         return Topology(
-            server.Get(0),
+            server,
             edge_address,
             made[: nodes.GetN()],
             radio,

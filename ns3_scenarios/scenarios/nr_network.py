@@ -13,12 +13,14 @@ from bridge.network import NS_PER_S, RequestError
 from ..scenario import Device, Scenario, fill
 from ..world.movement import HEADERS as MOVEMENT_HEADERS
 from ..world.movement import Point, stand_in_fading
-from . import nr_arq, nr_frame, nr_qos, nr_timing, propagation
+from . import nr_arq, nr_connection, nr_drx, nr_frame, nr_qos, nr_timing, propagation
 from .propagation import PathLoss, Sight, watts
 
 MOST_DEVICES = 256
 ANY_DEVICES = Meta(min_length=1, max_length=MOST_DEVICES)
 CORE_LINK_RATE = "1000Gb/s"  # so fast that the way from the edge server to the gNB takes its delay and no more
+CORE_NETWORK = "10.3.0.0"  # of no other scenario, so that they go together
+DEVICE_NETWORK = "10.2.0.0", "255.255.0.0"
 CORE_QUEUE = "4000000000B"  # ns-3 counts the bytes of a queue in 32 bits
 Count = Annotated[int, Meta(ge=1, le=64)]
 Symbols = Annotated[int, Meta(ge=0, le=280)]
@@ -36,8 +38,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `special_symbols`: of a special slot, for downlink, guard and uplink.
     `special_pusch_symbols`: of its uplink, from the first on, with data and their DM-RS; the others are for sounding.
     `mini_slot_symbols`: 7, by which each half of a slot is scheduled like a slot; None: slots are.
-    `layers`: at most, down and up.
-    `polarizations`: of all antennas; two carry two layers.
+    `layers`: at most, down and up; more than two need arrays at both ends that can be halved.
+    `polarizations`: of all antennas; two carry two layers, and more with as many ports.
     `gnb_antennas`: rows and columns of the gNB's array, of each polarization.
     `device_antennas`: rows and columns of each device's array, likewise.
     `path_loss`: "umi" street canyon, "uma", "rma" or "inh" (mixed office) of TR 38.901 table 7.4.1-1, "log-distance"
@@ -52,6 +54,10 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `rlc`: "am", or "um" without retransmissions after those of HARQ.
     `arq`: of "am": "ideal", where the sender knows at once what HARQ gave up, or a table of when it polls and the other
     end reports (default: "ideal"; with `timing` "testbed" the table's own defaults).
+    `connection`: "always" there, or a table of when it is released and how it is set up again (default: "always"; with
+    `timing` "testbed" the table's own defaults).
+    `drx`: "off", where devices listen always, or a table of when they do (default: "off"; with `timing` "testbed" the
+    table's own defaults).
     `qos_flows`: the 5QIs of a flow for hidden states and of one for background (default: one flow for both).
     `mcs_table`: "256qam", "64qam", or "64qam-low" for low rates (TS 38.214 tables 5.1.3.1-1 to -3).
     `target_bler`: block error rate of first transmissions that link adaptation aims at.
@@ -97,7 +103,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     special_symbols: tuple[int, int, int] = (10, 2, 2)
     special_pusch_symbols: Annotated[int, Meta(ge=0, le=14)] = 0
     mini_slot_symbols: Literal[7] | None = None
-    layers: Annotated[int, Meta(ge=1, le=2)] = 2
+    layers: Annotated[int, Meta(ge=1, le=4)] = 2
     polarizations: Annotated[int, Meta(ge=1, le=2)] = 2
     gnb_antennas: tuple[Count, Count] = (4, 8)
     device_antennas: tuple[Count, Count] = (1, 1)
@@ -110,6 +116,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     scheduler: Literal["pf", "rr"] = "pf"
     rlc: Literal["am", "um"] = "am"
     arq: Literal["ideal"] | nr_arq.Arq | None = None
+    connection: Literal["always"] | nr_connection.Connection | None = None
+    drx: Literal["off"] | nr_drx.Drx | None = None
     qos_flows: nr_qos.QosFlows | None = None
     mcs_table: Literal["64qam", "256qam", "64qam-low"] = "256qam"
     target_bler: Annotated[float, Meta(ge=0.001, le=0.5)] = 0.01
@@ -138,16 +146,29 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             fill(self, fading=self.path_loss in propagation.FADING_NAME)
         nr_frame.prbs(self.frequency_hz, self.numerology, self.bandwidth_mhz)
         nr_frame.check_pattern(self.pattern, self.special_symbols, self.special_pusch_symbols)
-        if self.layers > self.polarizations:
-            reason = f"{self.layers} layers need as many polarizations; there is {self.polarizations}"
-            raise RequestError("radio.layers", reason)
+        self._check_layers()
         if self.request_offset_slots >= (period := self.times().request_period_slots):
             reason = f"{self.request_offset_slots} is not below the period, {period}"
             raise RequestError("radio.request_offset_slots", reason)
         if self.rlc == "um" and self.arq is not None:
             raise RequestError("radio.arq", 'only with rlc = "am"; "um" sends nothing again')
+        if connection := self.connecting():
+            connection.check(self.pattern, self.special_symbols[0], self.numerology, self.times())
+        if drx := self.listening():
+            drx.check()
         if self.fading and self.path_loss not in propagation.FADING_NAME:
             raise RequestError("radio.fading", f"{self.path_loss} has none; take one of TR 38.901's path_loss")
+
+    def _check_layers(self) -> None:
+        if self.layers > 1 and self.polarizations == 1:
+            raise RequestError("radio.layers", f"{self.layers} layers need two polarizations; there is one")
+        halved = {"gnb_antennas": self.gnb_antennas, "device_antennas": self.device_antennas}
+        for name, (rows, columns) in halved.items() if self.layers > 2 else ():
+            if rows % 2 and columns % 2:
+                reason = (
+                    f"{self.layers} layers need four ports at both ends; {name} has no even number of columns or rows"
+                )
+                raise RequestError("radio.layers", reason)
 
     def times(self) -> nr_timing.Timing:
         """Those of the profile, but for what is given."""
@@ -160,6 +181,18 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if isinstance(self.arq, nr_arq.Arq):
             return self.arq
         return nr_arq.Arq() if self.arq is None and self.rlc == "am" and self.timing == "testbed" else None
+
+    def connecting(self) -> nr_connection.Connection | None:
+        """When connections are released, if they are, and set up again."""
+        if isinstance(self.connection, nr_connection.Connection):
+            return self.connection
+        return nr_connection.Connection() if self.connection is None and self.timing == "testbed" else None
+
+    def listening(self) -> nr_drx.Drx | None:
+        """When devices listen, if not always."""
+        if isinstance(self.drx, nr_drx.Drx):
+            return self.drx
+        return nr_drx.Drx() if self.drx is None and self.timing == "testbed" else None
 
     def prbs(self) -> int:
         """Of the carrier."""
@@ -196,7 +229,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def address(self, ns: Any, users: Any, ends: Any) -> list[Device]:
         """Give the ends addresses, the gNBs' end first, and say who the users are that these carry."""
         addresses = ns.Ipv4AddressHelper()
-        addresses.SetBase(ns.Ipv4Address("10.2.0.0"), ns.Ipv4Mask("255.255.0.0"))
+        addresses.SetBase(ns.Ipv4Address(DEVICE_NETWORK[0]), ns.Ipv4Mask(DEVICE_NETWORK[1]))
         reached = addresses.Assign(ends)
         routing = ns.Ipv4StaticRoutingHelper()
         for i in range(users.GetN()):
@@ -228,10 +261,14 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         link.SetChannelAttribute("Delay", ns.StringValue(f"{self.core_delay_s!r}s"))
         link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(CORE_QUEUE))
         link.DisableFlowControl()
-        addresses.SetBase(ns.Ipv4Address("10.1.0.0"), ns.Ipv4Mask("255.255.255.252"))
+        addresses.SetBase(ns.Ipv4Address(CORE_NETWORK), ns.Ipv4Mask("255.255.255.252"))
         interfaces = addresses.Assign(link.Install(server, gnb))
         routing = ns.Ipv4StaticRoutingHelper()
-        routing.GetStaticRouting(server.GetObject[ns.Ipv4]()).SetDefaultRoute(interfaces.GetAddress(1), 1)
+        devices = ns.Ipv4Address(DEVICE_NETWORK[0]), ns.Ipv4Mask(DEVICE_NETWORK[1])
+        down = routing.GetStaticRouting(server.GetObject[ns.Ipv4]())
+        down.AddNetworkRouteTo(*devices, interfaces.GetAddress(1), interfaces.Get(0).second)
+        up = routing.GetStaticRouting(gnb.GetObject[ns.Ipv4]())
+        up.SetDefaultRoute(interfaces.GetAddress(0), interfaces.Get(1).second)  # to whatever address the server has
         return interfaces.GetAddress(0)
 
     def configure(self, ns: Any, helper: Any, downtilt_deg: float | None) -> Any:
@@ -276,6 +313,10 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if reports := self.reports():
             helper.SetArq(reports.settings(ns))
             cell["Reordering"] = ns.TimeValue(nr_arq.time(ns, reports.reordering_s))
+        if connection := self.connecting():
+            helper.SetConnection(connection.settings(ns, self.numerology))
+        if drx := self.listening():
+            helper.SetDrx(drx.settings(ns))
         if self.qos_flows:
             helper.SetQosFlows(self.qos_flows.settings(ns))
         arrays = [

@@ -155,6 +155,67 @@ def direct(place: tuple[float, float, float], scenario: str, **given: Any) -> tu
         air.close()
 
 
+class Many(NamedTuple):
+    """Of a link between four ports at each end: per PRB `gains`, what two layers and fewer get, and per number of
+    layers the SINRs; per number of layers the precoder, a column for each layer, all from one layer on."""
+
+    gains: NDArray[np.float64]
+    sinrs: list[NDArray[np.float64]]
+    precoders: list[NDArray[np.complex128]]
+
+
+def many(
+    place: tuple[float, float, float], scenario: str, psd_mw: float, prbs: int, **given: Any
+) -> tuple[list[Many], NDArray[np.complex128], NDArray[np.float64]]:
+    """Down and up at this power on each PRB; ns-3's own matrix on the same random streams, and its delays in s."""
+    import cppyy
+
+    loader.load(("spectrum",), (*HEADERS, "nr-link-adaptation.h"))
+    options: dict[str, Any] = {
+        "gnb": (1, 2),
+        "device": (1, 2),
+        "polarizations": 2,
+        "attributes": {"MaxRank": 4, "Prbs": prbs},
+    }
+    air = Air([place], fading=scenario, **options | given)
+    ns = air.ns
+    try:
+        found = []
+        for is_uplink in (False, True):
+            gains, number = air.gains(0, is_uplink), air.channel.GetPrecoder(0, is_uplink)
+            sinrs = []
+            for layers in (1, 2, 3, 4):
+                sinr = cppyy.gbl.std.vector["double"]()
+                if layers <= 2:
+                    listed = air.channel.GetUplink(0) if is_uplink else air.channel.GetDownlink(0)
+                    ns.cosim.AddSinr(listed, psd_mw, layers, 0, prbs, sinr)
+                else:
+                    ns.cosim.AddManySinr(air.channel.GetMany(0, is_uplink), psd_mw, layers, sinr)
+                sinrs.append(np.array(list(sinr)).reshape(prbs, layers))
+            numbers = (number.turn, number.pairTurn, number.three, number.four)
+            chosen = [codebook(layers)[int(each)] for layers, each in enumerate(numbers, 1)]
+            found.append(Many(gains, sinrs, chosen))
+        model = ns.CreateObject[ns.ThreeGppChannelModel]()
+        model.SetAttribute("Frequency", ns.DoubleValue(3.5e9))
+        model.SetAttribute("Scenario", ns.StringValue(scenario))
+        model.SetAttribute("ChannelConditionModel", ns.PointerValue(air.condition))
+        model.AssignStreams(STREAM)
+        ends = (air._mobility(0), air._mobility(1))
+        h = model.GetChannel(*ends, air.arrays[0], air.arrays[1]).m_channel
+        shape = range(h.GetNumRows()), range(h.GetNumCols()), range(h.GetNumPages())
+        matrix = np.array([[[complex(h(u, s, c)) for c in shape[2]] for s in shape[1]] for u in shape[0]])
+        return found, matrix, np.array(list(model.GetParams(*ends).m_delay))
+    finally:
+        air.close()
+
+
+def codebook(layers: int) -> list[NDArray[np.complex128]]:
+    """The native one, a row for each port and a column for each layer."""
+    ns = loader.load(("spectrum",), HEADERS)
+    listed = ns.cosim.GetNrCodebook(layers)
+    return [np.array([[complex(weight) for weight in column] for column in each]).T for each in listed]
+
+
 class Rays(NamedTuple):
     """Of a link between single vertical antennas: what was drawn, ray by ray, the direct one last."""
 

@@ -73,7 +73,7 @@ struct HeardCells
     std::string GetKind(size_t move) const
     {
         static const std::vector<std::string> KINDS{
-            "reported", "refused", "commanded", "arrived", "failed", "reestablished"};
+            "reported", "refused", "commanded", "arrived", "failed", "reestablished", "reselected"};
         return KINDS[static_cast<size_t>(moves[move].kind)];
     }
 

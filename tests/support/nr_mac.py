@@ -227,6 +227,32 @@ def rank(
     return int(report.rank), wide_db, int(link.adaptation.GetRank(100.0)), bits
 
 
+def rank_of_four(singular: Sequence[float], most_layers: int, is_told: bool) -> tuple[int, list[float], int]:
+    """Over a flat channel between four ports of these singular values, whose layers do not disturb each other.
+
+    The rank, the reported SINR of a layer by their number, in dB, and the bits of a block.
+    """
+    import cppyy
+
+    link = _Link(is_told)
+    ns, squares = link.ns, [value**2 for value in singular]
+    link.settings.layers = most_layers
+    ns.cosim.NrLinkAdaptation.SetMcsThresholds(link.settings)
+    gains = cppyy.gbl.std.vector["ns3::cosim::NrPrbGain"]()
+    many = cppyy.gbl.std.vector["ns3::cosim::NrManyGain"]()
+    for _ in range(PRBS):
+        gains.push_back(ns.cosim.NrPrbGain(squares[0], squares[0], squares[1], 0.0))
+        gain = ns.cosim.NrManyGain()
+        for layers, gram in ((3, gain.three), (4, gain.four)):
+            for layer in range(layers):
+                gram.norms[layer] = squares[layer]
+        many.push_back(gain)
+    link.adaptation.Measure(gains, 1.0, 0, 0, ns.cosim.NrPrecoder(), many)
+    report = link.adaptation.GetReport(0)
+    wide_db = [float(quality.wideDb) for quality in report.layers]
+    return int(report.rank), wide_db, int(link.adaptation.GetCapacityBits(PRBS, 1.0, ELEMENTS))
+
+
 def capacity(sinr_db: float) -> tuple[int, int]:
     """Bits of a block by link adaptation, and by the error model's best MCS and the size of its block; 0 if none."""
     link = _Link(is_told=False)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-beams.h"
 
+#include "ns3/abort.h"
+
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -53,11 +55,40 @@ CountElements(Ptr<const PhasedArrayModel> antenna)
     return antenna->GetNumElems() / antenna->GetNumPols();
 }
 
-std::vector<NrBeam>
-MakeBeams(Ptr<const PhasedArrayModel> antenna)
+std::vector<uint32_t>
+GetPartElements(Ptr<const PhasedArrayModel> antenna, uint32_t parts, uint32_t part)
 {
-    auto rows = antenna->GetNumRows();
     auto columns = antenna->GetNumColumns();
+    bool isOfColumns = columns % parts == 0;
+    NS_ABORT_MSG_IF(!isOfColumns && antenna->GetNumRows() % parts,
+                    "GetPartElements: " << parts << " parts of an array");
+    std::vector<uint32_t> found;
+    for (uint32_t i = 0; i < CountElements(antenna); i++)
+    {
+        auto place = isOfColumns ? i % columns * parts / columns : i / columns * parts / antenna->GetNumRows();
+        if (place == part)
+        {
+            found.push_back(i);
+        }
+    }
+    return found;
+}
+
+NrBeam
+Extend(Ptr<const PhasedArrayModel> antenna, const NrBeam& beam, uint32_t parts, uint32_t part)
+{
+    NrBeam found(CountElements(antenna));
+    auto elements = GetPartElements(antenna, parts, part);
+    for (size_t i = 0; i < elements.size(); i++)
+    {
+        found[elements[i]] = beam[i];
+    }
+    return found;
+}
+
+std::vector<NrBeam>
+MakeBeams(uint32_t rows, uint32_t columns)
+{
     std::vector<NrBeam> beams;
     for (uint32_t v = 0; v < (rows > 1 ? rows * OVERSAMPLING : 1); v++)
     {
@@ -82,25 +113,14 @@ MakeBeams(Ptr<const PhasedArrayModel> antenna)
 NrBeamPair
 ChooseBeams(const MatrixBasedChannelModel::Complex3DVector& channel,
             Ptr<const PhasedArrayModel> gnb,
-            Ptr<const PhasedArrayModel> device)
+            Ptr<const PhasedArrayModel> device,
+            uint32_t parts)
 {
-    auto gnbElements = CountElements(gnb);
-    // One polarization's elements of the gNB, for each cluster, its polarization, and the device's element.
-    std::vector<std::complex<double>> rows;
-    rows.reserve(channel.GetNumPages() * channel.GetNumRows() * channel.GetNumCols());
-    for (size_t cluster = 0; cluster < channel.GetNumPages(); cluster++)
-    {
-        for (size_t first = 0; first < channel.GetNumCols(); first += gnbElements)
-        {
-            for (size_t u = 0; u < channel.GetNumRows(); u++)
-            {
-                for (size_t s = first; s < first + gnbElements; s++)
-                {
-                    rows.push_back(channel(u, s, cluster));
-                }
-            }
-        }
-    }
+    auto make = [parts](Ptr<const PhasedArrayModel> antenna) {
+        bool isOfColumns = antenna->GetNumColumns() % parts == 0;
+        return isOfColumns ? MakeBeams(antenna->GetNumRows(), antenna->GetNumColumns() / parts)
+                           : MakeBeams(antenna->GetNumRows() / parts, antenna->GetNumColumns());
+    };
     auto sum = [](const std::vector<std::complex<double>>& coefficients, const NrBeam& beam) {
         double power = 0;
         for (size_t i = 0; i < coefficients.size(); i += beam.size())
@@ -109,16 +129,49 @@ ChooseBeams(const MatrixBasedChannelModel::Complex3DVector& channel,
         }
         return power;
     };
-    auto gnbBeams = MakeBeams(gnb);
+    std::vector<std::vector<uint32_t>> gnbParts;
+    std::vector<std::vector<uint32_t>> deviceParts;
+    for (uint32_t part = 0; part < parts; part++)
+    {
+        gnbParts.push_back(GetPartElements(gnb, parts, part));
+        deviceParts.push_back(GetPartElements(device, parts, part));
+    }
+    // Elements of a part of one polarization of the gNB, for each cluster, its polarization, and the device's element.
+    std::vector<std::complex<double>> rows;
+    rows.reserve(channel.GetNumPages() * channel.GetNumRows() * channel.GetNumCols());
+    for (size_t cluster = 0; cluster < channel.GetNumPages(); cluster++)
+    {
+        for (size_t first = 0; first < channel.GetNumCols(); first += CountElements(gnb))
+        {
+            for (const auto& elements : gnbParts)
+            {
+                for (size_t u = 0; u < channel.GetNumRows(); u++)
+                {
+                    for (auto s : elements)
+                    {
+                        rows.push_back(channel(u, first + s, cluster));
+                    }
+                }
+            }
+        }
+    }
+    auto gnbBeams = make(gnb);
     NrBeamPair pair;
     pair.gnb = GetStrongest(gnbBeams, [&](const NrBeam& beam) { return sum(rows, beam); });
-    // Behind it, one polarization's elements of the device for each cluster and the polarizations of both.
+    // Behind it, of a part of one polarization of the device for each cluster and the polarizations of both.
     std::vector<std::complex<double>> behind;
-    for (size_t i = 0; i < rows.size(); i += gnbElements)
+    auto size = pair.gnb.size();
+    for (size_t begin = 0; begin < rows.size(); begin += CountElements(device) * size)
     {
-        behind.push_back(Combine(&rows[i], pair.gnb));
+        for (const auto& elements : deviceParts)
+        {
+            for (auto u : elements)
+            {
+                behind.push_back(Combine(&rows[begin + u * size], pair.gnb));
+            }
+        }
     }
-    auto deviceBeams = MakeBeams(device);
+    auto deviceBeams = make(device);
     pair.device = GetStrongest(deviceBeams, [&](const NrBeam& beam) { return sum(behind, beam); });
     return pair;
 }

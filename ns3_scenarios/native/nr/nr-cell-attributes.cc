@@ -167,7 +167,11 @@ NrCell::GetTypeId()
             .AddTraceSource("Block",
                             "A transport block is sent.",
                             MakeTraceSourceAccessor(&NrCell::m_blockTrace),
-                            "ns3::cosim::NrBlockTrace");
+                            "ns3::cosim::NrBlockTrace")
+            .AddTraceSource("Connection",
+                            "A device is released, or on the way to its connection.",
+                            MakeTraceSourceAccessor(&NrCell::m_connectionTrace),
+                            "ns3::cosim::NrConnectionTrace");
     return tid;
 }
 

@@ -14,6 +14,10 @@ void
 NrCell::Attach(uint32_t device)
 {
     m_links[device].isServed = true;
+    if (m_connections)
+    {
+        m_connections->Watch(device);
+    }
 }
 
 void
@@ -65,7 +69,8 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
     }
     link.lastActiveNs = old.lastActiveNs;
     link.lastInRangeNs = -1;
-    link.isServed = true;
+    BeginDrx(link, m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds()));
+    Attach(device);
     m_lastReportNs = Simulator::Now().GetNanoSeconds();
     Report(link, m_frame.GetSlotFrom(m_lastReportNs));
     Wake();

@@ -3,6 +3,8 @@
 #include "nr-cell.h"
 #include "nr-cells.h"
 
+#include <algorithm>
+
 namespace ns3::cosim
 {
 
@@ -19,6 +21,28 @@ Lower(NrPrbGain& gain, double kept)
     gain.crossed *= kept * kept;
 }
 
+template <size_t LAYERS>
+void
+Lower(NrGram<LAYERS>& gram, double kept)
+{
+    for (auto& norm : gram.norms)
+    {
+        norm *= kept;
+    }
+    for (auto& product : gram.products)
+    {
+        product.real *= kept;
+        product.imaginary *= kept;
+    }
+}
+
+void
+Lower(NrManyGain& gain, double kept)
+{
+    Lower(gain.three, kept);
+    Lower(gain.four, kept);
+}
+
 } // namespace
 
 void
@@ -33,20 +57,31 @@ NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
     auto prbs = grid.CountPrbs(sent.allocation);
     const auto* interferenceMw = FindInterferenceMw(link.device, isUplink, slot);
     auto noiseMw = m_channel->GetNoiseMw(isUplink);
+    bool isMany = process.layers > 2;
     m_gains.clear();
+    m_manyGains.clear();
     grid.ForEach(sent.allocation, [&](uint32_t, uint32_t begin, uint32_t end) {
-        m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains);
-        if (interferenceMw)
+        auto first = m_gains.size();
+        m_channel->AddGains(link.device, isUplink, precoder, begin, end, m_gains, isMany ? &m_manyGains : nullptr);
+        for (auto i = first; interferenceMw && i < m_gains.size(); i++)
         {
-            auto gain = m_gains.end() - (end - begin);
-            for (auto prb = begin; prb < end; prb++)
+            auto kept = noiseMw / (noiseMw + (*interferenceMw)[begin + i - first]);
+            Lower(m_gains[i], kept);
+            if (isMany)
             {
-                Lower(*gain++, noiseMw / (noiseMw + (*interferenceMw)[prb]));
+                Lower(m_manyGains[i], kept);
             }
         }
     });
     m_sinr.clear();
-    AddSinr(m_gains, sent.psdMw, process.layers, 0, prbs, m_sinr);
+    if (isMany)
+    {
+        AddManySinr(m_manyGains, sent.psdMw, process.layers, m_sinr);
+    }
+    else
+    {
+        AddSinr(m_gains, sent.psdMw, process.layers, 0, prbs, m_sinr);
+    }
     auto sinrDb = m_errors->GetEffectiveSinrDb(table, process.mcs, m_sinr.data(), m_sinr.size());
     auto elements = prbs * GetElements(isUplink, slot);
     process.elements = process.transmissions == 0 ? elements : process.elements;
@@ -60,6 +95,7 @@ NrCell::Hear(const NrSent& sent, bool isUplink, int64_t slot)
                                           process.transmissions,
                                           m_isIncremental);
     process.isDecoded = direction.draw->GetValue() >= bler;
+    NoteSent(link, isUplink, sent.process, slot);
     auto& count = direction.count;
     count.blocks++;
     count.prbs += prbs;
@@ -99,24 +135,28 @@ NrCell::FindInterferenceMw(uint32_t device, bool isUplink, int64_t slot)
     return m_neighbours ? &m_neighbours->GetInterferenceMw(device, isUplink, slot / m_frame.GetParts()) : nullptr;
 }
 
-const std::vector<NrPrbGain>&
-NrCell::GetMeasured(uint32_t device, bool isUplink, int64_t slot)
+void
+NrCell::Measure(Link& link, bool isUplink, double psdMw, int64_t slot, int64_t from)
 {
-    const auto& gains = isUplink ? m_channel->GetUplink(device) : m_channel->GetDownlink(device);
-    if (!m_neighbours && !m_cells)
+    auto device = link.device;
+    const auto* gains = isUplink ? &m_channel->GetUplink(device) : &m_channel->GetDownlink(device);
+    const auto* many = &m_channel->GetMany(device, isUplink);
+    if (m_neighbours || m_cells)
     {
-        return gains;
-    }
-    m_measured = gains;
-    auto noiseMw = m_channel->GetNoiseMw(isUplink);
-    auto interferenceMw = m_cells ? m_cells->GetMeanInterferenceMw(device, isUplink)
+        auto noiseMw = m_channel->GetNoiseMw(isUplink);
+        auto interferenceMw = m_cells
+                                  ? m_cells->GetMeanInterferenceMw(device, isUplink)
                                   : m_neighbours->GetMeanInterferenceMw(device, isUplink, slot / m_frame.GetParts());
-    auto kept = noiseMw / (noiseMw + interferenceMw);
-    for (auto& gain : m_measured)
-    {
-        Lower(gain, kept);
+        auto lower = [kept = noiseMw / (noiseMw + interferenceMw)](const auto*& measured, auto& lowered) {
+            lowered = *measured;
+            std::for_each(lowered.begin(), lowered.end(), [kept](auto& gain) { Lower(gain, kept); });
+            measured = &lowered;
+        };
+        lower(gains, m_measured);
+        lower(many, m_measuredMany);
     }
-    return m_measured;
+    auto precoder = m_channel->GetPrecoder(device, isUplink);
+    Get(link, isUplink).adaptation.Measure(*gains, psdMw, slot, from, precoder, *many);
 }
 
 } // namespace ns3::cosim

@@ -114,8 +114,31 @@ NrCell::GetCapacityBps(uint32_t device, bool isUplink) const
 }
 
 bool
+NrCell::IsInRange(const Link& link) const
+{
+    return link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
+           GetMostUplinkPrbs(link, link.up.adaptation.GetLatest(), m_uplink.elements) > 0;
+}
+
+bool
+NrCell::IsServed(uint32_t device) const
+{
+    return m_links[device].isServed;
+}
+
+bool
+NrCell::IsReleased(uint32_t device) const
+{
+    return m_connections && m_connections->IsReleased(device);
+}
+
+bool
 NrCell::IsConnected(uint32_t device) const
 {
+    if (IsReleased(device))
+    {
+        return true; // for all that the gNB knows
+    }
     auto last = m_links[device].lastInRangeNs;
     return last >= 0 && Simulator::Now().GetNanoSeconds() - last <= NR_OUT_OF_SYNC_NS;
 }
@@ -145,7 +168,7 @@ NrCell::GetLastActiveNs(uint32_t device) const
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
-    auto round = m_timing.GetLongestRoundNs();
+    auto round = m_timing.GetLongestRoundNs() + (m_drx.isOn ? MilliSeconds(m_drx.cycleMs).GetNanoSeconds() : 0);
     return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
 }
 

@@ -127,6 +127,7 @@ NrCell::Begin()
     {
         settings->errors = m_errors;
         settings->table = table;
+        settings->layers = m_channel->GetMostLayers();
     }
     SetTargetBler(GetTargetBler());
     for (auto& link : m_links)
@@ -141,6 +142,7 @@ NrCell::Begin()
     m_takenPrbs.assign(CountDevices(), 0);
     m_gnbPsdMw = FromDb(m_gnbPowerDbm) / m_prbs;
     m_grantOffsets = m_timing.GetGrantOffsets();
+    BeginConnections();
     if (!m_cells)
     {
         m_reporting = Simulator::ScheduleNow(&NrCell::ReportAll, this);
@@ -156,7 +158,7 @@ NrCell::AssignStreams(int64_t stream)
         link.down.draw->SetStream(stream + used++);
         link.up.draw->SetStream(stream + used++);
     }
-    return used;
+    return used + (m_connections ? m_connections->AssignStreams(stream + used) : 0);
 }
 
 void
@@ -164,6 +166,7 @@ NrCell::DoDispose()
 {
     m_tick.Cancel();
     m_reporting.Cancel();
+    m_connections.reset();
     m_links.clear();
     m_news.clear();
     m_grants.clear();
@@ -203,7 +206,7 @@ NrCell::Enqueue(uint32_t device, bool isUplink, Ptr<Packet> packet)
         direction.count.dropped++;
         return false;
     }
-    Wake();
+    Arouse(device, isUplink);
     return true;
 }
 
@@ -408,7 +411,7 @@ NrCell::Retransmit(bool isUplink,
     {
         auto& link = m_links[(first + i) % m_links.size()];
         const auto& processes = Get(link, isUplink).processes;
-        for (uint32_t index = 0; index < PROCESSES && link.isServed; index++)
+        for (uint32_t index = 0; index < PROCESSES && IsListening(link, m_lastSlot); index++)
         {
             auto answer = isUplink ? 0 : m_answers.GetCost(answerSlot, link.device);
             const auto& process = processes[index];
@@ -450,7 +453,7 @@ NrCell::ScheduleDownlink(int64_t slot)
     {
         auto waiting = link.down.bearers.GetWaiting(byNs);
         auto& adaptation = link.down.adaptation;
-        if (link.isServed && CountBytes(waiting) > 0 && link.down.FindFree() >= 0 &&
+        if (IsListening(link, slot) && CountBytes(waiting) > 0 && link.down.FindFree() >= 0 &&
             adaptation.GetReport(slot).cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
@@ -503,7 +506,7 @@ NrCell::FindUplinkCandidates(int64_t slot, int64_t uplinkSlot)
     {
         auto wanted = link.buffer.GetWantedBytes();
         const auto& report = link.up.adaptation.GetReport(slot);
-        if (CountBytes(wanted) > 0 && report.from >= 0 && link.up.FindFree() >= 0)
+        if (CountBytes(wanted) > 0 && report.from >= 0 && link.up.FindFree() >= 0 && IsListening(link, slot))
         {
             if (auto most = GetMostUplinkPrbs(link, report, elements))
             {
@@ -582,6 +585,7 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
     for (const auto& grant : grants)
     {
         m_links[grant.device].requests.AddGrant();
+        NoteGranted(m_links[grant.device], true, grant.process, slot);
     }
     if (!grants.empty())
     {
@@ -676,6 +680,10 @@ NrCell::Transmit(Link& link, bool isUplink, uint32_t index, int64_t slot, const 
     {
         link.requests.Send(now);
     }
+    else
+    {
+        NoteGranted(link, false, index, slot);
+    }
     auto kind = isUplink ? News::Kind::UPLINK_RESULT : News::Kind::DOWNLINK_RESULT;
     AddNews(m_timing.GetKnownSlot(isUplink, slot), {kind, link.device, index, slot});
 }
@@ -756,7 +764,7 @@ NrCell::Report()
     }
     for (auto& link : m_links)
     {
-        if (link.isServed)
+        if (link.isServed || IsReleased(link.device))
         {
             Report(link, slot);
         }
@@ -766,9 +774,8 @@ NrCell::Report()
 void
 NrCell::Report(Link& link, int64_t slot)
 {
-    auto from = slot + m_reportDelay * m_frame.GetParts();
-    const auto& down = GetMeasured(link.device, false, slot);
-    link.down.adaptation.Measure(down, m_gnbPsdMw, slot, from, m_channel->GetPrecoder(link.device, false));
+    auto from = slot + int64_t{m_reportDelay} * m_frame.GetParts();
+    Measure(link, false, m_gnbPsdMw, slot, from);
     link.control = m_controlChannel.GetAggregationLevel(link.down.adaptation.GetLatest().layers[0].wideDb);
     const auto& gains = m_channel->GetUplink(link.device);
     double sum = 0;
@@ -777,11 +784,8 @@ NrCell::Report(Link& link, int64_t slot)
         sum += gain.single;
     }
     link.pathLossDb = -ToDb(std::max(sum / gains.size() * m_channel->GetNoiseMw(true), 1e-30));
-    const auto& up = GetMeasured(link.device, true, slot);
-    auto precoder = m_channel->GetPrecoder(link.device, true);
-    link.up.adaptation.Measure(up, GetUplinkPsdMw(link, m_prbs), slot, from, precoder);
-    if (link.down.adaptation.GetLatest().cqi > NrLinkAdaptation::OUT_OF_RANGE_CQI &&
-        GetMostUplinkPrbs(link, link.up.adaptation.GetLatest(), m_uplink.elements) > 0)
+    Measure(link, true, GetUplinkPsdMw(link, m_prbs), slot, from);
+    if (IsInRange(link))
     {
         link.lastInRangeNs = m_lastReportNs;
     }

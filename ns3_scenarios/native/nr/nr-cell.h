@@ -8,11 +8,13 @@
 #include "nr-channel.h"
 #include "nr-configured-grants.h"
 #include "nr-control-channel.h"
+#include "nr-drx.h"
 #include "nr-error-model.h"
 #include "nr-frame.h"
 #include "nr-link-adaptation.h"
 #include "nr-qos-flows.h"
 #include "nr-rlc.h"
+#include "nr-rrc.h"
 #include "nr-scheduler.h"
 #include "nr-timing.h"
 #include "nr-uplink-buffer.h"
@@ -29,6 +31,8 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -117,6 +121,12 @@ class NrCell : public Object
     /// Acknowledged mode with polls and STATUS PDUs, if they are on; before the first device.
     void SetArq(const NrArqSettings& settings);
 
+    /// When connections are released, if they are; before it begins.
+    void SetConnection(const NrConnectionSettings& settings);
+
+    /// When its devices listen, if not always; before it begins.
+    void SetDrx(const NrDrxSettings& settings);
+
     /// QoS flows, if there are any but one; before the first device.
     void SetQosFlows(const NrQosSettings& settings);
 
@@ -150,12 +160,24 @@ class NrCell : public Object
     NrCount GetCount(uint32_t device, bool isUplink) const;
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
+    /// The same, but of a device without a connection what was known when it was released.
+    NrLinkState GetKnown(uint32_t device, bool isUplink) const;
+
     /// What a device alone in the cell would be granted by its latest report, in bit/s, whatever the outer loop says.
     double GetCapacityBps(uint32_t device, bool isUplink) const;
 
     /// True if the device's last report was in range (CQI above 0, and a power that reaches the gNB on some PRBs), or
     /// one within the last 200 ms was.
     bool IsConnected(uint32_t device) const;
+
+    /// Whether the device was in range at its last report, or when the channel was last looked at without one.
+    bool IsInRange(uint32_t device) const;
+
+    /// Whether it is served: here, and with a connection.
+    bool IsServed(uint32_t device) const;
+
+    /// Whether it is here without a connection (NrConnections).
+    bool IsReleased(uint32_t device) const;
 
     /// False if there was no report from virtual time `sinceNs` on, and no connection was lost for want of one.
     bool HasNewsSince(int64_t sinceNs) const;
@@ -172,6 +194,17 @@ class NrCell : public Object
     /// Drop what waits of the device's transfers up to exchange number `exchange`, both ways.
     void Discard(uint32_t device, uint32_t exchange);
 
+    // For NrConnections.
+
+    /// Its connection is no more.
+    void ReleaseConnection(uint32_t device);
+
+    /// A device without a connection looks for its cell before random access. Returns what it finds the connections of.
+    NrConnections* Camp(uint32_t device);
+
+    /// A device has its connection again, and has said in this slot what waits at it.
+    void Connect(uint32_t device, int64_t completeSlot);
+
     // For NrCells: what one of several cells does when it is told.
 
     /// Serve a device from now on.
@@ -180,6 +213,12 @@ class NrCell : public Object
     /// Serve it no more. What is under way and not decoded waits at its sender again, in acknowledged mode; what is
     /// decoded still arrives.
     void Detach(uint32_t device);
+
+    /// Have a device here that `from` has released, with what waits at both ends.
+    void TakeReleased(uint32_t device, NrCell& from);
+
+    /// The connections of its devices, if they are ever released.
+    NrConnections* GetConnections() const;
 
     /// When the last block that was decoded arrives.
     int64_t GetLastDeliveryNs(uint32_t device) const;
@@ -200,7 +239,8 @@ class NrCell : public Object
     /// What was sent in this slot.
     const std::vector<NrSent>& GetSent(bool isUplink, int64_t slot) const;
 
-    /// Report the channels of all devices that are served.
+    /// Report the channels of all devices that are served; those without a connection are looked at, for the record of
+    /// channels alone.
     void Report();
 
     /// Slots between reports: those of the attribute, or more where the PUCCH has no room for so many.
@@ -280,6 +320,8 @@ class NrCell : public Object
         int64_t lastDeliveryNs{-1};
         NrUplinkBuffer buffer;
         NrUplinkRequests requests;
+        std::optional<NrDrx> drx;
+        std::array<NrLinkState, 2> known; // when it was released, down and up
     };
 
     struct Grant
@@ -356,11 +398,21 @@ class NrCell : public Object
     /// For how long a block of the slot is sent.
     double GetAirS(bool isUplink, int64_t slot) const;
     uint32_t GetElements(bool isUplink, int64_t slot) const;
-    /// Gains of all PRBs over the noise and the interference that neighbours make on average; valid until the next
-    /// call.
-    const std::vector<NrPrbGain>& GetMeasured(uint32_t device, bool isUplink, int64_t slot);
+    /// Measure one direction over the noise and the interference that others make on average.
+    void Measure(Link& link, bool isUplink, double psdMw, int64_t slot, int64_t from);
     void Report(Link& link, int64_t slot);
+    /// Whether a CQI above 0 and a power that reaches the gNB are known by the latest report.
+    bool IsInRange(const Link& link) const;
     void ReportAll();
+    void BeginConnections();
+    void BeginDrx(Link& link, int64_t slot);
+    /// Something waits: there are slots to simulate, or else the device gets its connection first.
+    void Arouse(uint32_t device, bool isUplink);
+    /// Whether a device hears what a slot's PDCCH says.
+    bool IsListening(const Link& link, int64_t slot) const;
+    /// It has heard what its HARQ process does, which is granted; or else that is sent, and decoded or not.
+    void NoteGranted(Link& link, bool isUplink, uint32_t process, int64_t slot);
+    void NoteSent(Link& link, bool isUplink, uint32_t process, int64_t slot);
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
     void AddNews(int64_t knownSlot, News news);
@@ -389,6 +441,8 @@ class NrCell : public Object
     uint32_t m_configuredPrbs{0};
     bool m_isAcknowledged{true};
     NrArqSettings m_arq;
+    NrConnectionSettings m_connection;
+    NrDrxSettings m_drx;
     NrQosFlows m_qosFlows;
     uint64_t m_bufferBytes{64'000'000};
     Time m_reordering;
@@ -416,6 +470,7 @@ class NrCell : public Object
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;
+    std::unique_ptr<NrConnections> m_connections; // if they are ever released
     EventId m_tick;
     EventId m_reporting;
     int64_t m_lastSlot{-1};
@@ -425,10 +480,13 @@ class NrCell : public Object
     std::array<std::vector<NrSent>, 2> m_sent;      // in the latest slot, down and up
     std::vector<Arrival> m_arrivals;                // decoded blocks of the present slot
     std::vector<NrPrbGain> m_gains;                 // of a block's PRBs,
-    std::vector<double> m_sinr;                     // and the SINRs of its layers
-    std::vector<NrPrbGain> m_measured;              // of all PRBs, as reports have them
+    std::vector<NrManyGain> m_manyGains;
+    std::vector<double> m_sinr;        // and the SINRs of its layers
+    std::vector<NrPrbGain> m_measured; // of all PRBs, as reports have them
+    std::vector<NrManyGain> m_measuredMany;
     std::vector<uint32_t> m_takenPrbs;
     TracedCallback<const NrBlockTrace&> m_blockTrace;
+    TracedCallback<const NrConnectionTrace&> m_connectionTrace;
 };
 
 } // namespace ns3::cosim

@@ -52,7 +52,7 @@ void
 NrCells::CheckEvent(uint32_t index)
 {
     auto& device = m_devices[index];
-    if (device.phase != Phase::SERVED || !IsConnected(index))
+    if (device.phase != Phase::SERVED || !IsConnected(index) || GetCell(index)->IsReleased(index))
     {
         return;
     }
@@ -78,7 +78,7 @@ NrCells::Command(uint32_t index)
     {
         Tell(Kind::REFUSED, index, GetServing(index), device.target);
     }
-    else if (IsConnected(index)) // else the command is lost
+    else if (IsConnected(index) && !GetCell(index)->IsReleased(index)) // else the command is lost
     {
         device.phase = Phase::MOVING;
         Tell(Kind::COMMANDED, index, GetServing(index), device.target);
@@ -106,6 +106,24 @@ NrCells::Move(uint32_t device, uint32_t cell)
     m_devices[device].measurements.Reset();
     m_cells[cell]->TakeOver(device, *before);
     return m_cells[cell]->IsConnected(device);
+}
+
+Ptr<NrCell>
+NrCells::Reselect(uint32_t index)
+{
+    m_interference.Renew();
+    auto from = GetServing(index);
+    m_devices[index].phase = Phase::NOWHERE; // its own place is free for it
+    auto target = FindStrongest(index);
+    m_devices[index].phase = Phase::SERVED;
+    if (target != from)
+    {
+        m_interference.SetServing(index, target);
+        m_devices[index].measurements.Reset();
+        m_cells[target]->TakeReleased(index, *m_cells[from]);
+        Tell(Kind::RESELECTED, index, from, target);
+    }
+    return m_cells[target];
 }
 
 void

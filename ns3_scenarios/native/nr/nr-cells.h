@@ -25,19 +25,20 @@ struct NrMobilityTrace
 {
     enum class Kind : uint8_t
     {
-        REPORTED,     // event A3 is reported, and its cell asks the other one
-        REFUSED,      // the other one has no room
-        COMMANDED,    // the device leaves its cell
-        ARRIVED,      // and is in the other one
-        FAILED,       // its radio link has failed
-        REESTABLISHED // and it has found a cell
+        REPORTED,      // event A3 is reported, and its cell asks the other one
+        REFUSED,       // the other one has no room
+        COMMANDED,     // the device leaves its cell
+        ARRIVED,       // and is in the other one
+        FAILED,        // its radio link has failed
+        REESTABLISHED, // and it has found a cell
+        RESELECTED     // without a connection it has found a stronger one
     };
 
     Kind kind;
     int64_t timeNs;
     uint32_t device;
     uint32_t cell;  // that has what waits for it, up to now
-    uint32_t other; // the other one, from now on in the last case and the one where it arrives
+    uint32_t other; // the other one, from now on in the last two cases and the one where it arrives
 };
 
 /**
@@ -98,6 +99,9 @@ class NrCells : public Object
     void ClearShares();
 
     // For the cells.
+
+    /// A device without a connection is about to ask for one: the strongest cell, which it is in from now on.
+    Ptr<NrCell> Reselect(uint32_t device);
 
     /// A cell has something to do: simulate slots.
     void Wake();

@@ -245,10 +245,11 @@ NrChannel::GetTypeId()
                           MakeDoubleAccessor(&NrChannel::m_deviceNoiseFigureDb),
                           MakeDoubleChecker<double>())
             .AddAttribute("MaxRank",
-                          "Layers at most; two need two polarizations at both ends.",
+                          "Layers at most; two need two polarizations at both ends, and more also arrays that can be "
+                          "halved.",
                           UintegerValue(2),
                           MakeUintegerAccessor(&NrChannel::m_maxRank),
-                          MakeUintegerChecker<uint32_t>(1, 2));
+                          MakeUintegerChecker<uint32_t>(1, NR_MANY_PORTS));
     return tid;
 }
 
@@ -391,7 +392,11 @@ NrChannel::Get(uint32_t device, bool isUplink)
     {
         link.period[isUplink] = period;
         auto scale = GetScale(link, isUplink);
-        if (!link.drawings.empty())
+        if (!link.drawings.empty() && CountParts() > 1)
+        {
+            MeasureMany(link, isUplink);
+        }
+        else if (!link.drawings.empty())
         {
             Measure(link, isUplink, scale);
         }
@@ -409,13 +414,19 @@ NrChannel::AddGains(uint32_t device,
                     const NrPrecoder& precoder,
                     uint32_t begin,
                     uint32_t end,
-                    std::vector<NrPrbGain>& gains)
+                    std::vector<NrPrbGain>& gains,
+                    std::vector<NrManyGain>* many)
 {
     auto& link = m_links[device];
     auto scale = GetScale(link, isUplink);
     if (link.drawings.empty())
     {
         gains.insert(gains.end(), end - begin, GetFlatGain(link, scale));
+        return;
+    }
+    if (CountParts() > 1)
+    {
+        AddManyGains(link, isUplink, precoder, begin, end, gains, many);
         return;
     }
     auto& response = Update(link, isUplink);
@@ -437,7 +448,7 @@ NrChannel::HasTwo(const Link& link, bool isUplink) const
 bool
 NrChannel::IsPair(const Link& link) const
 {
-    return m_maxRank == 2 && m_gnbAntenna->GetNumPols() == 2 && link.antenna->GetNumPols() == 2;
+    return m_maxRank >= 2 && m_gnbAntenna->GetNumPols() == 2 && link.antenna->GetNumPols() == 2;
 }
 
 NrPrbGain
@@ -474,9 +485,17 @@ NrChannel::Draw(const Link& link, Drawing& drawing) const
     drawing.drawn = drawn;
     drawing.drawnAt = place;
     drawing.gnbDrawnAt = gnbPlace;
-    auto beams = ChooseBeams(matrix->m_channel, m_gnbAntenna, link.antenna);
-    drawing.rays.Draw(*drawn, m_frequency, {m_gnbAntenna, gnbPlace, beams.gnb}, {link.antenna, place, beams.device});
-    const auto& delays = drawing.rays.GetDelays();
+    auto parts = CountParts();
+    auto beams = ChooseBeams(matrix->m_channel, m_gnbAntenna, link.antenna, parts);
+    drawing.rays.resize(CountPairs());
+    for (uint32_t pair = 0; pair < drawing.rays.size(); pair++)
+    {
+        drawing.rays[pair].Draw(*drawn,
+                                m_frequency,
+                                {m_gnbAntenna, gnbPlace, Extend(m_gnbAntenna, beams.gnb, parts, pair % parts)},
+                                {link.antenna, place, Extend(link.antenna, beams.device, parts, pair / parts)});
+    }
+    const auto& delays = drawing.rays.front().GetDelays();
     auto prbHz = SUBCARRIERS * m_subcarrierSpacing;
     drawing.turns.resize(delays.size());
     for (size_t tap = 0; tap < delays.size(); tap++)
@@ -521,50 +540,59 @@ NrChannel::Update(Link& link, bool isUplink)
         return response;
     }
     response.period = period;
-    response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS);
-    response.taps.resize(link.drawings.size());
+    auto pairs = CountPairs();
+    response.blocks.resize((m_prbs + BLOCK_PRBS - 1) / BLOCK_PRBS * pairs);
+    response.taps.resize(link.drawings.size() * pairs);
     auto lineOfSight = DynamicCast<MovingLineOfSight>(m_condition);
     auto sight = lineOfSight ? lineOfSight->GetShare(m_gnb, link.mobility) : 1;
     for (size_t i = 0; i < link.drawings.size(); i++)
     {
         auto share = i == 0 ? sight : 1 - sight;
-        auto& taps = response.taps[i];
-        taps.clear();
-        if (share == 0)
-        {
-            continue;
-        }
         auto& drawing = link.drawings[i];
-        Draw(link, drawing);
-        auto time = period * m_updatePeriod.GetSeconds();
-        auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
-        auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
-        drawing.rays.Sum(gnbWay, deviceWay, frequency, taps);
-        if (share == 1 && frequency == m_frequency)
+        if (share > 0)
         {
-            continue;
+            Draw(link, drawing);
         }
-        for (size_t tap = 0; tap < taps.size(); tap++)
+        for (uint32_t pair = 0; pair < pairs; pair++)
         {
-            auto turn = Turn((m_frequency - frequency) * drawing.rays.GetDelays()[tap]);
-            Multiply(NrCoefficients(taps[tap]), std::sqrt(share) * turn, taps[tap]);
+            auto& taps = response.taps[i * pairs + pair];
+            taps.clear();
+            if (share == 0)
+            {
+                continue;
+            }
+            auto time = period * m_updatePeriod.GetSeconds();
+            auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
+            auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
+            const auto& rays = drawing.rays[pair];
+            rays.Sum(gnbWay, deviceWay, frequency, taps);
+            if (share == 1 && frequency == m_frequency)
+            {
+                continue;
+            }
+            for (size_t tap = 0; tap < taps.size(); tap++)
+            {
+                auto turn = Turn((m_frequency - frequency) * rays.GetDelays()[tap]);
+                Multiply(NrCoefficients(taps[tap]), std::sqrt(share) * turn, taps[tap]);
+            }
         }
     }
     return response;
 }
 
 const NrChannel::Block&
-NrChannel::GetBlock(const Link& link, Response& response, uint32_t block) const
+NrChannel::GetBlock(const Link& link, Response& response, uint32_t block, uint32_t pair) const
 {
-    auto& found = response.blocks[block];
+    auto pairs = CountPairs();
+    auto& found = response.blocks[block * pairs + pair];
     if (found.period != response.period)
     {
         bool isFirst = true;
         for (size_t i = 0; i < link.drawings.size(); i++)
         {
-            if (!response.taps[i].empty())
+            if (const auto& taps = response.taps[i * pairs + pair]; !taps.empty())
             {
-                AddTaps(link.drawings[i], response.taps[i], block, isFirst, found);
+                AddTaps(link.drawings[i], taps, block, isFirst, found);
                 isFirst = false;
             }
         }

@@ -3,6 +3,7 @@
 #define COSIM_NR_CHANNEL_H
 
 #include "moving-channel.h"
+#include "nr-many-ports.h"
 #include "nr-rays.h"
 
 #include "ns3/channel-condition-model.h"
@@ -35,18 +36,21 @@ struct NrPrbGain
 };
 
 /// A sender's choice among the precoders of TS 38.214 table 5.2.2.2.1-1, for one layer (1, t) and for two (1, t), (1,
-/// -t).
+/// -t); or with four ports among those of GetNrCodebook, by their numbers.
 struct NrPrecoder
 {
     uint32_t turn{0};     ///< quarters of a turn of t with one layer
     uint32_t pairTurn{0}; ///< with two
+    uint32_t three{0};    ///< with three layers,
+    uint32_t four{0};     ///< with four
 };
 
 /**
  * The radio channel between a gNB and each of its devices, PRB by PRB: path loss with its shadowing, the arrays at both
  * ends, and the fast fading of TR 38.901 clause 7.5 by ns-3's ThreeGppChannelModel. One port for each polarization of
- * an array; its beam is the strongest of a grid, chosen anew when the channel is drawn anew. With one frequency for
- * both directions they are exactly reciprocal.
+ * an array; its beam is the strongest of a grid, chosen anew when the channel is drawn anew. For more than two layers
+ * there are two, each half of the array with such a beam. With one frequency for both directions they are exactly
+ * reciprocal.
  */
 class NrChannel : public Channel
 {
@@ -65,16 +69,25 @@ class NrChannel : public Channel
     const std::vector<NrPrbGain>& GetDownlink(uint32_t device);
     const std::vector<NrPrbGain>& GetUplink(uint32_t device);
 
+    /// The same with three and four layers; empty if there are not so many ports, or no fading, in which all ports of
+    /// a polarization see the same.
+    const std::vector<NrManyGain>& GetMany(uint32_t device, bool isUplink);
+
+    /// How many layers at most link adaptation has to look at: 2, or those of the attribute if they are more.
+    uint32_t GetMostLayers() const;
+
     /// That precoder, as of the last call.
     NrPrecoder GetPrecoder(uint32_t device, bool isUplink) const;
 
-    /// Gains of the PRBs from `begin` to before `end` behind any precoder, likewise; added to `gains`.
+    /// Gains of the PRBs from `begin` to before `end` behind any precoder, likewise; added to `gains`, and those with
+    /// more than two layers to `many`, if it is there.
     void AddGains(uint32_t device,
                   bool isUplink,
                   const NrPrecoder& precoder,
                   uint32_t begin,
                   uint32_t end,
-                  std::vector<NrPrbGain>& gains);
+                  std::vector<NrPrbGain>& gains,
+                  std::vector<NrManyGain>* many = nullptr);
 
     /// Path gain with shadowing, without antennas and fading, as of the beginning of the present update period.
     double GetPathGain(uint32_t device);
@@ -130,7 +143,7 @@ class NrChannel : public Channel
         Ptr<const MovingChannelModel::ThreeGppChannelParams> drawn; // what the rest is of
         Vector drawnAt;                                             // where the device and
         Vector gnbDrawnAt;                                          // the gNB were then,
-        NrRays rays;
+        std::vector<NrRays> rays;        // of each pair of a part of the device's array and one of the gNB's,
         std::vector<Complex> blockTurns; // of each tap from the carrier's centre to a block's middle, block by block
         std::vector<Turns> turns;        // of each tap over a block
     };
@@ -140,8 +153,8 @@ class NrChannel : public Channel
     {
         int64_t period{-1};
         std::vector<std::vector<NrCoefficients>>
-            taps; // of each drawing, at the carrier's centre; none if it has no share
-        std::vector<Block> blocks;
+            taps; // of each drawing and each pair of it, at the carrier's centre; none if it has no share
+        std::vector<Block> blocks; // of each pair
     };
 
     struct Link
@@ -152,6 +165,7 @@ class NrChannel : public Channel
         std::array<Response, 2> responses;     // at the downlink's frequency and, if it is another, the uplink's
         std::array<int64_t, 2> period{-1, -1}; // down, up
         std::array<std::vector<NrPrbGain>, 2> gains;
+        std::array<std::vector<NrManyGain>, 2> many;
         std::array<NrPrecoder, 2> precoders;
         double power{0}; // path gain of the last update
         int64_t powerPeriod{-1};
@@ -164,7 +178,7 @@ class NrChannel : public Channel
     NrPrbGain GetFlatGain(const Link& link, double scale) const;
     /// The response, its taps as of the present period.
     Response& Update(Link& link, bool isUplink);
-    const Block& GetBlock(const Link& link, Response& response, uint32_t block) const;
+    const Block& GetBlock(const Link& link, Response& response, uint32_t block, uint32_t pair = 0) const;
     /// Add the channel of some taps to a block of PRBs; the first ones replace what is there.
     void AddTaps(const Drawing& drawing,
                  const std::vector<NrCoefficients>& taps,
@@ -179,6 +193,26 @@ class NrChannel : public Channel
     bool HasTwo(const Link& link, bool isUplink) const;
     bool IsPair(const Link& link) const;
     void Measure(Link& link, bool isUplink, double scale);
+    /// Parts of each array, each with ports of its own.
+    uint32_t CountParts() const;
+    /// Pairs of a part of one end's and one of the other's.
+    size_t CountPairs() const;
+    /// A block between each pair of parts.
+    std::array<const Block*, NR_MANY_PORTS> GetBlocks(const Link& link, Response& response, uint32_t block) const;
+    /// What the sender's four ports have in common on a PRB of these, or on as many as there are lanes.
+    template <typename Number>
+    static NrGram<NR_MANY_PORTS, Number> GetPorts(const std::array<const Block*, NR_MANY_PORTS>& blocks,
+                                                  uint32_t prb,
+                                                  bool isUplink);
+    /// As Measure and AddGains, with four ports.
+    void MeasureMany(Link& link, bool isUplink);
+    void AddManyGains(Link& link,
+                      bool isUplink,
+                      const NrPrecoder& precoder,
+                      uint32_t begin,
+                      uint32_t end,
+                      std::vector<NrPrbGain>& gains,
+                      std::vector<NrManyGain>* many);
 
     double m_frequency{0};
     double m_uplinkFrequency{0};

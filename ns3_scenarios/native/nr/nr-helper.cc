@@ -82,6 +82,18 @@ NrHelper::SetArq(const NrArqSettings& settings)
 }
 
 void
+NrHelper::SetConnection(const NrConnectionSettings& settings)
+{
+    m_connection = settings;
+}
+
+void
+NrHelper::SetDrx(const NrDrxSettings& settings)
+{
+    m_drx = settings;
+}
+
+void
 NrHelper::SetQosFlows(const NrQosSettings& settings)
 {
     m_qosFlows = settings;
@@ -102,6 +114,8 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     m_made = {cell};
     cell->SetTiming(m_timing);
     cell->SetArq(m_arq);
+    cell->SetConnection(m_connection);
+    cell->SetDrx(m_drx);
     cell->SetQosFlows(m_qosFlows);
     auto gnbEnd = AddEnd(gnb);
     auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
@@ -151,6 +165,8 @@ NrHelper::InstallCells(const NodeContainer& gnbs,
         channel->SetGnb(mobility, antenna);
         cell->SetTiming(m_timing);
         cell->SetArq(m_arq);
+        cell->SetConnection(m_connection);
+        cell->SetDrx(m_drx);
         cell->SetQosFlows(m_qosFlows);
         cell->SetGnb(core, DeliverTo(coreEnd), channel, errors);
         m_cells->AddCell(cell, channel, mobility, antenna);

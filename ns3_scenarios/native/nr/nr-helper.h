@@ -37,6 +37,12 @@ class NrHelper
     /// When acknowledged mode polls and reports, if it does.
     void SetArq(const NrArqSettings& settings);
 
+    /// When connections are released, if they are.
+    void SetConnection(const NrConnectionSettings& settings);
+
+    /// When devices listen, if not always.
+    void SetDrx(const NrDrxSettings& settings);
+
     /// Of the cells (NrCell::SetQosFlows).
     void SetQosFlows(const NrQosSettings& settings);
 
@@ -66,6 +72,8 @@ class NrHelper
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;
     NrArqSettings m_arq;
+    NrConnectionSettings m_connection;
+    NrDrxSettings m_drx;
     NrQosSettings m_qosFlows;
     Ptr<NeighbourSites> m_neighbours;
     ObjectFactory m_gnbAntenna;

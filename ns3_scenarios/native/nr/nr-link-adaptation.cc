@@ -50,6 +50,21 @@ GetFactors(const Number& single, const Number& first, const Number& second, cons
             1 + (p * second - p * p * crossed / (1 + p * first))};
 }
 
+template <size_t LAYERS>
+[[gnu::always_inline]] inline void
+PutLane(const NrGram<LAYERS>& gram, uint32_t lane, NrGram<LAYERS, Lanes>& lanes)
+{
+    for (size_t i = 0; i < gram.norms.size(); i++)
+    {
+        lanes.norms[i][lane] = gram.norms[i];
+    }
+    for (size_t i = 0; i < gram.products.size(); i++)
+    {
+        lanes.products[i].real[lane] = gram.products[i].real;
+        lanes.products[i].imaginary[lane] = gram.products[i].imaginary;
+    }
+}
+
 double
 ToSinrDb(double bits)
 {
@@ -80,6 +95,21 @@ AddSinr(const std::vector<NrPrbGain>& gains,
     }
 }
 
+void
+AddManySinr(const std::vector<NrManyGain>& gains, double psdMw, uint32_t layers, std::vector<double>& sinr)
+{
+    auto add = [&sinr](const auto& factors) {
+        for (auto factor : factors)
+        {
+            sinr.push_back(factor - 1);
+        }
+    };
+    for (const auto& gain : gains)
+    {
+        layers == 3 ? add(GetMmseFactors(gain.three, psdMw / 3)) : add(GetMmseFactors(gain.four, psdMw / 4));
+    }
+}
+
 std::vector<double>
 NrLinkAdaptation::GetThresholdsDb(const NrErrorModel& errors, NrMcsTable table, uint32_t prbs, uint32_t elementsPerPrb)
 {
@@ -102,7 +132,7 @@ void
 NrLinkAdaptation::SetMcsThresholds(NrLinkSettings& settings)
 {
     const auto& mcss = GetNrMcsTable(settings.table);
-    for (uint32_t layers = 1; layers <= 2; layers++)
+    for (uint32_t layers = 1; layers <= settings.layers; layers++)
     {
         auto& thresholds = settings.mcsDb[layers - 1];
         auto& bits = settings.mcsBits[layers - 1];
@@ -152,15 +182,20 @@ NrLinkAdaptation::GetBlockBits(double layerDb, uint32_t prbs, uint32_t elementsP
 uint32_t
 NrLinkAdaptation::GetBestRank(const NrReport& report, double psdMw) const
 {
-    const auto& [one, two] = report.layers;
-    if (two.groupBits.empty())
-    {
-        return 1;
-    }
-    auto prbs = m_settings->grid.GetPrbs();
+    uint32_t best = 1;
+    uint32_t most = 0;
     auto shift = ToDb(psdMw / report.psdMw);
-    auto single = GetBlockBits(one.wideDb + shift, prbs, m_settings->elements, 1);
-    return GetBlockBits(two.wideDb + shift, prbs, m_settings->elements, 2) > single ? 2 : 1;
+    for (uint32_t rank = 1; rank <= m_settings->layers && !report.layers[rank - 1].groupBits.empty(); rank++)
+    {
+        auto layerDb = report.layers[rank - 1].wideDb + shift;
+        auto bits = GetBlockBits(layerDb, m_settings->grid.GetPrbs(), m_settings->elements, rank);
+        if (bits > most)
+        {
+            most = bits;
+            best = rank;
+        }
+    }
+    return best;
 }
 
 COSIM_WIDE void
@@ -199,12 +234,40 @@ NrLinkAdaptation::AddShannonBits(const std::vector<NrPrbGain>& gains, double psd
     m_coming.layers[1].groupBits.push_back(std::log2(first) + std::log2(second));
 }
 
+COSIM_WIDE void
+NrLinkAdaptation::AddManyShannonBits(const std::vector<NrManyGain>& gains, double psdMw, uint32_t begin, uint32_t end)
+{
+    double three = 0;
+    double four = 0;
+    for (auto prb = begin; prb < end; prb += LANES)
+    {
+        auto count = std::min(LANES, end - prb);
+        NrGram<3, Lanes> ofThree{};
+        NrGram<4, Lanes> ofFour{};
+        for (uint32_t lane = 0; lane < count; lane++)
+        {
+            PutLane(gains[prb + lane].three, lane, ofThree);
+            PutLane(gains[prb + lane].four, lane, ofFour);
+        }
+        auto a = GetMmseFactors(ofThree, psdMw / 3);
+        auto b = GetMmseFactors(ofFour, psdMw / 4);
+        for (uint32_t lane = 0; lane < count; lane++)
+        {
+            three += std::log2(a[0][lane] * a[1][lane] * a[2][lane]);
+            four += std::log2(b[0][lane] * b[1][lane] * b[2][lane] * b[3][lane]);
+        }
+    }
+    m_coming.layers[2].groupBits.push_back(three);
+    m_coming.layers[3].groupBits.push_back(four);
+}
+
 void
 NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains,
                           double psdMw,
                           int64_t slot,
                           int64_t from,
-                          const NrPrecoder& precoder)
+                          const NrPrecoder& precoder,
+                          const std::vector<NrManyGain>& many)
 {
     const auto& grid = m_settings->grid;
     GetReport(slot);
@@ -218,8 +281,12 @@ NrLinkAdaptation::Measure(const std::vector<NrPrbGain>& gains,
     for (uint32_t group = 0; group < grid.CountGroups(); group++)
     {
         AddShannonBits(gains, psdMw, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group));
+        if (!many.empty())
+        {
+            AddManyShannonBits(many, psdMw, grid.GetBegin(group), grid.GetBegin(group) + grid.GetSize(group));
+        }
     }
-    for (uint32_t rank = 1; rank <= 2; rank++)
+    for (uint32_t rank = 1; rank <= (many.empty() ? 2 : NR_MANY_PORTS); rank++)
     {
         auto& quality = m_coming.layers[rank - 1];
         auto whole = std::accumulate(quality.groupBits.begin(), quality.groupBits.end(), 0.0);

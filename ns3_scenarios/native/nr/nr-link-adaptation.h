@@ -28,9 +28,9 @@ struct NrReport
     int64_t from{-1};
     int64_t cqi{0};
     uint32_t rank{1};
-    NrPrecoder precoder;                  // for what is sent while this report holds
-    double psdMw{0};                      // at which transmit power on each PRB
-    std::array<NrLayerQuality, 2> layers; // with one layer and, if the gNB measures or the device told so, with two
+    NrPrecoder precoder;                              // for what is sent while this report holds
+    double psdMw{0};                                  // at which transmit power on each PRB
+    std::array<NrLayerQuality, NR_MANY_PORTS> layers; // with one layer, and if there can be as many with more
 
     /// A layer's at the rank reported.
     const NrLayerQuality& GetQuality() const
@@ -45,23 +45,27 @@ struct NrLinkSettings
     Ptr<NrErrorModel> errors;
     NrMcsTable table{NrMcsTable::QAM256};
     NrGrid grid;
-    uint32_t elements{0};                     // for data, of a PRB in a whole slot
-    double targetBler{0.1};                   // of first transmissions
-    double stepDb{0};                         // of the outer loop, when a block fails
-    bool isTold{false};                       // the device tells CQIs; else the gNB measures
-    std::vector<double> thresholdDb;          // the least effective SINR of each CQI, from 1
-    std::array<std::vector<double>, 2> mcsDb; // likewise of each MCS on the whole carrier, with one layer and with two
-    std::array<std::vector<uint32_t>, 2> mcsBits; // and the bits of its block
+    uint32_t elements{0};                                     // for data, of a PRB in a whole slot
+    double targetBler{0.1};                                   // of first transmissions
+    double stepDb{0};                                         // of the outer loop, when a block fails
+    bool isTold{false};                                       // the device tells CQIs; else the gNB measures
+    uint32_t layers{2};                                       // at most
+    std::vector<double> thresholdDb;                          // the least effective SINR of each CQI, from 1
+    std::array<std::vector<double>, NR_MANY_PORTS> mcsDb;     // of each MCS on the whole carrier, by layers from one on
+    std::array<std::vector<uint32_t>, NR_MANY_PORTS> mcsBits; // and the bits of its block
 };
 
-/// The SINRs (linear) of PRBs `begin` to `end` behind the receiver, for each layer; added to `sinr`. Of two layers each
-/// has half of `psdMw`, behind an MMSE receiver.
+/// The SINRs (linear) of PRBs `begin` to `end` behind the receiver, for each of one or two layers; added to `sinr`. Of
+/// two layers each has half of `psdMw`, behind an MMSE receiver.
 void AddSinr(const std::vector<NrPrbGain>& gains,
              double psdMw,
              uint32_t layers,
              uint32_t begin,
              uint32_t end,
              std::vector<double>& sinr);
+
+/// The same of three or four layers, of all PRBs.
+void AddManySinr(const std::vector<NrManyGain>& gains, double psdMw, uint32_t layers, std::vector<double>& sinr);
 
 /**
  * Link adaptation of one direction of a link: what the channel is reported to be, what is to be expected of it, and the
@@ -86,11 +90,13 @@ class NrLinkAdaptation
     void Begin(const NrLinkSettings* settings);
 
     /// The channel was measured in `slot` at this power on each PRB, behind this precoder; known from slot `from` on.
+    /// `many` is empty where there are no more than two layers.
     void Measure(const std::vector<NrPrbGain>& gains,
                  double psdMw,
                  int64_t slot,
                  int64_t from,
-                 const NrPrecoder& precoder = {});
+                 const NrPrecoder& precoder = {},
+                 const std::vector<NrManyGain>& many = {});
 
     /// The report that holds in a slot. Slots are asked for in order.
     const NrReport& GetReport(int64_t slot);
@@ -100,7 +106,7 @@ class NrLinkAdaptation
 
     /**
      * Layers at this power on each PRB, by the report in force: as the device told, or else those by which the tables
-     * give most bits, and one where they give none. Power is taken to raise the SINRs of two layers alike.
+     * give most bits, and one where they give none. Power is taken to raise the SINRs of several layers alike.
      */
     uint32_t GetRank(double psdMw) const;
 
@@ -130,6 +136,7 @@ class NrLinkAdaptation
     int64_t GetCqi(double db) const;
     /// Add to the coming report what a group's PRBs bear, from `begin` to before `end`.
     void AddShannonBits(const std::vector<NrPrbGain>& gains, double psdMw, uint32_t begin, uint32_t end);
+    void AddManyShannonBits(const std::vector<NrManyGain>& gains, double psdMw, uint32_t begin, uint32_t end);
     /// A layer's effective SINR in each group, as reported; made where something is to be sent, which is seldom.
     const std::vector<double>& GetGroupDb(uint32_t rank);
     /// Those of one block that meets the target, a layer having this SINR; 0 if none does.

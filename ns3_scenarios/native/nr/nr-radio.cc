@@ -74,8 +74,8 @@ NrRadio::IsConnected(uint32_t device) const
 LinkSample
 NrRadio::GetLink(uint32_t device) const
 {
-    auto down = GetCell(device)->GetState(device, false);
-    auto up = GetCell(device)->GetState(device, true);
+    auto down = GetCell(device)->GetKnown(device, false);
+    auto up = GetCell(device)->GetKnown(device, true);
     LinkSample sample;
     sample.downlinkSinrDb = down.sinrDb;
     sample.uplinkSinrDb = up.sinrDb;

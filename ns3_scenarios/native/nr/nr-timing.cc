@@ -14,6 +14,8 @@ namespace
 constexpr std::array<int64_t, 4> DECODING{8, 10, 17, 20};     // N1, TS 38.214 table 5.3-1
 constexpr std::array<int64_t, 4> PREPARATION{10, 12, 23, 36}; // N2, TS 38.214 table 6.4-1
 constexpr int64_t DATA_IN_FIRST_SYMBOL = 1;                   // d2,1: DMRS lies behind it (mapping type A)
+constexpr std::array<int64_t, 4> MESSAGE_3_SLOTS{2, 3, 4, 6}; // Delta, TS 38.214 table 6.1.2.1.1-5
+constexpr int64_t MESSAGE_3_NS = 500'000;                     // beside decoding and preparation, TS 38.213 clause 8.3
 constexpr int64_t SETTLING_PERIODS = 20;                      // of the pattern, until HARQ is in its stride
 
 } // namespace
@@ -81,24 +83,70 @@ NrTiming::GetKnownSlot(bool isUplink, int64_t slot) const
 }
 
 bool
-NrTiming::HasRequest(int64_t slot) const
+NrTiming::HasOccasion(int64_t slot, uint32_t period, uint32_t offset) const
 {
     auto before = slot - 1; // the uplink slot
     while (before >= 0 && !m_frame.HasPucch(before))
     {
         before--;
     }
-    auto count = [this](int64_t until) {
-        auto from = until - m_settings.requestOffset;
-        return from < 0 ? -1 : from / m_settings.requestPeriod;
+    auto count = [period, offset](int64_t until) {
+        auto from = until - offset;
+        return from < 0 ? -1 : from / period;
     };
     return m_frame.HasPucch(slot) && count(slot) > count(before);
+}
+
+bool
+NrTiming::HasRequest(int64_t slot) const
+{
+    return HasOccasion(slot, m_settings.requestPeriod, m_settings.requestOffset);
 }
 
 int64_t
 NrTiming::GetRequestKnownSlot(int64_t slot) const
 {
     return GetFirstKnownSlot(m_frame.GetStartNs(slot + 1) + m_frame.GetSymbolsNs(m_settings.gnbDecodingSymbols));
+}
+
+int64_t
+NrTiming::GetPdschSlotFrom(int64_t slot) const
+{
+    while (m_frame.GetPdschSymbols(slot) == 0)
+    {
+        slot++;
+    }
+    return slot;
+}
+
+int64_t
+NrTiming::GetPdschEndNs(int64_t slot) const
+{
+    return m_frame.GetSymbolNs(slot, m_frame.GetPdschEnd(slot));
+}
+
+int64_t
+NrTiming::GetMessage3Slot(int64_t responseSlot) const
+{
+    auto symbols = m_settings.decodingSymbols + m_settings.preparationSymbols;
+    auto readyNs = GetPdschEndNs(responseSlot) + m_frame.GetSymbolsNs(symbols) + MESSAGE_3_NS;
+    auto slot = responseSlot + m_settings.leastK2 + MESSAGE_3_SLOTS[m_frame.GetNumerology()] * m_frame.GetParts();
+    while (!m_frame.HasPucch(slot) || m_frame.GetStartNs(slot) - m_settings.timingAdvanceNs < readyNs)
+    {
+        slot++;
+    }
+    return slot;
+}
+
+int64_t
+NrTiming::GetGrantedSlotFrom(int64_t ns) const
+{
+    auto slot = m_frame.GetSlotFrom(ns);
+    while (!m_frame.HasPucch(slot) || m_frame.GetStartNs(GetGrantSlot(slot)) < ns)
+    {
+        slot++;
+    }
+    return slot;
 }
 
 int64_t

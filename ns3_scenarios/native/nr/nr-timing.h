@@ -47,9 +47,25 @@ class NrTiming
     /// The first slot that can be scheduled by what became of a block sent in this slot.
     int64_t GetKnownSlot(bool isUplink, int64_t slot) const;
 
+    /// Whether an uplink slot is the first one since one of the occasions that there are each `period` slots from slot
+    /// `offset` on.
+    bool HasOccasion(int64_t slot, uint32_t period, uint32_t offset) const;
+
     /// Whether an uplink slot has an occasion for scheduling requests, and the first slot that can be scheduled by one.
     bool HasRequest(int64_t slot) const;
     int64_t GetRequestKnownSlot(int64_t slot) const;
+
+    /// The first slot from this one on that has PDSCH.
+    int64_t GetPdschSlotFrom(int64_t slot) const;
+
+    /// When the device has received what a slot's PDSCH carries, its decoding left out of it.
+    int64_t GetPdschEndNs(int64_t slot) const;
+
+    /// The slot whose PUSCH has message 3 of random access, granted by the response in a slot's PDSCH.
+    int64_t GetMessage3Slot(int64_t responseSlot) const;
+
+    /// The first uplink slot, not a special one, that is granted at this time or later.
+    int64_t GetGrantedSlotFrom(int64_t ns) const;
 
     /// The slot whose PDCCH may grant this uplink slot: the last one that leaves the device its time for preparation.
     int64_t GetGrantSlot(int64_t uplinkSlot) const;

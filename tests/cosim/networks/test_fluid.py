@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cosim.networks.cursor import at_begin
 from cosim.networks.fluid import (
     ALL,
     ANY,
@@ -14,7 +15,6 @@ from cosim.networks.fluid import (
     LATE,
     LOST,
     UNREACHABLE,
-    at_begin,
     carry,
     convey,
 )

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from cosim.networks.fluid import ALL
-from cosim.networks.link_model import LinkModel, Observed, fit_constants, message_vanishes, predict, radios, vanishes
+from cosim.networks.link_model import LinkModel, fit_constants, message_vanishes, radios, vanishes
 from cosim.networks.links import Channel, Exchanges, messages_of, undisturbed
+from cosim.networks.observed import Observed, predict
 from cosim.networks.recorded_channel import Record
 
 RATES_BPS = (75e6, 75e6, 40e6, 20e6)
@@ -32,7 +33,7 @@ def asked(draw, exchanges, devices=4):
             tokens = draw.integers(5, 40) if many else 1
             rows.append((device, 8192 * tokens, 600_000 + 20_000 * tokens, 8192 * tokens))
         first.append(len(rows))
-    depart_ns = np.arange(exchanges) * 1e9 / 4
+    depart_ns = np.arange(exchanges) * 1e9 / 4 + draw.uniform(0, 20e6, exchanges)  # no order of theirs
     return Exchanges(
         np.array(first),
         depart_ns,

@@ -72,6 +72,7 @@ EVERYWHERE = [
     ("mixed", {"lte_devices": 1, "wifi_devices": 1}),
     ("nr-multicell", {"devices": 2, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("nr", {"devices": 2, "fading": True, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
+    ("nr", {"devices": 2, "fading": True, "connection": {"inactivity_s": 0.1, "paging_cycle_s": 0.32}, "drx": {}}),
     ("recorded", {"devices": 2}),
     ("wifi", {"devices": 2, "movement": {"kind": "constant-velocity", "velocities_mps": [[1, 2, 0], [3, 1, 0]]}}),
     ("wired", {"devices": 2, "kind": "csma", "background": [{"kind": "full-buffer", "direction": "up"}]}),
@@ -266,14 +267,14 @@ def test_a_handover_changes_the_pool(ns3, scenario, parameters, first_pool):
 
 
 def test_mixed_keeps_the_pools_of_its_members_apart(ns3):
-    parameters = {"lte_devices": 2, "wifi_devices": 2}
+    parameters = {"lte_devices": 2, "wifi_devices": 2, "nr_devices": 2, "nr_line_of_sight": "always"}
     found = rows(ns3(play, [IDLE], parameters, "mixed").outcomes)
-    pools = [{row.pool for row in of(found, device, direction)} for device in range(4) for direction in (DOWN, UP)]
+    pools = [{row.pool for row in of(found, device, direction)} for device in range(6) for direction in (DOWN, UP)]
     assert all(len(pool) == 1 for pool in pools)
-    down, up, *others = [pool.pop() for pool in pools]
-    assert others[:2] == [down, up]
-    assert {*others[2:]} == {others[2]}
-    assert len({down, up, others[2]}) == 3
+    lte, again, *medium, nr, nr_again = zip(*[iter(pool.pop() for pool in pools)] * 2, strict=True)
+    assert (lte, nr) == (again, nr_again)
+    assert len({each for pair in medium for each in pair}) == 1
+    assert len({*lte, *medium[0], *nr}) == 5
 
 
 def test_a_recording_is_told_before_it_comes(ns3, tmp_path):

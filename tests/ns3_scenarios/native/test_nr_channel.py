@@ -150,3 +150,78 @@ def test_a_precoder_that_was_reported_ages_with_the_channel(ns3):
 def powers_of_both(every: list[np.ndarray]) -> np.ndarray:
     """Of each PRB, over both layers: what one layer gets by two opposite turns together."""
     return every[0][:, SINGLE] + every[2][:, SINGLE]
+
+
+# Four ports
+
+BEAMS = [np.array([1, np.exp(2j * np.pi * beam / 8)]) for beam in range(8)]
+
+
+def type_one(layers: int) -> list[np.ndarray]:
+    """TS 38.214 tables 5.2.2.2.1-5 to -8 with N1 = 2, N2 = 1, O1 = 4, codebook mode 1; columns of norm 1."""
+    found = []
+    for beam, phase in ((beam, phase) for beam in range(8) for phase in ((1, 1j, -1, -1j) if layers == 1 else (1, 1j))):
+        own, other = BEAMS[beam], BEAMS[(beam + 4) % 8]
+        columns = {
+            1: [[(own, phase)]],
+            2: [[(own, phase), (second, -phase)] for second in (own, other)],
+            3: [[(own, phase), (other, phase), (own, -phase)]],
+            4: [[(own, phase), (other, phase), (own, -phase), (other, -phase)]],
+        }[layers]
+        found += [np.array([np.concatenate([v, turn * v]) / 2 for v, turn in each]).T for each in columns]
+    return found
+
+
+def mmse(h: np.ndarray, precoder: np.ndarray, power: float) -> np.ndarray:
+    """SINRs of each PRB and layer, where noise is 1: 1 / [(I + A)^-1]_kk - 1."""
+    layers = precoder.shape[1]
+    columns = math.sqrt(power / layers) * h @ precoder
+    inverse = np.linalg.inv(np.eye(layers) + columns.conj().transpose(0, 2, 1) @ columns)
+    return 1 / np.einsum("pkk->pk", inverse).real - 1
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_the_codebook_is_that_of_four_ports(ns3, layers):
+    found, wanted = ns3(nr_air.codebook, layers), type_one(layers)
+    assert len(found) == len(wanted) == {1: 32, 2: 32, 3: 16, 4: 16}[layers]
+    for each in found:
+        assert any(abs(each - other).max() < 1e-12 for other in wanted)
+    assert all(abs(a - b).max() > 0.1 for i, a in enumerate(found) for b in found[:i])
+
+
+@pytest.mark.parametrize("sight", ["Always", "Never"])
+@pytest.mark.parametrize("psd_db", [-20, 0, 30])
+def test_the_sinrs_of_up_to_four_layers_are_those_of_an_mmse_receiver(ns3, sight, psd_db):
+    """Behind the precoder of each rank that carries most, over eight PRBs at 20 dB for one port on average."""
+    prbs = 40
+    found, matrix, delays_s = ns3(nr_air.many, PLACE, "UMi-StreetCanyon", 10 ** (psd_db / 10), prbs, sight=sight)
+    offsets_hz = (np.arange(prbs) - (prbs - 1) / 2) * PRB_HZ
+    down = np.einsum("usc,pc->pus", matrix, np.exp(-2j * np.pi * offsets_hz[:, None] * delays_s))
+    samples = [(2 * i + 1) * prbs // 16 for i in range(8)]
+    for h, noise_figure_db, link in zip((down, down.transpose(0, 2, 1)), (7, 5), found, strict=True):
+        power = 10 ** (psd_db / 10) * flat(80, noise_figure_db, 1)
+        mean = (abs(h[samples]) ** 2).sum(axis=1).mean()
+        for layers, (precoder, sinrs) in enumerate(zip(link.precoders, link.sinrs, strict=True), 1):
+            assert sinrs == pytest.approx(mmse(h, precoder, power), rel=1e-6, abs=1e-6)
+            bits = [np.log2(1 + mmse(h[samples], each, 100 / mean)).sum() for each in (precoder, *type_one(layers))]
+            assert bits[0] == pytest.approx(max(bits), rel=1e-6)
+        assert link.gains[:, SINGLE] == pytest.approx(link.sinrs[0][:, 0] / 10 ** (psd_db / 10), rel=1e-9)
+
+
+@pytest.mark.parametrize("device", [(1, 2), (2, 1)])
+def test_halves_of_arrays_have_a_beam_each(ns3, device):
+    """A device of one ray, nearly: one layer gets what the whole array gets, but for what grids of beams miss."""
+    places = [(90 * math.cos(turn), 90 * math.sin(turn), 10.0) for turn in np.linspace(-1.2, 1.2, 20)]
+    given = {"fading": "UMi-StreetCanyon", "sight": "Always", "gnb": (4, 4), "device": device, "polarizations": 2}
+    means = []
+    for rank in (2, 4):
+        found = ns3(nr_air.look, places, [0.0], **given, attributes={"MaxRank": rank, "Prbs": 24})[0]
+        means.append(np.array([gains[:, SINGLE].mean() for both in found for gains in both]))
+    assert 0.9 < (means[1] / means[0]).mean() < 1.2
+    assert (means[1] / means[0]).min() > 0.5
+
+
+def test_without_fading_more_ports_give_no_more_layers(ns3):
+    given = {"gnb": (4, 8), "device": (1, 2), "polarizations": 2}
+    two, four = (ns3(nr_air.look, [PLACE], [0.0], **given, attributes={"MaxRank": rank})[0] for rank in (2, 4))
+    assert all((a == b).all() for one, other in zip(two, four, strict=True) for a, b in zip(one, other, strict=True))

@@ -63,6 +63,24 @@ def test_the_rank_is_that_of_the_larger_block_behind_an_mmse_receiver(ns3, first
     assert rank == (2 if blocks[1] > blocks[0] else 1)
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+@pytest.mark.parametrize("most_layers", [3, 4])
+@pytest.mark.parametrize(
+    "singular",
+    [(1e3,) * 4, (1e3, 1e3, 1e3, 1.0), (300.0, 100.0, 30.0, 10.0), (30.0, 20.0, 4.0, 2.0), (9.0, 1.0, 0.1, 0.1)],
+)
+def test_the_rank_of_four_ports_is_that_of_the_largest_block(ns3, singular, most_layers, is_told):
+    """Of layers in the directions of the strongest singular values each has its share of the power."""
+    rank, wide_db, bits = ns3(nr_mac.rank_of_four, singular, most_layers, is_told)
+    blocks = []
+    for layers in range(1, 5):
+        shannon = sum(math.log2(1 + value**2 / layers) for value in singular[:layers]) / layers
+        assert wide_db[layers - 1] == pytest.approx(10 * math.log10(2**shannon - 1), abs=1e-6)
+        blocks.append(block_bits(ns3, wide_db[layers - 1], layers))
+    assert bits == max(blocks[:most_layers])
+    assert rank == blocks.index(bits) + 1
+
+
 def test_more_power_on_fewer_prbs_may_carry_two_layers_where_the_whole_carrier_has_none(ns3):
     """The gNB knows its uplink; of the downlink it knows only the rank that the device told."""
     for is_told in (False, True):

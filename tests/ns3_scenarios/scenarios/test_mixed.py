@@ -10,6 +10,7 @@ import pytest
 from msgspec import to_builtins
 
 from bridge.network import NS_PER_S, RequestError, Status, Transfer, TransferOutcome, Wait
+from ns3_scenarios.radio_statistics import LTE_FILES
 from ns3_scenarios.scenarios.lte_network import DEVICE_HEIGHT_M, HEIGHT_M
 from ns3_scenarios.scenarios.mixed import Mixed
 from ns3_scenarios.simulation import open_network
@@ -20,6 +21,8 @@ DEPART_NS = 2 * NS_PER_S  # when both kinds are attached, in a mixed network and
 OUT_OF_RANGE_M = 100_000.0
 STEADY = {"lte_path_loss": "friis", "lte_distances_m": [50.0, 80.0], "wifi_distances_m": [2.0, 4.0]}
 LTE, WIFI = (0, 1), (2, 3)  # the devices of each kind, there
+NR = (4, 5)  # and with
+THREE = {**STEADY, "nr_path_loss": "friis", "nr_distances_m": [40.0, 70.0]}
 
 
 def mixed(ns3: Call, steps: list[Step], **parameters: object) -> Played:
@@ -38,16 +41,27 @@ def outcome_at(
         network.close()
 
 
+def recorded(parameters: dict, folder: str) -> None:
+    """An exchange of everyone, with outputs in a folder."""
+    network = open_network("mixed", parameters, 1, folder=folder)
+    try:
+        asked = [Transfer(device, 20_000, 0, 20_000) for device in range(len(network.info.devices))]
+        network.exchange(asked, network.now_ns, network.now_ns + 10 * NS_PER_S)
+    finally:
+        network.close()
+
+
 def times(transfers: list[TransferOutcome]) -> list[tuple]:
     return [(came.status, came.downlink_begin_ns, came.downlink_end_ns, came.uplink_end_ns) for came in transfers]
 
 
-def test_both_kinds_move(ns3):
+def test_all_kinds_move(ns3):
     """Each first device walks away along x: its SINR falls as its path loss grows, Friis and ITU's 30 dB a decade."""
-    speeds_mps = (20.0, 0.0, 0.4, 0.0)
+    speeds_mps = (20.0, 0.0, 0.4, 0.0, 20.0, 0.0)
     movement = {"kind": "constant-velocity", "velocities_mps": [[speed, 0.0, 0.0] for speed in speeds_mps]}
-    step = Step([Transfer(device, 20_000, 0, 20_000) for device in (*LTE, *WIFI)], 5 * NS_PER_S)
-    played = mixed(ns3, [step, step], movement=movement, **STEADY)
+    step = Step([Transfer(device, 20_000, 0, 20_000) for device in (*LTE, *WIFI, *NR)], 5 * NS_PER_S)
+    still = {"nr_path_loss": "friis", "nr_distances_m": STEADY["lte_distances_m"]}
+    played = mixed(ns3, [step, step], movement=movement, **STEADY, **still)
     before_s, after_s = (outcome.now_ns / NS_PER_S for outcome in played.outcomes)
     fell_db = [
         a.downlink_sinr_db - b.downlink_sinr_db for a, b in zip(*(o.links for o in played.outcomes), strict=True)
@@ -55,7 +69,8 @@ def test_both_kinds_move(ns3):
     away_m = [math.hypot(50.0 + 20.0 * time_s, HEIGHT_M["umi"] - DEVICE_HEIGHT_M) for time_s in (before_s, after_s)]
     assert fell_db[0] == pytest.approx(20 * math.log10(away_m[1] / away_m[0]), abs=0.1)
     assert fell_db[2] == pytest.approx(30 * math.log10((2 + 0.4 * after_s) / (2 + 0.4 * before_s)), abs=0.1)
-    assert fell_db[1::2] == pytest.approx([0, 0], abs=0.01)
+    assert fell_db[4] == pytest.approx(20 * math.log10(away_m[1] / away_m[0]), abs=0.1)
+    assert fell_db[1::2] == pytest.approx([0, 0, 0], abs=0.01)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -89,6 +104,63 @@ def test_neither_kind_waits_for_the_other(ns3, transport):
     assert {came.status for came in together} == {Status.DONE}
     assert ns3(outcome_at, "mixed", parameters, LTE, sizes) == together[: len(LTE)]
     assert ns3(outcome_at, "mixed", parameters, WIFI, sizes) == together[len(LTE) :]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize(
+    "beside", [STEADY, {"lte_devices": 0, "wifi_distances_m": [3.0]}, {"lte_devices": 0, "wifi_devices": 0}]
+)
+def test_nr_is_as_it_is_alone(ns3, transport, beside):
+    """With fading, whose random streams have numbers of their own; those of sight and shadowing have none."""
+    sizes, pure = (100_000, 50_000), {"distances_m": THREE["nr_distances_m"], "line_of_sight": "always"}
+    pure |= {"shadowing_sigma_db": 0.0, "neighbours": {"sites": 0}}
+    alone = ns3(outcome_at, "nr", {**pure, "transport": transport}, (0, 1), sizes)
+    given = {**beside, **{f"nr_{name}": value for name, value in pure.items()}, "transport": transport}
+    scenario = Mixed.parse(given)
+    before = len(scenario.lte_distances_m or ()) + len(scenario.wifi_distances_m or ())
+    came = ns3(outcome_at, "mixed", given, (before, before + 1), sizes)
+    assert times(came) == times(alone)
+    assert {transfer.status for transfer in alone} == {Status.DONE}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_none_of_three_kinds_waits_for_another(ns3, transport):
+    parameters, sizes = {**THREE, "transport": transport}, (200_000, 100_000)
+    together = ns3(outcome_at, "mixed", parameters, (*LTE, *WIFI, *NR), sizes)
+    assert {came.status for came in together} == {Status.DONE}
+    assert ns3(outcome_at, "mixed", parameters, LTE, sizes) == together[:2]
+    assert ns3(outcome_at, "mixed", parameters, WIFI, sizes) == together[2:4]
+    assert ns3(outcome_at, "mixed", parameters, NR, sizes) == together[4:]
+
+
+def test_an_nr_cell_changes_nothing_for_the_others(ns3):
+    """But the luck of Wi-Fi's back-offs, which are numbered in the order in which a scenario is built."""
+    sizes = (100_000, 50_000)
+    assert times(ns3(outcome_at, "mixed", THREE, LTE, sizes)) == times(ns3(outcome_at, "mixed", STEADY, LTE, sizes))
+
+
+def test_without_nr_there_is_none(ns3):
+    """Nothing is asked for, and all is as when it is said that there are none."""
+    step = Step([Transfer(device, 50_000, 0, 50_000) for device in (*LTE, *WIFI)])
+    played = mixed(ns3, [step], **STEADY)
+    assert played.info.devices == ("ue0", "ue1", "sta0", "sta1")
+    assert mixed(ns3, [step], **STEADY, nr_devices=0) == played
+
+
+def test_an_nr_device_goes_away(ns3):
+    parameters = {**THREE, "life": [{"kind": "absence", "devices": [4], "intervals_s": [[0]]}]}
+    came = ns3(outcome_at, "mixed", parameters, (1, 4, 5), (20_000, 20_000))
+    assert [transfer.status for transfer in came] == [Status.DONE, Status.UNREACHABLE, Status.DONE]
+
+
+def test_statistics_are_those_of_all_kinds(ns3, tmp_path):
+    parameters = {**THREE, "outputs": ["statistics"]}
+    ns3(recorded, parameters, str(tmp_path / "out"))
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {*LTE_FILES.values(), "wifi.txt", "nr.txt"} <= written
+    of_nr = (tmp_path / "out" / "nr.txt").read_text()
+    assert {"nr0", "nr1"} <= {*of_nr.split()}
+    assert not {"ue0", "sta0"} & {*of_nr.split()}
 
 
 def test_each_kind_has_its_own_state(ns3):
@@ -137,7 +209,14 @@ def test_one_out_of_range_is_unreachable_whatever_its_kind(ns3):
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
-        ({"lte_devices": 0}, "radio.lte_devices"),
+        ({"lte_devices": -1}, "radio.lte_devices"),
+        ({"lte_devices": 0, "wifi_devices": 0}, "radio.lte_devices"),
+        ({"lte_devices": 0, "lte_distances_m": [50.0]}, "radio.lte_devices"),
+        ({"nr_devices": 257}, "radio.nr_devices"),
+        ({"nr_devices": 1, "nr_distances_m": [30.0, 50.0]}, "radio.nr_devices"),
+        ({"nr_devices": 1, "nr_bandwidth_mhz": 7}, "radio.nr_bandwidth_mhz"),
+        ({"nr_devices": 1, "nr_pattern": "DDD"}, "radio.nr_pattern"),
+        ({"nr_pattern": "DDDDU"}, "radio.nr_pattern"),
         ({"wifi_devices": 129}, "radio.wifi_devices"),
         ({"lte_devices": 3, "lte_distances_m": [50.0]}, "radio.lte_devices"),
         ({"lte_distances_m": [5.0]}, "radio.lte_distances_m"),
@@ -152,7 +231,17 @@ def test_bad_parameters_are_refused_by_name(parameters, field):
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("parameters", [{}, {"lte_devices": 2}, {"wifi_distances_m": [3.0]}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"lte_devices": 2},
+        {"wifi_distances_m": [3.0]},
+        {"lte_devices": 0},
+        {"nr_devices": 2, "wifi_devices": 0},
+        {"lte_devices": 0, "wifi_devices": 0, "nr_distances_m": [30.0], "nr_path_loss": "inh"},
+    ],
+)
 def test_the_filled_in_parameters_give_the_same_scenario(parameters):
     scenario = Mixed.parse(parameters)
     assert Mixed.parse(to_builtins(scenario)) == scenario

@@ -20,6 +20,10 @@ STEADY = {"path_loss": "friis", "distances_m": [50.0]}
 PDCCH, PUCCH, SPECIAL = 2, 1, 10
 
 
+FOUR_PORTS = {"device_antennas": [1, 2], "neighbours": {"sites": 0}}
+RICH = FOUR_PORTS | {"path_loss": "umi", "line_of_sight": "never", "fading": True, "distances_m": [20.0]}
+
+
 def data_elements(symbols: int) -> int:
     """Of a PRB, one of whose symbols is for DM-RS."""
     return max(symbols - 1, 0) * 12
@@ -37,13 +41,14 @@ def data_elements(symbols: int) -> int:
         (1, "DDDSU", 100, 2, {"special_symbols": [8, 2, 4], "special_pusch_symbols": 4}),
         (1, "DDDSU", 100, 2, {"special_symbols": [8, 2, 4], "special_pusch_symbols": 3, "mini_slot_symbols": 7}),
         (0, "FDD", 20, 2, {"mini_slot_symbols": 7}),
+        *((1, "DDDSU", 100, layers, RICH) for layers in (3, 4)),
     ],
 )
 def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, pattern, bandwidth_mhz, layers, more):
     """Clause 4.1.2 with 256QAM and the overheads that this configuration has, instead of its examples."""
     parameters = STEADY | {
         **{"numerology": numerology, "pattern": pattern, "bandwidth_mhz": bandwidth_mhz, "layers": layers},
-        **{"gnb_power_dbm": 60.0, "device_power_dbm": 40.0, "nominal_power_dbm": 20.0},
+        **{"gnb_power_dbm": 60.0, "device_power_dbm": 40.0, "nominal_power_dbm": 20.0, "buffer_bytes": 10**9},
         **more,
     }
     per_prb_bits = layers * 8 * Fraction(948, 1024) * PRBS["FR1"][numerology][bandwidth_mhz]
@@ -81,6 +86,10 @@ def test_peak_rates_are_those_of_38_306_less_the_overheads(ns3, numerology, patt
         ({"special_symbols": [10, 2, 3]}, "special_symbols"),
         ({"layers": 2, "polarizations": 1}, "layers"),
         ({"layers": 3}, "layers"),
+        ({"layers": 5, "device_antennas": [1, 2]}, "layers"),
+        ({"layers": 4, "device_antennas": [1, 3]}, "layers"),
+        ({"layers": 4, "device_antennas": [1, 2], "gnb_antennas": [1, 1]}, "layers"),
+        ({"layers": 4, "device_antennas": [1, 2], "polarizations": 1}, "layers"),
         ({"configured_grant_prbs": 40}, "configured_grant_prbs"),
         ({"path_loss": "friis", "fading": True}, "fading"),
         ({"distances_m": [5.0]}, "distances_m"),
@@ -172,6 +181,36 @@ def test_a_weak_flat_link_has_one_layer_and_is_as_good_as_if_there_were_no_other
     (outcome,) = ns3(play, [Step([Transfer(0, 20_000, 0, 1000)], 50 * MS)], given, "nr").outcomes
     assert outcome.transfers[0].status == Status.DONE
     assert outcome.links[0].rank == min(rank, layers)
+
+
+def test_four_ports_carry_four_layers_in_rich_fading_and_two_in_a_plane_wave(ns3):
+    """And one where power is low. Without fading the ports of a polarization are one, as with two layers."""
+    step = [Step([Transfer(0, 100_000, 0, 20_000)], 50 * MS)]
+    found = {}
+    for name, parameters in (
+        ("rich", RICH | {"gnb_power_dbm": 60.0}),
+        ("weak", RICH | {"gnb_power_dbm": -30.0, "gnb_antennas": [1, 2]}),
+        *((layers, STEADY | FOUR_PORTS) for layers in (2, 4)),
+    ):
+        layers = 2 if name == 2 else 4
+        (found[name],) = ns3(play, step, parameters | {"layers": layers}, "nr").outcomes
+    assert [found[name].links[0].rank for name in ("rich", "weak", 2, 4)] == [4, 1, 2, 2]
+    assert found["rich"].transfers[0].status == Status.DONE
+    assert found[2] == found[4]
+
+
+def test_more_layers_carry_more(ns3):
+    """To 8 devices in fading, and blocks fail hardly more often than at the target of 1 %."""
+    carried = []
+    for layers in (1, 2, 4):
+        given = FOUR_PORTS | {"devices": 8, "layers": layers, "line_of_sight": "never", "fading": True}
+        steps = [Step([Transfer(i, 3_000_000, 0, 1) for i in range(8)], 50 * MS, 150 * MS, Wait.DEADLINE)]
+        played = ns3(counted, steps, given)
+        counts = [played.during(0, device, False) for device in range(8)]
+        carried.append(sum(count.bytes for count in counts))
+        blocks, errors = (sum(getattr(count, name) for count in counts) for name in ("first_blocks", "first_errors"))
+        assert errors < 0.06 * blocks
+    assert carried[0] < carried[1] < carried[2]
 
 
 def test_without_the_outer_loop_no_sinr_fails_more_often_than_the_tables_allow(ns3):

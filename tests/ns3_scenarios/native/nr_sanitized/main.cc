@@ -30,6 +30,7 @@
 
 #include <cmath>
 #include <iostream>
+#include <tuple>
 
 using namespace ns3;
 using namespace ns3::cosim;
@@ -176,8 +177,15 @@ SendBoth(const std::vector<Ptr<Socket>>& server,
                         packets);
 }
 
+/// With `isMore` four layers, mini-slots, and data in the uplink of special slots.
 uint64_t
-Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t configuredPrbs, NrQosSettings flows)
+Run(const std::string& pattern,
+    Rlc rlc,
+    bool isTurn,
+    uint32_t devices,
+    uint32_t configuredPrbs,
+    NrQosSettings flows,
+    bool isMore)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -202,6 +210,14 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
     cell->SetAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     cell->SetArq(MakeArq(rlc));
     cell->SetQosFlows(flows);
+    if (isMore)
+    {
+        channel->SetAttribute("MaxRank", UintegerValue(4));
+        cell->SetAttribute("UnitSymbols", UintegerValue(7));
+        cell->SetAttribute("SpecialDownlinkSymbols", UintegerValue(8));
+        cell->SetAttribute("SpecialUplinkSymbols", UintegerValue(4));
+        cell->SetAttribute("SpecialPuschSymbols", UintegerValue(4));
+    }
     auto neighbours = MakeNeighbours(loss, condition);
     auto site = MakeArray(2, 4);
     site->SetAttribute("AntennaElement", PointerValue(CreateObject<SiteElement>()));
@@ -229,8 +245,9 @@ Run(const std::string& pattern, Rlc rlc, bool isTurn, uint32_t devices, uint32_t
         }
         else
         {
-            channel->AddDevice(mobility, MakeArray(1, 1));
-            neighbours->AddDevice(mobility, MakeArray(1, 1));
+            auto array = MakeArray(1, isMore ? 2 : 1);
+            channel->AddDevice(mobility, array);
+            neighbours->AddDevice(mobility, array);
             cell->AddDevice(nodes.Get(i), [end](Ptr<Packet> packet) { end->Receive(packet->Copy()); });
             DynamicCast<NrNetDevice>(ends.Get(0))->AddDevice(end);
         }
@@ -271,9 +288,19 @@ CountArrivals(uint32_t* count, const NrMobilityTrace& trace)
     *count += trace.kind == NrMobilityTrace::Kind::ARRIVED ? 1 : 0;
 }
 
+/// Devices lose their connections after 100 ms, collide when they come back, and listen by turns.
+void
+LetSleep(NrHelper& helper)
+{
+    NrConnectionSettings connection{true, MilliSeconds(100), false, 8, MilliSeconds(5), {}};
+    connection.access = {20, 0, 2, MilliSeconds(10), MilliSeconds(8), MilliSeconds(5)};
+    helper.SetConnection(connection);
+    helper.SetDrx({true, MilliSeconds(4), MilliSeconds(3), 20, 13, 4});
+}
+
 /// Three cells on a line, and devices that race along it; bytes that arrived, and handovers.
 std::pair<uint64_t, uint32_t>
-RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows)
+RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows, bool isSleeping)
 {
     bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
     g_received = 0;
@@ -309,6 +336,10 @@ RunCells(Rlc rlc, uint32_t devices, NrQosSettings flows)
     helper.SetCellAttribute("TargetBler", DoubleValue(0.2));
     helper.SetCellAttribute("Reordering", TimeValue(MilliSeconds(isAcknowledged ? 0 : 100)));
     helper.SetArq(MakeArq(rlc));
+    if (isSleeping)
+    {
+        LetSleep(helper);
+    }
     helper.SetQosFlows(flows);
     auto ends = helper.InstallCells(gnbs, core.Get(0), users, MakeErrors());
     helper.AssignStreams(100);
@@ -347,23 +378,34 @@ main()
     {
         bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
         auto sent = 2 * 3 * PACKETS * 1400;
-        auto [received, handovers] = RunCells(rlc, 3, {true, 68, 90});
+        auto [received, handovers] = RunCells(rlc, 3, {true, 68, 90}, false);
         std::cout << "cells" << GetName(rlc) << received << " of " << sent << '\n';
         if (received > sent || (isAcknowledged && received != sent) || received < sent / 2 || handovers < 3)
         {
             return 1;
         }
     }
-    const std::vector<std::pair<std::string, NrQosSettings>> runs{{"DDDSU", {}},
-                                                                  {"F", {true, 90, 90}},
-                                                                  {"DSUUD", {true, 68, 90}}};
-    for (const auto& [pattern, flows] : runs)
+    for (auto rlc : {Rlc::ACKNOWLEDGED, Rlc::REPORTED})
+    {
+        auto sent = 2 * 3 * PACKETS * 1400;
+        auto received = RunCells(rlc, 3, {}, true).first;
+        std::cout << "sleeping" << GetName(rlc) << received << " of " << sent << '\n';
+        if (received != sent)
+        {
+            return 1;
+        }
+    }
+    const std::vector<std::tuple<std::string, NrQosSettings, bool>> runs{{"DDDSU", {}, false},
+                                                                         {"F", {true, 90, 90}, false},
+                                                                         {"DSUUD", {true, 68, 90}, false},
+                                                                         {"DDDSU", {}, true}};
+    for (const auto& [pattern, flows, isMore] : runs)
     {
         for (auto rlc : {Rlc::UNACKNOWLEDGED, Rlc::ACKNOWLEDGED, Rlc::REPORTED})
         {
             bool isAcknowledged = rlc != Rlc::UNACKNOWLEDGED;
             auto sent = 2 * 4 * PACKETS * 1400;
-            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8, flows);
+            auto received = Run(pattern, rlc, isAcknowledged, 4, isAcknowledged ? 0 : 8, flows, isMore);
             std::cout << pattern << GetName(rlc) << received << " of " << sent << '\n';
             if (received > sent || (isAcknowledged && received != sent) || received < sent / 2)
             {
