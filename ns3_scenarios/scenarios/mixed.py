@@ -45,8 +45,8 @@ class Mixed(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `nr_distances_m`: of each device from the gNB (default: 20 to 100 m, geometric).
     `nr_frequency_hz`, `nr_bandwidth_mhz`, `nr_numerology`, `nr_pattern`, `nr_timing`: as the `nr` scenario's parameters
     without the prefix.
-    `nr_path_loss`, `nr_line_of_sight`, `nr_shadowing_sigma_db`, `nr_fading`, `nr_core_delay_s`, `nr_neighbours`:
-    likewise.
+    `nr_path_loss`, `nr_line_of_sight`, `nr_shadowing_sigma_db`, `nr_fading`, `nr_core_delay_s`: likewise.
+    `nr_neighbours`: likewise.
     """
 
     name: ClassVar[str] = "mixed"
