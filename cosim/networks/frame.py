@@ -18,7 +18,9 @@ PERIODS_NS = 125_000 * np.arange(1, 161)
 """Those looked for: whole numbers of the shortest slot, up to 20 ms. Ours; patterns of TS 38.331 are among them."""
 APART_NS = 10_000
 """Times nearer to each other are one: what differs between devices is how long waves and wires take."""
-LEAST_GAIN = 1.0  # nats for each end: less of an order may be chance
+LEAST_GAIN = 1.0  # nats for each end: less of an order is not worth its slots
+MOST_CHANCE = 1e-6
+"""Of ends without any order, that one is found in them, at most: n nats are gained by chance exp(-n) of the time."""
 
 
 class Frame(NamedTuple):
@@ -35,7 +37,7 @@ def find(ends_ns: Floats) -> Frame | None:
     use, log B nats for each of the k of B in a period, and then for each time which of them it is, log k. The gain is
     against log B for each time.
     """
-    best, found = LEAST_GAIN * len(ends_ns), None
+    best, found = LEAST_GAIN * len(ends_ns) + np.log(len(PERIODS_NS) / MOST_CHANCE), None
     for period_ns in PERIODS_NS.tolist():
         bins, used = np.log(period_ns / APART_NS), _bins_in_use(*_together(ends_ns, period_ns))
         gain = len(ends_ns) * (bins - np.log(max(used, 1))) - used * bins
