@@ -113,6 +113,7 @@ struct ArqPipe
                     sender.Reestablish({});
                     (*next)[end].sender->TakeOver(sender);
                     (*next)[1 - end].receiver->TakeOver(*(*ends)[1 - end].receiver);
+                    (*next)[1 - end].receiver->Resume();
                     (*next)[1 - end].receiver->Expect((*next)[end].sender->GetSequence());
                 }
                 ends = next;

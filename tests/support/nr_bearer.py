@@ -58,6 +58,7 @@ std::vector<int> CarryOver(uint32_t seed, int packets, bool isAcknowledged, doub
             receiver->Reestablish();
             auto next = std::make_unique<NrRlcReceiver>(isAcknowledged, MilliSeconds(100), deliver);
             next->TakeOver(*receiver);
+            next->Resume();
             receiver = std::move(next);
         }
     }

@@ -127,6 +127,7 @@ struct LoneBearers
                 bearers->Reestablish(undecoded);
                 auto next = make();
                 next->TakeOver(*bearers);
+                next->Resume();
                 bearers = std::move(next);
             }
         }

@@ -34,10 +34,18 @@ class Block(Struct, frozen=True):
     slot: int
     device: int
     is_uplink: bool
+    transmission: int
+    prbs: int
+    bits: int
 
 
 def heard(asked: list[Transfer], limit_s: float, parameters: dict[str, Any]) -> list[Block]:
     """Open an NR network in this process, ask for the transfers, and have each block of so long."""
+    return heard_by_exchange([asked], limit_s, parameters)[0]
+
+
+def heard_by_exchange(exchanges: list[list[Transfer]], limit_s: float, parameters: dict[str, Any]) -> list[list[Block]]:
+    """The same for one after the other, each of so long."""
     import cppyy
 
     network = open_still("nr", parameters, 1)
@@ -45,7 +53,16 @@ def heard(asked: list[Transfer], limit_s: float, parameters: dict[str, Any]) -> 
         loader.load(("spectrum",), ("nr-cell.h",))
         cppyy.cppdef(HEARD)
         found = cppyy.gbl.HeardBlocks(network._topology.keep[0])
-        network.exchange(asked, network.now_ns, network.now_ns + round(limit_s * NS_PER_S), Wait.DEADLINE)
-        return [Block(int(each.slot), int(each.device), bool(each.isUplink)) for each in found.blocks]
+        blocks = []
+        for asked in exchanges:
+            found.blocks.clear()
+            network.exchange(asked, network.now_ns, network.now_ns + round(limit_s * NS_PER_S), Wait.DEADLINE)
+            blocks.append([_block(each) for each in found.blocks])
+        return blocks
     finally:
         network.close()
+
+
+def _block(traced: Any) -> Block:
+    numbers = (int(each) for each in (traced.transmission, traced.prbs, traced.bits))
+    return Block(int(traced.slot), int(traced.device), bool(traced.isUplink), *numbers)

@@ -135,8 +135,10 @@ def shared(
     slots: Sequence[Sequence[tuple[Waiting, int]]],
     elements: int = 10_000,
     answers: int = 10_000,
+    bits: float = 2.0,
 ) -> list[list[int]]:
-    """The same where devices have these bytes to send in each slot, in each of two logical channel groups."""
+    """The same where devices have these bytes to send in each slot, in each of two logical channel groups, and a block
+    has so many bits on each element."""
     import cppyy
 
     ns, devices = _ns(), slots[0]
@@ -144,20 +146,24 @@ def shared(
     scheduler = ns.cosim.NrScheduler()
     kinds = {"rr": ns.cosim.NrScheduler.Kind.ROUND_ROBIN, "pf": ns.cosim.NrScheduler.Kind.PROPORTIONAL_FAIR}
     scheduler.Configure(kinds[kind], grid, len(devices))
-    bits = cppyy.gbl.std.vector["double"]([2.0] * grid.CountGroups())
+    expected = cppyy.gbl.std.vector["double"]([2.0] * grid.CountGroups())
     taken = cppyy.gbl.std.vector["uint32_t"]([0] * len(devices))
+
+    def count_bits(candidate: Any) -> int:
+        return int(bits * ELEMENTS * grid.CountPrbs(candidate.allocation))
+
     found = []
     for slot, wishes in enumerate(slots):
         candidates = cppyy.gbl.std.vector["ns3::cosim::NrCandidate"]()
         for device, (waiting, most_prbs) in enumerate(wishes):
             candidate = ns.cosim.NrCandidate()
             candidate.device, candidate.waiting, candidate.mostPrbs = device, _waiting(waiting), most_prbs
-            candidate.elements, candidate.bitsPerElement, candidate.control = ELEMENTS, bits, 2
-            candidate.answer = 2
+            candidate.elements, candidate.layers, candidate.bitsPerElement = ELEMENTS, 1, expected
+            candidate.control, candidate.answer = 2, 2
             candidates.push_back(candidate)
         free = ns.cosim.NrFreePrbs(grid.GetAll())
         free.control, free.answers = elements, answers
-        scheduler.Allocate(slot, free, candidates, taken)
+        scheduler.Allocate(slot, free, candidates, taken, count_bits)
         of_device = {int(each.device): int(grid.CountPrbs(each.allocation)) for each in candidates}
         found.append([of_device[device] for device in range(len(devices))])
     return found

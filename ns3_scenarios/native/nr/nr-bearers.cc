@@ -172,6 +172,15 @@ NrBearers::TakeOver(NrBearers& from)
 }
 
 void
+NrBearers::Resume()
+{
+    for (auto& bearer : m_bearers)
+    {
+        bearer.receiver.Resume();
+    }
+}
+
+void
 NrBearers::Discard(uint32_t exchange)
 {
     for (auto& bearer : m_bearers)

@@ -56,8 +56,11 @@ class NrBearers
     /// The sending ends begin again (NrRlcSender::Reestablish); this was sent and not received.
     void Reestablish(const std::vector<NrSegment>& unreceived);
 
-    /// Go on where others are that are reestablished, or these themselves.
+    /// Be where others are that are reestablished, or these themselves; receiving ends go on with `Resume`.
     void TakeOver(NrBearers& from);
+
+    /// The receiving ends go on (NrRlcReceiver::Resume).
+    void Resume();
 
     /// Drop what no byte was sent of, of transfers of exchanges up to this one.
     void Discard(uint32_t exchange);

@@ -59,6 +59,8 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
         auto& direction = Get(link, isUplink);
         auto& before = Get(old, isUplink);
         direction.bearers.TakeOver(before.bearers);
+        auto receiver = isUplink ? m_gnb : link.node; // whatever moves the device has another context
+        Simulator::ScheduleWithContext(receiver->GetId(), Time(), &NrCell::Resume, this, device, isUplink);
         if (&from != this)
         {
             direction.count = before.count;
@@ -74,6 +76,15 @@ NrCell::TakeOver(uint32_t device, NrCell& from)
     m_lastReportNs = Simulator::Now().GetNanoSeconds();
     Report(link, m_frame.GetSlotFrom(m_lastReportNs));
     Wake();
+}
+
+void
+NrCell::Resume(uint32_t device, bool isUplink)
+{
+    if (device < m_links.size()) // and not disposed of
+    {
+        Get(m_links[device], isUplink).bearers.Resume();
+    }
 }
 
 int64_t

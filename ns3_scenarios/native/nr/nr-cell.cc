@@ -379,20 +379,18 @@ NrCell::MakeBlock(Direction& direction,
                   int64_t slot)
 {
     auto& process = direction.processes[index];
-    auto elements = GetElements(isUplink, slot);
-    auto prbs = m_downlink.grid.CountPrbs(allocation);
+    auto block = direction.adaptation.MakeBlock(allocation, psdMw, GetElements(isUplink, slot));
     process.state = HarqState::FLYING;
     process.isDecoded = false;
     process.transmissions = 0;
-    process.layers = direction.adaptation.GetRank(psdMw);
-    process.prbs = prbs;
+    process.layers = block.layers;
+    process.mcs = block.mcs;
+    process.bits = block.bits;
+    process.prbs = m_downlink.grid.CountPrbs(allocation);
     process.slot = slot;
     process.content.clear();
-    auto expected = direction.adaptation.GetExpectedDb(allocation, psdMw, process.layers);
-    process.mcs = direction.adaptation.ChooseMcs(expected, prbs, elements, process.layers);
-    process.bits = GetNrTbsBits(prbs, elements, GetNrMcsTable(m_uplink.table)[process.mcs], process.layers);
     direction.mcs = process.mcs;
-    direction.prbs = prbs;
+    direction.prbs = process.prbs;
 }
 
 void
@@ -458,10 +456,13 @@ NrCell::ScheduleDownlink(int64_t slot)
         {
             const auto& bits = adaptation.GetBitsPerElement(m_gnbPsdMw, adaptation.GetRank(m_gnbPsdMw));
             auto answer = m_answers.GetCost(answerSlot, link.device);
-            candidates.push_back({link.device, waiting, m_prbs, elements, &bits, link.control, answer});
+            auto most = m_downlink.layers;
+            candidates.push_back({link.device, waiting, m_prbs, elements, most, &bits, link.control, answer});
         }
     }
-    m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs);
+    m_downlinkScheduler.Allocate(slot, free, candidates, m_takenPrbs, [this](const NrCandidate& each) {
+        return m_links[each.device].down.adaptation.MakeBlock(each.allocation, m_gnbPsdMw, each.elements).bits;
+    });
     for (const auto& candidate : candidates)
     {
         if (!candidate.allocation.IsEmpty())
@@ -511,7 +512,7 @@ NrCell::FindUplinkCandidates(int64_t slot, int64_t uplinkSlot)
             if (auto most = GetMostUplinkPrbs(link, report, elements))
             {
                 wanted[wanted[0] == 0] += NrUplinkBuffer::GetReportBytes(m_qosFlows.CountGroups());
-                candidates.push_back({link.device, wanted, most, elements, nullptr, link.control});
+                candidates.push_back({link.device, wanted, most, elements, m_uplink.layers, nullptr, link.control});
             }
         }
     }
@@ -550,7 +551,11 @@ NrCell::GrantUplink(int64_t slot, int64_t uplinkSlot)
             return isGranted[each.device];
         });
         scheduler = m_uplinkScheduler;
-        scheduler.Allocate(slot, free, given, m_takenPrbs);
+        scheduler.Allocate(slot, free, given, m_takenPrbs, [this](const NrCandidate& each) {
+            auto& link = m_links[each.device];
+            auto psdMw = GetUplinkPsdMw(link, m_uplink.grid.CountPrbs(each.allocation));
+            return link.up.adaptation.MakeBlock(each.allocation, psdMw, each.elements).bits;
+        });
         std::vector<bool> isServed(m_links.size(), false);
         for (const auto& grant : again)
         {

@@ -415,6 +415,8 @@ class NrCell : public Object
     void NoteSent(Link& link, bool isUplink, uint32_t process, int64_t slot);
     void DeliverAll(bool isUplink, int64_t atNs);
     void Arrive(uint32_t device, bool isUplink, const std::vector<NrSegment>& content);
+    /// The receiving ends of a device that this cell has taken over go on.
+    void Resume(uint32_t device, bool isUplink);
     void AddNews(int64_t knownSlot, News news);
 
     // Attributes.

@@ -15,7 +15,7 @@ namespace ns3::cosim
 namespace
 {
 
-constexpr double EXPECTED_GAP = 0.6; // of coded rates to Shannon's, for the size of allocations; ours
+constexpr double EXPECTED_GAP = 0.6; // of coded rates to Shannon's, to compare devices and groups by; ours
 constexpr double MOST_BITS_PER_ELEMENT = 7.4;
 constexpr uint64_t BLER_BLOCKS = 100; // over which the BLER is averaged
 constexpr double LARGEST_OFFSET_DB = 20;
@@ -385,6 +385,16 @@ NrLinkAdaptation::ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsP
     const auto& errors = *m_settings->errors;
     auto target = m_settings->targetBler;
     return std::max(errors.GetBestMcs(m_settings->table, expectedDb, prbs, elementsPerPrb, rank, target), 0);
+}
+
+NrBlock
+NrLinkAdaptation::MakeBlock(const NrAllocation& allocation, double psdMw, uint32_t elementsPerPrb)
+{
+    auto layers = GetRank(psdMw);
+    auto prbs = m_settings->grid.CountPrbs(allocation);
+    auto mcs = ChooseMcs(GetExpectedDb(allocation, psdMw, layers), prbs, elementsPerPrb, layers);
+    auto bits = GetNrTbsBits(prbs, elementsPerPrb, GetNrMcsTable(m_settings->table)[mcs], layers);
+    return {layers, mcs, bits};
 }
 
 uint32_t

@@ -39,6 +39,14 @@ struct NrReport
     }
 };
 
+/// A transport block: its layers, its MCS, and its size.
+struct NrBlock
+{
+    uint32_t layers;
+    uint32_t mcs;
+    uint32_t bits;
+};
+
 /// What link adaptation is for all links of one direction of a cell.
 struct NrLinkSettings
 {
@@ -118,6 +126,9 @@ class NrLinkAdaptation
 
     /// The MCS for an allocation; the lowest, where none meets the target.
     uint32_t ChooseMcs(double expectedDb, uint32_t prbs, uint32_t elementsPerPrb, uint32_t rank) const;
+
+    /// The block that goes onto these PRBs, with so many elements for data on each, as of the report in force.
+    NrBlock MakeBlock(const NrAllocation& allocation, double psdMw, uint32_t elementsPerPrb);
 
     /// Bits of a block on so many PRBs by the newest report, whatever the outer loop says; 0 if no MCS meets the
     /// target.

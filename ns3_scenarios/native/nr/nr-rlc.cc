@@ -406,6 +406,11 @@ NrRlcReceiver::TakeOver(NrRlcReceiver& from)
     {
         from.m_arq->Restart(0);
     }
+}
+
+void
+NrRlcReceiver::Resume()
+{
     Advance();
 }
 

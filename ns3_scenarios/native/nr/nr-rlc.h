@@ -142,8 +142,11 @@ class NrRlcReceiver
     /// Drop what is there of SDUs in part; those that wait for one before them stay.
     void Reestablish();
 
-    /// Go on where another one of the same bearer is; that one forgets it.
+    /// Be where another one of the same bearer is; that one forgets it.
     void TakeOver(NrRlcReceiver& from);
+
+    /// Go on from there, in the context of the node that receives: what is missing is waited for anew.
+    void Resume();
 
     /// With STATUS PDUs: the sender, that is reestablished, begins with this SDU.
     void Expect(uint32_t sequence);

@@ -12,7 +12,8 @@ namespace ns3::cosim
 namespace
 {
 
-constexpr double AVERAGING_SLOTS = 100; // of proportional fairness; ours
+constexpr double AVERAGING_SLOTS = 100;     // of proportional fairness; ours
+constexpr uint32_t BITS_PER_ELEMENT = 8;    // of a layer, which no block has
 
 } // namespace
 
@@ -45,7 +46,8 @@ void
 NrScheduler::Allocate(int64_t slot,
                       NrFreePrbs& free,
                       std::vector<NrCandidate>& candidates,
-                      const std::vector<uint32_t>& taken)
+                      const std::vector<uint32_t>& taken,
+                      const CountBits& countBits)
 {
     std::rotate(
         candidates.begin(),
@@ -54,15 +56,15 @@ NrScheduler::Allocate(int64_t slot,
     m_first = m_first + 1 < m_devices ? m_first + 1 : 0;
     if (!m_shares.empty())
     {
-        AllocateShares(free, candidates, taken);
+        AllocateShares(free, candidates, taken, countBits);
     }
     else if (m_kind == Kind::ROUND_ROBIN)
     {
-        AllocateInTurn(free, candidates, taken);
+        AllocateInTurn(free, candidates, taken, countBits);
     }
     else
     {
-        AllocateFairly(slot, free, candidates);
+        AllocateFairly(slot, free, candidates, countBits);
     }
 }
 
@@ -70,6 +72,7 @@ template <class Metric, class Take>
 void
 NrScheduler::AllocateToBest(NrFreePrbs& free,
                             std::vector<NrCandidate>& candidates,
+                            const CountBits& countBits,
                             double least,
                             Metric metric,
                             Take take) const
@@ -82,7 +85,7 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
             auto value = metric(candidate, group);
             bool isTold = !candidate.allocation.IsEmpty() ||
                           (candidate.control <= free.control && candidate.answer <= free.answers);
-            if (value > highest && candidate.neededBits > 0 && isTold && fits(candidate))
+            if (value > highest && candidate.blockBits < candidate.wantedBits && isTold && fits(candidate))
             {
                 best = &candidate;
                 highest = value;
@@ -90,10 +93,13 @@ NrScheduler::AllocateToBest(NrFreePrbs& free,
         }
         return best;
     };
-    auto give = [&take](NrCandidate& candidate, uint32_t group, uint32_t prbs) {
-        auto bits = (*candidate.bitsPerElement)[group] * candidate.elements * prbs;
-        candidate.neededBits -= bits;
-        take(candidate, prbs, bits);
+    auto give = [this, &countBits, &take](NrCandidate& candidate, uint32_t group, uint32_t prbs) {
+        take(candidate, prbs, (*candidate.bitsPerElement)[group] * candidate.elements * prbs);
+        auto elements = m_grid.CountPrbs(candidate.allocation) * candidate.elements;
+        if (uint64_t{BITS_PER_ELEMENT} * elements * candidate.layers >= candidate.wantedBits)
+        {
+            candidate.blockBits = countBits(candidate);
+        }
     };
     while (free.groups)
     {
@@ -150,6 +156,7 @@ template <class Metric, class Take>
 void
 NrScheduler::AllocateByPriority(NrFreePrbs& free,
                                 std::vector<NrCandidate>& candidates,
+                                const CountBits& countBits,
                                 double least,
                                 Metric metric,
                                 Take take) const
@@ -159,18 +166,21 @@ NrScheduler::AllocateByPriority(NrFreePrbs& free,
         bool isAny = false;
         for (auto& candidate : candidates)
         {
-            candidate.neededBits += 8.0 * candidate.waiting[group];
+            candidate.wantedBits += 8 * candidate.waiting[group];
             isAny = isAny || candidate.waiting[group] > 0;
         }
         if (isAny)
         {
-            AllocateToBest(free, candidates, least, metric, take);
+            AllocateToBest(free, candidates, countBits, least, metric, take);
         }
     }
 }
 
 void
-NrScheduler::AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
+NrScheduler::AllocateInTurn(NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            const std::vector<uint32_t>& taken,
+                            const CountBits& countBits)
 {
     // Who has had fewest PRBs is next: start-time fair queueing, in which nobody saves up turns while it is idle.
     for (uint32_t device = 0; device < m_devices; device++)
@@ -188,11 +198,14 @@ NrScheduler::AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidat
         m_now = m_turn[candidate.device];
         m_turn[candidate.device] += prbs;
     };
-    AllocateByPriority(free, candidates, -std::numeric_limits<double>::infinity(), turn, take);
+    AllocateByPriority(free, candidates, countBits, -std::numeric_limits<double>::infinity(), turn, take);
 }
 
 void
-NrScheduler::AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandidate>& candidates)
+NrScheduler::AllocateFairly(int64_t slot,
+                            NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            const CountBits& countBits)
 {
     for (const auto& candidate : candidates)
     {
@@ -206,11 +219,14 @@ NrScheduler::AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandid
     auto take = [this](const NrCandidate& candidate, uint32_t, double bits) {
         m_average[candidate.device] += bits / AVERAGING_SLOTS;
     };
-    AllocateByPriority(free, candidates, 0, rate, take);
+    AllocateByPriority(free, candidates, countBits, 0, rate, take);
 }
 
 void
-NrScheduler::AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken)
+NrScheduler::AllocateShares(NrFreePrbs& free,
+                            std::vector<NrCandidate>& candidates,
+                            const std::vector<uint32_t>& taken,
+                            const CountBits& countBits)
 {
     for (size_t device = 0; device < m_devices; device++)
     {
@@ -218,15 +234,15 @@ NrScheduler::AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidat
     }
     for (auto& candidate : candidates)
     {
-        candidate.neededBits = 8.0 * CountBytes(candidate.waiting);
+        candidate.wantedBits = 8 * CountBytes(candidate.waiting);
         m_credit[candidate.device] += m_shares[candidate.device] * m_grid.GetPrbs();
     }
     auto credit = [this](const NrCandidate& candidate, uint32_t) { return m_credit[candidate.device]; };
     auto take = [this](const NrCandidate& candidate, uint32_t size, double) { m_credit[candidate.device] -= size; };
-    AllocateToBest(free, candidates, 0, credit, take);
+    AllocateToBest(free, candidates, countBits, 0, credit, take);
     for (const auto& candidate : candidates)
     {
-        if (candidate.neededBits <= 0) // what it does not use is lost
+        if (candidate.blockBits >= candidate.wantedBits) // what it does not use is lost
         {
             m_credit[candidate.device] = std::min(m_credit[candidate.device], 0.0);
         }

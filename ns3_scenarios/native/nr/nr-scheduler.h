@@ -6,6 +6,7 @@
 #include "nr-qos-flows.h"
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace ns3::cosim
@@ -18,11 +19,13 @@ struct NrCandidate
     NrWaiting waiting;                         // of it, in bytes
     uint32_t mostPrbs;                         // beyond which its power does not reach; 1 at least
     uint32_t elements;                         // of a PRB for data
-    const std::vector<double>* bitsPerElement; // on each group, as the MAC expects it
+    uint32_t layers;                           // at most
+    const std::vector<double>* bitsPerElement; // on each group, about: to compare devices and groups by
     uint32_t control;                          // elements of the PDCCH that its grant takes
     uint32_t answer{0};                        // cyclic shifts of the PUCCH that its answer takes
     NrAllocation allocation{};                 // what it gets
-    double neededBits{0};                      // beyond that, for the groups whose turn it is
+    uint64_t wantedBits{0};                    // for the logical channel groups whose turn it is
+    uint32_t blockBits{0};                     // of the block on what it gets; 0 while that is too little in any case
 };
 
 /// Divides the PRBs of one direction among devices, slot by slot.
@@ -34,6 +37,9 @@ class NrScheduler
         ROUND_ROBIN,
         PROPORTIONAL_FAIR
     };
+
+    /// Bits of the block that would be sent on what a candidate gets.
+    using CountBits = std::function<uint32_t(const NrCandidate&)>;
 
     void Configure(Kind kind, const NrGrid& grid, uint32_t devices);
 
@@ -47,29 +53,44 @@ class NrScheduler
     uint32_t GetFirst() const;
 
     /// Divide what is free, among no more devices than there is control and answers for: for what waits in the first
-    /// logical channel group of each before the others, but by shares for all at once. `taken` has the PRBs that
-    /// retransmissions have of this slot, by device.
+    /// logical channel group of each before the others, but by shares for all at once. Who has PRBs enough for a block
+    /// that takes all that waits gets no more. `taken` has the PRBs that retransmissions have of this slot, by device.
     void Allocate(int64_t slot,
                   NrFreePrbs& free,
                   std::vector<NrCandidate>& candidates,
-                  const std::vector<uint32_t>& taken);
+                  const std::vector<uint32_t>& taken,
+                  const CountBits& countBits);
 
   private:
     /// Each group of PRBs to the candidate with the highest metric, of those that need it, and none below `least`. What
     /// is left over of groups goes to those who have none.
     template <class Metric, class Take>
-    void AllocateToBest(NrFreePrbs& free, std::vector<NrCandidate>& candidates, double least, Metric metric, Take take)
-        const;
+    void AllocateToBest(NrFreePrbs& free,
+                        std::vector<NrCandidate>& candidates,
+                        const CountBits& countBits,
+                        double least,
+                        Metric metric,
+                        Take take) const;
     /// The same for one logical channel group after the other.
     template <class Metric, class Take>
     void AllocateByPriority(NrFreePrbs& free,
                             std::vector<NrCandidate>& candidates,
+                            const CountBits& countBits,
                             double least,
                             Metric metric,
                             Take take) const;
-    void AllocateInTurn(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
-    void AllocateFairly(int64_t slot, NrFreePrbs& free, std::vector<NrCandidate>& candidates);
-    void AllocateShares(NrFreePrbs& free, std::vector<NrCandidate>& candidates, const std::vector<uint32_t>& taken);
+    void AllocateInTurn(NrFreePrbs& free,
+                        std::vector<NrCandidate>& candidates,
+                        const std::vector<uint32_t>& taken,
+                        const CountBits& countBits);
+    void AllocateFairly(int64_t slot,
+                        NrFreePrbs& free,
+                        std::vector<NrCandidate>& candidates,
+                        const CountBits& countBits);
+    void AllocateShares(NrFreePrbs& free,
+                        std::vector<NrCandidate>& candidates,
+                        const std::vector<uint32_t>& taken,
+                        const CountBits& countBits);
 
     Kind m_kind{Kind::ROUND_ROBIN};
     NrGrid m_grid;

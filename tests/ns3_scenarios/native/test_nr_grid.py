@@ -67,24 +67,29 @@ WAITING = st.tuples(*[st.one_of(st.just(0), st.integers(1, 10_000))] * 2)
 @settings(deadline=None, max_examples=100)
 @given(
     kind=st.sampled_from(["rr", "pf"]),
+    bits=st.floats(0.05, 7.4),
     slots=st.integers(1, 9).flatmap(
         lambda count: st.lists(st.lists(WAITING, min_size=count, max_size=count), min_size=1, max_size=6)
     ),
 )
-def test_what_goes_behind_gets_what_is_left_by_what_goes_first(ns3, kind, slots):
+def test_what_goes_behind_gets_what_is_left_by_what_goes_first(ns3, kind, bits, slots):
     """Whoever they are: while anybody lacks PRBs for the first logical channel group nobody has any for the second, but
-    the rest of its last group of 16; and while anybody lacks any, none is left."""
-    prb_bits = 2.0 * nr_mac.ELEMENTS
-    found = ns3(nr_mac.shared, 273, kind, [[(waiting, 273) for waiting in slot] for slot in slots])
+    the rest of its last group of 16; and while anybody lacks any, none is left. By the block's own bits, of which an
+    element bears more or less than the 2.0 that devices are compared by."""
+    found = ns3(nr_mac.shared, 273, kind, [[(waiting, 273) for waiting in slot] for slot in slots], bits=bits)
+
+    def block(prbs: int) -> int:
+        return int(bits * nr_mac.ELEMENTS * prbs)
+
     for waiting, prbs in zip(slots, found, strict=True):
         first = [8 * bytes_ for bytes_, _ in waiting]
         both = [8 * (before + behind) for before, behind in waiting]
-        if any(each * prb_bits < bits for each, bits in zip(prbs, first, strict=True)):
-            assert all(each == 0 or (each - 16) * prb_bits < bits for each, bits in zip(prbs, first, strict=True))
-            assert all(each == 0 for each, bits in zip(prbs, first, strict=True) if bits == 0)
-        if any(each * prb_bits < bits for each, bits in zip(prbs, both, strict=True)):
+        if any(block(each) < wanted for each, wanted in zip(prbs, first, strict=True)):
+            assert all(each == 0 or block(each - 16) < wanted for each, wanted in zip(prbs, first, strict=True))
+            assert all(each == 0 for each, wanted in zip(prbs, first, strict=True) if wanted == 0)
+        if any(block(each) < wanted for each, wanted in zip(prbs, both, strict=True)):
             assert sum(prbs) == 273
-        assert all(each == 0 or (each - 16) * prb_bits < bits for each, bits in zip(prbs, both, strict=True))
+        assert all(each == 0 or block(each - 16) < wanted for each, wanted in zip(prbs, both, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["rr", "pf"])

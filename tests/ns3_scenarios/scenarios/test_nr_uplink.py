@@ -8,6 +8,7 @@ import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer, Wait
 from tests.support import nr_physics
+from tests.support.nr_blocks import heard_by_exchange
 from tests.support.nr_counts import counted
 from tests.support.ns3_worker import Call, Step, play
 
@@ -121,3 +122,21 @@ def test_a_small_carrier_s_pdcch_is_shared_by_both_directions(ns3):
     busy = given | {"background": sending(6, 20e6)}
     (outcome,) = ns3(play, [Step(both, 200 * MS, 2 * NS_PER_S)], busy, "nr").outcomes
     assert {came.status for came in outcome.transfers} == {Status.DONE}
+
+
+@pytest.mark.parametrize("parameters", [{}, {"target_bler": 0.1, "mcs_table": "64qam-low"}, {"device_power_dbm": 0.0, "distances_m": [150.0]}])
+def test_a_message_that_a_block_can_take_is_sent_in_one_that_a_group_of_prbs_less_could_not_take(ns3, parameters):
+    """By its size (TS 38.214 clause 5.1.3.2), with fading: not by what each PRB alone would bear. Upwards one goes before
+    it, which a scheduling request brings."""
+    sizes = [700 * i for i in range(1, 16)]
+    asked = [[Transfer(0, size, 0, size)] for size in sizes]
+    settings = {"devices": 1, "fading": True, "distances_m": [60.0], "line_of_sight": "always"} | parameters
+    for size, blocks in zip(sizes, ns3(heard_by_exchange, asked, 0.04, settings), strict=True):
+        for is_uplink, most in ((False, 1), (True, 2)):
+            first = [block for block in blocks if block.is_uplink == is_uplink and block.transmission == 1]
+            assert len(first) <= most
+            assert 8 * size < sum(block.bits for block in first)
+            last = first[-1]
+            group = 16 if last.prbs % 16 == 0 else last.prbs % 16
+            before = sum(block.bits for block in first[:-1])
+            assert before + last.bits * (last.prbs - group) / last.prbs < 8 * (size * 1.2 + 100)
