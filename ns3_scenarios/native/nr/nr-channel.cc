@@ -549,9 +549,14 @@ NrChannel::Update(Link& link, bool isUplink)
     {
         auto share = i == 0 ? sight : 1 - sight;
         auto& drawing = link.drawings[i];
+        Vector gnbWay;
+        Vector deviceWay;
         if (share > 0)
         {
             Draw(link, drawing);
+            auto time = period * m_updatePeriod.GetSeconds();
+            gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
+            deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
         }
         for (uint32_t pair = 0; pair < pairs; pair++)
         {
@@ -561,9 +566,6 @@ NrChannel::Update(Link& link, bool isUplink)
             {
                 continue;
             }
-            auto time = period * m_updatePeriod.GetSeconds();
-            auto gnbWay = GetWay(m_gnb, drawing.gnbDrawnAt, time);
-            auto deviceWay = GetWay(link.mobility, drawing.drawnAt, time);
             const auto& rays = drawing.rays[pair];
             rays.Sum(gnbWay, deviceWay, frequency, taps);
             if (share == 1 && frequency == m_frequency)
