@@ -163,9 +163,9 @@ def radios(channel: Channel) -> Integers:
 
 
 def _least_squares(off: Callable[[Floats], Floats], start: Floats) -> scipy.optimize.OptimizeResult:
-    return scipy.optimize.least_squares(
-        off, start, bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=SCALE, diff_step=1e-3, xtol=1e-4, ftol=1e-4
-    )
+    # Steps as long as each constant's own effect asks: in plain units floors move and the others stay.
+    settings = {"loss": "soft_l1", "f_scale": SCALE, "diff_step": 1e-3, "xtol": 1e-4, "ftol": 1e-4}
+    return scipy.optimize.least_squares(off, start, bounds=(_LEAST, np.inf), x_scale="jac", **settings)
 
 
 def _clinging(off: Callable[[Floats], Floats], common: Floats) -> Floats:
