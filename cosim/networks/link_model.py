@@ -26,6 +26,7 @@ from cosim.record.journal import Journal
 _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
 _LEAST = 1e-6
+_LEAST_SCALE = 0.01  # of a constant, by which its steps are measured
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,10 @@ def radios(channel: Channel) -> Integers:
 
 
 def _least_squares(off: Callable[[Floats], Floats], start: Floats) -> scipy.optimize.OptimizeResult:
-    # Steps as long as each constant's own effect asks: in plain units floors move and the others stay.
+    # In plain units floors would move and the others stay.
+    scale = np.maximum(start, _LEAST_SCALE)
     settings = {"loss": "soft_l1", "f_scale": SCALE, "diff_step": 1e-3, "xtol": 1e-4, "ftol": 1e-4}
-    return scipy.optimize.least_squares(off, start, bounds=(_LEAST, np.inf), x_scale="jac", **settings)
+    return scipy.optimize.least_squares(off, start, bounds=(_LEAST, np.inf), x_scale=scale, **settings)
 
 
 def _clinging(off: Callable[[Floats], Floats], common: Floats) -> Floats:
