@@ -25,6 +25,12 @@ NrCell::GetSecondary() const
     return m_secondary;
 }
 
+bool
+NrCell::IsAggregated(uint32_t device) const
+{
+    return IsConnected(device) && m_primary->IsConnected(device);
+}
+
 NrCount
 NrCell::GetTotal(uint32_t device, bool isUplink) const
 {

@@ -45,7 +45,7 @@ NrCell::BeginDrx(Link& link, int64_t slot)
 bool
 NrCell::IsListening(const Link& link, int64_t slot) const
 {
-    return link.isServed && (!m_primary || m_primary->IsConnected(link.device)) &&
+    return link.isServed && (!m_primary || IsAggregated(link.device)) &&
            (!link.drx || link.requests.IsRequesting() || link.drx->IsActive(slot));
 }
 

@@ -148,6 +148,9 @@ class NrCell : public Object
     /// Null if there is none.
     Ptr<NrCell> GetSecondary() const;
 
+    /// Whether this secondary cell serves a device: while that is connected, here as with the primary cell.
+    bool IsAggregated(uint32_t device) const;
+
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
 
@@ -434,7 +437,7 @@ class NrCell : public Object
     void BeginDrx(Link& link, int64_t slot);
     /// Something waits: there are slots to simulate, or else the device gets its connection first.
     void Arouse(uint32_t device, bool isUplink);
-    /// Whether a device hears what a slot's PDCCH says; that of a secondary cell while it has its primary one.
+    /// Whether a device hears what a slot's PDCCH says.
     bool IsListening(const Link& link, int64_t slot) const;
     /// It has heard what its HARQ process does, which is granted; or else that is sent, and decoded or not.
     void NoteGranted(Link& link, bool isUplink, uint32_t process, int64_t slot);

@@ -78,6 +78,13 @@ NrRadio::GetSecondary() const
     return m_cell ? m_cell->GetSecondary() : nullptr;
 }
 
+Ptr<NrCell>
+NrRadio::GetSecondary(uint32_t device) const
+{
+    auto secondary = GetSecondary();
+    return secondary && secondary->IsAggregated(device) ? secondary : nullptr;
+}
+
 void
 NrRadio::DoDispose()
 {
@@ -113,7 +120,7 @@ NrRadio::GetLink(uint32_t device) const
     sample.uplinkPrbs = up.prbs;
     sample.downlinkBler = down.bler;
     sample.uplinkBler = up.bler;
-    if (auto secondary = GetSecondary())
+    if (auto secondary = GetSecondary(device))
     {
         sample.downlinkRateBps += secondary->GetState(device, false).rateBps;
         sample.uplinkRateBps += secondary->GetState(device, true).rateBps;
@@ -128,7 +135,10 @@ NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
         auto state = GetCell(device)->GetState(device, isUplink);
         if (auto secondary = GetSecondary())
         {
-            auto more = secondary->GetState(device, isUplink);
+            NrLinkState none;
+            none.sinrDb = -INFINITY;
+            none.rateBps = 0;
+            auto more = GetSecondary(device) ? secondary->GetState(device, isUplink) : none;
             state.rateBps += more.rateBps;
             state.sinrDb = CombineDb(state.sinrDb, m_cell->GetPrbs(), more.sinrDb, secondary->GetPrbs());
         }
