@@ -57,7 +57,7 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise RequestError("radio.configured_grant_prbs", reason)
         neighbour_sites.check(self.around(), self.path_loss)
         if self.second_carrier:
-            self._check_second_carrier()
+            self._check_second_carrier(self.second_carrier)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -89,7 +89,8 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         stream = streams.NR[0] + helper.AssignStreams(streams.NR[0])
         if neighbours:
             neighbours_stream += neighbours.AssignStreams(neighbours_stream)
-        if secondary := self.secondary():
+        if self.second_carrier:
+            secondary = self._on(self.second_carrier)
             helper, *more = secondary._helper(ns, timing, models[1])
             helper.InstallSecondary(cell, gnb.Get(0), users, errors)
             helper.AssignStreams(stream)
@@ -117,21 +118,19 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The neighbours, as given or by default."""
         return self.neighbours or neighbour_sites.around(self.path_loss)
 
-    def secondary(self) -> Self | None:
-        """The second carrier as that of a cell alone, if there is one."""
-        if self.second_carrier is None:
-            return None
-        own = msgspec.structs.asdict(self.second_carrier)
+    def _on(self, carrier: nr_carriers.SecondCarrier) -> Self:
+        """The cell alone on this carrier."""
+        own = msgspec.structs.asdict(carrier)
         given = {name: value for name, value in own.items() if value is not None}
         return msgspec.structs.replace(self, second_carrier=None, configured_grant_prbs=0, **given)
 
-    def _check_second_carrier(self) -> None:
+    def _check_second_carrier(self, carrier: nr_carriers.SecondCarrier) -> None:
         for name, is_there in (("connection", self.connecting()), ("drx", self.listening())):
             if is_there:
                 known = {"connection": "always", "drx": "off"}[name]
                 raise RequestError(f"radio.{name}", f'does not go with second_carrier; take "{known}"')
         try:
-            secondary = self.secondary()
+            secondary = self._on(carrier)
         except RequestError as error:
             name = error.field.removeprefix("radio.")
             if name in nr_carriers.SecondCarrier.__struct_fields__:

@@ -13,7 +13,7 @@ Span = tuple[float, float]
 
 
 class SecondCarrier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of the secondary cell: a component carrier of the same gNB, beside that of the primary cell (TS 38.300 clause 6.7).
+    """The secondary cell's component carrier, of the same gNB as the primary cell's (TS 38.300 clause 6.7).
 
     All else, numerology among it, is as on the primary cell's carrier.
 

@@ -204,7 +204,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return propagation.HEIGHT_M.get(self.path_loss, propagation.HEIGHT_M["umi"])
 
     def models(self, ns: Any, condition: Any = None) -> tuple[Any, Any]:
-        """Of path loss with shadowing and of line of sight: new ones, but for a `condition` of sight if there is one."""
+        """Of path loss with shadowing and of line of sight: new ones, but for a given `condition` of sight."""
         return propagation.path_loss(
             ns,
             self.path_loss,

@@ -163,10 +163,7 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
 }
 
 void
-NrHelper::InstallSecondary(Ptr<NrCell> primary,
-                           Ptr<Node> gnb,
-                           const NodeContainer& devices,
-                           Ptr<NrErrorModel> errors)
+NrHelper::InstallSecondary(Ptr<NrCell> primary, Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
 {
     MakeCell(gnb, {}, errors, primary);
     for (auto node = devices.Begin(); node != devices.End(); node++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // An NR cell in pure C++, saturated both ways, with losses, discards and devices that move, one of two carriers, and
-// several cells between which they are handed over, to be run with sanitizers. Prints what was delivered. Its link-level curves are a step
-// for each MCS, made here.
+// several cells between which they are handed over, to be run with sanitizers. Prints what was delivered. Its
+// link-level curves are a step for each MCS, made here.
 
 #include "neighbour-sites.h"
 #include "nr-cell.h"
