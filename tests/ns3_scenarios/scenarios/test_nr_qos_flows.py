@@ -115,6 +115,27 @@ def test_background_goes_first_if_its_priority_is_higher(ns3):
     assert first[0][0] == pytest.approx(alone[0][0], abs=CORE_NS, rel=0)
 
 
+@RLCS
+@pytest.mark.parametrize("size", [(8_000_000, 1), (1, 2_000_000)], ids=["downlink", "uplink"])
+def test_what_a_cut_exchange_leaves_is_discarded_and_no_byte_of_the_background(ns3, rlc, size):
+    """What follows is as alone, but for the packet that was sent in part and repetitions; and all of a load that ends
+    comes, whatever was thrown away beside it."""
+    loads: list[Load] = [
+        {"kind": "on-off", "device": 0, "direction": way, "rate_bps": 20e6, "mean_off_s": 0.0, "end_s": 0.5}
+        for way in ("down", "up")
+    ]
+    cut = Step([Transfer(0, size[0], 0, size[1])], BEGIN_NS, 60 * MS)
+    steps = [cut, Step([BIG], 20 * MS), Step([], 2 * NS_PER_S)]
+    (alone_down_ns, *_), (alone_up_ns, *_) = beside(ns3, [], [Step([BIG], BEGIN_NS + 80 * MS)], **rlc)
+    observed = ns3(observe, "nr", loads, steps, qos_flows={}, **NEAR | rlc)
+    assert observed.played.outcomes[0].transfers[0].status is Status.LATE
+    came, departed_ns = observed.played.outcomes[1].transfers[0], observed.played.departed_ns[1]
+    assert came.downlink_end_ns - departed_ns < alone_down_ns + PERIOD_NS
+    assert came.uplink_end_ns - came.compute_end_ns < alone_up_ns + PERIOD_NS
+    for flow in observed.flows[-1]:
+        assert flow.offered - flow.dropped == flow.arrived > 1_000_000
+
+
 def conveyed_ns(background: list[Load], **given: Any) -> list[int]:
     """How long messages down and up take that users at the device get and send."""
     network = open_still("nr", NEAR | {"background": background} | given, 1)
