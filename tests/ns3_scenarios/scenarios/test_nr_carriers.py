@@ -256,6 +256,17 @@ def test_two_runs_are_the_same(ns3):
     assert min(map(len, first.blocks)) > 10
 
 
+def test_what_is_radiated_is_so_on_both_carriers(ns3):
+    """By 1 kW on all PRBs of the primary cell and 100 W on those of the other one, in 12 of 14 symbols of 0.5 ms each."""
+    given = STEADY | {"pattern": "FDD", "bandwidth_mhz": 40}
+    given |= {"second_carrier": {"frequency_hz": 2.1e9, "bandwidth_mhz": 20, "gnb_power_dbm": 50.0}}
+    played = ns3(carried, [Step([Transfer(0, 3_000_000, 0, 1)], 50 * MS)], given)
+    first, more = (counts[0][0].prbs for counts in played.counts)
+    wanted_j = (first * 1000 / PRBS[40] + more * 100 / PRBS[20]) * 0.5e-3 * 12 / 14
+    assert played.outcomes[0].transfers[0].downlink_air_j == pytest.approx(wanted_j, rel=1e-6)
+    assert more > 0
+
+
 @pytest.mark.parametrize("is_uplink", [False, True])
 def test_shares_are_of_each_carrier(ns3, is_uplink):
     shares = (0.1, 0.3, 0.6)
