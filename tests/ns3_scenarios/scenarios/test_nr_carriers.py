@@ -257,7 +257,7 @@ def test_two_runs_are_the_same(ns3):
 
 
 def test_what_is_radiated_is_so_on_both_carriers(ns3):
-    """By 1 kW on all PRBs of the primary cell and 100 W on those of the other one, in 12 of 14 symbols of 0.5 ms each."""
+    """By 1 kW on all PRBs of the primary cell and 100 W on the other one's, in 12 of the 14 symbols of 0.5 ms."""
     given = STEADY | {"pattern": "FDD", "bandwidth_mhz": 40}
     given |= {"second_carrier": {"frequency_hz": 2.1e9, "bandwidth_mhz": 20, "gnb_power_dbm": 50.0}}
     played = ns3(carried, [Step([Transfer(0, 3_000_000, 0, 1)], 50 * MS)], given)
