@@ -97,7 +97,7 @@ def _nr_rows(end: Any, names: Names) -> Iterator[str]:
     """What the links of a device's end have counted, down and up."""
     node = int(end.GetNode().GetId())
     for is_uplink in (False, True):
-        count = end.GetCell().GetCount(end.GetDevice(), is_uplink)
+        count = end.GetCell().GetTotal(end.GetDevice(), is_uplink)
         figures = (getattr(count, field) for field in NR_COUNTS.values())
         yield "\t".join(map(str, (node, names.get(node, ""), "up" if is_uplink else "down", *figures)))
 

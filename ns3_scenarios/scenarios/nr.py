@@ -3,8 +3,9 @@
 
 import math
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+import msgspec
 from msgspec import Meta
 
 from bridge.network import RequestError
@@ -12,7 +13,7 @@ from bridge.network import RequestError
 from ..scenario import Positive, Topology, fill
 from ..world import streams
 from ..world.movement import Point, stand
-from . import neighbour_sites, nr_link_level, propagation
+from . import neighbour_sites, nr_carriers, nr_link_level, propagation
 from .nr_network import ANY_DEVICES, MOST_DEVICES, NrNetwork, apply_shares
 from .one_cell import OneCell, geometric
 
@@ -31,6 +32,8 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `configured_grant_prbs`: PRBs of each uplink slot that each device may use without asking; 0 is none.
     `neighbours`: sites around the cell, whose interference comes on top of the noise (default: with umi, uma and rma 18
     of them, with the others none).
+    `second_carrier`: a secondary cell of the same gNB on a carrier of its own, a table; the rest is of the primary one
+    (default: none).
     """
 
     name: ClassVar[str] = "nr"
@@ -42,6 +45,7 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     other_users_distances_m: Annotated[tuple[Positive, ...], ANY_DEVICES] | None = None
     configured_grant_prbs: Annotated[int, Meta(ge=0, le=275)] = 0
     neighbours: neighbour_sites.Neighbours | None = None
+    second_carrier: nr_carriers.SecondCarrier | None = None
 
     def __post_init__(self) -> None:
         self.count_devices()
@@ -52,6 +56,8 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             reason = f"{self.configured_grant_prbs} for each of {users} leave none of {prbs} PRBs to be granted"
             raise RequestError("radio.configured_grant_prbs", reason)
         neighbour_sites.check(self.around(), self.path_loss)
+        if self.second_carrier:
+            self._check_second_carrier(self.second_carrier)
         self.check_distances(propagation.LEAST_DISTANCE_M.get(self.path_loss, 0.0))
 
     @classmethod
@@ -75,19 +81,22 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if not server.GetObject[ns.Ipv4]():
             bare = ns.NodeContainer(ns.NodeContainer(server), bare)
         ns.InternetStackHelper().Install(bare)
-        helper = ns.cosim.NrHelper()
-        kept = self.configure(ns, helper, self.around().downtilt_deg if self.around().sites else None)
-        helper.SetCellAttribute("ConfiguredGrantPrbs", ns.UintegerValue(self.configured_grant_prbs))
         farthest_m = max(math.hypot(x, y) for x, y, _ in [*self.places(), *self.other_places()])
-        helper.SetTiming(self.timing_settings(ns, farthest_m))
-        if self.around().sites:
-            helper.SetNeighbours(neighbours := self._neighbours(ns, self.around(), kept[0]))
-            kept = (kept, neighbours)
-        ends = helper.Install(gnb.Get(0), users, nr_link_level.error_model(ns))
-        helper.AssignStreams(streams.NR[0])
-        if self.around().sites:
-            neighbours.AssignStreams(neighbours_stream)
-        cell = helper.GetCell()
+        timing, errors = self.timing_settings(ns, farthest_m), nr_link_level.error_model(ns)
+        helper, models, neighbours = self._helper(ns, timing)
+        ends = helper.Install(gnb.Get(0), users, errors)
+        cell, kept, band_hz = helper.GetCell(), (models, neighbours), self.band_hz
+        stream = streams.NR[0] + helper.AssignStreams(streams.NR[0])
+        if neighbours:
+            neighbours_stream += neighbours.AssignStreams(neighbours_stream)
+        if self.second_carrier:
+            secondary = self._on(self.second_carrier)
+            helper, *more = secondary._helper(ns, timing, models[1])
+            helper.InstallSecondary(cell, gnb.Get(0), users, errors)
+            helper.AssignStreams(stream)
+            if more[1]:
+                more[1].AssignStreams(neighbours_stream)
+            kept, band_hz = (*kept, *more), band_hz + secondary.band_hz
         made = self.address(ns, users, ends)
         edge_address = self.connect_core(ns, server, gnb.Get(0))
         radio = ns.CreateObject[ns.cosim.NrRadio]()
@@ -100,7 +109,7 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             radio,
             made[nodes.GetN() :],
             partial(apply_shares, cell),
-            bandwidth_hz=(self.band_hz, self.band_hz),
+            bandwidth_hz=(band_hz, band_hz),
             keep=(cell, kept),
             sites=neighbour_sites.standing(self.around(), self.path_loss, self.height_m),
         )
@@ -108,6 +117,38 @@ class Nr(OneCell, NrNetwork, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def around(self) -> neighbour_sites.Neighbours:
         """The neighbours, as given or by default."""
         return self.neighbours or neighbour_sites.around(self.path_loss)
+
+    def _on(self, carrier: nr_carriers.SecondCarrier) -> Self:
+        """The cell alone on this carrier."""
+        own = msgspec.structs.asdict(carrier)
+        given = {name: value for name, value in own.items() if value is not None}
+        return msgspec.structs.replace(self, second_carrier=None, configured_grant_prbs=0, **given)
+
+    def _check_second_carrier(self, carrier: nr_carriers.SecondCarrier) -> None:
+        for name, is_there in (("connection", self.connecting()), ("drx", self.listening())):
+            if is_there:
+                known = {"connection": "always", "drx": "off"}[name]
+                raise RequestError(f"radio.{name}", f'does not go with second_carrier; take "{known}"')
+        try:
+            secondary = self._on(carrier)
+        except RequestError as error:
+            name = error.field.removeprefix("radio.")
+            if name in nr_carriers.SecondCarrier.__struct_fields__:
+                raise RequestError(f"radio.second_carrier.{name}", error.reason) from None
+            raise RequestError("radio.second_carrier", f"{name}: {error.reason}") from None
+        nr_carriers.check_apart(self.spectrum_hz, secondary.spectrum_hz)
+
+    def _helper(self, ns: Any, timing: Any, condition: Any = None) -> tuple[Any, Any, Any]:
+        """What makes the cell, its models of path loss and sight, and its neighbours or None."""
+        helper = ns.cosim.NrHelper()
+        sites = self.around().sites
+        models = self.configure(ns, helper, self.around().downtilt_deg if sites else None, condition)
+        helper.SetCellAttribute("ConfiguredGrantPrbs", ns.UintegerValue(self.configured_grant_prbs))
+        helper.SetTiming(timing)
+        neighbours = self._neighbours(ns, self.around(), models[0]) if sites else None
+        if neighbours:
+            helper.SetNeighbours(neighbours)
+        return helper, models, neighbours
 
     def _neighbours(self, ns: Any, neighbours: neighbour_sites.Neighbours, serving_loss: Any) -> Any:
         distance_m = neighbour_sites.distance_m(neighbours, self.path_loss)

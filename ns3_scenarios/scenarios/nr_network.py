@@ -203,8 +203,8 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """Of a gNB."""
         return propagation.HEIGHT_M.get(self.path_loss, propagation.HEIGHT_M["umi"])
 
-    def models(self, ns: Any) -> tuple[Any, Any]:
-        """Of path loss with shadowing and of line of sight: new ones."""
+    def models(self, ns: Any, condition: Any = None) -> tuple[Any, Any]:
+        """Of path loss with shadowing and of line of sight: new ones, but for a given `condition` of sight."""
         return propagation.path_loss(
             ns,
             self.path_loss,
@@ -213,6 +213,7 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
             line_of_sight=self.line_of_sight,
             shadowing_sigma_db=self.shadowing_sigma_db,
             is_moving=self.movement is not None,
+            condition=condition,
         )
 
     def stand_or_move(
@@ -241,6 +242,12 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def band_hz(self) -> float:
         """Of all PRBs."""
         return self.prbs() * nr_frame.PRB_SUBCARRIERS * nr_frame.SUBCARRIER_HZ * float(2**self.numerology)
+
+    @property
+    def spectrum_hz(self) -> tuple[tuple[float, float], ...]:
+        """From and to, of the downlink's channel and of the uplink's."""
+        half_hz = self.bandwidth_mhz * 1e6 / 2
+        return tuple((centre - half_hz, centre + half_hz) for centre in (self.frequency_hz, self.uplink_hz))
 
     def timing_settings(self, ns: Any, farthest_m: float) -> Any:
         """For `NrHelper.SetTiming`; devices are no farther from a gNB."""
@@ -271,16 +278,21 @@ class NrNetwork(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True)
         up.SetDefaultRoute(interfaces.GetAddress(0), interfaces.Get(1).second)  # to whatever address the server has
         return interfaces.GetAddress(0)
 
-    def configure(self, ns: Any, helper: Any, downtilt_deg: float | None) -> Any:
+    @property
+    def uplink_hz(self) -> float:
+        """Frequency of the uplink's carrier."""
+        return self.frequency_hz - (self.duplex_spacing_hz if self.pattern == "FDD" else 0.0)
+
+    def configure(self, ns: Any, helper: Any, downtilt_deg: float | None, condition: Any = None) -> Any:
         """Set the helper's attributes; what is returned, path loss and sight, must live as long as the network.
 
-        With `downtilt_deg` a gNB has the elements of a site of three sectors; without, isotropic ones.
+        With `downtilt_deg` a gNB has the elements of a site of three sectors; without, isotropic ones. With a
+        `condition` of sight that is the channel's.
         """
-        model, condition = self.models(ns)
-        uplink_hz = self.frequency_hz - (self.duplex_spacing_hz if self.pattern == "FDD" else 0.0)
+        model, condition = self.models(ns, condition)
         channel = {
             "Frequency": ns.DoubleValue(self.frequency_hz),
-            "UplinkFrequency": ns.DoubleValue(uplink_hz),
+            "UplinkFrequency": ns.DoubleValue(self.uplink_hz),
             "Prbs": ns.UintegerValue(self.prbs()),
             "SubcarrierSpacing": ns.DoubleValue(nr_frame.SUBCARRIER_HZ * 2**self.numerology),
             "PropagationLossModel": ns.PointerValue(model),

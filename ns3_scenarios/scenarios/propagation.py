@@ -37,17 +37,19 @@ def path_loss(
     line_of_sight: Sight,
     shadowing_sigma_db: float | None,
     is_moving: bool,
+    condition: Any = None,
 ) -> tuple[Any, Any]:
     """Make ns-3's models of path loss, with shadowing behind it, and of line of sight (None where there is none).
 
     `shadowing_sigma_db` None is what TR 38.901 prescribes: ns-3's own where nobody moves, and for `rma`. Ours else,
-    since ns-3's is drawn anew at each look, so that on a walk it would be another one with other traffic.
+    since ns-3's is drawn anew at each look, so that on a walk it would be another one with other traffic. With a
+    `condition` of sight, which another frequency has already, that is taken.
     """
     sigmas_db = (shadowing_sigma_db, shadowing_sigma_db)
     is_prescribed = shadowing_sigma_db is None
     if is_prescribed and is_moving and kind in SIGMA_DB:
         sigmas_db, is_prescribed = SIGMA_DB[kind], False
-    model, condition = _plain(ns, kind, frequency_hz, exponent, line_of_sight, is_prescribed, is_moving)
+    model, condition = _plain(ns, kind, frequency_hz, exponent, line_of_sight, is_prescribed, is_moving, condition)
     if any(sigmas_db):
         shadowing = create(ns, "ns3::cosim::LogNormalShadowing", ns.PropagationLossModel)
         sight_m, no_sight_m = CORRELATION_M.get(kind, CORRELATION_M["umi"])
@@ -62,7 +64,14 @@ def path_loss(
 
 
 def _plain(
-    ns: Any, kind: PathLoss, frequency_hz: float, exponent: float, sight: Sight, shadowed: bool, is_moving: bool
+    ns: Any,
+    kind: PathLoss,
+    frequency_hz: float,
+    exponent: float,
+    sight: Sight,
+    shadowed: bool,
+    is_moving: bool,
+    condition: Any,
 ) -> tuple[Any, Any]:
     if kind == "friis":
         model = create(ns, "ns3::FriisPropagationLossModel", ns.PropagationLossModel)
@@ -75,14 +84,14 @@ def _plain(
         model.SetAttribute("ReferenceLoss", ns.DoubleValue(reference_db))
         return model, None
     if sight == "random" and is_moving and kind in ("umi", "uma"):
-        soft = _moving_line_of_sight(ns, kind, frequency_hz)
+        soft = condition or _moving_line_of_sight(ns, kind, frequency_hz)
         model = create(ns, "ns3::cosim::SoftPathLoss", ns.PropagationLossModel)
         always, never = _line_of_sight(ns, kind, "always"), _line_of_sight(ns, kind, "never")
         for name, state in (("Sight", always), ("NoSight", never)):
             model.SetAttribute(name, ns.PointerValue(_three_gpp(ns, kind, frequency_hz, shadowed, state)))
         model.SetAttribute("LineOfSight", ns.PointerValue(soft))
         return model, soft
-    condition = _line_of_sight(ns, kind, sight)
+    condition = condition or _line_of_sight(ns, kind, sight)
     return _three_gpp(ns, kind, frequency_hz, shadowed, condition), condition
 
 

@@ -277,8 +277,11 @@ def test_lte_statistics_count_the_bytes_of_every_layer(ns3, tmp_path, profile, m
     assert {len(row.split()) for row in read["Interference"]} == {100}  # resource blocks of 20 MHz
 
 
-def test_nr_statistics_name_the_devices(ns3, tmp_path):
-    ns3(record, "nr", tmp_path / "out", ["statistics"], {"devices": DEVICES})
+@pytest.mark.parametrize(
+    "carriers", [{}, {"bandwidth_mhz": 5, "second_carrier": {"frequency_hz": 3.6e9, "bandwidth_mhz": 5}}]
+)
+def test_nr_statistics_name_the_devices(ns3, tmp_path, carriers):
+    ns3(record, "nr", tmp_path / "out", ["statistics"], {"devices": DEVICES, **carriers})
     rows = table(tmp_path / "out" / "nr.txt")
     assert [(row["name"], row["direction"]) for row in rows] == [
         (f"ue{device}", way) for device in range(DEVICES) for way in ("down", "up")

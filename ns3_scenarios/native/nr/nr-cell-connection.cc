@@ -45,7 +45,8 @@ NrCell::BeginDrx(Link& link, int64_t slot)
 bool
 NrCell::IsListening(const Link& link, int64_t slot) const
 {
-    return link.isServed && (!link.drx || link.requests.IsRequesting() || link.drx->IsActive(slot));
+    return link.isServed && (!m_primary || IsAggregated(link.device)) &&
+           (!link.drx || link.requests.IsRequesting() || link.drx->IsActive(slot));
 }
 
 void

@@ -150,7 +150,8 @@ NrCell::HasNewsSince(int64_t sinceNs) const
         auto lossNs = link.lastInRangeNs + NR_OUT_OF_SYNC_NS;
         return link.lastInRangeNs >= 0 && lossNs >= sinceNs && lossNs < now;
     };
-    return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost);
+    return m_lastReportNs >= sinceNs || std::any_of(m_links.begin(), m_links.end(), isLost) ||
+           (m_secondary && m_secondary->HasNewsSince(sinceNs));
 }
 
 bool
@@ -162,14 +163,16 @@ NrCell::IsSettled(uint32_t device) const
 int64_t
 NrCell::GetLastActiveNs(uint32_t device) const
 {
-    return m_links[device].lastActiveNs;
+    auto lastNs = m_links[device].lastActiveNs;
+    return m_secondary ? std::max(lastNs, m_secondary->GetLastActiveNs(device)) : lastNs;
 }
 
 int64_t
 NrCell::GetLongestDeliveryNs() const
 {
     auto round = m_timing.GetLongestRoundNs() + (m_drx.isOn ? MilliSeconds(m_drx.cycleMs).GetNanoSeconds() : 0);
-    return m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
+    auto longestNs = m_mostTransmissions * round + (m_isAcknowledged ? 0 : m_reordering.GetNanoSeconds());
+    return m_secondary ? std::max(longestNs, m_secondary->GetLongestDeliveryNs()) : longestNs;
 }
 
 } // namespace ns3::cosim

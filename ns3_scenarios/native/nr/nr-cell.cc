@@ -25,24 +25,33 @@ constexpr uint32_t MOST_SHORTER = 2;   // by which a block's next transmission m
 NrCell::NrCell() = default;
 NrCell::~NrCell() = default;
 
-NrCell::Direction::Direction(const NrCell& cell, const Deliver& deliver)
-    : bearers(cell.m_qosFlows, cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, deliver),
-      draw(CreateObject<UniformRandomVariable>())
-{
-}
-
-NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, NrCell& cell, const Deliver& toDevice, const Deliver& toGnb)
-    : device(index),
-      node(itsNode),
-      down(cell, toDevice),
-      up(cell, toGnb)
+NrCell::Mac::Mac(NrCell& cell, const Deliver& toDevice, const Deliver& toGnb)
+    : down(cell.m_qosFlows, cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, toDevice),
+      up(cell.m_qosFlows, cell.m_isAcknowledged, cell.m_bufferBytes, cell.m_reordering, toGnb)
 {
     if (cell.m_isAcknowledged && cell.m_arq.isOn)
     {
         auto wake = [&cell] { cell.Wake(); };
-        down.bearers.Acknowledge(cell.m_arq, up.bearers, wake);
-        up.bearers.Acknowledge(cell.m_arq, down.bearers, wake);
+        down.Acknowledge(cell.m_arq, up, wake);
+        up.Acknowledge(cell.m_arq, down, wake);
     }
+}
+
+NrCell::Direction::Direction(NrBearers& itsBearers)
+    : bearers(itsBearers),
+      draw(CreateObject<UniformRandomVariable>())
+{
+}
+
+NrCell::Link::Link(uint32_t index, Ptr<Node> itsNode, std::shared_ptr<Mac> itsMac)
+    : device(index),
+      node(itsNode),
+      mac(std::move(itsMac)),
+      down(mac->down),
+      up(mac->up),
+      buffer(mac->buffer),
+      requests(mac->requests)
+{
 }
 
 NrCell::Direction&
@@ -94,7 +103,8 @@ void
 NrCell::AddDevice(Ptr<Node> device, Deliver deliver)
 {
     uint32_t index = m_links.size();
-    m_links.emplace_back(index, device, *this, deliver, m_toGnb).isServed = !m_cells;
+    auto mac = m_primary ? m_primary->m_links[index].mac : std::make_shared<Mac>(*this, deliver, m_toGnb);
+    m_links.emplace_back(index, device, mac).isServed = !m_cells;
 }
 
 void
@@ -174,6 +184,12 @@ NrCell::DoDispose()
     m_errors = nullptr;
     m_neighbours = nullptr;
     m_cells = nullptr;
+    if (m_secondary)
+    {
+        m_secondary->Dispose();
+    }
+    m_secondary = nullptr;
+    m_primary = nullptr;
     m_downlink.errors = nullptr;
     m_uplink.errors = nullptr;
     m_gnb = nullptr;
@@ -188,6 +204,10 @@ NrCell::SetShares(uint32_t count, const double* shares)
     all.resize(CountDevices(), 0.0);
     m_downlinkScheduler.SetShares(all);
     m_uplinkScheduler.SetShares(all);
+    if (m_secondary)
+    {
+        m_secondary->SetShares(count, shares);
+    }
 }
 
 void
@@ -195,6 +215,10 @@ NrCell::ClearShares()
 {
     m_downlinkScheduler.SetShares({});
     m_uplinkScheduler.SetShares({});
+    if (m_secondary)
+    {
+        m_secondary->ClearShares();
+    }
 }
 
 bool
@@ -216,6 +240,10 @@ NrCell::Wake()
     if (m_cells)
     {
         m_cells->Wake();
+    }
+    else if (m_primary)
+    {
+        m_primary->Wake();
     }
     else if (!m_tick.IsPending())
     {
@@ -242,8 +270,16 @@ NrCell::Tick()
 {
     auto slot = m_frame.GetSlotFrom(Simulator::Now().GetNanoSeconds());
     Send(slot);
+    if (m_secondary)
+    {
+        m_secondary->Send(slot);
+    }
     Receive(slot);
-    if (IsActive())
+    if (m_secondary)
+    {
+        m_secondary->Receive(slot);
+    }
+    if (IsActive() || (m_secondary && m_secondary->IsActive()))
     {
         m_tick = Simulator::Schedule(NanoSeconds(m_frame.GetSlotNs()), &NrCell::Tick, this);
     }
@@ -257,6 +293,10 @@ NrCell::Send(int64_t slot)
     m_sent[true].clear();
     m_control = m_controlChannel.CountElements();
     Learn(slot);
+    if (m_secondary)
+    {
+        m_secondary->Learn(slot); // of one slot's two buffer status reports the secondary cell's is of the less
+    }
     // By turns, one direction and then the other has what there is of the PDCCH first.
     for (bool isUplink : {slot / m_frame.GetPeriod() % 2 == 0, slot / m_frame.GetPeriod() % 2 != 0})
     {
@@ -275,7 +315,7 @@ NrCell::Send(int64_t slot)
     if (m_frame.GetPuschSymbols(slot) > 0)
     {
         SendUplink(slot);
-        if (m_timing.HasRequest(slot))
+        if (!m_primary && m_timing.HasRequest(slot))
         {
             RequestUplink(slot);
         }

@@ -101,6 +101,10 @@ class NrCells;
  *
  * One of several cells (NrCells) knows the devices of all, by the same numbers, and serves those that are attached to
  * it.
+ *
+ * With a secondary cell of the same gNB, on a carrier of its own, it is the primary one: the MAC multiplexes what waits
+ * into the transport blocks of both, each of which has its own scheduling, HARQ and link adaptation (TS 38.300 clauses
+ * 5.4.1 and 6.7).
  */
 class NrCell : public Object
 {
@@ -137,6 +141,16 @@ class NrCell : public Object
     /// until it is attached. Null: none any more.
     void SetCells(NrCells* cells);
 
+    /// Serve the same devices on one more carrier: a cell without devices yet, with the same numerology, mini-slots,
+    /// mode of RLC and QoS flows. Its devices are added after this one's, and it begins after this one.
+    void SetSecondary(Ptr<NrCell> secondary);
+
+    /// Null if there is none.
+    Ptr<NrCell> GetSecondary() const;
+
+    /// Whether this secondary cell serves a device: while that is connected, here as with the primary cell.
+    bool IsAggregated(uint32_t device) const;
+
     /// The node of the channel's next device, and what takes packets that have come down to it.
     void AddDevice(Ptr<Node> device, Deliver deliver);
 
@@ -158,6 +172,9 @@ class NrCell : public Object
     uint32_t CountDevices() const;
     const NrQosFlows& GetQosFlows() const;
     NrCount GetCount(uint32_t device, bool isUplink) const;
+
+    /// That of this cell and of the secondary one.
+    NrCount GetTotal(uint32_t device, bool isUplink) const;
     NrLinkState GetState(uint32_t device, bool isUplink) const;
 
     /// The same, but of a device without a connection what was known when it was released.
@@ -283,9 +300,20 @@ class NrCell : public Object
         NrWaiting waiting{}; // buffer status report in it (uplink)
     };
 
+    /// What waits at the ends of a device's link, and what the gNB knows of it: the MAC's, whatever the carriers.
+    struct Mac
+    {
+        Mac(NrCell& cell, const Deliver& toDevice, const Deliver& toGnb);
+
+        NrBearers down;
+        NrBearers up;
+        NrUplinkBuffer buffer;
+        NrUplinkRequests requests;
+    };
+
     struct Direction
     {
-        Direction(const NrCell& cell, const Deliver& deliver);
+        explicit Direction(NrBearers& itsBearers);
 
         /// The first process without a block; negative if each has one.
         int32_t FindFree() const
@@ -295,7 +323,7 @@ class NrCell : public Object
             return found == processes.end() ? -1 : static_cast<int32_t>(found - processes.begin());
         }
 
-        NrBearers bearers;
+        NrBearers& bearers;
         std::array<Process, PROCESSES> processes;
         NrLinkAdaptation adaptation;
         Ptr<UniformRandomVariable> draw;
@@ -306,10 +334,11 @@ class NrCell : public Object
 
     struct Link
     {
-        Link(uint32_t device, Ptr<Node> node, NrCell& cell, const Deliver& down, const Deliver& up);
+        Link(uint32_t device, Ptr<Node> node, std::shared_ptr<Mac> mac);
 
         uint32_t device;
         Ptr<Node> node;
+        std::shared_ptr<Mac> mac;
         Direction down;
         Direction up;
         bool isServed{true};
@@ -318,8 +347,8 @@ class NrCell : public Object
         int64_t lastInRangeNs{-1};
         int64_t lastActiveNs{-1};
         int64_t lastDeliveryNs{-1};
-        NrUplinkBuffer buffer;
-        NrUplinkRequests requests;
+        NrUplinkBuffer& buffer;
+        NrUplinkRequests& requests;
         std::optional<NrDrx> drx;
         std::array<NrLinkState, 2> known; // when it was released, down and up
     };
@@ -469,6 +498,8 @@ class NrCell : public Object
     Ptr<NrErrorModel> m_errors;
     Ptr<NeighbourSites> m_neighbours;
     NrCells* m_cells{nullptr};
+    Ptr<NrCell> m_secondary;
+    NrCell* m_primary{nullptr}; // of a secondary cell
     Ptr<Node> m_gnb;
     Deliver m_toGnb;
     std::deque<Link> m_links;

@@ -105,8 +105,8 @@ NrHelper::SetNeighbours(Ptr<NeighbourSites> neighbours)
     m_neighbours = neighbours;
 }
 
-NetDeviceContainer
-NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
+void
+NrHelper::MakeCell(Ptr<Node> gnb, const NrCell::Deliver& deliver, Ptr<NrErrorModel> errors, Ptr<NrCell> primary)
 {
     auto channel = m_channelFactory.Create<NrChannel>();
     auto cell = m_cellFactory.Create<NrCell>();
@@ -117,32 +117,60 @@ NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel>
     cell->SetConnection(m_connection);
     cell->SetDrx(m_drx);
     cell->SetQosFlows(m_qosFlows);
-    auto gnbEnd = AddEnd(gnb);
-    auto gnbAntenna = m_gnbAntenna.Create<PhasedArrayModel>();
-    channel->SetGnb(gnb->GetObject<MobilityModel>(), gnbAntenna);
+    if (primary)
+    {
+        primary->SetSecondary(cell);
+    }
+    auto antenna = m_gnbAntenna.Create<PhasedArrayModel>();
+    channel->SetGnb(gnb->GetObject<MobilityModel>(), antenna);
     if (m_neighbours)
     {
-        m_neighbours->SetBaseStation(gnb->GetObject<MobilityModel>(), gnbAntenna);
+        m_neighbours->SetBaseStation(gnb->GetObject<MobilityModel>(), antenna);
     }
     cell->SetNeighbours(m_neighbours);
-    cell->SetGnb(gnb, DeliverTo(gnbEnd), channel, errors);
-    gnbEnd->ConnectGnb(cell);
+    cell->SetGnb(gnb, deliver, channel, errors);
+}
+
+void
+NrHelper::AddDevice(Ptr<Node> device, const NrCell::Deliver& deliver)
+{
+    auto antenna = m_deviceAntenna.Create<PhasedArrayModel>();
+    auto mobility = device->GetObject<MobilityModel>();
+    m_channels.front()->AddDevice(mobility, antenna);
+    if (m_neighbours)
+    {
+        m_neighbours->AddDevice(mobility, antenna);
+    }
+    m_made.front()->AddDevice(device, deliver);
+}
+
+NetDeviceContainer
+NrHelper::Install(Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
+{
+    auto gnbEnd = AddEnd(gnb);
+    MakeCell(gnb, DeliverTo(gnbEnd), errors, nullptr);
+    gnbEnd->ConnectGnb(GetCell());
     NetDeviceContainer ends(gnbEnd);
     for (auto node = devices.Begin(); node != devices.End(); node++)
     {
         auto end = AddEnd(*node);
-        auto antenna = m_deviceAntenna.Create<PhasedArrayModel>();
-        channel->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
-        if (m_neighbours)
-        {
-            m_neighbours->AddDevice((*node)->GetObject<MobilityModel>(), antenna);
-        }
-        cell->AddDevice(*node, DeliverTo(end));
+        AddDevice(*node, DeliverTo(end));
         gnbEnd->AddDevice(end);
         ends.Add(end);
     }
-    cell->Begin();
+    GetCell()->Begin();
     return ends;
+}
+
+void
+NrHelper::InstallSecondary(Ptr<NrCell> primary, Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors)
+{
+    MakeCell(gnb, {}, errors, primary);
+    for (auto node = devices.Begin(); node != devices.End(); node++)
+    {
+        AddDevice(*node, {});
+    }
+    GetCell()->Begin();
 }
 
 NetDeviceContainer

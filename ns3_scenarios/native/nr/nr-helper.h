@@ -58,6 +58,10 @@ class NrHelper
                                     const NodeContainer& devices,
                                     Ptr<NrErrorModel> errors);
 
+    /// Make a secondary cell at the gNB of this cell, for all its devices (NrCell::SetSecondary). Its helper is one of
+    /// its own.
+    void InstallSecondary(Ptr<NrCell> primary, Ptr<Node> gnb, const NodeContainer& devices, Ptr<NrErrorModel> errors);
+
     /// What `Install` made.
     Ptr<NrCell> GetCell() const;
 
@@ -68,6 +72,10 @@ class NrHelper
     int64_t AssignStreams(int64_t stream);
 
   private:
+    /// Make a channel and a cell, that of `primary` if there is one, and what interferes.
+    void MakeCell(Ptr<Node> gnb, const NrCell::Deliver& deliver, Ptr<NrErrorModel> errors, Ptr<NrCell> primary);
+    void AddDevice(Ptr<Node> device, const NrCell::Deliver& deliver);
+
     ObjectFactory m_channelFactory;
     ObjectFactory m_cellFactory;
     NrTimingSettings m_timing;

@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nr-radio.h"
 
+#include "decibel.h"
+
 #include "ns3/simulator.h"
 
 #include <cmath>
 
 namespace ns3::cosim
 {
+
+namespace
+{
+
+/// The SINR with which one band, as wide as both, has Shannon's capacity of the two.
+double
+CombineDb(double firstDb, double firstWidth, double secondDb, double secondWidth)
+{
+    auto nats = firstWidth * std::log1p(FromDb(firstDb)) + secondWidth * std::log1p(FromDb(secondDb));
+    return ToDb(std::expm1(nats / (firstWidth + secondWidth)));
+}
+
+} // namespace
 
 NS_OBJECT_ENSURE_REGISTERED(NrRadio);
 
@@ -57,6 +72,19 @@ NrRadio::GetCell(uint32_t device) const
     return m_cells ? m_cells->GetCell(device) : m_cell;
 }
 
+Ptr<NrCell>
+NrRadio::GetSecondary() const
+{
+    return m_cell ? m_cell->GetSecondary() : nullptr;
+}
+
+Ptr<NrCell>
+NrRadio::GetSecondary(uint32_t device) const
+{
+    auto secondary = GetSecondary();
+    return secondary && secondary->IsAggregated(device) ? secondary : nullptr;
+}
+
 void
 NrRadio::DoDispose()
 {
@@ -92,6 +120,11 @@ NrRadio::GetLink(uint32_t device) const
     sample.uplinkPrbs = up.prbs;
     sample.downlinkBler = down.bler;
     sample.uplinkBler = up.bler;
+    if (auto secondary = GetSecondary(device))
+    {
+        sample.downlinkRateBps += secondary->GetState(device, false).rateBps;
+        sample.uplinkRateBps += secondary->GetState(device, true).rateBps;
+    }
     return sample;
 }
 
@@ -100,6 +133,15 @@ NrRadio::GetCapacity(uint32_t device, int64_t forNs) const
 {
     auto get = [this, device](bool isUplink) {
         auto state = GetCell(device)->GetState(device, isUplink);
+        if (auto secondary = GetSecondary())
+        {
+            NrLinkState none;
+            none.sinrDb = -INFINITY;
+            none.rateBps = 0;
+            auto more = GetSecondary(device) ? secondary->GetState(device, isUplink) : none;
+            state.rateBps += more.rateBps;
+            state.sinrDb = CombineDb(state.sinrDb, m_cell->GetPrbs(), more.sinrDb, secondary->GetPrbs());
+        }
         bool isServed = !m_cells || m_cells->IsServed(device);                 // and not between two cells
         auto bps = std::isnan(state.rateBps) || !isServed ? 0 : state.rateBps; // before the first report
         return Capacity{2 * GetServing(device) + (isUplink ? 1 : 0), CountOthers(device, isUplink), bps, state.sinrDb};
@@ -139,7 +181,7 @@ NrRadio::MayHaveChanged(int64_t sinceNs) const
 AirEnergy
 NrRadio::GetAirEnergy(uint32_t device) const
 {
-    return {GetCell(device)->GetCount(device, false).airJ, GetCell(device)->GetCount(device, true).airJ};
+    return {GetCell(device)->GetTotal(device, false).airJ, GetCell(device)->GetTotal(device, true).airJ};
 }
 
 bool
@@ -161,6 +203,10 @@ NrRadio::Discard(uint32_t device, uint32_t exchange)
 std::vector<Ptr<Channel>>
 NrRadio::GetChannels(uint32_t device) const
 {
+    if (auto secondary = GetSecondary())
+    {
+        return {secondary->GetChannel()};
+    }
     return m_cells ? m_cells->GetChannels() : Radio::GetChannels(device);
 }
 

@@ -43,6 +43,9 @@ class NrRadio : public Radio
     /// The number of the device's cell, from 0 on, and the cell.
     uint32_t GetServing(uint32_t device) const;
     Ptr<NrCell> GetCell(uint32_t device) const;
+    /// The cell's secondary one; null if there is none, or none that serves this device.
+    Ptr<NrCell> GetSecondary() const;
+    Ptr<NrCell> GetSecondary(uint32_t device) const;
 
     Ptr<NrCell> m_cell;   // one of the two
     Ptr<NrCells> m_cells; // is there

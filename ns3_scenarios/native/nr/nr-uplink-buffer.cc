@@ -86,10 +86,7 @@ NrUplinkBuffer::GetWantedBytes() const
 void
 NrUplinkBuffer::DropGranted(int64_t slot)
 {
-    while (!m_granted.empty() && m_granted.front().slot <= slot)
-    {
-        m_granted.pop_front();
-    }
+    std::erase_if(m_granted, [slot](const Granted& each) { return each.slot <= slot; });
 }
 
 void

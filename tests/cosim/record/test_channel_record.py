@@ -72,6 +72,14 @@ EVERYWHERE = [
     ("mixed", {"lte_devices": 1, "wifi_devices": 1}),
     ("nr-multicell", {"devices": 2, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
     ("nr", {"devices": 2, "fading": True, "background": [{"kind": "on-off", "rate_bps": 5e6, "users": 2}]}),
+    (
+        "nr",
+        {
+            "devices": 2,
+            "fading": True,
+            "second_carrier": {"frequency_hz": 2.1e9, "pattern": "FDD", "bandwidth_mhz": 20},
+        },
+    ),
     ("nr", {"devices": 2, "fading": True, "connection": {"inactivity_s": 0.1, "paging_cycle_s": 0.32}, "drx": {}}),
     ("recorded", {"devices": 2}),
     ("wifi", {"devices": 2, "movement": {"kind": "constant-velocity", "velocities_mps": [[1, 2, 0], [3, 1, 0]]}}),

@@ -39,7 +39,7 @@ def test_busy_cells_are_clean_and_lose_nothing_when_acknowledged(program):
     done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-6000:]
     lines = done.stdout.splitlines()
-    assert len(lines) == 17
+    assert len(lines) == 20
     for line in lines:
         _, mode, received, _, sent = line.split()
         # With 40 % of blocks failing, two transmissions each; unacknowledged 20 %, one.
