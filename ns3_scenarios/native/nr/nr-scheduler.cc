@@ -12,8 +12,8 @@ namespace ns3::cosim
 namespace
 {
 
-constexpr double AVERAGING_SLOTS = 100;     // of proportional fairness; ours
-constexpr uint32_t BITS_PER_ELEMENT = 8;    // of a layer, which no block has
+constexpr double AVERAGING_SLOTS = 100;  // of proportional fairness; ours
+constexpr uint32_t BITS_PER_ELEMENT = 8; // of a layer, which no block has
 
 } // namespace
 

@@ -124,7 +124,10 @@ def test_a_small_carrier_s_pdcch_is_shared_by_both_directions(ns3):
     assert {came.status for came in outcome.transfers} == {Status.DONE}
 
 
-@pytest.mark.parametrize("parameters", [{}, {"target_bler": 0.1, "mcs_table": "64qam-low"}, {"device_power_dbm": 0.0, "distances_m": [150.0]}])
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"target_bler": 0.1, "mcs_table": "64qam-low"}, {"device_power_dbm": 0.0, "distances_m": [150.0]}],
+)
 def test_a_message_that_a_block_can_take_is_sent_in_one_that_a_group_of_prbs_less_could_not_take(ns3, parameters):
     """By its size (TS 38.214 clause 5.1.3.2), with fading: not by what each PRB alone would bear. Upwards one goes before
     it, which a scheduling request brings."""
