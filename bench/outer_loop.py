@@ -28,10 +28,14 @@ NOISE_DBM = -174 + 7 + 10 * log10(273 * 12 * 30e3)
 FLAT_LOSS_DB = 20 * log10(4 * pi * 3.5e9 * HOP_M / 299792458)
 UMI_LOSS_DB = 35.3 * log10(HOP_M) + 22.4 + 21.3 * log10(3.5)  # TR 38.901 table 7.4.1-1, without line of sight
 SINRS_DB = (4.0, 12.0, 20.0)
+FADING: dict[str, object] = {
+    **{"path_loss": "umi", "line_of_sight": "never", "fading": True},
+    **{"shadowing_sigma_db": 0.0, "neighbours": {"sites": 0}},
+}
 CHANNELS: dict[str, dict[str, object]] = {
     "still": {"path_loss": "friis"},
-    "fading, 3 m/s": {"path_loss": "umi", "line_of_sight": "never", "fading": True, "fading_speed_mps": 3.0},
-    "fading, 15 m/s": {"path_loss": "umi", "line_of_sight": "never", "fading": True, "fading_speed_mps": 15.0},
+    "fading, 3 m/s": FADING | {"fading_speed_mps": 3.0},
+    "fading, 15 m/s": FADING | {"fading_speed_mps": 15.0},
 }
 LOOPS = [(0.0, 0.1), (0.25, 0.1), (0.0, 0.01), (0.25, 0.01), (0.05, 0.1)]
 """Step of the outer loop in dB, 0 for none, and target."""
