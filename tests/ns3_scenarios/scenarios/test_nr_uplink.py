@@ -129,8 +129,8 @@ def test_a_small_carrier_s_pdcch_is_shared_by_both_directions(ns3):
     [{}, {"target_bler": 0.1, "mcs_table": "64qam-low"}, {"device_power_dbm": 0.0, "distances_m": [150.0]}],
 )
 def test_a_message_that_a_block_can_take_is_sent_in_one_that_a_group_of_prbs_less_could_not_take(ns3, parameters):
-    """By its size (TS 38.214 clause 5.1.3.2), with fading: not by what each PRB alone would bear. Upwards one goes before
-    it, which a scheduling request brings."""
+    """By its size (TS 38.214 clause 5.1.3.2), with fading: not by what each PRB alone would bear. Upwards one goes
+    before it, which a scheduling request brings."""
     sizes = [700 * i for i in range(1, 16)]
     asked = [[Transfer(0, size, 0, size)] for size in sizes]
     settings = {"devices": 1, "fading": True, "distances_m": [60.0], "line_of_sight": "always"} | parameters
