@@ -24,6 +24,7 @@ LOYALTY = 0.1
 _STEPS = tuple(sign * step for step in (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2, 2) for sign in (-1, 1))  # of a slot
 _ROUNDS = 4, 2  # in common, and for each
 _LEAST_NS = 1.0
+_MOST_LEFT = 0.5  # of the error without slots
 
 Parts = Sequence[tuple[Record, Observed]]
 
@@ -31,13 +32,14 @@ Parts = Sequence[tuple[Record, Observed]]
 def with_frames(parts: Parts, fluid: Constants, radio: Integers) -> Constants:
     """`fluid` with the frames that the ends of transfers show; `radio` [devices] numbers the devices' radios.
 
-    They are kept if the median error in the record is less with them. Where slots are short against latencies it is
-    not: as fluid all of them come out a little off, with slots some of them by a whole one.
+    They are kept if they halve the median error in the record. Where slots are short against latencies they do not: as
+    fluid all of them come out a little off, with slots some of them by a whole one, and which floors step well there is
+    chance.
     """
     if (slotted := _in_slots(parts, fluid, radio)) is None:
         return fluid
     before, after = (np.median(np.abs(residuals(parts, each))) for each in (fluid, slotted))
-    return slotted if after < before else fluid
+    return slotted if after < _MOST_LEFT * before else fluid
 
 
 def _in_slots(parts: Parts, fluid: Constants, radio: Integers) -> Constants | None:

@@ -185,6 +185,16 @@ def test_a_record_in_slots_is_met_to_the_slot():
     assert np.mean(np.abs(came.end_ns - part[1].end_ns) < APART_NS) < 0.5
 
 
+def test_slots_are_left_out_where_which_one_it_is_is_chance():
+    """Latencies of some 20 ms, down and up, end with any of several slots of 1 ms: few are met."""
+    record, seen = recorded(framed(5e6, 1e6, [321_464.0], 8))
+    later_ns = 1e6 * np.random.default_rng(4).integers(0, 5, (len(seen.times), 2)).cumsum(axis=1)
+    times = seen.times + later_ns[:, [0, 0, 1]]
+    ends_ns = np.maximum.reduceat(times[:, 2], seen.asked.first[:-1])
+    assert find(times[:, 2]) is not None
+    assert not fit_constants([(record, Observed(seen.asked, ends_ns, times))]).period_ns.any()
+
+
 def test_no_frame_where_none_is():
     plain = undisturbed(np.full(8, 3e6), np.full(8, 0.9), np.zeros(8))
     record = recorded(plain)
