@@ -16,8 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +164,7 @@ def check(found: Engine, scratch: Path, began_s: float) -> None:
         compare(scratch / "longer", composed, "struck")
         say(began_s, f"each side lost by docker kill and by SIGKILL: {told(composed, 'struck')}")
 
-        say(began_s, f"attacked from a third container: {attacked(composed)}")
+        say(began_s, f"attacked from two more containers: {attacked(composed)}")
         compare(scratch / "longer", composed, "attacked")
         say(began_s, f"under attack: {told(composed, 'attacked')}")
         look_for_secrets(composed, secrets, "attacked")
@@ -251,19 +253,21 @@ def keys_of(composed: Composed) -> list[bytes]:
     return seen
 
 
-def aside(composed: Composed, *command: str, options: Sequence[str] = (), limit_s: float = CALL_S) -> str:
+def aside(
+    composed: Composed, *command: str, options: Sequence[str] = (), limit_s: float = CALL_S, name: str = "aside"
+) -> str:
     """What a command says in a third container of the network's image, locked down like the others."""
     locked = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     locked += ["--user", f"{composed.uid}:{composed.gid}"]
-    name = f"{PROJECT}-aside"
+    container = f"{PROJECT}-{name}"
     try:
         return composed.docker(
-            *("run", "--rm", "--name", name, "--memory", "1g", "--pids-limit", "256", *locked, *options),
+            *("run", "--rm", "--name", container, "--memory", "1g", "--pids-limit", "256", *locked, *options),
             *("--entrypoint", command[0], IMAGES[0], *command[1:]),
             limit_s=limit_s,
         )
     finally:
-        attempt(["docker", "rm", "--force", name], CALL_S, environment=composed.engine.environment)
+        attempt(["docker", "rm", "--force", container], CALL_S, environment=composed.engine.environment)
 
 
 def look_for_secrets(composed: Composed, secrets: list[bytes], name: str) -> None:
@@ -310,24 +314,17 @@ def kill_process(composed: Composed, service: str) -> None:
 
 
 def attacked(composed: Composed) -> str:
-    """Have a third container attack the network's side in mid-run; in words, what came of it."""
+    """Have two more containers attack the network's side in mid-run, at once; in words, what came of it."""
     composed.compose("down", "--timeout", "2")
     composed.compose("up", "--detach", run_name="attacked", arguments=LONGER, limit_s=RUN_S)
     composed.until("model", "virtual time")
     locked_down(composed)
     before_bytes = peak_bytes(composed)
-    for keys in ([], ["--keys", "/keys"]):
-        said = aside(
-            composed,
-            *("python", "-m", "tests.support.adversary", "tcp://network:5555", "--seconds", str(ATTACK_S), *keys),
-            options=[
-                *("--network", f"{PROJECT}_bridge", "--volume", f"{PROJECT}_model-keys:/keys:ro"),
-                *("--volume", f"{composed.clone}:/clone:ro", "--workdir", "/clone", "--tmpfs", "/tmp"),
-            ],
-            limit_s=ATTACK_S + CALL_S,
-        )
-        if said.endswith("got nothing\n") == bool(keys):
-            raise Failed(f"an adversary {'with' if keys else 'without'} keys says:\n{said}")
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(partial(adversary, composed), (False, True))
+    for has_keys, what in zip((False, True), said, strict=True):
+        if what.endswith("got nothing\n") == has_keys:
+            raise Failed(f"an adversary {'with' if has_keys else 'without'} keys says:\n{what}")
     still_running = composed.state("model", "State.Running")
     composed.wait_for_end()
     grown_bytes = peak_bytes(composed) - before_bytes
@@ -344,6 +341,21 @@ def attacked(composed: Composed) -> str:
         raise Failed(f"a container was restarted while it was attacked:\n{composed.log('network')[-2000:]}")
     memory = f"{max(0, grown_bytes) >> 20} MiB more memory at its peak"
     return f"without keys it got nothing; {len(lines)} lines of log, {memory}"
+
+
+def adversary(composed: Composed, has_keys: bool) -> str:
+    """What an adversary in a container of its own says in the end."""
+    return aside(
+        composed,
+        *("python", "-m", "tests.support.adversary", "tcp://network:5555", "--seconds", str(ATTACK_S)),
+        *(("--keys", "/keys") if has_keys else ()),
+        options=[
+            *("--network", f"{PROJECT}_bridge", "--volume", f"{PROJECT}_model-keys:/keys:ro"),
+            *("--volume", f"{composed.clone}:/clone:ro", "--workdir", "/clone", "--tmpfs", "/tmp"),
+        ],
+        limit_s=ATTACK_S + CALL_S,
+        name="with-keys" if has_keys else "without-keys",
+    )
 
 
 def locked_down(composed: Composed) -> str:
