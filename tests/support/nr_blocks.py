@@ -37,6 +37,7 @@ class Block(Struct, frozen=True):
     transmission: int
     prbs: int
     bits: int
+    sinr_db: float
 
 
 def heard(asked: list[Transfer], limit_s: float, parameters: dict[str, Any]) -> list[Block]:
@@ -57,12 +58,13 @@ def heard_by_exchange(exchanges: list[list[Transfer]], limit_s: float, parameter
         for asked in exchanges:
             found.blocks.clear()
             network.exchange(asked, network.now_ns, network.now_ns + round(limit_s * NS_PER_S), Wait.DEADLINE)
-            blocks.append([_block(each) for each in found.blocks])
+            blocks.append([block_of(each) for each in found.blocks])
         return blocks
     finally:
         network.close()
 
 
-def _block(traced: Any) -> Block:
+def block_of(traced: Any) -> Block:
+    """Of what the trace of a cell says."""
     numbers = (int(each) for each in (traced.transmission, traced.prbs, traced.bits))
-    return Block(int(traced.slot), int(traced.device), bool(traced.isUplink), *numbers)
+    return Block(int(traced.slot), int(traced.device), bool(traced.isUplink), *numbers, float(traced.sinrDb))

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.support.nr_counts import Counts, _counts
+from tests.support.nr_counts import Counts, counts_of
 from tests.support.ns3_worker import Played, Step, carry_out
 from tests.support.still import open_still
 
@@ -80,6 +80,6 @@ def connected(steps: Sequence[Step], parameters: dict[str, Any], scenario: str =
             Event(str(noted.GetKind(i)), int(came.timeNs), int(came.device), int(noted.cells[i]))
             for i, came in enumerate(noted.came)
         ]
-        return Connected(played, events, _counts(cells[0]))
+        return Connected(played, events, counts_of(cells[0]))
     finally:
         network.close()

@@ -52,13 +52,13 @@ def counted(
     network = open_still("nr", parameters, seed)
     try:
         cell = network._topology.keep[0]
-        played = Counted([], [], [_counts(cell)])
+        played = Counted([], [], [counts_of(cell)])
         for step in steps:
             played.departed_ns.append(network.now_ns + step.gap_ns)
             depart_ns = played.departed_ns[-1]
             outcome = network.exchange(step.transfers, depart_ns, depart_ns + step.limit_ns, step.wait, shares)
             played.outcomes.append(outcome)
-            played.counts.append(_counts(cell))
+            played.counts.append(counts_of(cell))
         return played
     finally:
         network.close()
@@ -73,7 +73,7 @@ def shared(
         sizes = (1, size_bytes) if is_uplink else (size_bytes, 1)
         asked = [Transfer(i, sizes[0], 0, sizes[1]) for i in range(len(shares))]
         network.exchange(asked, network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE, shares)
-        return [count[is_uplink] for count in _counts(network._topology.keep[0])]
+        return [count[is_uplink] for count in counts_of(network._topology.keep[0])]
     finally:
         network.close()
 
@@ -104,7 +104,7 @@ def _set(
             cell.SetAttribute(name, ns.DoubleValue(value) if isinstance(value, float) else ns.UintegerValue(value))
         for transfer in asked:
             network.exchange([transfer], network.now_ns, network.now_ns + limit_ns, Wait.DEADLINE)
-        return _counts(cell)[0]
+        return counts_of(cell)[0]
     finally:
         network.close()
 
@@ -118,7 +118,7 @@ def memory_of_runs(count: int) -> list[int]:
     return found
 
 
-def _counts(cell: Any) -> list[tuple[Counts, Counts]]:
+def counts_of(cell: Any) -> list[tuple[Counts, Counts]]:
     def of(device: int, is_uplink: bool) -> Counts:
         count = cell.GetCount(device, is_uplink)
         return Counts(*(getattr(count, name) for name in FIELDS))

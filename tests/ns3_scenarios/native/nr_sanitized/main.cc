@@ -178,6 +178,24 @@ SendBoth(const std::vector<Ptr<Socket>>& server,
                         packets);
 }
 
+/// Run, drop what waits in the middle of it, and look at the links in the end.
+void
+DiscardAndLook(Ptr<NrRadio> radio, uint32_t devices)
+{
+    for (uint32_t i = 0; i < devices; i++)
+    {
+        Simulator::Schedule(MilliSeconds(30), &NrRadio::Discard, radio, i, 1);
+    }
+    Simulator::Stop(Seconds(1.5));
+    Simulator::Run();
+    for (uint32_t i = 0; i < devices; i++)
+    {
+        radio->GetLink(i);
+        radio->GetCapacity(i, 0);
+        radio->IsQuiet(i, 0);
+    }
+}
+
 /// With `isMore` four layers, mini-slots, and data in the uplink of special slots.
 uint64_t
 Run(const std::string& pattern,
@@ -265,16 +283,8 @@ Run(const std::string& pattern,
     for (uint32_t i = 1; i <= devices; i++)
     {
         SendBoth(server, Open(nodes.Get(i), PORT), interfaces, i, MilliSeconds(20), PACKETS);
-        Simulator::Schedule(MilliSeconds(30), &NrRadio::Discard, radio, i - 1, 1);
     }
-    Simulator::Stop(Seconds(1.5));
-    Simulator::Run();
-    for (uint32_t i = 0; i < devices; i++)
-    {
-        radio->GetLink(i);
-        radio->GetCapacity(i, 0);
-        radio->IsQuiet(i, 0);
-    }
+    DiscardAndLook(radio, devices);
     radio->Dispose();
     cell->Dispose();
     neighbours->Dispose();
@@ -419,15 +429,10 @@ RunCarriers(Rlc rlc, uint32_t devices, NrQosSettings flows)
     for (uint32_t i = 1; i <= devices; i++)
     {
         SendBoth(server, Open(users.Get(i - 1), PORT), interfaces, i, MilliSeconds(20), PACKETS);
-        Simulator::Schedule(MilliSeconds(30), &NrRadio::Discard, radio, i - 1, 1);
     }
-    Simulator::Stop(Seconds(1.5));
-    Simulator::Run();
+    DiscardAndLook(radio, devices);
     for (uint32_t i = 0; i < devices; i++)
     {
-        radio->GetLink(i);
-        radio->GetCapacity(i, 0);
-        radio->IsQuiet(i, 0);
         if (cell->GetSecondary()->GetCount(i, false).bytes == 0 || cell->GetSecondary()->GetCount(i, true).bytes == 0)
         {
             return 0;
