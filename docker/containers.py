@@ -6,35 +6,29 @@ ends with exit code 1 and a line that says why if there is no engine, or if anyt
 case containers, networks, volumes and images that it made are gone afterwards, and the daemon that it started.
 """
 
-import json
 import os
 import re
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from commands import Failed, attempt, beside, run
+from composed import BUILD_S, CALL_S, PROJECT, RUN_S, Composed
 from engine import Engine, engine
 from layers import problems
 from studied import forget, studied
 
-from cosim.record.journal import FILE_NAME, TABLES, UNREPEATABLE, Journal
+from cosim.record.journal import TABLES, UNREPEATABLE, Journal
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("wdmoe-cosim-network", "wdmoe-cosim-model")
-PROJECT = "wdmoe-cosim-check"
-COMPOSE = ("docker", "compose", "-p", PROJECT, "-f", "docker/compose.yaml")
-BUILD_S, RUN_S, CALL_S = 1200.0, 600.0, 60.0
 STROKES = (  # after so many exchanges
     (200, "network", "docker kill"),
     (400, "model", "docker kill"),
@@ -44,77 +38,6 @@ STROKES = (  # after so many exchanges
 ATTACK_S = 8
 LONGER = "--policy top-k --set radio.scenario=nr --set workload.new_tokens=96"
 LOG_LINES, GROWTH_BYTES = 300, 192 << 20
-
-
-@dataclass(frozen=True)
-class Composed:
-    """The composed services, of a clone of the working tree."""
-
-    engine: Engine
-    clone: Path
-    uid: int
-    gid: int
-
-    def docker(self, *words: str, limit_s: float = CALL_S) -> str:
-        """What `docker WORDS` says."""
-        return run(["docker", *words], limit_s, environment=self.environment(), folder=self.clone)
-
-    def compose(self, *words: str, run_name: str = "default", arguments: str = "", limit_s: float = CALL_S) -> str:
-        """What `docker compose WORDS` says; `run_name` is the run's folder, `arguments` are the model's side's."""
-        chosen = {"RUN": run_name, "ARGUMENTS": arguments}
-        return run([*COMPOSE, *words], limit_s, environment=self.environment() | chosen, folder=self.clone)
-
-    def building(self, service: str) -> AbstractContextManager[Callable[[], None]]:
-        """The building of a service's image, which goes on meanwhile, as `beside` says."""
-        return beside([*COMPOSE, "build", service], BUILD_S, environment=self.environment(), folder=self.clone)
-
-    def container(self, service: str) -> str:
-        """A container's name."""
-        return f"{PROJECT}-{service}-1"
-
-    def log(self, service: str) -> str:
-        """What a container has printed, on both streams."""
-        command = ["docker", "logs", self.container(service)]
-        _, output, errors = attempt(command, CALL_S, environment=self.engine.environment)
-        return output + errors
-
-    def state(self, service: str, field: str) -> Any:
-        """What Docker says of a container under such a name."""
-        return json.loads(self.docker("inspect", "--format", f"{{{{json .{field}}}}}", self.container(service)))
-
-    def until(self, service: str, pattern: str) -> None:
-        """Wait until what a container has printed matches."""
-        end_s = time.monotonic() + RUN_S
-        while not re.search(pattern, self.log(service)):
-            if time.monotonic() > end_s:
-                raise Failed(f"{service} did not print {pattern!r} within {RUN_S:g} s, but:\n{self.log(service)}")
-            time.sleep(0.2)
-
-    def until_recorded(self, run_name: str, exchanges: int) -> None:
-        """Wait until a run's journal has so many exchanges."""
-        place = f"file:{self.clone / 'runs' / run_name / FILE_NAME}?mode=ro"
-        end_s = time.monotonic() + RUN_S
-        while time.monotonic() < end_s:
-            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(place, uri=True)) as db:
-                if db.execute("SELECT count(*) FROM exchanges").fetchone()[0] >= exchanges:
-                    return
-            time.sleep(0.2)
-        raise Failed(
-            f"{run_name} did not record {exchanges} exchanges within {RUN_S:g} s; it printed:\n{self.log('model')}"
-        )
-
-    def wait_for_end(self) -> None:
-        """Wait until the model's side has come to its end, and hold its exit code."""
-        end_s = time.monotonic() + RUN_S
-        while self.state("model", "State.Status") != "exited":
-            if time.monotonic() > end_s:
-                raise Failed(f"the model's side did not end within {RUN_S:g} s; it printed:\n{self.log('model')}")
-            time.sleep(0.2)
-        if (code := self.state("model", "State.ExitCode")) != 0:
-            raise Failed(f"the model's side ended with exit code {code}; it printed:\n{self.log('model')}")
-
-    def environment(self) -> dict[str, str]:
-        return self.engine.environment | {"COSIM_UID": str(self.uid), "COSIM_GID": str(self.gid)}
 
 
 def main() -> int:
