@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace ns3::cosim
 {
@@ -129,6 +130,11 @@ MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double he
     around.row = row;
     around.height = height;
     auto step = m_transitionDistance / STEPS;
+    std::vector<double> square; // of a link that was not looked at before; otherwise few places are new
+    if (before.height < 0)
+    {
+        square = link.field.GetSquare({(column - STEPS) * step, (row - STEPS) * step}, step, SIDE);
+    }
     int32_t near = 0;
     int32_t inSight = 0;
     for (int32_t i = 0; i < SIDE; i++)
@@ -142,7 +148,14 @@ MovingLineOfSight::LookAround(Link& link, int32_t column, int32_t row, double he
             auto place = i * SIDE + j;
             auto known = before.Find(column - STEPS + i, row - STEPS + j);
             Vector2D there((column - STEPS + i) * step, (row - STEPS + j) * step);
-            around.uniform[place] = known < 0 ? GetUniform(link.field.Get(there)) : before.uniform[known];
+            if (known >= 0)
+            {
+                around.uniform[place] = before.uniform[known];
+            }
+            else
+            {
+                around.uniform[place] = GetUniform(square.empty() ? link.field.Get(there) : square[place]);
+            }
             around.hasSight[place] = known >= 0 && height == before.height
                                          ? before.hasSight[known]
                                          : around.uniform[place] < GetProbability(there.GetLength(), height);

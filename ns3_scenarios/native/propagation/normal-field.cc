@@ -2,6 +2,7 @@
 #include "normal-field.h"
 
 #include <cmath>
+#include <complex>
 #include <numbers>
 
 namespace ns3::cosim
@@ -28,6 +29,34 @@ NormalField::Get(const Vector2D& place) const
         sum += std::cos(wave.x * place.x + wave.y * place.y + wave.phase);
     }
     return sum * std::sqrt(2.0 / m_waves.size());
+}
+
+std::vector<double>
+NormalField::GetSquare(const Vector2D& first, double step, size_t side) const
+{
+    // A wave is the real part of a phasor of its column times one of its row, which turn by the same from one to the
+    // next.
+    std::vector<double> square(side * side);
+    std::vector<std::complex<double>> rows(side);
+    for (const auto& wave : m_waves)
+    {
+        auto column = std::polar(std::sqrt(2.0 / m_waves.size()), wave.x * first.x + wave.phase);
+        auto toNextColumn = std::polar(1.0, wave.x * step);
+        auto toNextRow = std::polar(1.0, wave.y * step);
+        rows[0] = std::polar(1.0, wave.y * first.y);
+        for (size_t j = 1; j < side; j++)
+        {
+            rows[j] = rows[j - 1] * toNextRow;
+        }
+        for (size_t i = 0; i < side; i++, column *= toNextColumn)
+        {
+            for (size_t j = 0; j < side; j++)
+            {
+                square[i * side + j] += column.real() * rows[j].real() - column.imag() * rows[j].imag();
+            }
+        }
+    }
+    return square;
 }
 
 } // namespace ns3::cosim
