@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `cosim` command."""
 
+import gc
 import os
 import signal
 import sys
@@ -104,6 +105,7 @@ for name, command in (
 def main() -> NoReturn:
     """Entry point: exit code 2 for bad input, 1 for a lost partner, 130 after Ctrl-C; never a traceback for these."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    gc.set_threshold(50_000)  # to look for garbage among PyTorch's many objects takes a sixth of a start
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin on ns-3's core
     guard()
     try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several test files need: a tiny model in a folder, ns-3, and servers of ns-3's and of closed-form networks."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ LONGEST = (  # of all files, the longest first
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """All processes of a run of the tests share the stems of ns-3 sides."""
+    """All processes of a run of the tests share the stems of ns-3 sides, and look for garbage as `cosim` does."""
+    gc.set_threshold(50_000)
     if not hasattr(config, "workerinput"):
         started = ns3_stem.stems()
         started.__enter__()
@@ -90,6 +92,13 @@ def tiny_model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def ns3() -> Iterator[Call]:
     """Calls a function in a process with ns-3, which all tests of this one share."""
+    with worker() as call:
+        yield call
+
+
+@pytest.fixture(scope="session")
+def another() -> Iterator[Call]:
+    """As `ns3`, another process."""
     with worker() as call:
         yield call
 

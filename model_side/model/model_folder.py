@@ -4,9 +4,11 @@
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_exp
 _TOP_K = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
 _WEIGHTS = ("BF16", "F16", "F32", "F64")
 """Types of elements, in the words of safetensors, that are weights as they stand."""
+_TABLES = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
+"""Of transformers' source: which models it loads for text, and which for images and text."""
 _MOST_LETTERS = 400
 
 
@@ -127,7 +131,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _check_kind(folder: Path, config: Mapping[str, Any], dense: bool) -> None:
-    kind, known = config["model_type"], [*causal_models(), *_models("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")]
+    kind, known = config["model_type"], [*chain(*_models())]
     if known and kind not in known:
         own = "; it needs code of its own, which is not run" if "auto_map" in config else meant(kind, known)
         raise ModelError(f"{folder}/config.json: the installed transformers has no language model {kind!r}{own}")
@@ -139,17 +143,20 @@ def _check_kind(folder: Path, config: Mapping[str, Any], dense: bool) -> None:
         )
 
 
-def causal_models() -> list[str]:
+def causal_models() -> Sequence[str]:
     """The model types that transformers can load for text, out of its source: importing it loads PyTorch."""
-    return _models("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
+    return _models()[0]
 
 
-def _models(table: str) -> list[str]:
+@cache
+def _models() -> tuple[Sequence[str], ...]:
+    """The model types in each of `_TABLES`; read once, for it takes a while."""
+    found: dict[str, Sequence[str]] = {}
     for node in ast.parse(_transformers("models", "auto", "modeling_auto.py") or "").body:
         match node:
-            case ast.Assign([ast.Name(name)], ast.Call(args=[pairs])) if name == table:
-                return [kind for kind, _ in ast.literal_eval(pairs)]
-    return []
+            case ast.Assign([ast.Name(name)], ast.Call(args=[pairs])) if name in _TABLES:
+                found[name] = tuple(kind for kind, _ in ast.literal_eval(pairs))
+    return tuple(found.get(name, ()) for name in _TABLES)
 
 
 def _transformers(*parts: str) -> str | None:

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The same seed gives the same network to the nanosecond, in every built-in scenario."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridge.network import NS_PER_S, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Played, Step, play
 
 MS = 1_000_000
 BUILT_IN = [name for name, kind in SCENARIOS.items() if kind.__module__.startswith("ns3_scenarios.")]
@@ -21,13 +19,6 @@ WITHOUT_CHANCE = [("recorded", {}), ("wired", {}), ("wired", {"transport": "tcp"
 """Where nothing is random, so that another seed changes nothing."""
 
 CHOSEN = [(name, parameters) for name in BUILT_IN for parameters in CASES.get(name, [{}])]
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Call]:
-    """Another process than `ns3`."""
-    with worker() as call:
-        yield call
 
 
 def steps(devices: int) -> list[Step]:
@@ -46,11 +37,11 @@ def played(scenario: str, parameters: dict[str, object], seed: int) -> Played:
 
 
 @pytest.mark.parametrize(("scenario", "parameters"), CHOSEN, ids=str)
-def test_twice_in_one_process_and_in_another(ns3, elsewhere, scenario, parameters):
+def test_twice_in_one_process_and_in_another(ns3, another, scenario, parameters):
     """With other seeds in between, one of which differs where there is chance."""
     first = ns3(played, scenario, parameters, 5)
     is_without_chance = (scenario, parameters) in WITHOUT_CHANCE
     seeds = (6,) if is_without_chance else (6, 7, 8, 9)  # chance may choose the same lines of sight once
     assert all(first == ns3(played, scenario, parameters, seed) for seed in seeds) is is_without_chance
     assert first == ns3(played, scenario, parameters, 5)
-    assert first == elsewhere(played, scenario, parameters, 5)
+    assert first == another(played, scenario, parameters, 5)

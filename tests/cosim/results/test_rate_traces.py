@@ -19,7 +19,7 @@ from model_side.energy import Powers
 from ns3_scenarios.scenarios.link_traces import LinkTrace, read
 from tests.support.fixed_network import FixedNetwork
 from tests.support.ns3_worker import Step as Exchange
-from tests.support.ns3_worker import play, worker
+from tests.support.ns3_worker import play
 
 MS = 1_000_000
 PACKET_NS = 6 * MS  # of 1500 bytes at the recording's lowest rate
@@ -107,14 +107,13 @@ def test_a_csv_tells_delay_loss_and_sharing_in_every_row():
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory) -> tuple[Path, Path]:
+def exported(ns3, tmp_path_factory) -> tuple[Path, Path]:
     """A run on an uneven recording, as a journal has it, and the traces out of it."""
     folder = tmp_path_factory.mktemp("run")
     original = folder / "walk.csv"
     original.write_text("time_s,rate_bps\n0,20000000\n0.5,2000000\n1.25,12000000\n")
     parameters = {"devices": 1, "downlink": str(original), "uplink": str(original), "offset_s": 0.25}
-    with worker() as ns3:
-        played = ns3(play, [Exchange([], limit_ns=2 * NS_PER_S, gap_ns=2 * NS_PER_S)], parameters, "recorded")
+    played = ns3(play, [Exchange([], limit_ns=2 * NS_PER_S, gap_ns=2 * NS_PER_S)], parameters, "recorded")
     (folder / "run").mkdir()
     journal = Journal.create(folder / "run", Config(), {})
     journal.add_variant(1, "top-k", "live", played.info, Powers.unknown(1), [[0]])
@@ -142,18 +141,15 @@ def took_ns(ns3, parameters: dict) -> list[int]:
 
 
 @pytest.mark.parametrize(("suffix", "tolerance_ns"), [(".csv", 10_000), ("", 2 * PACKET_NS)])
-def test_played_again_a_trace_carries_what_the_original_did(exported, suffix, tolerance_ns):
+def test_played_again_a_trace_carries_what_the_original_did(ns3, exported, suffix, tolerance_ns):
     original, folder = exported
-    with worker() as ns3:
-        then = took_ns(ns3, {"devices": 1, "downlink": str(original), "uplink": str(original), "offset_s": 0.25})
-        now = took_ns(
-            ns3,
-            {
-                "devices": 1,
-                "downlink": str(folder / f"device0.down{suffix}"),
-                "uplink": str(folder / f"device0.up{suffix}"),
-            },
-        )
+    then = took_ns(ns3, {"devices": 1, "downlink": str(original), "uplink": str(original), "offset_s": 0.25})
+    again = {
+        "devices": 1,
+        "downlink": str(folder / f"device0.down{suffix}"),
+        "uplink": str(folder / f"device0.up{suffix}"),
+    }
+    now = took_ns(ns3, again)
     assert now == pytest.approx(then, abs=tolerance_ns)
 
 

@@ -217,4 +217,4 @@ def test_the_language_models_are_those_of_transformers():
     """Read from its source, they are what its own table has."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    assert causal_models() == list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    assert list(causal_models()) == list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)

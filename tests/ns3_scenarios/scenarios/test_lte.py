@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The LTE scenario against ns-3's measured throughput, itself in another process, and the edges of coverage."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from bridge.network import NS_PER_S, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte import Lte
 from tests.support.leaving import play_leaving
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 MS = 1_000_000
 NEAR = {"path_loss": "friis", "distances_m": [40.0 + i for i in range(8)]}
@@ -27,13 +25,6 @@ RICH = {
     "distances_m": [30.0, 50.0, 70.0, 90.0, 120.0],
     "transport": "tcp",
 }
-
-
-@pytest.fixture(scope="module")
-def another() -> Iterator[Call]:
-    """A second process with ns-3."""
-    with worker() as call:
-        yield call
 
 
 @pytest.mark.parametrize("parameters", [{}, RICH, {"profile": "100mhz-2x2", "shadowing_sigma_db": 6.0}])

@@ -10,7 +10,7 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer, Wait
 from ns3_scenarios.scenarios import SCENARIOS
 from ns3_scenarios.scenarios.lte_multicell import LteMulticell
 from tests.support.leaving import move_at
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 MS = 1_000_000
 SITE_M, EXPONENT, SPEED_MPS, BEGIN_M = 300.0, 3.0, 20.0, 130.0
@@ -186,11 +186,10 @@ def test_any_number_of_devices_twice_the_same(ns3, devices, cells):
     assert len({link.cell for link in first.outcomes[0].links}) == min(devices, cells)
 
 
-def test_another_process_and_another_seed(ns3):
+def test_another_process_and_another_seed(ns3, another):
     steps = [Step(every(8), 500 * MS, NS_PER_S)] * 3
     first, other = (multicell(ns3, steps, seed) for seed in (1, 2))
-    with worker() as another:
-        assert multicell(another, steps, 1) == first
+    assert multicell(another, steps, 1) == first
     assert other.outcomes != first.outcomes
 
 

@@ -13,7 +13,7 @@ from bridge.network import NS_PER_S, RequestError, Status, Transfer
 from ns3_scenarios.scenarios.nr_multicell import NrMulticell
 from tests.support import city
 from tests.support.nr_cells import Sent, agreeing, heard
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 
 MS = 1_000_000
 PRBS = 51
@@ -232,11 +232,10 @@ def test_any_number_of_devices_twice_the_same(ns3, devices, cells):
     assert statuses(first, 0) == [Status.DONE] * devices
 
 
-def test_another_process_and_another_seed(ns3):
+def test_another_process_and_another_seed(ns3, another):
     steps = [Step(every(8, 100_000, 100_000), 50 * MS, NS_PER_S)] * 2
     first, other = (multicell(ns3, steps, seed, fading=True) for seed in (1, 2))
-    with worker() as another:
-        assert multicell(another, steps, 1, fading=True) == first
+    assert multicell(another, steps, 1, fading=True) == first
     assert other.outcomes != first.outcomes
 
 

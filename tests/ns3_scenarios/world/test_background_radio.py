@@ -2,7 +2,6 @@
 """Background traffic on the air: shares of the band, queues that stay bounded, contention, and determinism."""
 
 import math
-from collections.abc import Iterator
 from itertools import count, pairwise
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from bridge.network import NS_PER_S, Status, Transfer, Wait
 from tests.support.background_flows import MANY, Load, down, down_ns, observe, up, up_ns
 from tests.support.leaving import Leaving
-from tests.support.ns3_worker import Call, Step, play, worker
+from tests.support.ns3_worker import Step, play
 
 MS = 1_000_000
 IP_UDP_BYTES = 20 + 8
@@ -163,12 +162,6 @@ CASES = [
 def ordinary(devices: int) -> list[Step]:
     asked = [Transfer(i, 20_000 + i, i * MS, 9_000) for i in range(devices)]
     return [Step(asked, 3_333_333), Step(asked, 0, 3 * MS), Step(asked, 10 * MS, NS_PER_S, Wait.ANY)]
-
-
-@pytest.fixture(scope="module")
-def another() -> Iterator[Call]:
-    with worker() as call:
-        yield call
 
 
 @pytest.mark.parametrize(("scenario", "parameters"), CASES)

@@ -25,7 +25,7 @@ from ns3_scenarios.wheel import loader
 from ns3_scenarios.world.movement import ConstantVelocity, Csv, Movement, Ns2, RandomWaypoint, circle
 from ns3_scenarios.world.recorded_movement import read_csv, read_ns2
 from tests import ROOT
-from tests.support.ns3_worker import Call, Played, Step, play, worker
+from tests.support.ns3_worker import Call, Played, Step, play
 from tests.support.still import open_still
 from tests.support.wired_star import WiredStar
 
@@ -118,11 +118,10 @@ def test_random_waypoints_lie_in_their_box_and_speeds_in_their_range(ns3, box):
     assert moved.max() <= 5 * step_s + 1e-9
 
 
-def test_random_waypoints_depend_on_the_seed_and_on_nothing_else(ns3):
+def test_random_waypoints_depend_on_the_seed_and_on_nothing_else(ns3, another):
     times_ns = seconds(2, 20, 60)
     first, again = (ns3(track, WANDER, times_ns) for _ in range(2))
-    with worker() as another:
-        elsewhere = another(track, WANDER, times_ns)
+    elsewhere = another(track, WANDER, times_ns)
     assert np.array_equal(first, again)
     assert np.array_equal(first, elsewhere)
     radio = ns3(track, WANDER, times_ns, "wifi", positions_m=PLACES_M)
@@ -885,7 +884,7 @@ RICH = {"shadowing_sigma_db": 6.0, "fading": "umi"}
         ("wifi", "ns2", {}),
     ],
 )
-def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, tmp_path, scenario, kind, channel):
+def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, another, tmp_path, scenario, kind, channel):
     (tmp_path / "walk.csv").write_text("time_s,device,x_m,y_m\n0,0,20,0\n2,0,60,5\n1,1,30,30\n3,1,9,40\n")
     (tmp_path / "walk.tcl").write_text(NS2)
     movement = {
@@ -901,8 +900,7 @@ def test_the_same_seed_gives_the_same_network_to_the_nanosecond(ns3, tmp_path, s
     assert first == again
     assert first.outcomes != ns3(play, steps, channel, scenario, 7).outcomes
     if kind == "random-waypoint":
-        with worker() as another:
-            assert first == another(play, steps, parameters, scenario, 7)
+        assert first == another(play, steps, parameters, scenario, 7)
         assert first.outcomes != ns3(play, steps, parameters, scenario, 8).outcomes
 
 
