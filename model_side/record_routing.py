@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -234,28 +234,40 @@ def _forward(model: Any, tokens: list[int], cache: Any) -> tuple[int, Any]:
         return int(output.logits[0, -1].argmax()), output.past_key_values
 
 
-def read_prompts(path: Path, tokenizer: Any, prompt_tokens: int) -> Iterator[list[int]]:
-    """Prompts of at most `prompt_tokens` tokens.
+def read_prompts(path: Path) -> str | list[str | list[int]]:
+    """What a file has before any tokenizer: prompts, each a text or ids of tokens, or one text to cut into prompts.
 
-    A line of a file `.jsonl` is an object with a `text`, or with `tokens`, their ids; any other file is a text that
-    is cut into prompts from end to end.
+    A line of a file `.jsonl` is an object with a `text`, or with `tokens`, their ids; any other file is a text.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Unrecordable(f"{path} is not readable as UTF-8: {error}") from None
     if path.suffix != ".jsonl":
-        tokens = tokenizer(text, verbose=False)["input_ids"]
-        for first in range(0, len(tokens) - prompt_tokens + 1, prompt_tokens):
-            yield tokens[first : first + prompt_tokens]
-        return
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            prompt = json.loads(line)
-            tokens = prompt["tokens"] if "tokens" in prompt else tokenizer(prompt["text"], verbose=False)["input_ids"]
-        except (ValueError, KeyError, TypeError):
-            raise Unrecordable(f"{path}, line {number}: is no JSON object with text or tokens") from None
-        yield tokens[:prompt_tokens]
+        return text
+    return [_prompt(line, f"{path}, line {number}") for number, line in enumerate(text.splitlines(), 1)]
+
+
+def _prompt(line: str, where: str) -> str | list[int]:
+    try:
+        prompt = json.loads(line)
+    except ValueError:
+        prompt = None
+    match prompt:
+        case {"tokens": [*tokens]} if all(type(token) is int and token >= 0 for token in tokens):
+            return tokens
+        case {"text": str(text)} if "tokens" not in prompt:
+            return text
+    raise Unrecordable(f"{where}: is no JSON object with text or tokens")
+
+
+def tokenized(prompts: str | list[str | list[int]], tokenizer: Any, prompt_tokens: int) -> list[list[int]]:
+    """The ids of at most `prompt_tokens` tokens of each prompt; a text is cut from end to end into so many."""
+    if isinstance(prompts, str):
+        ids = tokenizer(prompts, verbose=False)["input_ids"]
+        return [ids[first : first + prompt_tokens] for first in range(0, len(ids) - prompt_tokens + 1, prompt_tokens)]
+    every = (tokenizer(each, verbose=False)["input_ids"] if isinstance(each, str) else each for each in prompts)
+    return [ids[:prompt_tokens] for ids in every]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -282,6 +294,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _record(given: argparse.Namespace) -> None:
     if given.out.is_dir() or not os.access(given.out.parent, os.W_OK):
         raise Unrecordable(f"{given.out} cannot be written; choose another place")
+    asked = read_prompts(given.prompts)
     import torch  # noqa: PLC0415
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
     from transformers.utils import cached_file  # noqa: PLC0415
@@ -291,21 +304,29 @@ def _record(given: argparse.Namespace) -> None:
     try:
         spread["trust_remote_code"] = False  # without it, transformers asks on a terminal
         tokenizer = AutoTokenizer.from_pretrained(given.model, trust_remote_code=False)
-        stored = AutoConfig.from_pretrained(given.model, trust_remote_code=False).get_text_config().dtype
+        stored = AutoConfig.from_pretrained(given.model, trust_remote_code=False).get_text_config()
+        prompts = tokenized(asked, tokenizer, given.prompt_tokens)[: given.requests]
+        _check_prompts(prompts, given.prompts, stored.vocab_size)
         model = AutoModelForCausalLM.from_pretrained(given.model, dtype=given.dtype, **spread).eval()
+    except Unrecordable:
+        raise
     except Exception as error:  # a missing folder, an unknown architecture, no hub: each raises its own kind
         words = " ".join(str(error).split()) or type(error).__name__
         raise Unrecordable(f"{given.model} does not load: {words}") from error
     if alone and torch.cuda.is_available():
         model.to("cuda")
-    prompts = list(read_prompts(given.prompts, tokenizer, given.prompt_tokens))[: given.requests]
-    if not prompts or not all(prompts):
-        raise Unrecordable(f"{given.prompts} has no prompt, or an empty one; a text has to fill --prompt-tokens")
     config = cached_file(given.model, "config.json")
     sha256 = model_digest(Path(config).parent)
-    dtype = str(stored or "").removeprefix("torch.")
+    dtype = str(stored.dtype or "").removeprefix("torch.")
     record(model, given.model, prompts, given.new_tokens, given.out, not given.no_probabilities, sha256, dtype)
     print(f"{given.out}: {len(prompts)} requests", file=sys.stderr)
+
+
+def _check_prompts(prompts: Sequence[Sequence[int]], path: Path, vocabulary: int) -> None:
+    if not prompts or not all(prompts):
+        raise Unrecordable(f"{path} has no prompt, or an empty one; a text has to fill --prompt-tokens")
+    if (most := max(map(max, prompts))) >= vocabulary:
+        raise Unrecordable(f"{path} has the token {most}; those of the model are below {vocabulary}")
 
 
 if __name__ == "__main__":

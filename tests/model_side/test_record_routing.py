@@ -16,7 +16,7 @@ from model_side.model.inference import Request, generate
 from model_side.model.loaded_model import shape_of
 from model_side.model.loading import SHIPPED_FOLDER
 from model_side.model.moe import GateOutput, SplitModel
-from model_side.record_routing import Unrecordable, record
+from model_side.record_routing import Unrecordable, main, record
 from model_side.routing_trace import RoutingTrace
 from tests.support.small_models import FAMILIES, random_prompt, small_model
 
@@ -120,6 +120,15 @@ def recorder(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+def without(libraries, arguments):
+    """The recorder's command line in a process in which no such library can be imported."""
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({libraries}))\nfrom model_side.record_routing import main\n"
+    )
+    command = [sys.executable, "-c", f"{program}main({arguments})"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def test_two_copied_files_record_the_shipped_model_on_its_own(tmp_path):
     prompts = [{"text": "The river was high that spring, and the ferry did not run."}, {"tokens": [5, 6, 7]}]
     (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, prompts)))
@@ -142,21 +151,38 @@ def test_two_copied_files_record_the_shipped_model_on_its_own(tmp_path):
     [
         ('{"text": "a"}\n{"txt": "a"}\n', "prompts.jsonl, line 2: is no JSON object with text or tokens"),
         ("a line\n", "line 1: is no JSON object"),
-        ("", "has no prompt"),
+        ('{"text": 5}\n', "line 1: is no JSON object with text or tokens"),
+        ('{"tokens": [1, -1]}\n', "line 1: is no JSON object with text or tokens"),
+        ('{"tokens": [1, "a"], "text": "a"}\n', "line 1: is no JSON object with text or tokens"),
     ],
 )
-def test_bad_prompts_are_named(tmp_path, content, words):
+def test_bad_prompts_are_named_before_anything_is_loaded(tmp_path, content, words):
     (tmp_path / "prompts.jsonl").write_text(content)
-    done = recorder(tmp_path, SHIPPED_FOLDER.absolute(), "prompts.jsonl", "out.parquet")
+    given = ["/no/model", str(tmp_path / "prompts.jsonl"), str(tmp_path / "out.parquet")]
+    done = without(("torch", "transformers", "pyarrow"), given)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "prompts.jsonl has no prompt, or an empty one"),
+        ('{"tokens": []}\n', "prompts.jsonl has no prompt, or an empty one"),
+        ('{"tokens": [3, 99999]}\n', "prompts.jsonl has the token 99999; those of the model are below "),
+    ],
+)
+def test_prompts_that_the_model_cannot_take_are_named(tmp_path, capsys, content, words):
+    (tmp_path / "prompts.jsonl").write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        main([str(SHIPPED_FOLDER), str(tmp_path / "prompts.jsonl"), str(tmp_path / "out.parquet")])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_help_needs_no_libraries_but_numpy():
-    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'pyarrow')));"
-    program = f"{blocked} from model_side.record_routing import main; main(['--help'])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = without(("torch", "transformers", "pyarrow"), ["--help"])
     assert (done.returncode, "--no-probabilities" in done.stdout) == (0, True)
 
 
