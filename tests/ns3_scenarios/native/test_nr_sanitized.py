@@ -8,7 +8,7 @@ import pytest
 
 from ns3_scenarios.wheel import build
 
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-O1", "-g1")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-Og", "-g1")
 BESIDE = (
     *(
         "doppler-mobility",
