@@ -4,12 +4,14 @@
 A transfer first waits for its link's `floor_ns`, what it takes to come through an idle network, its own bits apart;
 then it flows with
 
-    efficiency * capacity / (n + overhead * (n - 1) + others) / (1 + coupling * m)
+    efficiency * capacity / (1 + band_limited * (n - 1 + others) + overhead * (n - 1)) / (1 + coupling * m)
 
 bit/s, where n counts the transfers that flow in the same pool, m the other pools on the same air in which one is under
-way, and capacity, pool and `others` are the channel record's at that time. Where an exchange has shares of the band, a
-transfer flows with efficiency * share * capacity / (1 + coupling * m) instead, and a pool counts in m for no more than
-the shares of those under way in it.
+way, and capacity, pool and `others` are the channel record's at that time. Who shares the band has a part of it, and
+where the band is the limit a part of the rate; where power is, which is denser on a part of the band, about all of it
+(the bandwidth-limited and the power-limited regime of Shannon's capacity). Where an exchange has shares of the band, a
+transfer flows with efficiency * capacity / (1 + band_limited * (1 / share - 1)) / (1 + coupling * m) instead, and a
+pool counts in m for no more than the shares of those under way in it.
 
 Where all contend for one medium, a transfer waits `turn_ns` longer for each of those that are under way in its pool
 when it begins: each of them has the medium once before it does. Where cells interfere, a transfer beside which another
@@ -136,7 +138,9 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     n = use.sharing[pool_of[row]]
                     share = asked.shares[begin + i]
                     if np.isnan(share):
-                        share = 1 / (n + constants.overhead[flowing] * (n - 1) + channel.others[row])
+                        share = _part(constants, flowing, n, channel.others[row])
+                    elif share > 0:
+                        share = 1 / (1 + constants.band_limited[flowing] * (1 / share - 1))
                     beside = max(use.heard[constants.air[flowing]] - use.load[pool_of[row]], 0.0)
                     met[i] = max(met[i], beside)
                     rate[i] = constants.efficiency[flowing] * capacity_bps[row] * share / 1e9
@@ -232,6 +236,13 @@ def _occasion(constants: Constants, link: int, time_ns: float) -> float:
 
 
 @njit(cache=True)
+def _part(constants: Constants, link: int, sharing: float, others: float) -> float:
+    """What a link has of its rate alone where so many share the pool with it, itself among them, and others wait."""
+    more = constants.band_limited[link] * (sharing - 1 + others) + constants.overhead[link] * (sharing - 1)
+    return float(1 / (1 + more))
+
+
+@njit(cache=True)
 def _nothing_in_use(channel: Channel, constants: Constants) -> Use:
     airs = constants.air.max() + 1 if len(constants.air) else 0
     return Use(np.zeros(channel.pools), np.zeros(channel.pools), np.zeros(airs))
@@ -318,7 +329,7 @@ def _set_rates(
             row = cursor.row[link]
             pool = channel.pool[row]
             n = use.sharing[pool]
-            share = 1 / (n + constants.overhead[link] * (n - 1) + channel.others[row])
+            share = _part(constants, link, n, channel.others[row])
             beside = max(use.heard[constants.air[link]] - use.load[pool], 0.0)
             messages.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] * share / 1e9
             messages.rate[i] /= 1 + constants.coupling[link] * beside

@@ -91,10 +91,10 @@ def _searched(floors: Floats, off: Callable[[Floats], Floats], groups: Sequence[
     """The best floors for groups of links, each with what its slots last; `off` gives the residuals with floors."""
 
     def cost(floors: Floats) -> float:
-        return _soft(off(floors))
+        return soft(off(floors))
 
     def clinging(floors: Floats) -> float:
-        return _soft(off(floors)) + _soft(LOYALTY * (floors - in_common) / in_common)
+        return soft(off(floors)) + soft(LOYALTY * (floors - in_common) / in_common)
 
     for _ in range(_ROUNDS[0]):
         for links, slot_ns in groups:
@@ -107,7 +107,7 @@ def _searched(floors: Floats, off: Callable[[Floats], Floats], groups: Sequence[
     return floors
 
 
-def _soft(off: Floats) -> float:
+def soft(off: Floats) -> float:
     """The sum of soft L1, as least squares take it for the other constants."""
     return float(np.sum(np.sqrt(1 + (off / SCALE) ** 2) - 1))
 

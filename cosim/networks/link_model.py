@@ -5,7 +5,9 @@ The constants are fitted by robust least squares on the logarithms of latencies:
 radio have in common in either direction, then each device's own floors, efficiencies and repetitions, which cling to
 the common ones. Which constants a radio has, its pools tell: turns where both directions contend for one medium,
 coupling and repetitions where its devices are in several cells; whether its frame has slots, the ends of its transfers
-(`cosim.networks.frame_fit`). What is lost on the way is counted. The form is ours.
+(`cosim.networks.frame_fit`). How much the band limits an uplink, but on a medium, is kept if the record's error is less
+than half with it: so it is where some devices have no power for more of the band and others have. What is lost on the
+way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +19,7 @@ import scipy.optimize
 import scipy.sparse.csgraph
 
 from bridge.network import RequestError, Status, Wait
-from cosim.networks.frame_fit import LOYALTY, SCALE, with_frames
+from cosim.networks.frame_fit import LOYALTY, SCALE, soft, with_frames
 from cosim.networks.links import Channel, Constants, Flags, Floats, Integers
 from cosim.networks.observed import MOST, Observed, message_residuals, observe, residuals
 from cosim.networks.recorded_channel import Record, read_record
@@ -27,6 +29,7 @@ _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
 _LEAST = 1e-6
 _LEAST_SCALE = 0.01  # of a constant, by which its steps are measured
+_MOST_LEFT = 0.5  # of the error without what tells power from band
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,38 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
     found = [_least_squares(lambda values: residuals(parts, common(values)), start) for start in starts]
     shared = common(min(found, key=attrgetter("cost")).x)
     interferes = np.repeat(["repeat" in kinds[number] for number in radio], 2)
-
-    def own(values: Floats) -> Constants:
-        floor, efficiency, repeat = np.split(values, [2 * len(radio), 4 * len(radio)])
-        repeat_ns = np.zeros(2 * len(radio))
-        repeat_ns[interferes] = _FLOOR_NS * repeat
-        return shared._replace(floor_ns=_FLOOR_NS * floor, efficiency=efficiency, repeat_ns=repeat_ns)
-
-    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, shared.repeat_ns[interferes] / _FLOOR_NS])
-    of_transfers = own(_clinging(lambda values: residuals(parts, own(values)), begin))
+    of_transfers = _own(parts, shared, interferes)
+    # A base station's power is spread over the band, a device's is all on the part that it has.
+    has_power = np.repeat([with_overhead and "turn" not in kinds[number] for number in radio], 2)
+    has_power[0::2] = False
+    limited = _own(parts, shared, interferes, has_power)
+    if soft(residuals(parts, limited)) < _MOST_LEFT * soft(residuals(parts, of_transfers)):
+        of_transfers = limited
     has_messages = any(len(observed.come_ns) for _, observed in parts)
     of_messages = _message_floors(parts, of_transfers, radio) if has_messages else of_transfers.floor_ns
     fluid = of_transfers._replace(message_floor_ns=of_messages)
     return with_frames(parts, fluid, radio) if with_overhead else fluid
+
+
+def _own(
+    parts: Sequence[tuple[Record, Observed]], shared: Constants, interferes: Flags, has_power: Flags | None = None
+) -> Constants:
+    """Each link's own floor and efficiency, repetition where it `interferes`, and how much the band limits those that
+    `has_power` says."""
+    count = len(shared.floor_ns)
+    limits = np.zeros(count, dtype=bool) if has_power is None else has_power
+
+    def own(values: Floats) -> Constants:
+        floor, efficiency, repeat, limited = np.split(values, np.cumsum([count, count, interferes.sum()]))
+        repeat_ns, band_limited = np.zeros(count), np.ones(count)
+        repeat_ns[interferes], band_limited[limits] = _FLOOR_NS * repeat, limited
+        return shared._replace(
+            floor_ns=_FLOOR_NS * floor, efficiency=efficiency, band_limited=band_limited, repeat_ns=repeat_ns
+        )
+
+    repeat = shared.repeat_ns[interferes] / _FLOOR_NS
+    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, repeat, shared.band_limited[limits]])
+    return own(_clinging(lambda values: residuals(parts, own(values)), begin))
 
 
 def _message_floors(parts: Sequence[tuple[Record, Observed]], known: Constants, radio: Integers) -> Floats:
@@ -121,6 +143,7 @@ def _constants(links: Mapping[str, Floats], radio: Integers) -> Constants:
         _FLOOR_NS * links["floor"],
         links["efficiency"],
         links["overhead"],
+        np.ones(2 * len(radio)),
         _FLOOR_NS * links["turn"],
         links["coupling"],
         _FLOOR_NS * links["repeat"],

@@ -44,6 +44,8 @@ class Cursor(NamedTuple):
 class Constants(NamedTuple):
     """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload.
 
+    `band_limited`: how much its rate goes with the part of the band that it has: 1 all, 0 not at all, as where power
+    is the limit, which on a part of the band is so much denser.
     Pools of the same `air` are cells on one band, in one direction; in another air nothing is heard of them.
     `message_floor_ns`: of messages, whose first byte finds the device in another state than that of a transfer.
     `period_ns` and `occasions_ns` [links, K]: its frame (`cosim.networks.frame`), 0 and any for a link without.
@@ -52,6 +54,7 @@ class Constants(NamedTuple):
     floor_ns: Floats
     efficiency: Floats
     overhead: Floats
+    band_limited: Floats
     turn_ns: Floats
     coupling: Floats
     repeat_ns: Floats
@@ -81,7 +84,8 @@ class Exchanges(NamedTuple):
 def undisturbed(
     floor_ns: Floats, efficiency: Floats, overhead: Floats, message_floor_ns: Floats | None = None
 ) -> Constants:
-    """Those of links whose medium costs nothing to come by, which hear nothing of other pools and have no slots.
+    """Those of links that the band limits, whose medium costs nothing to come by, which hear nothing of other pools and
+    have no slots.
 
     Without `message_floor_ns` messages have the floors of transfers.
     """
@@ -91,6 +95,7 @@ def undisturbed(
         floor_ns,
         efficiency,
         overhead,
+        np.ones(len(floor_ns)),
         nothing,
         nothing,
         nothing,

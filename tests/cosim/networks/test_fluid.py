@@ -111,6 +111,33 @@ def test_downlinks_of_one_pool_share_it_equally(sizes, overhead):
     assert times[:, 0] == pytest.approx([expected[size] for size in sizes], rel=1e-6)
 
 
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 1)), min_size=1, max_size=8), st.integers(0, 3))
+def test_who_is_limited_by_power_loses_less_to_others(asked, others):
+    """While k flow beside `others`, each has 1 / (1 + limited * (k - 1 + others)) of its rate alone."""
+    size, limited = np.array(asked).T
+    devices = len(asked)
+    links = channel(*[[(0, 100e6)]] * (2 * devices), pools=[0, 1] * devices, others=[others] * (2 * devices))
+    fitted = constants(2 * devices)._replace(band_limited=np.repeat(limited, 2))
+    _, times, _ = run(links, fitted, [(device, size, 10**9, 1) for device, (size, _) in enumerate(asked)])
+    left, now, ends = 8 * size, 0.0, np.zeros(devices)
+    while (flowing := left > 0).any():
+        rate = np.where(flowing, 0.1 / (1 + limited * (flowing.sum() - 1 + others)), 0)
+        took = min(left[flowing] / rate[flowing])
+        now += took
+        left = np.where(left - rate * took > 1e-6, left - rate * took, 0)
+        ends[flowing & (left == 0)] = now
+    assert times[:, 0] == pytest.approx(ends, rel=1e-6)
+
+
+@given(st.floats(0.01, 1), st.floats(0.01, 1), st.integers(1, 10**6))
+def test_with_a_share_who_is_limited_by_power_has_more_than_that_part(share, limited, size):
+    links = channel([(0, 100e6)], [(0, 100e6)])
+    fitted = constants(2)._replace(band_limited=np.array([1, limited]))
+    _, times, _ = run(links, fitted, [(0, size, 700, size)], shares=[share])
+    assert times[0, 0] == pytest.approx(8 * size / (share * 0.1))
+    assert times[0, 2] - times[0, 1] == pytest.approx(8 * size / 0.1 * (1 + limited * (1 / share - 1)))
+
+
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.floats(0, 1), st.integers(1, 10**6))
 def test_with_a_share_a_transfer_has_that_part_of_the_capacity_whatever_the_others_do(parts, overhead, size):
     """Floor and efficiency stay; others, overhead and who is done already do not matter."""

@@ -147,6 +147,43 @@ def test_what_sharing_costs_is_found_by_equal_transfers_of_one_cell():
     assert found.efficiency[0::2] == pytest.approx(np.full(4, 0.9), abs=0.05)
 
 
+def test_uplinks_that_power_limits_are_told_from_those_that_the_band_does():
+    """What Shannon has a device reach on its part of the band, with all of its power there, from -9 to 30 dB on all."""
+    gain = 10 ** (np.array([-9.0, 0.0, 10.0, 30.0]) / 10)
+    reach = {k: 20e-3 / k * np.log2(1 + k * gain) for k in (1, 2, 3, 4)}  # bits a ns, of 20 MHz
+    draw = np.random.default_rng(3)
+    tokens, rows, times = [], [], []
+    for _ in range(60):
+        there = np.sort(draw.choice(4, draw.integers(1, 5), replace=False))
+        left = np.full(4, 0.0)
+        left[there] = 8 * 8192 * draw.integers(5, 40, len(there))
+        rows += [(device, 1, 500_000, int(left[device]) // 8) for device in there]
+        now, ends = 1.5e6, np.zeros(4)
+        while (flowing := left > 0).any():
+            rate = np.where(flowing, reach[flowing.sum()], 0)
+            took = min(left[flowing] / rate[flowing])
+            now, left = now + took, np.where(left - rate * took > 1e-3, left - rate * took, 0)
+            ends[flowing & (left == 0)] = now
+        times += [[1e6, 1.5e6, ends[device]] for device in there]
+        tokens.append(len(there))
+    first, depart_ns = np.cumsum([0, *tokens]), np.arange(60) * 50e9
+    none = np.zeros((len(rows), 2), dtype=bool)
+    exchanges = Exchanges(
+        first, depart_ns, depart_ns + 50e9, np.array(rows, np.int64), none, np.full(len(rows), np.nan), ALL
+    )
+    cell = record(shared=True, end_ns=np.inf)
+    capacity_bps = np.stack([np.full(4, 10e9), 1e9 * reach[1]], axis=1).ravel()
+    cell = cell._replace(channel=cell.channel._replace(capacity_bps=capacity_bps))
+    truth = observed(exchanges, np.array(times))
+    found = fit_constants([(cell, truth)])
+    assert (found.band_limited[0::2] == 1).all()
+    of_pairs, of_all = ((reach[1] / reach[k] - 1) / (k - 1) for k in (2, 4))  # what tells each of these rates exactly
+    assert found.band_limited[1::2] == pytest.approx((of_pairs + of_all) / 2, abs=0.08)
+    begin_ns = np.repeat(depart_ns, np.diff(first))
+    off = (came(cell.channel, found, exchanges).times[:, 2] - begin_ns) / (truth.times[:, 2] - begin_ns) - 1
+    assert np.median(np.abs(off)) < 0.01
+
+
 def test_turns_at_a_medium_are_found():
     exchanges = asked(np.random.default_rng(8), 60)
     links = record(shared=True)
