@@ -28,6 +28,8 @@ from cosim.record.journal import Journal
 _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
 _LEAST = 1e-6
+_BAND_LIMITED = 0.6  # to begin with
+_LOYALTY_TO_BAND = 0.8  # whom power does not limit, shares tell what it can carry, and n hardly does
 _LEAST_SCALE = 0.01  # of a constant, by which its steps are measured
 _MOST_LEFT = 0.5  # of the error without what tells power from band
 
@@ -120,9 +122,11 @@ def _own(
             floor_ns=_FLOOR_NS * floor, efficiency=efficiency, band_limited=band_limited, repeat_ns=repeat_ns
         )
 
-    repeat = shared.repeat_ns[interferes] / _FLOOR_NS
-    begin = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, repeat, shared.band_limited[limits]])
-    return own(_clinging(lambda values: residuals(parts, own(values)), begin))
+    known = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, shared.repeat_ns[interferes] / _FLOOR_NS])
+    common = np.concatenate([known, np.ones(limits.sum())])
+    begin = np.concatenate([known, np.full(limits.sum(), _BAND_LIMITED)])
+    loyalty = np.repeat([LOYALTY, _LOYALTY_TO_BAND], [known.size, limits.sum()])
+    return own(_clinging(lambda values: residuals(parts, own(values)), common, begin, loyalty))
 
 
 def _message_floors(parts: Sequence[tuple[Record, Observed]], known: Constants, radio: Integers) -> Floats:
@@ -193,11 +197,15 @@ def _least_squares(off: Callable[[Floats], Floats], start: Floats) -> scipy.opti
     return scipy.optimize.least_squares(off, start, bounds=(_LEAST, np.inf), x_scale=scale, **settings)
 
 
-def _clinging(off: Callable[[Floats], Floats], common: Floats) -> Floats:
-    """Each device's constants, not far from those that are in common without need."""
-    return np.asarray(
-        _least_squares(lambda values: np.concatenate([off(values), LOYALTY * (values - common) / common]), common).x
-    )
+def _clinging(
+    off: Callable[[Floats], Floats], common: Floats, begin: Floats | None = None, loyalty: Floats | float = LOYALTY
+) -> Floats:
+    """Each device's constants, not far from those that are in common without need; looked for from `begin` or those."""
+
+    def clinging(values: Floats) -> Floats:
+        return np.concatenate([off(values), loyalty * (values - common) / common])
+
+    return np.asarray(_least_squares(clinging, common if begin is None else begin).x)
 
 
 def _losses(journal: Journal) -> Floats:
