@@ -10,8 +10,8 @@ bit/s, where n counts the transfers that flow in the same pool, m the other pool
 way, and capacity, pool and `others` are the channel record's at that time. Who shares the band has a part of it, and
 where the band is the limit a part of the rate; where power is, which is denser on a part of the band, about all of it
 (the bandwidth-limited and the power-limited regime of Shannon's capacity). Where an exchange has shares of the band, a
-transfer flows with efficiency * capacity / (1 + band_limited * (1 / share - 1)) / (1 + coupling * m) instead, and a
-pool counts in m for no more than the shares of those under way in it.
+transfer flows with share_efficiency * share * capacity / (1 + coupling * m) instead, and a pool counts in m for no more
+than the shares of those under way in it.
 
 Where all contend for one medium, a transfer waits `turn_ns` longer for each of those that are under way in its pool
 when it begins: each of them has the medium once before it does. Where cells interfere, a transfer beside which another
@@ -138,12 +138,12 @@ def carry(  # noqa: PLR0912, PLR0915  (in parts it takes twice as long)
                     n = use.sharing[pool_of[row]]
                     share = asked.shares[begin + i]
                     if np.isnan(share):
-                        share = _part(constants, flowing, n, channel.others[row])
-                    elif share > 0:
-                        share = 1 / (1 + constants.band_limited[flowing] * (1 / share - 1))
+                        payload = constants.efficiency[flowing] * _part(constants, flowing, n, channel.others[row])
+                    else:
+                        payload = constants.share_efficiency[flowing] * share
                     beside = max(use.heard[constants.air[flowing]] - use.load[pool_of[row]], 0.0)
                     met[i] = max(met[i], beside)
-                    rate[i] = constants.efficiency[flowing] * capacity_bps[row] * share / 1e9
+                    rate[i] = payload * capacity_bps[row] / 1e9
                     rate[i] /= 1 + constants.coupling[flowing] * beside
                     if rate[i] > 0:
                         soonest = min(soonest, now + left[i] / rate[i])

@@ -5,9 +5,9 @@ The constants are fitted by robust least squares on the logarithms of latencies:
 radio have in common in either direction, then each device's own floors, efficiencies and repetitions, which cling to
 the common ones. Which constants a radio has, its pools tell: turns where both directions contend for one medium,
 coupling and repetitions where its devices are in several cells; whether its frame has slots, the ends of its transfers
-(`cosim.networks.frame_fit`). How much the band limits an uplink, but on a medium, is kept if the record's error is less
-than half with it: so it is where some devices have no power for more of the band and others have. What is lost on the
-way is counted. The form is ours.
+(`cosim.networks.frame_fit`). How much the band limits an uplink, but on a medium, is kept if the record's error is
+clearly less with it: so it is where some devices have no power for more of the band and others have. What is lost on
+the way is counted. The form is ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ _LEAST = 1e-6
 _BAND_LIMITED = 0.6  # to begin with
 _LOYALTY_TO_BAND = 0.8  # whom power does not limit, shares tell what it can carry, and n hardly does
 _LEAST_SCALE = 0.01  # of a constant, by which its steps are measured
-_MOST_LEFT = 0.5  # of the error without what tells power from band
+_MOST_LEFT = 0.7  # of the error without what tells power from band
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ class LinkModel:
 
     def describe(self) -> dict[str, object]:
         """The constants as plain values, by link (2 * device + direction), for the record; floors of messages where
-        there were any, frames where a radio has one."""
+        there were any, frames where a radio has one, and how much the band limits links where power does."""
         fitted = {name: values.tolist() for name, values in self.constants._asdict().items()}
         if fitted["message_floor_ns"] == fitted["floor_ns"]:
             del fitted["message_floor_ns"]
+        if (self.constants.band_limited == 1).all():
+            del fitted["band_limited"], fitted["share_efficiency"]
         if not any(fitted["period_ns"]):
             del fitted["period_ns"], fitted["occasions_ns"]
         return {"variant": self.variant, **fitted, "loss_per_byte": self.loss_per_byte.tolist()}
@@ -99,7 +101,7 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
     has_power[0::2] = False
     limited = _own(parts, shared, interferes, has_power)
     if soft(residuals(parts, limited)) < _MOST_LEFT * soft(residuals(parts, of_transfers)):
-        of_transfers = limited
+        of_transfers = limited._replace(share_efficiency=of_transfers.efficiency)
     has_messages = any(len(observed.come_ns) for _, observed in parts)
     of_messages = _message_floors(parts, of_transfers, radio) if has_messages else of_transfers.floor_ns
     fluid = of_transfers._replace(message_floor_ns=of_messages)
@@ -119,7 +121,11 @@ def _own(
         repeat_ns, band_limited = np.zeros(count), np.ones(count)
         repeat_ns[interferes], band_limited[limits] = _FLOOR_NS * repeat, limited
         return shared._replace(
-            floor_ns=_FLOOR_NS * floor, efficiency=efficiency, band_limited=band_limited, repeat_ns=repeat_ns
+            floor_ns=_FLOOR_NS * floor,
+            efficiency=efficiency,
+            share_efficiency=efficiency,
+            band_limited=band_limited,
+            repeat_ns=repeat_ns,
         )
 
     known = np.concatenate([shared.floor_ns / _FLOOR_NS, shared.efficiency, shared.repeat_ns[interferes] / _FLOOR_NS])
@@ -145,6 +151,7 @@ def _message_floors(parts: Sequence[tuple[Record, Observed]], known: Constants, 
 def _constants(links: Mapping[str, Floats], radio: Integers) -> Constants:
     return Constants(
         _FLOOR_NS * links["floor"],
+        links["efficiency"],
         links["efficiency"],
         links["overhead"],
         np.ones(2 * len(radio)),

@@ -42,10 +42,11 @@ class Cursor(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload.
+    """What a fit finds out about each link; `efficiency` is the part of the capacity that is payload, and
+    `share_efficiency` that of a share of the band.
 
-    `band_limited`: how much its rate goes with the part of the band that it has: 1 all, 0 not at all, as where power
-    is the limit, which on a part of the band is so much denser.
+    `band_limited`: how much its rate goes with the part of the band that others leave it: 1 all, 0 not at all, as where
+    power is the limit, which on a part of the band is so much denser.
     Pools of the same `air` are cells on one band, in one direction; in another air nothing is heard of them.
     `message_floor_ns`: of messages, whose first byte finds the device in another state than that of a transfer.
     `period_ns` and `occasions_ns` [links, K]: its frame (`cosim.networks.frame`), 0 and any for a link without.
@@ -53,6 +54,7 @@ class Constants(NamedTuple):
 
     floor_ns: Floats
     efficiency: Floats
+    share_efficiency: Floats
     overhead: Floats
     band_limited: Floats
     turn_ns: Floats
@@ -93,6 +95,7 @@ def undisturbed(
     of_messages = floor_ns if message_floor_ns is None else message_floor_ns
     return Constants(
         floor_ns,
+        efficiency,
         efficiency,
         overhead,
         np.ones(len(floor_ns)),
