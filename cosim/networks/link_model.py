@@ -29,7 +29,7 @@ _FLOOR_NS = 1e6  # the unit of floors in the search
 _START = {"floor": 1.0, "efficiency": 0.9, "overhead": 0.01, "turn": 0.1, "coupling": 0.1, "repeat": 1.0}
 _LEAST = 1e-6
 _BAND_LIMITED = 0.6  # to begin with
-_LOYALTY_TO_BAND = 0.8  # whom power does not limit, shares tell what it can carry, and n hardly does
+_LOYALTY_TO_BAND = 0.8  # how much it clings to 1, since a record tells little of it where power isn't the limit
 _LEAST_SCALE = 0.01  # of a constant, by which its steps are measured
 _MOST_LEFT = 0.7  # of the error without what tells power from band
 
@@ -99,9 +99,10 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
     # A base station's power is spread over the band, a device's is all on the part that it has.
     has_power = np.repeat([with_overhead and "turn" not in kinds[number] for number in radio], 2)
     has_power[0::2] = False
-    limited = _own(parts, shared, interferes, has_power)
-    if soft(residuals(parts, limited)) < _MOST_LEFT * soft(residuals(parts, of_transfers)):
-        of_transfers = limited._replace(share_efficiency=of_transfers.efficiency)
+    if has_power.any():
+        limited = _own(parts, shared, interferes, has_power)
+        if soft(residuals(parts, limited)) < _MOST_LEFT * soft(residuals(parts, of_transfers)):
+            of_transfers = limited._replace(share_efficiency=of_transfers.efficiency)
     has_messages = any(len(observed.come_ns) for _, observed in parts)
     of_messages = _message_floors(parts, of_transfers, radio) if has_messages else of_transfers.floor_ns
     fluid = of_transfers._replace(message_floor_ns=of_messages)
@@ -111,8 +112,8 @@ def fit_constants(parts: Sequence[tuple[Record, Observed]], with_overhead: bool 
 def _own(
     parts: Sequence[tuple[Record, Observed]], shared: Constants, interferes: Flags, has_power: Flags | None = None
 ) -> Constants:
-    """Each link's own floor and efficiency, repetition where it `interferes`, and how much the band limits those that
-    `has_power` says."""
+    """Each link's own floor and efficiency, repetition where it `interferes`, and how much the band limits those with
+    `has_power`."""
     count = len(shared.floor_ns)
     limits = np.zeros(count, dtype=bool) if has_power is None else has_power
 
