@@ -7,11 +7,10 @@ then it flows with
     efficiency * capacity / (1 + band_limited * (n - 1 + others) + overhead * (n - 1)) / (1 + coupling * m)
 
 bit/s, where n counts the transfers that flow in the same pool, m the other pools on the same air in which one is under
-way, and capacity, pool and `others` are the channel record's at that time. Who shares the band has a part of it, and
-where the band is the limit a part of the rate; where power is, which is denser on a part of the band, about all of it
-(the bandwidth-limited and the power-limited regime of Shannon's capacity). Where an exchange has shares of the band, a
-transfer flows with share_efficiency * share * capacity / (1 + coupling * m) instead, and a pool counts in m for no more
-than the shares of those under way in it.
+way, and capacity, pool and `others` are the channel record's at that time. A part of the band gives a part of the rate,
+and about all of it where power is the limit, which is denser there. Where an exchange has shares of the band, one flows
+with share_efficiency * share * capacity / (1 + coupling * m) instead, and a pool counts in m for no more than the
+shares of those under way in it.
 
 Where all contend for one medium, a transfer waits `turn_ns` longer for each of those that are under way in its pool
 when it begins: each of them has the medium once before it does. Where cells interfere, a transfer beside which another
@@ -328,8 +327,7 @@ def _set_rates(
         if messages.rate[i] > 0:
             row = cursor.row[link]
             pool = channel.pool[row]
-            n = use.sharing[pool]
-            share = _part(constants, link, n, channel.others[row])
+            share = _part(constants, link, use.sharing[pool], channel.others[row])
             beside = max(use.heard[constants.air[link]] - use.load[pool], 0.0)
             messages.rate[i] = constants.efficiency[link] * channel.capacity_bps[row] * share / 1e9
             messages.rate[i] /= 1 + constants.coupling[link] * beside
