@@ -112,8 +112,10 @@ class RemoteNetwork:
         self._diagnose = diagnose
         self._closed = False
         self._context = zmq.Context()
-        self._data = _connect(self._context, endpoint, keys, MAX_TO_CLIENT_BYTES)
+        self._data = _channel(self._context, keys, MAX_TO_CLIENT_BYTES)
+        # Before it connects: a handshake that is refused is not tried again, and would go unheard.
         self._monitor = self._data.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | _MISMATCH)
+        self._data.connect(endpoint)
         self._heart = _Heart(self._context, control_endpoint(endpoint), self.session, keys)
         client = name or f"{socket.gethostname()}:{os.getpid()}"
         place = None if folder is None else str(folder.absolute())
@@ -313,7 +315,8 @@ class _Heart:
         self.foreign = False
         self._stopped = False
         self._session = session
-        self._channel = _connect(context, endpoint, keys, MAX_CONTROL_BYTES)
+        self._channel = _channel(context, keys, MAX_CONTROL_BYTES)
+        self._channel.connect(endpoint)
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
 
@@ -337,15 +340,12 @@ class _Heart:
                     self.pulse, self.heard_s = message, time.monotonic()
 
 
-def _connect(
-    context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, keys: Keys | None, max_bytes: int
-) -> "zmq.Socket[bytes]":
+def _channel(context: "zmq.Context[zmq.Socket[bytes]]", keys: Keys | None, max_bytes: int) -> "zmq.Socket[bytes]":
     channel = open_channel(context, zmq.DEALER, max_bytes)
     if keys is not None:
         channel.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
         channel.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
         channel.setsockopt(zmq.CURVE_SERVERKEY, keys.other)
-    channel.connect(endpoint)
     return channel
 
 

@@ -3,6 +3,7 @@
 
 import shutil
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,22 @@ def test_tcp_needs_one_of_the_two_and_ipc_neither(keys, endpoint, with_keys, pla
     with pytest.raises(RequestError) as error:
         keys_for(endpoint, "model", keys if with_keys else None, plain_tcp)
     assert error.value.field == field
+
+
+def test_a_refusal_is_heard_however_slow_the_machine(keys, tmp_path, monkeypatch):
+    """Nothing is lost between connecting and listening to what becomes of it: after a refusal none comes again."""
+    make_keys(tmp_path / "stranger")
+    shutil.copy(keys / "network.key", tmp_path / "stranger" / "network.key")
+    listen = zmq.Socket.get_monitor_socket
+
+    def slowly(*arguments):
+        threading.Event().wait(0.5)
+        return listen(*arguments)
+
+    monkeypatch.setattr(zmq.Socket, "get_monitor_socket", slowly)
+    endpoint = free_tcp_endpoint()
+    with server(endpoint, f"keys={keys}"), pytest.raises(RequestError, match="refused our key"):
+        connect(endpoint, tmp_path / "stranger", patience_s=10)
 
 
 def test_only_the_right_key_gets_in_and_the_others_disturb_nobody(keys, tmp_path):
